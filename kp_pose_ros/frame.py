@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A camera frame as the camera sent it, and its way to BGR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.errors import FrameError
+
+Pixels = npt.NDArray[np.uint8]
+RawPixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+def _bgr(pixels: RawPixels) -> Pixels:
+    return pixels  # type: ignore[return-value]
+
+
+def _high_byte(pixels: RawPixels) -> Pixels:
+    return cv2.cvtColor((pixels >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
+
+
+def _by_code(code: int) -> Callable[[RawPixels], Pixels]:
+    return lambda pixels: cv2.cvtColor(pixels, code)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the bytes of one camera encoding lie in memory.
+
+    Attributes:
+        channels: array elements a pixel; 1 means that the array is two-dimensional.
+        to_bgr: makes a (height, width, 3) uint8 BGR picture of the array.
+        dtype: type of one array element.
+        half_rows: array rows for every two picture rows: 2, or 3 where a half-height chroma plane
+            follows the luma plane.
+        grid: (rows, columns) that the height and width have to be multiples of.
+    """
+
+    channels: int
+    to_bgr: Callable[[RawPixels], Pixels]
+    dtype: type[np.uint8] | type[np.uint16] = np.uint8
+    half_rows: int = 2
+    grid: tuple[int, int] = (1, 1)
+
+
+_GRAY = Encoding(1, _by_code(cv2.COLOR_GRAY2BGR))
+_UYVY = Encoding(2, _by_code(cv2.COLOR_YUV2BGR_UYVY), grid=(1, 2))
+_YUYV = Encoding(2, _by_code(cv2.COLOR_YUV2BGR_YUY2), grid=(1, 2))
+
+
+def _bayer(code: int) -> Encoding:
+    return Encoding(1, _by_code(code), grid=(2, 2))
+
+
+# Names are those of sensor_msgs/image_encodings.hpp. OpenCV names a Bayer pattern by its second
+# row and column, ROS by its first.
+ENCODINGS: dict[str, Encoding] = {
+    "bgr8": Encoding(3, _bgr),
+    "8UC3": Encoding(3, _bgr),
+    "rgb8": Encoding(3, _by_code(cv2.COLOR_RGB2BGR)),
+    "bgra8": Encoding(4, _by_code(cv2.COLOR_BGRA2BGR)),
+    "rgba8": Encoding(4, _by_code(cv2.COLOR_RGBA2BGR)),
+    "mono8": _GRAY,
+    "8UC1": _GRAY,
+    "mono16": Encoding(1, _high_byte, dtype=np.uint16),
+    "yuv422": _UYVY,
+    "uyvy": _UYVY,
+    "yuv422_yuy2": _YUYV,
+    "yuyv": _YUYV,
+    "nv12": Encoding(1, _by_code(cv2.COLOR_YUV2BGR_NV12), half_rows=3, grid=(2, 2)),
+    "nv21": Encoding(1, _by_code(cv2.COLOR_YUV2BGR_NV21), half_rows=3, grid=(2, 2)),
+    "bayer_rggb8": _bayer(cv2.COLOR_BayerBG2BGR),
+    "bayer_bggr8": _bayer(cv2.COLOR_BayerRG2BGR),
+    "bayer_gbrg8": _bayer(cv2.COLOR_BayerGR2BGR),
+    "bayer_grbg8": _bayer(cv2.COLOR_BayerGB2BGR),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture in its camera's own encoding.
+
+    Attributes:
+        pixels: the camera's elements, a view whose row stride is the camera's row step. Its shape
+            is (height, width, channels), without the last axis where there is one channel, and
+            (height * 3 / 2, width) for nv12 and nv21.
+        encoding: a key of `ENCODINGS`.
+
+    Raises:
+        FrameError: the encoding is unknown, or the array's shape or type contradicts it.
+    """
+
+    pixels: RawPixels
+    encoding: str = "bgr8"
+
+    def __post_init__(self) -> None:
+        layout = ENCODINGS.get(self.encoding)
+        if layout is None:
+            raise FrameError(
+                f"encoding '{self.encoding}' is unknown: expected one of {', '.join(ENCODINGS)}"
+            )
+        axes = (layout.channels,) if layout.channels > 1 else ()
+        shape, grid = self.pixels.shape, layout.grid
+        if (
+            len(shape) != 2 + len(axes)
+            or shape[2:] != axes
+            or 0 in shape
+            or self.pixels.dtype.itemsize != np.dtype(layout.dtype).itemsize
+            or (shape[0] * 2) % (layout.half_rows * grid[0])
+            or shape[1] % grid[1]
+        ):
+            raise FrameError(
+                f"an array of shape {shape} and type {self.pixels.dtype} is no '{self.encoding}' "
+                f"picture: expected (rows, columns{', %d' % axes if axes else ''}) of "
+                f"{np.dtype(layout.dtype)}, height and width multiples of {grid[0]} and {grid[1]}"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture, in pixels."""
+        rows, columns = self.pixels.shape[:2]
+        return rows * 2 // ENCODINGS[self.encoding].half_rows, columns
+
+    def to_bgr(self) -> Pixels:
+        """Return the picture as (height, width, 3) uint8 BGR; bgr8 frames are not copied."""
+        return ENCODINGS[self.encoding].to_bgr(self.pixels)
