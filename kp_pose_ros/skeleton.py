@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the keypoints of a model are called, which of them are joined, and their colours."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import ModelError
+from .resources import config_path
+
+Color = tuple[int, int, int]
+Edge = tuple[int, int]
+
+# The shipped skeletons and the class that a model without keypoint names must detect to get one:
+# the number of keypoints alone does not tell a person from a horse (AP-10K has 17 keypoints, too).
+BUILTIN = {"coco17": "person", "face5": "face", "hand21": "hand"}
+
+_NO_PART: Color = (160, 160, 160)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Names, edges and colours of K keypoints, in the order of the model's output.
+
+    Attributes:
+        name: What messages and logs call it.
+        keypoint_names: K different names.
+        edges: Pairs of 0-based keypoint indices to join with a line.
+        keypoint_colors: K colours, red, green, blue, 0 to 255.
+        edge_colors: One colour for each edge.
+    """
+
+    name: str
+    keypoint_names: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    keypoint_colors: tuple[Color, ...]
+    edge_colors: tuple[Color, ...]
+
+    def __len__(self) -> int:
+        return len(self.keypoint_names)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Skeleton:
+        """Read a skeleton file; `config/skeletons/coco17.yaml` explains the format.
+
+        Raises:
+            ModelError: If the file cannot be read or contradicts itself.
+        """
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"The skeleton file {path} cannot be read: {reason}.") from error
+        try:
+            return _parse(content)
+        except _InvalidError as error:
+            raise ModelError(f"The skeleton file {path} is wrong: {error}.") from error
+
+    @classmethod
+    def builtin(cls, name: str) -> Skeleton:
+        """Return a shipped skeleton: coco17, face5 or hand21.
+
+        Raises:
+            ModelError: If there is none of that name.
+        """
+        if name not in BUILTIN:
+            raise ModelError(
+                f"There is no skeleton named {name!r}; "
+                f"expected {', '.join(BUILTIN)} or the path of a YAML file."
+            )
+        return cls.load(config_path("skeletons", f"{name}.yaml"))
+
+    @classmethod
+    def generic(cls, count: int) -> Skeleton:
+        """Return a skeleton of `count` keypoints named kp_0, kp_1, ... without edges."""
+        return cls.from_names(f"generic{count}", tuple(f"kp_{i}" for i in range(count)))
+
+    @classmethod
+    def from_names(cls, name: str, keypoint_names: Sequence[str]) -> Skeleton:
+        """Return a skeleton without edges, all grey."""
+        return cls(name, tuple(keypoint_names), (), (_NO_PART,) * len(keypoint_names), ())
+
+
+def find_skeleton(keypoint_names: Sequence[str], count: int, classes: Sequence[str]) -> Skeleton:
+    """Return the skeleton of a model from what its file says.
+
+    Args:
+        keypoint_names: The model's own names, or none.
+        count: The model's number of keypoints.
+        classes: The names of the classes that the model detects.
+
+    Returns:
+        A shipped skeleton if the keypoints' names are the same, or, for a model that does not name
+        them, if their number and the class agree. Otherwise one without edges.
+    """
+    for name, class_name in BUILTIN.items():
+        shipped = Skeleton.builtin(name)
+        same_names = tuple(keypoint_names) == shipped.keypoint_names
+        same_class = len(shipped) == count and [c.lower() for c in classes] == [class_name]
+        if same_names or (same_class and not keypoint_names):
+            return shipped
+    if keypoint_names:
+        _log.info("the model names its %d keypoints, but has no edges to draw", count)
+        return Skeleton.from_names(f"custom{count}", keypoint_names)
+    _log.warning(
+        "the model does not name its %d keypoints: they are called kp_0 to kp_%d and not joined; "
+        "give a skeleton file to name them",
+        count,
+        count - 1,
+    )
+    return Skeleton.generic(count)
+
+
+class _InvalidError(Exception):
+    """What is wrong inside a skeleton file; `Skeleton.load` adds which file."""
+
+
+def _parse(content: object) -> Skeleton:
+    fields = _mapping(content, "the file", {"name", "keypoints", "parts"})
+    name = fields.get("name")
+    if not isinstance(name, str) or not name:
+        raise _InvalidError(f"name must be a text, found {name!r}")
+    names = _keypoint_names(fields.get("keypoints"))
+    parts = fields.get("parts") or {}
+    if not isinstance(parts, Mapping):
+        raise _InvalidError(f"parts must be a mapping of part names, found {parts!r}")
+    colors: dict[int, Color] = {}
+    edges: dict[Edge, Color] = {}
+    for part_name, content_of_part in parts.items():
+        where = f"part {part_name}"
+        part = _mapping(content_of_part, where, {"color", "keypoints", "edges"})
+        color = _color(part.get("color"), where)
+        for point in _list(part.get("keypoints"), f"keypoints of {where}"):
+            index = _index(point, names, where)
+            if index in colors:
+                raise _InvalidError(f"keypoint {names[index]} belongs to two parts")
+            colors[index] = color
+        for pair in _list(part.get("edges"), f"edges of {where}"):
+            edges[_edge(pair, names, where, edges)] = color
+    point_colors = tuple(colors.get(i, _NO_PART) for i in range(len(names)))
+    return Skeleton(name, names, tuple(edges), point_colors, tuple(edges.values()))
+
+
+def _mapping(value: object, where: str, keys: set[str]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _InvalidError(
+            f"{where} must be a mapping with {', '.join(sorted(keys))}, found {value!r}"
+        )
+    if unknown := sorted(str(key) for key in value if key not in keys):
+        raise _InvalidError(
+            f"{where} has the unknown key {unknown[0]}, expected {', '.join(sorted(keys))}"
+        )
+    return value
+
+
+def _list(value: object, where: str) -> list[object]:
+    if not isinstance(value, list):
+        raise _InvalidError(f"{where} must be a list, found {value!r}")
+    return value
+
+
+def _keypoint_names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise _InvalidError(f"keypoints must be a list of names, found {value!r}")
+    for place, name in enumerate(value):
+        if not isinstance(name, str) or not name:
+            raise _InvalidError(f"keypoint {place} must be a text (in quotes), found {name!r}")
+        if value.index(name) != place:
+            raise _InvalidError(f"two keypoints are named {name}")
+    return tuple(value)
+
+
+def _color(value: object, where: str) -> Color:
+    if (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(channel) is int and 0 <= channel <= 255 for channel in value)
+    ):
+        return (value[0], value[1], value[2])
+    raise _InvalidError(
+        f"the color of {where} must be three numbers from 0 to 255, found {value!r}"
+    )
+
+
+def _index(point: object, names: tuple[str, ...], where: str) -> int:
+    if type(point) is int and 0 <= point < len(names):
+        return point
+    if isinstance(point, str) and point in names:
+        return names.index(point)
+    raise _InvalidError(
+        f"{where} has the keypoint {point!r}, "
+        f"expected a name from keypoints or 0 to {len(names) - 1}"
+    )
+
+
+def _edge(pair: object, names: tuple[str, ...], where: str, known: Mapping[Edge, Color]) -> Edge:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise _InvalidError(f"an edge of {where} must be a pair of keypoints, found {pair!r}")
+    start, end = (_index(point, names, where) for point in pair)
+    if start == end:
+        raise _InvalidError(f"{where} has an edge from {names[start]} to itself")
+    if (start, end) in known or (end, start) in known:
+        raise _InvalidError(f"the edge from {names[start]} to {names[end]} is there twice")
+    return (start, end)
