@@ -105,11 +105,12 @@ class Frame:
             raise FrameError(
                 f"encoding '{self.encoding}' is unknown: expected one of {', '.join(ENCODINGS)}"
             )
-        axes = (layout.channels,) if layout.channels > 1 else ()
         shape, grid = self.pixels.shape, layout.grid
+        # A pixel of one channel has no axis of its own.
+        channels = shape[2:] or (1,)
         if (
-            len(shape) != 2 + len(axes)
-            or shape[2:] != axes
+            len(shape) not in (2, 3)
+            or channels != (layout.channels,)
             or 0 in shape
             or self.pixels.dtype.itemsize != np.dtype(layout.dtype).itemsize
             or (shape[0] * 2) % (layout.half_rows * grid[0])
@@ -117,8 +118,8 @@ class Frame:
         ):
             raise FrameError(
                 f"an array of shape {shape} and type {self.pixels.dtype} is no '{self.encoding}' "
-                f"picture: expected (rows, columns{', %d' % axes if axes else ''}) of "
-                f"{np.dtype(layout.dtype)}, height and width multiples of {grid[0]} and {grid[1]}"
+                f"picture: expected {layout.channels} channels of {np.dtype(layout.dtype)}, height "
+                f"and width multiples of {grid[0]} and {grid[1]}"
             )
 
     @property

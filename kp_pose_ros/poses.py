@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,8 @@ class Poses:
     boxes: Floats
     scores: Floats
     keypoints: Floats
-    class_ids: Ints = field(default=None)  # type: ignore[assignment]
-    track_ids: Ints = field(default=None)  # type: ignore[assignment]
+    class_ids: Ints = None  # type: ignore[assignment]  # filled below
+    track_ids: Ints = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         n = len(self.boxes)

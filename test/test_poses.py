@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from kp_pose_ros.poses import Poses
+
+
+def three_poses() -> Poses:
+    return Poses(
+        boxes=np.arange(12, dtype=np.float32).reshape(3, 4),
+        scores=np.array((0.9, 0.8, 0.7), np.float32),
+        keypoints=np.zeros((3, 17, 3), np.float32),
+        track_ids=np.array((5, 6, 7), np.int32),
+    )
+
+
+def test_nobody_keeps_the_keypoint_count():
+    nobody = Poses.empty(21)
+    assert len(nobody) == 0
+    assert nobody.keypoints.shape == (0, 21, 3)
+
+
+def test_ids_that_are_left_out_mean_first_class_and_no_track():
+    poses = Poses(np.zeros((2, 4)), np.zeros(2), np.zeros((2, 5, 3)))
+    assert poses.class_ids.tolist() == [0, 0]
+    assert poses.track_ids.tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pytest.param(np.array((True, False, True)), id="a mask"),
+        pytest.param(np.array((0, 2)), id="indices"),
+        pytest.param(slice(0, 3, 2), id="a slice"),
+    ],
+)
+def test_choosing_poses_chooses_from_every_array(index):
+    chosen = three_poses()[index]
+    assert chosen.track_ids.tolist() == [5, 7]
+    assert chosen.boxes[:, 0].tolist() == [0, 8]
+    assert chosen.scores.tolist() == pytest.approx([0.9, 0.7])
+    assert chosen.keypoints.shape == (2, 17, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "phrase"),
+    [
+        pytest.param({"boxes": np.zeros((2, 5))}, "boxes has shape", id="five numbers a box"),
+        pytest.param({"scores": np.zeros(3)}, "scores has shape", id="a score too many"),
+        pytest.param({"keypoints": np.zeros((2, 5))}, "keypoints has", id="flat keypoints"),
+        pytest.param({"keypoints": np.zeros((2, 5, 2))}, "keypoints has", id="no keypoint score"),
+        pytest.param({"class_ids": np.zeros(1)}, "class_ids has", id="a class too few"),
+        pytest.param({"track_ids": np.zeros((2, 1))}, "track_ids has", id="a column of tracks"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(changes, phrase):
+    arrays = {"boxes": np.zeros((2, 4)), "scores": np.zeros(2), "keypoints": np.zeros((2, 5, 3))}
+    with pytest.raises(ValueError, match=phrase):
+        Poses(**(arrays | changes))
