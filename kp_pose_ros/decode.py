@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.letterbox import Letterbox
-from kp_pose_ros.poses import Floats, Poses
+from kp_pose_ros.poses import Floats, Poses, observed
 
 BOX = slice(0, 4)
 SCORE = 4
@@ -41,12 +41,14 @@ class DecodeSettings:
         score_threshold: poses have a score above this, in [0, 1].
         iou_threshold: of two boxes of one class that overlap by more than this (intersection over
             union, in [0, 1]) the one of lower score is dropped.
+        keypoint_threshold: keypoints of a lower score, in [0, 1], are ABSENT.
         max_poses: how many poses a frame has at most; the best stay.
         suppress: False for models that return every person once, by themselves.
     """
 
     score_threshold: float = 0.25
     iou_threshold: float = 0.7
+    keypoint_threshold: float = 0.5
     max_poses: int = 300
     suppress: bool = True
 
@@ -64,11 +66,13 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
     chosen = _suppress(rows, settings.iou_threshold) if settings.suppress else _by_score(rows)
     rows = rows[chosen[: settings.max_poses]]
     to_source = candidates.letterbox.to_source
+    keypoints = _keypoints(rows[:, KEYPOINTS].reshape(-1, *kpt_shape), candidates.letterbox)
     return Poses(
         boxes=to_source(rows[:, BOX].reshape(-1, 2, 2)).reshape(-1, 4),
         scores=rows[:, SCORE],
-        keypoints=_keypoints(rows[:, KEYPOINTS].reshape(-1, *kpt_shape), candidates.letterbox),
+        keypoints=keypoints,
         class_ids=rows[:, CLASS].astype(np.int32),
+        states=observed(keypoints, settings.keypoint_threshold),
     )
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 UNTRACKED = -1
+
+# What a keypoint's state can be; the numbers are those of Keypoint.msg.
+ABSENT, OBSERVED, PREDICTED = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +29,9 @@ class Poses:
         keypoints: (n, k, 3) float32, x y in source pixels and a score in [0, 1].
         class_ids: (n,) int32, indices into the model's class names; zeros if left out.
         track_ids: (n,) int32, -1 where there is no track; all -1 if left out.
+        track_ages: (n,) float64, seconds since the track began; zeros if left out.
+        states: (n, k) uint8, ABSENT (a guess below the keypoint threshold), OBSERVED or PREDICTED
+            (carried on by the tracker); if left out, OBSERVED where the keypoint has a score.
 
     Raises:
         ValueError: an array's shape does not fit the others.
@@ -34,21 +42,30 @@ class Poses:
     keypoints: Floats
     class_ids: Ints = None  # type: ignore[assignment]  # filled below
     track_ids: Ints = None  # type: ignore[assignment]
+    track_ages: npt.NDArray[np.float64] = None  # type: ignore[assignment]
+    states: npt.NDArray[np.uint8] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
-        for name, fill in (("class_ids", 0), ("track_ids", UNTRACKED)):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, np.full(n, fill, np.int32))
         k = self.keypoints.shape[1] if self.keypoints.ndim == 3 else 0
+        defaults: dict[str, Callable[[], npt.NDArray[Any]]] = {
+            "class_ids": lambda: np.zeros(n, np.int32),
+            "track_ids": lambda: np.full(n, UNTRACKED, np.int32),
+            "track_ages": lambda: np.zeros(n),
+            "states": lambda: observed(self.keypoints, 0),
+        }
         expected = {
             "boxes": (n, 4),
             "scores": (n,),
-            "keypoints": (n, k, 3),
+            "keypoints": (n, k, 3),  # before `states`, which may be made from them
             "class_ids": (n,),
             "track_ids": (n,),
+            "track_ages": (n,),
+            "states": (n, k),
         }
         for name, shape in expected.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, defaults[name]())
             found = getattr(self, name).shape
             if found != shape:
                 raise ValueError(f"Poses.{name} has shape {found}: expected {shape}")
@@ -73,4 +90,21 @@ class Poses:
             self.keypoints[index],
             self.class_ids[index],
             self.track_ids[index],
+            self.track_ages[index],
+            self.states[index],
         )
+
+
+def observed(keypoints: Floats, threshold: float) -> npt.NDArray[np.uint8]:
+    """Return the states of keypoints as a model gives them.
+
+    Args:
+        keypoints: (n, k, 3), x y score.
+        threshold: the lowest score, in [0, 1], of an OBSERVED one; a score of 0 is always ABSENT.
+
+    Returns:
+        (n, k) uint8, OBSERVED or ABSENT.
+    """
+    scores = keypoints[..., 2]
+    seen = (scores >= threshold) & (scores > 0)
+    return np.where(seen, OBSERVED, ABSENT).astype(np.uint8)

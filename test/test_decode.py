@@ -5,6 +5,7 @@ import pytest
 
 from kp_pose_ros.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.letterbox import Letterbox
+from kp_pose_ros.poses import ABSENT, OBSERVED
 
 SAME = Letterbox.fit((640, 640), (640, 640))
 
@@ -88,6 +89,12 @@ def test_any_keypoint_shape_keeps_its_order(kpt_shape):
 def test_without_scores_a_keypoint_is_certain_unless_it_is_the_origin():
     poses = poses_of(row(keypoints=(50, 60, 0, 0, -3, -2)), kpt_shape=(3, 2))
     assert poses.keypoints[0, :, 2].tolist() == [1, 0, 0]
+
+
+def test_a_keypoint_below_the_threshold_is_absent():
+    points = (50, 60, 0.7, 50, 60, 0.5, 50, 60, 0.4)
+    poses = poses_of(row(keypoints=points), kpt_shape=(3, 3), keypoint_threshold=0.5)
+    assert poses.states.tolist() == [[OBSERVED, OBSERVED, ABSENT]]
 
 
 def test_suppression_agrees_with_its_definition_on_a_crowd():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kp_pose_ros.poses import Poses
+from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
 
 
 def three_poses() -> Poses:
@@ -12,6 +12,8 @@ def three_poses() -> Poses:
         scores=np.array((0.9, 0.8, 0.7), np.float32),
         keypoints=np.zeros((3, 17, 3), np.float32),
         track_ids=np.array((5, 6, 7), np.int32),
+        track_ages=np.array((0.5, 0.6, 0.7)),
+        states=np.array((OBSERVED, ABSENT, PREDICTED), np.uint8)[:, None].repeat(17, axis=1),
     )
 
 
@@ -25,6 +27,13 @@ def test_ids_that_are_left_out_mean_first_class_and_no_track():
     poses = Poses(np.zeros((2, 4)), np.zeros(2), np.zeros((2, 5, 3)))
     assert poses.class_ids.tolist() == [0, 0]
     assert poses.track_ids.tolist() == [-1, -1]
+    assert poses.track_ages.tolist() == [0, 0]
+
+
+def test_states_that_are_left_out_follow_from_the_keypoints_scores():
+    keypoints = np.array([[[1, 2, 0.9], [0, 0, 0]]], np.float32)
+    poses = Poses(np.zeros((1, 4)), np.zeros(1), keypoints)
+    assert poses.states.tolist() == [[OBSERVED, ABSENT]]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +50,8 @@ def test_choosing_poses_chooses_from_every_array(index):
     assert chosen.boxes[:, 0].tolist() == [0, 8]
     assert chosen.scores.tolist() == pytest.approx([0.9, 0.7])
     assert chosen.keypoints.shape == (2, 17, 3)
+    assert chosen.track_ages.tolist() == [0.5, 0.7]
+    assert chosen.states[:, 16].tolist() == [OBSERVED, PREDICTED]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,8 @@ def test_choosing_poses_chooses_from_every_array(index):
         pytest.param({"keypoints": np.zeros((2, 5, 2))}, "keypoints has", id="no keypoint score"),
         pytest.param({"class_ids": np.zeros(1)}, "class_ids has", id="a class too few"),
         pytest.param({"track_ids": np.zeros((2, 1))}, "track_ids has", id="a column of tracks"),
+        pytest.param({"track_ages": np.zeros(1)}, "track_ages has", id="an age too few"),
+        pytest.param({"states": np.zeros((2, 4))}, "states has", id="a state too few"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(changes, phrase):
