@@ -1,10 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the package's data files lie."""
+"""Where the files of `config/` are, in the source tree and installed."""
 
 from pathlib import Path
 
+_HERE = Path(__file__).parent
+
 
 def config_path(*parts: str) -> Path:
-    """Return the path of a file under the package's `config` folder."""
-    return Path(__file__).parent.parent.joinpath("config", *parts)
+    """Return the path of a file of `config/`, such as `config_path("skeletons", "coco17.yaml")`.
+
+    Installing puts `config/` into the Python package; in the source tree it lies beside it.
+    """
+    installed = _HERE / "config"
+    return (installed if installed.is_dir() else _HERE.parent / "config").joinpath(*parts)

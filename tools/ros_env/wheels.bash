@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Sourced by tools/in_ros_env where no ROS 2 distribution is: sets the environment to .venv, with ROS 2
+# from wheels, and to the workspace in build/ros_env. Makes what of it is missing or outdated.
+#
+# Each of the two gets a stamp when it is finished: where it is and the fingerprint of what it was made
+# from. Whatever lacks the right stamp (never made, interrupted, moved, outdated) is made anew.
+
+venv=$root/.venv
+workspace=$root/build/ros_env
+overlay=$workspace/install
+
+compute_stamps() {
+  venv_stamp="$venv $(fingerprint tools/ros_env/{requirements.txt,constraints.txt,mend_cmake_exports.py})"
+  mapfile -t files < <(interface_files)
+  workspace_stamp="$workspace $venv_stamp $(fingerprint "${files[@]}" tools/ros_env/vision_msgs/{*.*,msg/*})"
+}
+
+venv_is_current() {
+  [[ -x $venv/bin/python && $(cat "$venv/.made_from" 2>/dev/null) == "$venv_stamp" ]]
+}
+
+workspace_is_current() {
+  [[ $(cat "$workspace/.made_from" 2>/dev/null) == "$workspace_stamp" ]]
+}
+
+set_environment() {
+  local site_packages
+  site_packages=$(echo "$venv"/lib/python3.*/site-packages)
+  export VIRTUAL_ENV=$venv
+  export PATH=$overlay/bin:$venv/bin:$PATH
+  export AMENT_PREFIX_PATH=$overlay:$venv CMAKE_PREFIX_PATH=$overlay:$venv
+  LD_LIBRARY_PATH=$(printf '%s:' "$overlay/lib" "$venv/lib" "$site_packages"/ros_*.libs)${LD_LIBRARY_PATH:-}
+  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH%:}
+  # The source tree first: edits need no build.
+  export PYTHONPATH=$root:$overlay/${site_packages#"$venv/"}${PYTHONPATH:+:$PYTHONPATH}
+  # The library path is complete: the wheels need not start every Python twice to set it.
+  export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+}
+
+compute_stamps
+if ! venv_is_current || ! workspace_is_current; then
+  source "$here/wheels_setup.bash"
+fi
+set_environment
