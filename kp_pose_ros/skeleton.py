@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from .errors import ModelError
-from .resources import config_path
+from kp_pose_ros.errors import ModelError
+from kp_pose_ros.resources import config_path
 
 Color = tuple[int, int, int]
 Edge = tuple[int, int]
@@ -26,16 +26,16 @@ _NO_PART: Color = (160, 160, 160)
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Skeleton:
     """Names, edges and colours of K keypoints, in the order of the model's output.
 
     Attributes:
-        name: What messages and logs call it.
-        keypoint_names: K different names.
-        edges: Pairs of 0-based keypoint indices to join with a line.
-        keypoint_colors: K colours, red, green, blue, 0 to 255.
-        edge_colors: One colour for each edge.
+        name: what messages and logs call it.
+        keypoint_names: the K names, all different.
+        edges: pairs of 0-based keypoint indices to join with a line.
+        keypoint_colors: a colour for each keypoint, red, green, blue, 0 to 255.
+        edge_colors: a colour for each edge.
     """
 
     name: str
@@ -52,29 +52,29 @@ class Skeleton:
         """Read a skeleton file; `config/skeletons/coco17.yaml` explains the format.
 
         Raises:
-            ModelError: If the file cannot be read or contradicts itself.
+            ModelError: the file cannot be read or contradicts itself.
         """
         try:
             content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
-            raise ModelError(f"The skeleton file {path} cannot be read: {reason}.") from error
+            raise ModelError(f"the skeleton file {path} cannot be read: {reason}") from error
         try:
             return _parse(content)
         except _InvalidError as error:
-            raise ModelError(f"The skeleton file {path} is wrong: {error}.") from error
+            raise ModelError(f"the skeleton file {path} is wrong: {error}") from error
 
     @classmethod
     def builtin(cls, name: str) -> Skeleton:
         """Return a shipped skeleton: coco17, face5 or hand21.
 
         Raises:
-            ModelError: If there is none of that name.
+            ModelError: there is none of that name.
         """
         if name not in BUILTIN:
             raise ModelError(
-                f"There is no skeleton named {name!r}; "
-                f"expected {', '.join(BUILTIN)} or the path of a YAML file."
+                f"there is no skeleton named {name!r}; "
+                f"expected {', '.join(BUILTIN)} or the path of a YAML file"
             )
         return cls.load(config_path("skeletons", f"{name}.yaml"))
 
@@ -93,9 +93,9 @@ def find_skeleton(keypoint_names: Sequence[str], count: int, classes: Sequence[s
     """Return the skeleton of a model from what its file says.
 
     Args:
-        keypoint_names: The model's own names, or none.
-        count: The model's number of keypoints.
-        classes: The names of the classes that the model detects.
+        keypoint_names: the model's own names, or none.
+        count: the model's number of keypoints.
+        classes: the names of the classes that the model detects.
 
     Returns:
         A shipped skeleton if the keypoints' names are the same, or, for a model that does not name

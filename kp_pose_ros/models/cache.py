@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The cache folder: files that take a while to make, kept under names that say what they are of.
+
+A file is whole or it is made again: its SHA-256 lies beside it. Two processes that need the same
+file at once make it once, because the maker holds a lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kp_pose_ros.errors import ModelError
+
+VARIABLE = "KP_POSE_CACHE"
+
+_CHUNK = 1 << 20
+_log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """Return $KP_POSE_CACHE, else $XDG_CACHE_HOME/kp_pose_ros, else ~/.cache/kp_pose_ros.
+
+    Raises:
+        ModelError: there is no home folder, and no variable names another one.
+    """
+    if own := os.environ.get(VARIABLE):
+        return Path(own).expanduser().absolute()
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if shared.is_absolute():  # the XDG specification: ignore it otherwise
+        return shared / "kp_pose_ros"
+    try:
+        return Path.home() / ".cache" / "kp_pose_ros"
+    except RuntimeError as error:
+        raise ModelError(
+            f"there is no home folder to keep prepared models in: set {VARIABLE} to a folder that "
+            "can be written"
+        ) from error
+
+
+def content_hash(*files: Path) -> str:
+    """Return the SHA-256 of the files' contents, one after the other, in hexadecimal.
+
+    Raises:
+        ModelError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            raise ModelError(f"{file} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def cached(name: str, make: Callable[[], bytes]) -> Path:
+    """Return the path of a file in the cache folder, which is made if it is not there.
+
+    Args:
+        name: the file's name; it must say everything that the content depends on.
+        make: returns the content.
+
+    Raises:
+        ModelError: the folder cannot be written. What `make` raises comes through.
+    """
+    path = cache_folder() / name
+    if _is_whole(path):
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_name(f"{name}.lock")):
+            if not _is_whole(path):
+                if path.exists():
+                    _log.warning("%s in the cache is damaged: it is made again", path)
+                _write(path, make())
+    except OSError as error:
+        raise ModelError(
+            f"the cache folder {path.parent} cannot be written ({error.strerror}): set the "
+            f"environment variable {VARIABLE} to a folder that can"
+        ) from error
+    return path
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return _checksum_file(path).read_text(encoding="ascii") == content_hash(path)
+    except (OSError, UnicodeDecodeError, ModelError):
+        return False
+
+
+def _checksum_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file and its checksum so that no reader ever meets a half of either."""
+    checksum = hashlib.sha256(content).hexdigest().encode()
+    for target, data in ((path, content), (_checksum_file(path), checksum)):
+        temporary = target.with_name(f"{target.name}.part")
+        temporary.write_bytes(data)
+        temporary.replace(target)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes; it ends with the process, even if that is killed."""
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

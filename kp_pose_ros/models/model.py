@@ -1,0 +1,213 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""PoseModel: a model file that was checked, and the graph that engines run for it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import onnx
+
+from kp_pose_ros.errors import ModelError, SettingsError
+from kp_pose_ros.models.cache import cached, content_hash
+from kp_pose_ros.models.checkpoint import read_checkpoint
+from kp_pose_ros.models.engine_file import engine_metadata
+from kp_pose_ros.models.fields import Fields
+from kp_pose_ros.models.layout import GraphShape
+from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
+from kp_pose_ros.models.onnx_file import load_onnx, onnx_files, onnx_metadata
+from kp_pose_ros.models.precision import to_half
+from kp_pose_ros.models.prepare import prepare
+from kp_pose_ros.models.writer import write_onnx
+from kp_pose_ros.skeleton import BUILTIN, Skeleton, find_skeleton
+
+Size = tuple[int, int]
+Precision = Literal["fp32", "fp16"]
+
+_MAX_CHANNELS = 1024
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PoseModel:
+    """A pose model on disk.
+
+    Attributes:
+        path: the model file: .pt, .onnx or .engine.
+        metadata: what the file says about itself.
+        skeleton: the names, edges and colours of its keypoints.
+    """
+
+    path: Path
+    metadata: ModelMetadata
+    skeleton: Skeleton
+
+    @classmethod
+    def open(cls, path: str | Path, *, skeleton: str | Path | None = None) -> PoseModel:
+        """Read what a model file is and check that everything fits.
+
+        Args:
+            path: a .pt, .onnx or .engine file.
+            skeleton: a skeleton file, or the name of a shipped one; None finds it from the model.
+
+        Raises:
+            ModelError: the file cannot be read, is not a pose model, or does not fit `skeleton`.
+        """
+        path = Path(path).expanduser()
+        metadata = _format(path).metadata(path)
+        return cls(path, metadata, _skeleton(metadata, skeleton, path))
+
+    def network_size(self, frame: Size, imgsz: Size | None) -> Size:
+        """Return the (height, width) of the network's input for frames of a size.
+
+        Args:
+            frame: (height, width) of the camera's frames in pixels.
+            imgsz: (height, width) that the user asks for, or None to follow the frame: the model's
+                long side, and as short side the smallest multiple of the stride that holds the
+                frame's aspect ratio.
+
+        Raises:
+            SettingsError: the model cannot run at `imgsz`.
+        """
+        metadata = self.metadata
+        if imgsz is not None:
+            self._check_size(imgsz)
+            return imgsz
+        if metadata.size_is_static:
+            return metadata.imgsz
+        long_side = _round_up(max(metadata.imgsz), metadata.stride)
+        gain = long_side / max(frame)
+        height, width = (max(1, round(side * gain)) for side in frame)
+        return _round_up(height, metadata.stride), _round_up(width, metadata.stride)
+
+    def graph(self, network: Size, *, precision: Precision = "fp32") -> Path:
+        """Return the ONNX file that engines run, made once and then taken from the cache.
+
+        Args:
+            network: (height, width) of the input, from `network_size`.
+            precision: "fp16" gives float16 weights and activations; input and output stay float32.
+
+        Raises:
+            ModelError: the graph cannot be made, or the cache cannot be written.
+        """
+        files = (self.path, *_format(self.path).more_files(self.path))
+        key = hashlib.sha256(f"{content_hash(*files)} {_code_hash()}".encode()).hexdigest()[:16]
+        stem = re.sub(r"[^\w.-]", "_", self.path.stem)[:40]
+        name = f"{stem}-{network[0]}x{network[1]}-{precision}-{key}.onnx"
+
+        def make() -> bytes:
+            _log.info("preparing %s for %d x %d, %s", self.path, *network, precision)
+            return bytes(self.make_graph(network, precision).SerializeToString())
+
+        return cached(name, make)
+
+    def make_graph(
+        self, network: Size, precision: Precision, *, batch: int | None = None
+    ) -> onnx.ModelProto:
+        """Return the graph that engines run; `batch` fixes the number of pictures that it takes.
+
+        Raises:
+            ModelError: the graph cannot be made.
+        """
+        graph = _format(self.path).graph(self.path, network, precision)
+        prepare(graph, network, batch=batch, source=self.path)
+        return graph
+
+    def _check_size(self, imgsz: Size) -> None:
+        metadata = self.metadata
+        if metadata.size_is_static and imgsz != metadata.imgsz:
+            raise SettingsError(
+                f"imgsz is {imgsz[0]} x {imgsz[1]}, but {self.path} has the fixed size "
+                f"{metadata.imgsz[0]} x {metadata.imgsz[1]}: set imgsz to auto, or export the "
+                "model again"
+            )
+        stride = metadata.stride
+        if any(side < stride or side % stride for side in imgsz):
+            mended = [_round_up(max(side, 1), stride) for side in imgsz]
+            raise SettingsError(
+                f"imgsz is {imgsz[0]} x {imgsz[1]}: expected multiples of {stride}, the stride of "
+                f"{self.path}, such as {mended[0]} x {mended[1]}"
+            )
+
+
+class _Format(NamedTuple):
+    """How one kind of model file is read."""
+
+    metadata: Callable[[Path], ModelMetadata]
+    graph: Callable[[Path, Size, Precision], onnx.ModelProto]
+    more_files: Callable[[Path], list[Path]] = lambda _path: []
+
+
+def _checkpoint_metadata(path: Path) -> ModelMetadata:
+    values = read_checkpoint(path).metadata
+    channels = Fields(values, path).whole_number("channels", _MAX_CHANNELS) or 3
+    # The writer makes a graph of any size and batch.
+    return read_metadata(values, GraphShape((None, channels, None, None), (None, None, None)), path)
+
+
+def _checkpoint_graph(path: Path, network: Size, precision: Precision) -> onnx.ModelProto:
+    checkpoint = read_checkpoint(path)
+    return write_onnx(checkpoint, imgsz=network, half=precision == "fp16", batch=None)
+
+
+def _onnx_graph(path: Path, _network: Size, precision: Precision) -> onnx.ModelProto:
+    model = load_onnx(path)
+    if precision == "fp16":
+        to_half(model)
+    return model
+
+
+def _engine_graph(path: Path, _network: Size, _precision: Precision) -> onnx.ModelProto:
+    raise ModelError(
+        f"{path} is a TensorRT engine, of which no graph can be made: give the .pt or .onnx file "
+        "that it was made from"
+    )
+
+
+_FORMATS = {
+    ".pt": _Format(_checkpoint_metadata, _checkpoint_graph),
+    ".onnx": _Format(onnx_metadata, _onnx_graph, onnx_files),
+    ".engine": _Format(engine_metadata, _engine_graph),
+}
+
+
+def _format(path: Path) -> _Format:
+    if path.suffix.lower() not in _FORMATS:
+        raise ModelError(
+            f"{path} has the ending {path.suffix!r}: expected a {', '.join(_FORMATS)} file"
+        )
+    if not path.is_file():
+        raise ModelError(
+            f"the model file {path} does not exist: expected a file, such as `kp_pose fetch` makes"
+        )
+    return _FORMATS[path.suffix.lower()]
+
+
+def _skeleton(metadata: ModelMetadata, chosen: str | Path | None, path: Path) -> Skeleton:
+    count = metadata.kpt_shape[0]
+    if chosen is None:
+        return find_skeleton(metadata.keypoint_names, count, metadata.class_names)
+    skeleton = Skeleton.builtin(str(chosen)) if chosen in BUILTIN else Skeleton.load(chosen)
+    if len(skeleton) != count:
+        raise ModelError(
+            f"the skeleton {skeleton.name} has {len(skeleton)} keypoints, but the model {path} has "
+            f"{count}: give the skeleton that the model was trained with"
+        )
+    return skeleton
+
+
+@functools.cache
+def _code_hash() -> str:
+    """Return a hash of the code that makes graphs: another version never meets this one's."""
+    return content_hash(*sorted(Path(__file__).parent.glob("*.py")))
+
+
+def _round_up(side: int, stride: int) -> int:
+    return -(-side // stride) * stride
