@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a pickle without importing, calling or constructing anything that it names.
+
+`pickletools` splits the stream into opcodes; a table says what each does to a stack of plain
+values. Python's own unpickler is not used: with every class replaced by a stub it still sizes its
+memo by an index out of the file, and hashes whatever the file gives it as a key.
+"""
+
+import pickletools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kp_pose_ros.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Global:
+    """A class or function that the pickle names: only the name, never the thing."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class Record:
+    """An object that the pickle describes: the name of its maker, and what that would get."""
+
+    __slots__ = ("arguments", "kind", "state")
+
+    kind: str
+    arguments: tuple[Any, ...]
+    state: Any
+
+
+Rebuilders = Mapping[str, Callable[..., Any]]
+
+
+class Unpickler:
+    """Reads one pickle of protocol 2 to 5 into lists, tuples, dicts, numbers, texts and Records.
+
+    Args:
+        is_allowed: says whether the pickle may name this class or function at all.
+        rebuilders: our own stand-ins for functions that the pickle calls, by dotted name. A call of
+            any other allowed name becomes a Record.
+        load_persistent: turns a persistent id into a value.
+    """
+
+    def __init__(
+        self,
+        is_allowed: Callable[[str], bool],
+        rebuilders: Rebuilders,
+        load_persistent: Callable[[Any], Any],
+    ) -> None:
+        self._is_allowed = is_allowed
+        self._rebuilders = rebuilders
+        self._persistent_value = load_persistent
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+
+    def load(self, data: bytes) -> Any:
+        """Return the object that `data` describes.
+
+        Raises:
+            ModelError: if the pickle names what is not allowed, uses an opcode that torch does not
+                write, or contradicts itself.
+        """
+        name = "START"
+        try:
+            for opcode, argument, _position in pickletools.genops(data):
+                name = opcode.name
+                if name == "STOP":
+                    break
+                if name not in _OPCODES:
+                    raise ModelError(f"its pickle uses {name}, which torch does not write")
+                _OPCODES[name](self, argument)
+            return self._stack.pop()
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"its pickle is damaged at or after a {name}") from error
+
+    def _push(self, value: Any) -> None:
+        self._stack.append(value)
+
+    def _push_text(self, text: str) -> None:
+        if not text.isascii():
+            text.encode()  # a lone surrogate raises here, not later in a message or in a model
+        self._stack.append(text)
+
+    def _push_integer(self, number: int) -> None:
+        if not -(1 << 63) <= number < 1 << 63:
+            raise ValueError(number)  # as a key, larger ones can be made to collide
+        self._stack.append(number)
+
+    def _mark(self, _: Any) -> None:
+        self._marks.append(len(self._stack))
+
+    def _put(self, index: int) -> None:
+        self._memo[index] = self._stack[-1]
+
+    def _memoize(self, _: Any) -> None:
+        self._memo[len(self._memo)] = self._stack[-1]
+
+    def _get(self, index: int) -> None:
+        self._stack.append(self._memo[index])
+
+    def _make_tuple(self, length: int) -> None:
+        self._stack.append(tuple(self._pop(length)))
+
+    def _make_marked_tuple(self, _: Any) -> None:
+        self._stack.append(tuple(self._pop_marked()))
+
+    def _append(self, _: Any) -> None:
+        self._extend(self._pop(1))
+
+    def _appends(self, _: Any) -> None:
+        self._extend(self._pop_marked())
+
+    def _set_item(self, _: Any) -> None:
+        self._update(self._pop(2))
+
+    def _set_items(self, _: Any) -> None:
+        self._update(self._pop_marked())
+
+    def _name_global(self, module_and_name: str) -> None:
+        self._push_global(module_and_name.replace(" ", ".", 1))
+
+    def _name_global_from_stack(self, _: Any) -> None:
+        module, name = self._pop(2)
+        self._push_global(f"{module}.{name}")
+
+    def _call(self, _: Any) -> None:
+        """REDUCE and NEWOBJ: a function or class, and the arguments that it would get."""
+        function, arguments = self._pop(2)
+        if not isinstance(function, Global) or not isinstance(arguments, tuple):
+            raise TypeError(function)
+        rebuild = self._rebuilders.get(function.name)
+        self._stack.append(
+            Record(function.name, arguments, {}) if rebuild is None else rebuild(*arguments)
+        )
+
+    def _build(self, _: Any) -> None:
+        (state,) = self._pop(1)
+        # What a dict or a tensor would get here are attributes that no reader asks for.
+        if isinstance(self._stack[-1], Record):
+            self._stack[-1].state = state
+
+    def _load_persistent(self, _: Any) -> None:
+        (identifier,) = self._pop(1)
+        self._stack.append(self._persistent_value(identifier))
+
+    def _push_global(self, name: str) -> None:
+        if not self._is_allowed(name):
+            raise ModelError(
+                f"its pickle names {name[:120]!r}, which is no part of a YOLO checkpoint; nothing "
+                "was run, and if you trust the file, export it to ONNX with ultralytics"
+            )
+        self._stack.append(Global(name))
+
+    def _pop(self, count: int) -> list[Any]:
+        start = len(self._stack) - count
+        if start < (self._marks[-1] if self._marks else 0):
+            raise IndexError(count)
+        values = self._stack[start:]
+        del self._stack[start:]
+        return values
+
+    def _pop_marked(self) -> list[Any]:
+        start = self._marks.pop()
+        values = self._stack[start:]
+        del self._stack[start:]
+        return values
+
+    def _extend(self, values: list[Any]) -> None:
+        target = self._stack[-1]
+        if not isinstance(target, list):
+            raise TypeError(target)
+        target.extend(values)
+
+    def _update(self, keys_and_values: list[Any]) -> None:
+        target, keys = self._stack[-1], keys_and_values[0::2]
+        # Hashing a tuple recurses as deep as the file nests it, so only plain keys are taken.
+        if not isinstance(target, dict) or not all(type(key) in _KEY_TYPES for key in keys):
+            raise TypeError(target)
+        target.update(zip(keys, keys_and_values[1::2], strict=True))
+
+
+_KEY_TYPES = {str, int, float, bool, type(None)}
+
+_OPCODES: dict[str, Callable[[Unpickler, Any], None]] = {
+    "PROTO": lambda _unpickler, _argument: None,
+    "FRAME": lambda _unpickler, _argument: None,
+    "NONE": Unpickler._push,
+    "NEWTRUE": lambda unpickler, _: unpickler._push(True),
+    "NEWFALSE": lambda unpickler, _: unpickler._push(False),
+    "BININT": Unpickler._push,
+    "BININT1": Unpickler._push,
+    "BININT2": Unpickler._push,
+    "LONG1": Unpickler._push_integer,
+    "BINFLOAT": Unpickler._push,
+    "BINUNICODE": Unpickler._push_text,
+    "SHORT_BINUNICODE": Unpickler._push_text,
+    "EMPTY_TUPLE": lambda unpickler, _: unpickler._push(()),
+    "EMPTY_LIST": lambda unpickler, _: unpickler._push([]),
+    "EMPTY_DICT": lambda unpickler, _: unpickler._push({}),
+    "TUPLE1": lambda unpickler, _: unpickler._make_tuple(1),
+    "TUPLE2": lambda unpickler, _: unpickler._make_tuple(2),
+    "TUPLE3": lambda unpickler, _: unpickler._make_tuple(3),
+    "TUPLE": Unpickler._make_marked_tuple,
+    "MARK": Unpickler._mark,
+    "APPEND": Unpickler._append,
+    "APPENDS": Unpickler._appends,
+    "SETITEM": Unpickler._set_item,
+    "SETITEMS": Unpickler._set_items,
+    "BINPUT": Unpickler._put,
+    "LONG_BINPUT": Unpickler._put,
+    "MEMOIZE": Unpickler._memoize,
+    "BINGET": Unpickler._get,
+    "LONG_BINGET": Unpickler._get,
+    "GLOBAL": Unpickler._name_global,
+    "STACK_GLOBAL": Unpickler._name_global_from_stack,
+    "REDUCE": Unpickler._call,
+    "NEWOBJ": Unpickler._call,
+    "BUILD": Unpickler._build,
+    "BINPERSID": Unpickler._load_persistent,
+}
