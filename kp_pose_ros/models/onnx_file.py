@@ -14,18 +14,20 @@ from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.external_data import external_files, load_external_data
 from kp_pose_ros.models.layout import GraphShape, Shape
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
+from kp_pose_ros.models.nodes import sort_nodes
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
-    """Return the model in an ONNX file, with all its weights.
+    """Return the model in an ONNX file, with all its weights and its nodes in running order.
 
     Raises:
         ModelError: the file is no ONNX model, or keeps weights outside its own folder.
     """
     model = _parse(path)
     load_external_data(model, path)
+    sort_nodes(model.graph, path)
     return model
 
 

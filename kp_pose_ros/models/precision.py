@@ -9,13 +9,14 @@ from 512 on. So do the sizes that a graph computes for itself, and its input and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.nodes import names_read
 
 _LEARNED = {"Conv", "ConvTranspose", "Gemm"}
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
@@ -124,7 +125,7 @@ class _Halver:
 
     def _drop_unused_weights(self) -> None:
         graph = self._model.graph
-        used = set(_names_read(graph.node)) | {value.name for value in graph.output}
+        used = set(names_read(graph.node)) | {value.name for value in graph.output}
         unused = set(self._weights) - used
         for values in (graph.initializer, graph.input):
             kept = [value for value in values if value.name not in unused]
@@ -182,13 +183,4 @@ def _names_needed_in_float32(graph: onnx.GraphProto, network: set[int]) -> set[s
         for place, name in enumerate(node.input)
         if (node.op_type, place) in _ALWAYS_FLOAT32
     }
-    return {value.name for value in graph.output}.union(_names_read(others), fixed)
-
-
-def _names_read(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
-    """Yield the names that nodes read, those inside their subgraphs included."""
-    for node in nodes:
-        yield from node.input
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _names_read(graph.node)
+    return {value.name for value in graph.output}.union(names_read(others), fixed)

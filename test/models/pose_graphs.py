@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tiny ONNX models that return known numbers, whatever the picture."""
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+COCO = {
+    "task": "pose",
+    "names": "{0: 'person'}",
+    "kpt_shape": "[17, 3]",
+    "imgsz": "[64, 96]",
+    "stride": "32",
+}
+
+
+def constant_model(
+    output,
+    *,
+    metadata=COCO,
+    input_shape=("batch", 3, 64, 96),
+    output_shape=None,
+    dtype=np.float32,
+    opset=17,
+):
+    """Return a model whose output is `output`, (C, A), for every picture of a batch."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    constants = {
+        "weight": np.zeros((1, 3, 1, 1), dtype),  # makes the output depend on the picture
+        "shape": np.array([0, 1, 1], np.int64),
+        "values": np.asarray(output, dtype)[None],
+    }
+    nodes = [
+        helper.make_node("Conv", ["images", "weight"], ["features"]),
+        helper.make_node("GlobalAveragePool", ["features"], ["zero"]),
+        helper.make_node("Reshape", ["zero", "shape"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "values"], ["output0"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "constant",
+        [helper.make_tensor_value_info("images", kind, input_shape)],
+        [
+            helper.make_tensor_value_info(
+                "output0", kind, output_shape or (input_shape[0], *np.shape(output))
+            )
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model)
+    return model
+
+
+def random_raw(classes, kpt_shape, anchors, seed=0):
+    """Return a raw output, (4 + classes + K * D, anchors), with scores in [0, 1]."""
+    generator = np.random.default_rng(seed)
+    raw = generator.uniform(0, 600, (4 + classes + kpt_shape[0] * kpt_shape[1], anchors))
+    raw[4 : 4 + classes] = generator.uniform(0, 1, (classes, anchors))
+    return raw.astype(np.float32)
+
+
+def run(model, pictures):
+    """Return the only output of a model, run by ONNX Runtime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        model if isinstance(model, str) else model.SerializeToString(),
+        providers=["CPUExecutionProvider"],
+    )
+    (output,) = session.run(None, {session.get_inputs()[0].name: pictures})
+    return output
