@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings -> model -> engine -> PoseEstimator: the one place that chooses an engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kp_pose_ros.decode import DecodeSettings
+from kp_pose_ros.errors import EngineError, SettingsError
+from kp_pose_ros.estimator import Engine, PoseEstimator
+from kp_pose_ros.models.model import PoseModel
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an estimator is made from.
+
+    Attributes:
+        model: path of the model file.
+        skeleton: path of a skeleton file or name of a shipped one; None takes what the model says.
+        engine: one of `ENGINES`.
+        imgsz: (height, width) of the network's input in pixels, or None to follow each camera.
+        max_batch: how many frames the engine takes at once.
+        decode: thresholds and limits; whether to suppress is the model's to say.
+    """
+
+    model: Path
+    skeleton: str | None = None
+    engine: str = "auto"
+    imgsz: tuple[int, int] | None = None
+    max_batch: int = 1
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+def make_estimator(settings: Settings) -> tuple[PoseModel, PoseEstimator]:
+    """Open the model and an engine for it.
+
+    Raises:
+        SettingsError: no engine has that name, or the model cannot run at `imgsz`.
+        ModelError: the model or skeleton file cannot be used.
+        EngineError: the engine cannot run here.
+    """
+    if settings.engine not in _MAKERS:
+        raise SettingsError(
+            f"engine '{settings.engine}' is unknown: expected one of {', '.join(ENGINES)}"
+        )
+    model = PoseModel.open(settings.model, skeleton=settings.skeleton)
+    if settings.imgsz is not None:
+        model.network_size(settings.imgsz, settings.imgsz)  # refuses what the model cannot take
+    engine = _MAKERS[settings.engine](model, settings)
+    metadata = model.metadata
+    decode = replace(settings.decode, suppress=metadata.needs_suppression)
+    return model, PoseEstimator(engine, metadata.kpt_shape, decode)
+
+
+def _onnx(model: PoseModel, settings: Settings) -> Engine:
+    try:
+        from kp_pose_ros.engines.onnx import OnnxEngine
+    except ImportError as error:
+        raise EngineError(
+            f"engine 'onnx' needs ONNX Runtime, which cannot be imported ({error}): "
+            "install it with `pip install onnxruntime`"
+        ) from error
+    return OnnxEngine(model, settings.imgsz, settings.max_batch)
+
+
+def _tensorrt(_model: PoseModel, _settings: Settings) -> Engine:
+    raise EngineError(
+        "engine 'tensorrt' is not part of this version of kp_pose_ros: "
+        "set the parameter engine to 'onnx' or 'auto'"
+    )
+
+
+def _auto(model: PoseModel, settings: Settings) -> Engine:
+    engine = _onnx(model, settings)
+    _log.info("engine 'auto' chose %s, the only engine of this version", engine.name)
+    return engine
+
+
+_MAKERS: dict[str, Callable[[PoseModel, Settings], Engine]] = {
+    "auto": _auto,
+    "tensorrt": _tensorrt,
+    "onnx": _onnx,
+}
+ENGINES = tuple(_MAKERS)

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters on a node: declared, described, and changed while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.ros.parameters import RULES, Parameters
+from kp_pose_ros.ros.rules import Rule, Value
+
+
+def declare_parameters(node: Node) -> Parameters:
+    """Declare all parameters on `node` and return the values that it was started with.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    # rclpy refuses `score_threshold: 1`, an integer, in words of its own: take what was given,
+    # whatever its type, check it by our rules, and declare its final value and type then.
+    given: dict[str, object] = {}
+    for name, rule in RULES.items():
+        anything = ParameterDescriptor(dynamic_typing=True)
+        given[name] = node.declare_parameter(name, _to_ros(rule.default), anything).value
+        node.undeclare_parameter(name)
+    parameters = Parameters.from_values(given)
+    for name, value in parameters.values().items():
+        descriptor = _descriptor(RULES[name])
+        node.declare_parameter(name, _to_ros(value), descriptor, ignore_override=True)
+    return parameters
+
+
+def follow_changes(node: Node, parameters: Parameters, apply: Callable[[Parameters], None]) -> None:
+    """Call `apply` with the new parameters whenever somebody changes some of them on `node`.
+
+    A change that contradicts a rule is refused with the rule's sentence, and nothing changes.
+    """
+
+    def change(changes: Sequence[Parameter[Any]]) -> SetParametersResult:
+        nonlocal parameters
+        changed = {each.name: each.value for each in changes if each.name in RULES}
+        try:
+            parameters = Parameters.from_values({**parameters.values(), **changed})
+        except SettingsError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        apply(parameters)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(change)
+
+
+def _to_ros(value: Value) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _descriptor(rule: Rule) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=rule.description, read_only=not rule.changeable)
+    if rule.choices:
+        descriptor.additional_constraints = f"one of {', '.join(rule.choices)}"
+    if rule.limits is not None:
+        low, high = rule.limits
+        if isinstance(rule.default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        else:
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(low), to_value=float(high))
+            ]
+    return descriptor

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where callbacks leave frames for the worker: the newest one of each camera, nothing older."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Condition
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Mailbox(Generic[Item]):
+    """One slot a camera. Any thread may put, one thread takes."""
+
+    def __init__(self, cameras: Iterable[str]) -> None:
+        self._slots: dict[str, Item] = {}
+        self._turns = list(cameras)  # whose turn it is, longest waiting first
+        self._filled = Condition()
+        self._closed = False
+
+    def put(self, camera: str, item: Item) -> bool:
+        """Put an item into a camera's slot; return whether it pushed out one nobody had taken."""
+        with self._filled:
+            pushed_out = camera in self._slots
+            self._slots[camera] = item
+            self._filled.notify()
+        return pushed_out
+
+    def take(self, limit: int) -> list[tuple[str, Item]]:
+        """Wait for items and return what is there, at most `limit` of them.
+
+        Where more cameras are ready than that, those served longest ago go first. The list is
+        empty once the mailbox is closed.
+        """
+        with self._filled:
+            self._filled.wait_for(lambda: self._slots or self._closed)
+            if self._closed:
+                return []
+            served = [camera for camera in self._turns if camera in self._slots][:limit]
+            self._turns = [camera for camera in self._turns if camera not in served] + served
+            return [(camera, self._slots.pop(camera)) for camera in served]
+
+    def close(self) -> None:
+        """Drop what is there and make `take` return, now and from now on."""
+        with self._filled:
+            self._closed = True
+            self._slots.clear()
+            self._filled.notify_all()

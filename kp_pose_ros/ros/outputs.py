@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is published for one camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from kp_pose_ros.annotate import Annotator
+from kp_pose_ros.frame import Frame
+from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros.conversions import (
+    Vocabulary,
+    detections_to_msg,
+    poses_to_msg,
+    skeleton_to_msg,
+)
+from kp_pose_ros.ros.images import PictureMessage
+from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
+from kp_pose_ros.timing import StageTimes
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How poses become messages and pictures.
+
+    Attributes:
+        vocabulary: what the numbers in Poses mean.
+        annotator: draws the annotated picture.
+        times: where the duration of each stage is recorded.
+    """
+
+    vocabulary: Vocabulary
+    annotator: Annotator
+    times: StageTimes
+
+
+class Outputs:
+    """The publishers of one camera. One thread publishes; `wanted` may be asked by any."""
+
+    def __init__(self, node: Node, prefix: str) -> None:
+        """Create the publishers on `node`; `prefix` stands before each topic's name."""
+        self._poses = node.create_publisher(PoseArray, f"{prefix}poses", RESULTS)
+        self._detections = node.create_publisher(Detection2DArray, f"{prefix}detections", RESULTS)
+        self._annotated = node.create_publisher(Image, f"{prefix}annotated", NEWEST)
+        self._skeleton = node.create_publisher(SkeletonMsg, f"{prefix}skeleton", LATCHED)
+        self._picture = PictureMessage()
+
+    def wanted(self) -> bool:
+        """Return whether anybody subscribes to what a frame would be looked at for."""
+        publishers = (self._poses, self._detections, self._annotated)
+        return any(publisher.get_subscription_count() for publisher in publishers)
+
+    def describe(self, vocabulary: Vocabulary) -> None:
+        """Publish, for good, what the indices in the messages mean."""
+        self._skeleton.publish(skeleton_to_msg(vocabulary))
+
+    def publish(
+        self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
+    ) -> None:
+        """Publish the poses found in `frame`, with the header of its message."""
+        vocabulary, times = presentation.vocabulary, presentation.times
+        if self._poses.get_subscription_count():
+            with times.measure("message"):
+                message = poses_to_msg(poses, header, frame.size, vocabulary)
+            with times.measure("publish"):
+                self._poses.publish(message)
+        if self._detections.get_subscription_count():
+            self._detections.publish(detections_to_msg(poses, header, vocabulary))
+        if self._annotated.get_subscription_count():
+            with times.measure("annotate"):
+                picture = self._picture.fill(header, frame.to_bgr())
+                presentation.annotator.draw(picture, poses)
+                self._annotated.publish(self._picture.message)

@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter of the node, declared once; `config/pose.yaml` lists the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from operator import attrgetter
+from pathlib import Path
+
+from kp_pose_ros.annotate import Style
+from kp_pose_ros.decode import DecodeSettings
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.factory import ENGINES, Settings
+from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
+
+_CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+_NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What is drawn on the annotated picture."""
+
+    boxes: bool = parameter(True, "Draw a rectangle around each pose.", changeable=True)
+    labels: bool = parameter(True, "Write class, track and score at each pose.", changeable=True)
+    limbs: bool = parameter(True, "Draw the skeleton's edges.", changeable=True)
+    keypoints: bool = parameter(True, "Draw a dot at each keypoint.", changeable=True)
+    legend: bool = parameter(False, "Write each keypoint's name beside it.", changeable=True)
+    color_by: str = parameter(
+        "part",
+        "What limbs and dots get their colour from: the body part, or the person's track.",
+        choices=("part", "track"),
+        changeable=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The values that a node runs with; see each one's description."""
+
+    model: str = parameter(
+        "yolo11n-pose", "Path of the model file, .pt or .onnx, or a name that was fetched."
+    )
+    skeleton: str = parameter(
+        "", "Path of a skeleton file, or the name of a shipped one; empty: as the model says."
+    )
+    engine: str = parameter("auto", "What runs the model.", choices=ENGINES)
+    imgsz: str = parameter(
+        "auto", "Network input 'height, width' in pixels; auto follows the shape of the image."
+    )
+    cameras: tuple[str, ...] = parameter(
+        ("",), "Name of each camera, the prefix of its topics; one empty name: no prefix."
+    )
+    max_batch: int = parameter(
+        4, "How many frames of different cameras the network takes at once.", limits=(1, 64)
+    )
+    image_transport: str = parameter(
+        "raw", "Kind of image topic to read.", choices=("raw", "compressed")
+    )
+    image_qos: str = parameter(
+        "auto",
+        "Reliability of the image subscription; auto copies the publisher's.",
+        choices=("auto", "sensor_data", "reliable"),
+    )
+    score_threshold: float = parameter(
+        0.25, "Poses have a score above this.", limits=(0, 1), changeable=True
+    )
+    iou_threshold: float = parameter(
+        0.7,
+        "Of two boxes that overlap by more (intersection over union) only the better one stays.",
+        limits=(0, 1),
+        changeable=True,
+    )
+    keypoint_threshold: float = parameter(
+        0.5, "Keypoints of a lower score are ABSENT, and not drawn.", limits=(0, 1), changeable=True
+    )
+    max_poses: int = parameter(
+        300, "How many poses an image has at most.", limits=(1, 1000), changeable=True
+    )
+    always_on: bool = parameter(
+        False, "Look for poses although nobody subscribes to them.", changeable=True
+    )
+    annotated: Annotated = field(default_factory=Annotated)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object]) -> Parameters:
+        """Return validated parameters.
+
+        Args:
+            values: by full name, such as `annotated.boxes`; those left out have their defaults.
+
+        Raises:
+            SettingsError: a value has the wrong type, is out of range or cannot be used.
+        """
+        checked = {
+            name: rule.check(name, values.get(name, rule.default)) for name, rule in RULES.items()
+        }
+        prefix = "annotated."
+        nested = {name.removeprefix(prefix): checked.pop(name) for name in _names_under(prefix)}
+        parameters = cls(**checked, annotated=Annotated(**nested))  # type: ignore[arg-type]
+        parameters._check()
+        return parameters
+
+    def values(self) -> dict[str, Value]:
+        """Return all values by full name."""
+        return {name: attrgetter(name)(self) for name in RULES}
+
+    @property
+    def network_size(self) -> tuple[int, int] | None:
+        """`imgsz` as (height, width) in pixels, or None for auto.
+
+        Raises:
+            SettingsError: it is neither `auto` nor one or two numbers.
+        """
+        if self.imgsz == "auto":
+            return None
+        numbers = _NETWORK_SIZE.fullmatch(self.imgsz)
+        if numbers is None:
+            raise SettingsError(
+                f"parameter 'imgsz' is '{self.imgsz}': expected 'auto', or height and width in "
+                "pixels such as '384, 640'"
+            )
+        return int(numbers[1]), int(numbers[2] or numbers[1])
+
+    def settings(self) -> Settings:
+        """Return what the estimator is made from."""
+        return Settings(
+            model=Path(self.model),
+            skeleton=self.skeleton or None,
+            engine=self.engine,
+            imgsz=self.network_size,
+            max_batch=self.max_batch,
+            decode=self.decode_settings(),
+        )
+
+    def decode_settings(self) -> DecodeSettings:
+        """Return what counts as a pose."""
+        return DecodeSettings(
+            score_threshold=self.score_threshold,
+            iou_threshold=self.iou_threshold,
+            keypoint_threshold=self.keypoint_threshold,
+            max_poses=self.max_poses,
+        )
+
+    def style(self) -> Style:
+        """Return what is drawn, and how."""
+        return Style(**asdict(self.annotated), keypoint_threshold=self.keypoint_threshold)
+
+    def _check(self) -> None:
+        """Check what one value's rule cannot know."""
+        if not self.model:
+            raise SettingsError(
+                "parameter 'model' is empty: expected the path of a .pt or .onnx file, or the name "
+                "of a model that `kp_pose fetch` got"
+            )
+        for name in self.cameras:
+            if self.cameras.count(name) > 1:
+                raise SettingsError(
+                    f"parameter 'cameras' names '{name}' more than once: expected a name of its "
+                    "own for each camera"
+                )
+            if not _CAMERA_NAME.fullmatch(name) and self.cameras != ("",):
+                raise SettingsError(
+                    f"parameter 'cameras' has the name '{name}': expected letters, digits and "
+                    "underscores, no digit first, such as 'front'"
+                )
+        _ = self.network_size
+
+
+def _names_under(prefix: str) -> list[str]:
+    return [name for name in RULES if name.startswith(prefix)]
+
+
+RULES: dict[str, Rule] = dict(rules_of(Parameters))

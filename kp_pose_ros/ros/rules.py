@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a parameter may be: its type, its range, whether it may change; and the check of a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeVar
+
+from kp_pose_ros.errors import SettingsError
+
+Value = bool | int | float | str | tuple[str, ...]
+T = TypeVar("T", bound=Value)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is known of one parameter.
+
+    Attributes:
+        default: its value if nobody sets it; its type is the parameter's type.
+        description: one sentence, shown by `ros2 param describe`.
+        limits: smallest and largest number allowed, or None.
+        choices: the texts allowed; empty where any is.
+        changeable: whether it may change while the node runs.
+    """
+
+    default: Value
+    description: str
+    limits: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+    changeable: bool = False
+
+    def check(self, name: str, given: object) -> Value:
+        """Return `given` in the parameter's type.
+
+        Raises:
+            SettingsError: it has another type, or is out of range; the message names `name`.
+        """
+        convert, expected = _TYPES[type(self.default)]
+        value = convert(given)
+        if value is None or not self._allows(value):
+            if self.limits is not None:
+                expected += " from {:g} to {:g}".format(*self.limits)
+            if self.choices:
+                expected = f"one of {', '.join(self.choices)}"
+            shown = f"'{given}'" if isinstance(given, str) else given
+            raise SettingsError(f"parameter '{name}' is {shown}: expected {expected}")
+        return value
+
+    def _allows(self, value: Any) -> bool:
+        if self.limits is not None and not self.limits[0] <= value <= self.limits[1]:
+            return False
+        return not self.choices or value in self.choices
+
+
+def parameter(default: T, description: str, **rule: Any) -> T:
+    """Return a dataclass field that is a parameter; `rule` is the rest of its `Rule`."""
+    value: T = field(default=default, metadata={"rule": Rule(default, description, **rule)})
+    return value
+
+
+def rules_of(owner: type, prefix: str = "") -> Iterator[tuple[str, Rule]]:
+    """Yield full name and rule of each parameter of a dataclass and those nested in it."""
+    for each in fields(owner):
+        if each.default_factory is not MISSING:
+            yield from rules_of(each.default_factory, f"{prefix}{each.name}.")  # type: ignore[arg-type]
+        else:
+            yield prefix + each.name, each.metadata["rule"]
+
+
+def _to_integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _to_float(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)  # YAML makes an integer of `0` and `1`
+
+
+def _to_text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    # YAML makes numbers of `imgsz: 640` and `imgsz: [384, 640]`.
+    numbers = [value] if isinstance(value, int) else list(value)  # type: ignore[call-overload]
+    if not numbers or any(_to_integer(number) is None for number in numbers):
+        return None
+    return ", ".join(map(str, numbers))
+
+
+def _to_texts(value: object) -> tuple[str, ...] | None:
+    if isinstance(value, str):  # from a command line: front,rear
+        return tuple(text.strip() for text in value.split(","))
+    if isinstance(value, bool | int | float) or value is None:
+        return None
+    texts: tuple[object, ...] = tuple(value)  # type: ignore[arg-type]
+    return tuple(map(str, texts)) if all(isinstance(text, str) for text in texts) else None
+
+
+# By the type of the default: what makes a value of what was given, or None where that cannot be,
+# and what people call it.
+_TYPES: dict[type, tuple[Callable[[object], Value | None], str]] = {
+    bool: (lambda value: value if isinstance(value, bool) else None, "true or false"),
+    int: (_to_integer, "a whole number"),
+    float: (_to_float, "a number"),
+    str: (_to_text, "a text"),
+    tuple: (_to_texts, "a list of texts"),
+}

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The image subscription of one camera, and the watch over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CompressedImage, Image
+
+from kp_pose_ros.frame import Frame
+from kp_pose_ros.ros.images import compressed_to_frame, image_to_frame
+from kp_pose_ros.ros.qos import SubscriptionEventCallbacks, image_qos, wanted_reliability
+
+SILENCE = 5.0  # seconds without a frame after which the log says so
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """A kind of image topic.
+
+    Attributes:
+        message: its type.
+        type_name: what ROS calls the type.
+        suffix: what its topics have behind the name of the raw image's.
+        to_frame: reads a message; raises ImageError.
+    """
+
+    message: type
+    type_name: str
+    suffix: str
+    to_frame: Callable[[Any], Frame]
+
+
+TRANSPORTS = {
+    "raw": Transport(Image, "sensor_msgs/msg/Image", "", image_to_frame),
+    "compressed": Transport(
+        CompressedImage, "sensor_msgs/msg/CompressedImage", "/compressed", compressed_to_frame
+    ),
+}
+
+
+class ImageSource:
+    """Subscribes to a camera's images and says why, when none come."""
+
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        *,
+        label: str,
+        transport: Transport,
+        qos: str,
+        deliver: Callable[[Any], None],
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: the node that subscribes.
+            name: the topic's relative name, without the transport's suffix.
+            label: what the log calls the camera.
+            transport: the kind of topic.
+            qos: the parameter image_qos.
+            deliver: called with every message.
+        """
+        # As image_transport does: a remapped `image` takes its compressed form along.
+        self.topic = node.resolve_topic_name(name) + transport.suffix
+        self._node = node
+        self._label = label
+        self._transport = transport
+        self._qos = qos
+        self._deliver = deliver
+        self._last = monotonic()
+        self._silent = False
+        self._subscribe(wanted_reliability(qos, ()))
+
+    def watch(self) -> None:
+        """Follow the publishers' reliability and say once if frames are missing; call at 1 Hz."""
+        publishers = [
+            each
+            for each in self._node.get_publishers_info_by_topic(self.topic)
+            if each.topic_type == self._transport.type_name
+        ]
+        wanted = wanted_reliability(
+            self._qos, (each.qos_profile.reliability for each in publishers)
+        )
+        if wanted != self._reliability:
+            self._node.destroy_subscription(self._subscription)
+            self._subscribe(wanted)
+        if not self._silent and monotonic() - self._last > SILENCE:
+            self._silent = True
+            self._node.get_logger().warning(self._why_silent(publishers))
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> None:
+        self._reliability = reliability
+        self._subscription = self._node.create_subscription(
+            self._transport.message,
+            self.topic,
+            self._on_message,
+            image_qos(reliability),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
+        )
+
+    def _on_message(self, message: Any) -> None:
+        self._last = monotonic()
+        if self._silent:
+            self._silent = False
+            self._node.get_logger().info(f"{self._label}: frames come again on {self.topic}")
+        self._deliver(message)
+
+    def _on_incompatible(self, event: Any) -> None:
+        if self._qos == "auto":
+            return  # the next watch() follows the publisher
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._node.get_logger().warning(
+            f"{self._label}: a publisher of {self.topic} offers a {policy} that does not match "
+            f"image_qos '{self._qos}', so its frames do not arrive: set the parameter image_qos "
+            "to 'auto'"
+        )
+
+    def _why_silent(self, publishers: list[TopicEndpointInfo]) -> str:
+        waiting = f"{self._label}: waiting for {self.topic} ({self._transport.type_name})"
+        if publishers:
+            return f"{waiting}: it has a publisher, but no frame came for {SILENCE:g} s"
+        types = {each.type_name for each in TRANSPORTS.values()}
+        topics = sorted(
+            f"{topic} ({', '.join(found)})"
+            for topic, found in self._node.get_topic_names_and_types()
+            if types.intersection(found) and self._node.count_publishers(topic)
+        )
+        existing = ", ".join(topics) or "none"
+        return f"{waiting}: nobody publishes it; image topics that exist: {existing}"

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that owns the engine: frames out of the mailbox, results to the cameras' outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from threading import Thread
+from typing import Any
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from kp_pose_ros.annotate import Annotator
+from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.estimator import PoseEstimator
+from kp_pose_ros.factory import make_estimator
+from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.ros.camera import Camera
+from kp_pose_ros.ros.conversions import Vocabulary
+from kp_pose_ros.ros.mailbox import Mailbox
+from kp_pose_ros.ros.outputs import Presentation
+from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.timing import StageTimes
+
+
+class Worker:
+    """Opens model and engine in a thread of its own and works until the mailbox is closed."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        mailbox: Mailbox[Any],
+        cameras: Mapping[str, Camera],
+        logger: RcutilsLogger,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        """Make a worker that does not run yet.
+
+        Args:
+            parameters: what to work with; see `adopt`.
+            mailbox: where the frames come from.
+            cameras: by name; they read the frames and publish the results.
+            logger: the node's.
+            on_failure: called in the thread with the error that ended it.
+        """
+        self._parameters = parameters
+        self._mailbox = mailbox
+        self._cameras = cameras
+        self._logger = logger
+        self._on_failure = on_failure
+        self.times = StageTimes()  # the engine's, once it is open
+        self._trouble = ""  # the engine's error that was logged last, while it goes on
+        # A daemon: a thread inside a library's call of minutes must not hold up the exit.
+        self._thread = Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def adopt(self, parameters: Parameters) -> None:
+        """Work with other parameters from the next frame on; those that cannot change stay."""
+        self._parameters = parameters
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end of the thread; return whether it came within `timeout` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            model, estimator = make_estimator(self._parameters.settings())
+            self.times = estimator.engine.times
+            try:
+                self._work(model, estimator)
+            finally:
+                estimator.engine.close()
+        except BaseException as error:  # nobody else would hear of it
+            self._on_failure(error)
+
+    def _work(self, model: PoseModel, estimator: PoseEstimator) -> None:
+        self._logger.info(f"model {model.path} runs on {estimator.engine.name}")
+        adopted = self._parameters
+        presentation = _presentation(model, adopted, estimator.engine.times)
+        for camera in self._cameras.values():
+            camera.outputs.describe(presentation.vocabulary)
+        while batch := self._mailbox.take(estimator.engine.max_batch):
+            if adopted is not self._parameters:
+                adopted = self._parameters
+                presentation = _presentation(model, adopted, estimator.engine.times)
+                estimator.settings = replace(
+                    adopted.decode_settings(), suppress=estimator.settings.suppress
+                )
+            self._process(batch, estimator, presentation)
+
+    def _process(
+        self, batch: list[tuple[str, Any]], estimator: PoseEstimator, presentation: Presentation
+    ) -> None:
+        """Estimate and publish the poses of messages of different cameras."""
+        work = [
+            (self._cameras[name], message, frame)
+            for name, message in batch
+            if (frame := self._cameras[name].read(message)) is not None
+        ]
+        if not work:
+            return
+        try:
+            results = estimator.estimate([frame for _, _, frame in work])
+        except KpPoseError as error:
+            for camera, _, _ in work:
+                camera.counts.failed += 1
+            self._report(error)
+            return
+        self._report(None)
+        for (camera, message, frame), poses in zip(work, results, strict=True):
+            camera.outputs.publish(message.header, frame, poses, presentation)
+            camera.counts.processed += 1
+
+    def _report(self, error: KpPoseError | None) -> None:
+        """Log an engine's trouble when it begins, changes and ends; it is tried again each time."""
+        trouble = str(error or "")
+        if trouble and trouble != self._trouble:
+            self._logger.error(f"{trouble}; the next frames are tried all the same")
+        elif self._trouble and not trouble:
+            self._logger.info("the engine works again")
+        self._trouble = trouble
+
+
+def _presentation(model: PoseModel, parameters: Parameters, times: StageTimes) -> Presentation:
+    names = model.metadata.class_names
+    return Presentation(
+        Vocabulary(model.skeleton, names),
+        Annotator(model.skeleton, names, parameters.style()),
+        times,
+    )
