@@ -73,7 +73,7 @@ class Skeleton:
         """
         if name not in BUILTIN:
             raise ModelError(
-                f"there is no skeleton named {name!r}; "
+                f"there is no skeleton named {name!r}: "
                 f"expected {', '.join(BUILTIN)} or the path of a YAML file"
             )
         return cls.load(config_path("skeletons", f"{name}.yaml"))

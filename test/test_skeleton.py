@@ -104,7 +104,7 @@ def test_coco_left_is_odd_and_right_follows():
 
 
 def test_unknown_builtin_names_those_there_are():
-    with pytest.raises(ModelError, match=r"'body25'; expected coco17, face5, hand21"):
+    with pytest.raises(ModelError, match=r"'body25': expected coco17, face5, hand21"):
         Skeleton.builtin("body25")
 
 

@@ -133,7 +133,7 @@ class Fields:
         if len(found) > 80:
             found = f"{found[:77]}..."
         return ModelError(
-            f"the metadata key {key} of {self._source} is {found}, expected {expected}; "
+            f"the metadata key {key} of {self._source} is {found}: expected {expected}, so "
             "export the model again"
         )
 

@@ -61,9 +61,9 @@ def find_layout(
         if may_be_raw:
             return Layout.RAW
     raise ModelError(
-        f"the output of {source} has the shape {describe(output)}, expected batch x {raw_height} x "
+        f"the output of {source} has the shape {describe(output)}: expected batch x {raw_height} x "
         f"anchors or batch x rows x {row_width} for {classes} classes and {kpt_shape[0]} keypoints "
-        f"of {kpt_shape[1]} numbers; export the model again"
+        f"of {kpt_shape[1]} numbers, so export the model again"
     )
 
 

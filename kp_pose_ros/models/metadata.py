@@ -79,7 +79,7 @@ def read_metadata(values: Mapping[str, object], shape: GraphShape, source: objec
     fields = Fields(values, source)
     task = fields.text("task") or "pose"
     if task != "pose":
-        raise ModelError(f"{source} is a {task} model, expected a pose model")
+        raise ModelError(f"{source} is a model for the task {task[:40]!r}: expected one for 'pose'")
     fixed_size = _check_input(shape.input, source)
     names, kpt_shape = _classes_and_keypoints(fields, shape.output, source)
     suppresses = fields.flag("end2end") or fields.argument("nms") is True
@@ -108,8 +108,8 @@ def _check_input(shape: Shape, source: object) -> tuple[int, int] | None:
         if height is width is None:
             return None
     raise ModelError(
-        f"the input of {source} has the shape {describe(shape)}, expected batch x 3 x height x "
-        "width, with height and width both fixed or both free; export the model again"
+        f"the input of {source} has the shape {describe(shape)}: expected batch x 3 x height x "
+        "width, with height and width both fixed or both free, so export the model again"
     )
 
 
@@ -131,7 +131,7 @@ def _classes_and_keypoints(
     )
     raise ModelError(
         f"the metadata of {source} lacks {missing}, and its output of shape {describe(output)} "
-        "does not tell; export the model again with ultralytics, or add the missing keys to the "
+        "does not tell: export the model again with ultralytics, or add the missing keys to the "
         "file as ONNX metadata_props (names such as \"{0: 'person'}\", kpt_shape such as "
         '"[17, 3]")'
     )
