@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+import logging
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.cache import cache_folder, cached, content_hash
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    path = tmp_path / "cache"
+    monkeypatch.setenv("KP_POSE_CACHE", str(path))
+    return path
+
+
+def never():
+    raise AssertionError("made again")
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        pytest.param({"KP_POSE_CACHE": "/own", "XDG_CACHE_HOME": "/xdg"}, "/own", id="its own"),
+        pytest.param({"KP_POSE_CACHE": "~/own"}, "/home/me/own", id="its own, below home"),
+        pytest.param({"XDG_CACHE_HOME": "/xdg"}, "/xdg/kp_pose_ros", id="the desktop's"),
+        pytest.param({"XDG_CACHE_HOME": "xdg"}, "/home/me/.cache/kp_pose_ros", id="relative"),
+        pytest.param({}, "/home/me/.cache/kp_pose_ros", id="the default"),
+        pytest.param({"KP_POSE_CACHE": ""}, "/home/me/.cache/kp_pose_ros", id="empty"),
+    ],
+)
+def test_folder_is_named_by_the_environment(environment, expected, monkeypatch):
+    for name in ("KP_POSE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"HOME": "/home/me"} | environment).items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == Path(expected)
+
+
+def test_file_is_made_once(folder):
+    path = cached("a.onnx", lambda: b"content")
+    assert path == folder / "a.onnx"
+    assert path.read_bytes() == b"content"
+    assert cached("a.onnx", never) == path
+
+
+def test_names_keep_contents_apart(folder):
+    assert cached("a", lambda: b"1").read_bytes() != cached("b", lambda: b"2").read_bytes()
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:3])
+
+
+def flipped(path):
+    path.write_bytes(b"C" + path.read_bytes()[1:])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def without_checksum(path):
+    path.with_name(f"{path.name}.sha256").unlink()
+
+
+def with_strange_checksum(path):
+    path.with_name(f"{path.name}.sha256").write_bytes(b"\xff\xfe")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(truncated, id="cut short"),
+        pytest.param(flipped, id="one byte changed"),
+        pytest.param(emptied, id="empty after a power cut"),
+        pytest.param(without_checksum, id="checksum missing"),
+        pytest.param(with_strange_checksum, id="checksum unreadable"),
+    ],
+)
+def test_damaged_file_is_made_again_and_logged(folder, caplog, damage):
+    path = cached("a.onnx", lambda: b"content")
+    damage(path)
+    with caplog.at_level(logging.WARNING):
+        assert cached("a.onnx", lambda: b"content").read_bytes() == b"content"
+    assert "a.onnx in the cache is damaged" in caplog.text
+    assert cached("a.onnx", never) == path
+
+
+def test_failed_making_leaves_nothing_and_is_tried_again(folder):
+    def fail():
+        raise ModelError("no such model")
+
+    with pytest.raises(ModelError, match="no such model"):
+        cached("a.onnx", fail)
+    assert not (folder / "a.onnx").exists()
+    assert cached("a.onnx", lambda: b"content").read_bytes() == b"content"
+
+
+def _make_slowly(log, start):
+    def make():
+        with log.open("a") as stream:
+            stream.write("made\n")
+        time.sleep(0.3)
+        return b"content"
+
+    start.wait()
+    assert cached("a.onnx", make).read_bytes() == b"content"
+
+
+def test_two_processes_that_start_together_make_it_once(folder, tmp_path):
+    context = multiprocessing.get_context("fork")
+    log, start = tmp_path / "log", context.Barrier(4)
+    processes = [context.Process(target=_make_slowly, args=(log, start)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert log.read_text() == "made\n"
+
+
+def _die_while_making(folder):
+    cached("a.onnx", lambda: os._exit(3))
+
+
+def test_process_that_dies_while_making_blocks_nobody(folder):
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_die_while_making, args=(folder,))
+    process.start()
+    process.join()
+    assert process.exitcode == 3
+    assert cached("a.onnx", lambda: b"content").read_bytes() == b"content"
+
+
+def test_folder_that_cannot_be_written_is_named_with_the_variable(tmp_path, monkeypatch):
+    # A file in the folder's place: refused for root, too.
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ModelError, match=r"file/cache cannot be written .* KP_POSE_CACHE"):
+        cached("a.onnx", never)
+
+
+def test_whole_file_in_a_read_only_folder_is_used(folder):
+    path = cached("a.onnx", lambda: b"content")
+    (folder / "a.onnx.lock").unlink()
+    folder.chmod(0o500)
+    try:
+        assert cached("a.onnx", never) == path
+    finally:
+        folder.chmod(0o700)
+    assert not (folder / "a.onnx.lock").exists()
+
+
+def test_hash_is_of_the_contents_one_after_the_other(tmp_path):
+    first, second = tmp_path / "1", tmp_path / "2"
+    first.write_bytes(b"a" * 3_000_000)
+    second.write_bytes(b"b")
+    expected = hashlib.sha256(b"a" * 3_000_000 + b"b").hexdigest()
+    assert content_hash(first, second) == expected
+
+
+def test_hash_of_a_missing_file_names_it(tmp_path):
+    with pytest.raises(ModelError, match="gone cannot be read"):
+        content_hash(tmp_path / "gone")
