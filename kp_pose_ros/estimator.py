@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kp_pose_ros.decode import Candidates, DecodeSettings, decode
@@ -32,6 +32,9 @@ class Engine(Protocol):
         Raises:
             EngineError: the engine failed; later calls may work.
         """
+
+    def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
+        """Return what runs the network alone on frames that are on its input: for benchmarks."""
 
     def close(self) -> None:
         """Free what the engine holds. It cannot be used afterwards."""

@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`kp_pose annotate`: finds the poses of pictures and videos, draws them and writes JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, TextIO
+
+import cv2
+from tqdm import tqdm
+
+from kp_pose_ros.annotate import Annotator, Style
+from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.estimator import PoseEstimator
+from kp_pose_ros.factory import make_estimator
+from kp_pose_ros.frame import Frame, Pixels
+from kp_pose_ros.jsonl import to_record
+from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.sources import Source, find_sources
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `kp_pose annotate`."""
+    parser = subparsers.add_parser(
+        "annotate", help="find poses in pictures, videos and folders, and draw them"
+    )
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    add_estimator_arguments(parser)
+    parser.add_argument("--legend", action="store_true", help="write each keypoint's name")
+    parser.add_argument("--color-by", choices=("part", "track"), default="part")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Annotate every input and say where the results are."""
+    sources = find_sources(args.inputs)
+    outputs = _output_paths(sources, args.output)
+    model, estimator = make_estimator(estimator_settings(args))
+    style = Style(
+        legend=args.legend, color_by=args.color_by, keypoint_threshold=args.keypoint_threshold
+    )
+    annotator = Annotator(model.skeleton, model.metadata.class_names, style)
+    lines_path = _make_folder(args.output) / "poses.jsonl"
+    total = sum(source.frame_count for source in sources)
+    people = frames = 0
+    with (
+        lines_path.open("w", encoding="utf-8") as lines,
+        tqdm(total=total, unit="frame") as progress,
+    ):
+        job = _Job(model, estimator, annotator, lines)
+        for source, path in zip(sources, outputs, strict=True):
+            with _Writer(path, source.frame_rate) as writer:
+                for index, picture in enumerate(source):
+                    people += job.annotate(picture, source, index)
+                    writer.write(picture)
+                    frames += 1
+                    progress.update()
+    estimator.engine.close()
+    print(f"{people} poses in {frames} frames: see {args.output} and {lines_path}")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    model: PoseModel
+    estimator: PoseEstimator
+    annotator: Annotator
+    lines: TextIO
+
+    def annotate(self, picture: Pixels, source: Source, index: int) -> int:
+        """Draw the poses into the picture, write their line, and return how many there are."""
+        (poses,) = self.estimator.estimate([Frame(picture)])
+        record = to_record(
+            poses,
+            self.model.skeleton,
+            stamp=round(index / source.frame_rate * 1e9) if source.is_video else None,
+            frame_id=source.path.name,
+            size=(picture.shape[0], picture.shape[1]),
+            class_names=self.model.metadata.class_names,
+        )
+        self.lines.write(json.dumps(record) + "\n")
+        self.annotator.draw(picture, poses)
+        return len(poses)
+
+
+class _Writer:
+    """Writes one picture, or the frames of one video."""
+
+    def __init__(self, path: Path, frame_rate: float) -> None:
+        self._path = path
+        self._frame_rate = frame_rate
+        self._resources = ExitStack()
+        self._video: cv2.VideoWriter | None = None
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def write(self, picture: Pixels) -> None:
+        if self._frame_rate == 0:
+            written = cv2.imwrite(str(self._path), picture)
+        else:
+            self._video = self._video or self._open(picture)
+            self._video.write(picture)
+            written = self._video.isOpened()
+        if not written:
+            raise SettingsError(f"{self._path} cannot be written: is the disk full or read-only?")
+
+    def _open(self, picture: Pixels) -> cv2.VideoWriter:
+        height, width = picture.shape[:2]
+        codec = cv2.VideoWriter.fourcc(*"mp4v")
+        video = cv2.VideoWriter(str(self._path), codec, self._frame_rate, (width, height))
+        self._resources.callback(video.release)
+        return video
+
+
+def _output_paths(sources: list[Source], folder: Path) -> list[Path]:
+    """Return where each input's result goes: its own name, numbered where that is taken."""
+    paths: list[Path] = []
+    for source in sources:
+        suffix = ".mp4" if source.is_video else ".png"
+        names = chain([source.path.stem], (f"{source.path.stem}_{n}" for n in count(2)))
+        paths.append(
+            next(path for name in names if (path := folder / (name + suffix)) not in paths)
+        )
+    if clash := {path.resolve() for path in paths} & {each.path.resolve() for each in sources}:
+        raise SettingsError(
+            f"{clash.pop()} would be overwritten by its own result: choose another output folder"
+        )
+    return paths
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the output folder {folder} cannot be made: {error.strerror}"
+        ) from error
+    return folder

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The arguments of every command that finds poses, named as the node's parameters are."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from kp_pose_ros.decode import DecodeSettings
+from kp_pose_ros.factory import ENGINES, Settings
+
+_DEFAULTS = DecodeSettings()
+
+
+def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `estimator_settings` reads."""
+    parser.add_argument(
+        "--model", type=Path, default="yolo11n-pose", help="a file, or a name that was fetched"
+    )
+    parser.add_argument("--skeleton", type=Path, help="a YAML file that names the keypoints")
+    parser.add_argument("--engine", choices=ENGINES, default="auto")
+    parser.add_argument(
+        "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the picture's shape"
+    )
+    for name, default in (
+        ("score", _DEFAULTS.score_threshold),
+        ("iou", _DEFAULTS.iou_threshold),
+        ("keypoint", 0.5),
+    ):
+        parser.add_argument(
+            f"--{name}-threshold",
+            type=_number(float, 0, 1),
+            default=default,
+            metavar="0..1",
+            help=f"default {default}",
+        )
+    parser.add_argument(
+        "--max-poses", type=_number(int, 1, 1000), default=_DEFAULTS.max_poses, metavar="N"
+    )
+
+
+def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings:
+    """Return what the arguments of `add_estimator_arguments` say."""
+    return Settings(
+        model=args.model,
+        skeleton=args.skeleton,
+        engine=args.engine,
+        imgsz=tuple(args.imgsz) if args.imgsz else None,
+        max_batch=max_batch,
+        decode=DecodeSettings(args.score_threshold, args.iou_threshold, args.max_poses),
+    )
+
+
+def _number(kind: type[int] | type[float], low: int, high: int) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return value
+
+    parse.__name__ = "whole number" if kind is int else "number"
+    return parse

@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The cameras of `kp_pose bench`: a process that sends frames and times the answers."""
+
+from __future__ import annotations
+
+import argparse
+import array
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+
+from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.ros.qos import NEWEST, RESULTS
+
+_IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
+_LOST_AFTER = 3.0  # seconds; then a frame without an answer is replaced
+_DISCOVERY = 30.0  # seconds that the node has to appear and to prepare its network
+
+
+class Camera:
+    """Sends frames of one camera and receives what the node makes of them."""
+
+    def __init__(
+        self, node: Node, name: str, messages: list[Image], rate: float, annotated: bool
+    ) -> None:
+        self.latencies: list[float] = []
+        self._node = node
+        self._messages = messages
+        self._sent = 0
+        self._last_answer = monotonic()
+        # Reliable, so that what is lost on the way does not count against the node.
+        self._publisher = node.create_publisher(Image, f"{name}/image", NEWEST)
+        node.create_subscription(PoseArray, f"{name}/poses", self._on_poses, RESULTS)
+        if annotated:
+            node.create_subscription(Image, f"{name}/annotated", lambda _: None, NEWEST)
+        self._answers_next = rate == 0
+        period = 1 / rate if rate else 1.0
+        self._timer = node.create_timer(period, self._on_timer)
+
+    def is_seen(self) -> bool:
+        """Whether the node subscribes to the frames and its poses arrive here."""
+        return self._publisher.get_subscription_count() > 0
+
+    def begin(self) -> None:
+        """Send what is to be in flight."""
+        for _ in range(_IN_FLIGHT if self._answers_next else 1):
+            self._send()
+
+    def _send(self) -> None:
+        message = self._messages[self._sent % len(self._messages)]
+        self._sent += 1
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+    def _on_poses(self, message: PoseArray) -> None:
+        now = self._node.get_clock().now()
+        self.latencies.append((now - Time.from_msg(message.header.stamp)).nanoseconds / 1e9)
+        self._last_answer = monotonic()
+        if self._answers_next:
+            self._send()
+
+    def _on_timer(self) -> None:
+        if not self._answers_next:
+            self._send()
+        elif monotonic() - self._last_answer > _LOST_AFTER:
+            self._last_answer = monotonic()
+            self._send()
+
+
+def main() -> int:
+    """Send frames for a while and print what was found as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("namespace")
+    parser.add_argument("pictures", type=Path, help="an array (n, height, width, 3) of BGR")
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--rate", type=float, required=True, help="0: a frame for each answer")
+    parser.add_argument("--cameras", nargs="+", required=True)
+    parser.add_argument("--annotated", action="store_true")
+    args = parser.parse_args()
+    rclpy.init(args=[])
+    node = Node("camera", namespace=args.namespace)
+    messages = [_message(picture) for picture in np.load(args.pictures)]
+    cameras = [Camera(node, name, messages, args.rate, args.annotated) for name in args.cameras]
+    _spin(node, _DISCOVERY, lambda: all(camera.is_seen() for camera in cameras))
+    for camera in cameras:
+        camera.begin()
+    # The first answers tell that everything is connected and prepared; they do not count.
+    _spin(node, _DISCOVERY, lambda: all(len(camera.latencies) > 2 for camera in cameras))
+    for camera in cameras:
+        camera.latencies.clear()
+    start = monotonic()
+    _spin(node, args.seconds)
+    result: dict[str, Any] = {
+        "seconds": monotonic() - start,
+        "shares": [len(camera.latencies) for camera in cameras],
+        "latencies": [latency for camera in cameras for latency in camera.latencies],
+    }
+    print(json.dumps(result))
+    node.destroy_node()
+    rclpy.shutdown()
+    return 0
+
+
+def _spin(node: Node, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    end = monotonic() + seconds
+    while monotonic() < end and not until():
+        rclpy.spin_once(node, timeout_sec=0.1)
+
+
+def _message(picture: Any) -> Image:
+    height, width, channels = picture.shape
+    message = Image(height=height, width=width, step=width * channels, encoding="bgr8")
+    message.header.frame_id = "camera"
+    message.data = array.array("B", picture.tobytes())
+    return message
+
+
+if __name__ == "__main__":
+    sys.exit(main())

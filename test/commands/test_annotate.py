@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import cv2
+import numpy as np
+import pytest
+from kp_pose_ros.cli import main
+
+
+@pytest.fixture
+def photos(demo_photo, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("bus.jpg", "zidane.jpg"):
+        cv2.imwrite(str(folder / name), demo_photo(name))
+    return folder
+
+
+def annotate(demo_weights, *arguments):
+    return main(["annotate", "--model", str(demo_weights), *map(str, arguments)])
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "poses.jsonl").read_text().splitlines()]
+
+
+def test_a_folder_of_photos_becomes_pictures_and_lines(demo_weights, photos, tmp_path):
+    output = tmp_path / "out"
+    assert annotate(demo_weights, photos, "-o", output) == 0
+    bus, zidane = records(output)
+    assert (bus["frame_id"], len(bus["poses"])) == ("bus.jpg", 4)
+    assert (zidane["frame_id"], len(zidane["poses"])) == ("zidane.jpg", 2)
+    assert (zidane["width"], zidane["height"]) == (1280, 720)
+    assert zidane["stamp"] is None
+    drawn = cv2.imread(str(output / "zidane.png"))
+    nose = zidane["poses"][0]["keypoints"]["nose"]
+    assert tuple(drawn[round(nose[1]), round(nose[0])]) == (10, 214, 255)  # the head's yellow
+
+
+def test_a_video_becomes_a_video_with_a_line_a_frame(demo_weights, demo_photo, tmp_path):
+    small = cv2.resize(demo_photo("zidane.jpg"), (640, 360))
+    writer = cv2.VideoWriter(
+        str(tmp_path / "walk.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 360)
+    )
+    for _ in range(3):
+        writer.write(small)
+    writer.release()
+    assert annotate(demo_weights, tmp_path / "walk.avi", "-o", tmp_path / "out") == 0
+    lines = records(tmp_path / "out")
+    assert [line["stamp"]["nanosec"] for line in lines] == [0, 100_000_000, 200_000_000]
+    assert all(len(line["poses"]) == 2 for line in lines)
+    video = cv2.VideoCapture(str(tmp_path / "out" / "walk.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+
+
+def test_inputs_of_one_name_do_not_overwrite_each_other(demo_weights, photos, tmp_path):
+    cv2.imwrite(str(photos / "bus.png"), np.zeros((64, 64, 3), np.uint8))
+    output = tmp_path / "out"
+    assert annotate(demo_weights, photos, "-o", output) == 0
+    assert sorted(path.name for path in output.iterdir()) == [
+        "bus.png",
+        "bus_2.png",
+        "poses.jsonl",
+        "zidane.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        pytest.param(["nothing.jpg", "-o", "out"], "does not exist", id="no such picture"),
+        pytest.param(["a.png", "-o", "."], "overwritten", id="the input's own folder"),
+        pytest.param(["a.png", "-o", "a.png"], "cannot be made", id="a file as folder"),
+        pytest.param(
+            ["a.png", "-o", "out", "--imgsz", "100", "100"], "multiples of 32", id="an odd size"
+        ),
+    ],
+)
+def test_errors_are_one_sentence(demo_weights, arguments, phrase, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("a.png", np.zeros((64, 64, 3), np.uint8))
+    assert annotate(demo_weights, *arguments) == 1
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert phrase in message
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        pytest.param(["--score-threshold", "1.5"], id="a threshold above 1"),
+        pytest.param(["--max-poses", "0"], id="no poses at all"),
+        pytest.param(["--engine", "gpu"], id="an unknown engine"),
+    ],
+)
+def test_values_out_of_range_are_refused_before_anything_runs(demo_weights, option):
+    with pytest.raises(SystemExit) as caught:
+        annotate(demo_weights, "a.png", "-o", "out", *option)
+    assert caught.value.code == 2
