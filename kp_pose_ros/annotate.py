@@ -125,10 +125,19 @@ class Annotator:
     def _draw_legend(
         self, picture: Pixels, points: Points, visible: npt.NDArray[np.bool_], thickness: int
     ) -> None:
-        names = self._skeleton.keypoint_names
-        for person, index in np.argwhere(visible).tolist():
-            x, y = (points[person, index] >> _SHIFT).tolist()
-            _draw_text(picture, names[index], (x + 3 * thickness, y - 3 * thickness), thickness)
+        """Write the names in columns beside each person, as an anatomical chart does."""
+        for person, shown in zip(points >> _SHIFT, visible, strict=True):
+            named = np.flatnonzero(shown)
+            if len(named) == 0:
+                continue
+            centre, left, right = (f(person[named, 0]) for f in (np.mean, np.min, np.max))
+            for column, is_right in (
+                (named[person[named, 0] < centre], False),
+                (named[person[named, 0] >= centre], True),
+            ):
+                names = [self._skeleton.keypoint_names[index] for index in column]
+                edge = int(right if is_right else left)
+                _draw_column(picture, names, person[column], edge, is_right, thickness)
 
     def _label(self, poses: Poses, index: int) -> str:
         class_id, track_id = int(poses.class_ids[index]), int(poses.track_ids[index])
@@ -170,8 +179,27 @@ def _draw_label(
     cv2.putText(picture, text, origin, _FONT, scale, _BLACK, thickness, cv2.LINE_AA)
 
 
-def _draw_text(picture: Pixels, text: str, origin: tuple[int, int], thickness: int) -> None:
+def _draw_column(
+    picture: Pixels, names: list[str], points: Points, edge: int, is_right: bool, thickness: int
+) -> None:
+    """Write names one below the other beyond `edge`, each joined to its point by a line."""
+    scale, gap = 0.3 * thickness + 0.1, 12 * thickness
+    line_height = 1.5 * cv2.getTextSize("Xy", _FONT, scale, thickness)[0][1]
+    y = -line_height
+    for place in np.argsort(points[:, 1], kind="stable"):
+        x_point, y_point = points[place].tolist()
+        y = max(y + line_height, y_point)
+        width = cv2.getTextSize(names[place], _FONT, scale, thickness)[0][0]
+        x = edge + gap if is_right else edge - gap - width
+        x = min(max(x, 0), max(0, picture.shape[1] - width))
+        joint = (x if is_right else x + width, round(y - line_height / 4))
+        cv2.line(picture, (x_point, y_point), joint, _WHITE, 1, cv2.LINE_AA)
+        _draw_text(picture, names[place], (x, round(y)), scale, thickness)
+
+
+def _draw_text(
+    picture: Pixels, text: str, origin: tuple[int, int], scale: float, thickness: int
+) -> None:
     """Write outlined text that can be read on any background."""
-    scale = 0.3 * thickness + 0.1
     for color, width in ((_BLACK, thickness + 2), (_WHITE, thickness)):
         cv2.putText(picture, text, origin, _FONT, scale, color, width, cv2.LINE_AA)
