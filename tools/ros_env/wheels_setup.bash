@@ -57,7 +57,7 @@ make_venv() {
     fail "$venv exists, but was not made by this tool: move it away or delete it."
   check_machine
   say "no ROS 2 distribution is sourced: making .venv with ROS 2 from wheels for $python (once, 700 MB)"
-  rm -rf "$venv"
+  rm -rf "$venv" "$workspace"
   mkdir "$venv"
   touch "$venv/COLCON_IGNORE"
   "$python" -m venv "$venv"
@@ -73,10 +73,12 @@ make_venv() {
 build_workspace() {
   check_machine
   say "building the messages in build/ros_env (about a minute)"
-  rm -rf "$workspace"
+  # A finished build is brought up to date; the rest of an interrupted one cannot be trusted.
+  [[ -e $workspace/.made_from ]] || rm -rf "$workspace"
+  rm -f "$workspace/.made_from"
   mkdir -p "$workspace/src"
-  ln -s "$root" "$workspace/src/kp_pose_ros"
-  ln -s "$here/vision_msgs" "$workspace/src/vision_msgs"
+  ln -sfn "$root" "$workspace/src/kp_pose_ros"
+  ln -sfn "$here/vision_msgs" "$workspace/src/vision_msgs"
   (
     set_environment
     cd "$workspace"

@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+run := tools/in_ros_env
+reference := .venv-reference/bin/python
+data := build/demo/models/yolo11n-pose.pt build/demo/photos/bus.jpg build/demo/photos/zidane.jpg
+
+.PHONY: help demo test lint reference clean
+
+help:  ## show this list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1	\2/p' Makefile
+
+demo: $(data)  ## find people in photographs through ROS topics; SOURCE=VIDEO|FOLDER|0 (webcam), VIEW=1 (window)
+	@$(run) python3 -m kp_pose_ros.ros.demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(VIEW),--view)
+
+# Three runs, so that what is broken at the bottom says so first.
+test: lint $(data)  ## check style and types, and run every test
+	@$(run) python3 -m pytest -m "not ros and not reference"
+	@$(run) python3 -m pytest -m ros
+	@if [ -x $(reference) ]; then $(run) python3 -m pytest -m reference; \
+	else echo "skipped: the tests that compare with ultralytics; make reference, then make test, runs them"; fi
+
+lint:  ## check style and types
+	@$(run) ruff check
+	@$(run) ruff format --check
+	@$(run) mypy
+
+reference:  ## set up ultralytics and torch, which some tests compare with
+	@tools/reference_env
+
+clean:  ## delete what was built; .venv and .venv-reference stay
+	rm -rf build install log
+
+# One call fetches them all, and checks those that are there.
+$(data) &: tools/demo_data.py
+	@$(run) python3 tools/demo_data.py build/demo
+	@touch $(data)

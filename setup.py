@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Installs the part that needs no ROS, and the `kp_pose` command, with pip.
+
+`colcon build` does not use this file: CMakeLists.txt installs the whole package.
+"""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+# package.xml is the only place that states a version.
+package = ElementTree.parse(Path(__file__).with_name("package.xml")).getroot()  # noqa: S314
+
+setup(
+    name=package.findtext("name"),
+    version=package.findtext("version"),
+    description=" ".join(package.findtext("description", "").split()),
+    license=package.findtext("license"),
+    python_requires=">=3.10",
+    # config/ lies beside the Python package in the source tree, and inside of it when installed.
+    packages=[*find_packages(include=["kp_pose_ros", "kp_pose_ros.*"]), "kp_pose_ros.config"],
+    package_dir={"kp_pose_ros.config": "config"},
+    package_data={
+        "kp_pose_ros.config": ["*.yaml", "skeletons/*.yaml"],
+        "kp_pose_ros.engines": ["cuda/*"],
+    },
+    install_requires=["numpy", "onnx", "opencv-python-headless<5", "PyYAML", "scipy", "tqdm"],
+    extras_require={"onnx": ["onnxruntime"], "dev": ["hypothesis", "mypy", "pytest", "ruff"]},
+    entry_points={"console_scripts": ["kp_pose = kp_pose_ros.cli:main"]},
+)
