@@ -76,7 +76,7 @@ def cached(name: str, make: Callable[[], bytes]) -> Path:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_name(f"{name}.lock")):
+        with locked(path.with_name(f"{name}.lock")):
             if not _is_whole(path):
                 if path.exists():
                     _log.warning("%s in the cache is damaged: it is made again", path)
@@ -110,7 +110,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock between processes; it ends with the process, even if that is killed."""
     with path.open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -19,6 +19,7 @@ from kp_pose_ros.errors import ModelError, SettingsError
 from kp_pose_ros.models.cache import cached, content_hash
 from kp_pose_ros.models.checkpoint import read_checkpoint
 from kp_pose_ros.models.engine_file import engine_metadata
+from kp_pose_ros.models.fetch import find_fetched
 from kp_pose_ros.models.fields import Fields
 from kp_pose_ros.models.layout import GraphShape
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
@@ -54,13 +55,13 @@ class PoseModel:
         """Read what a model file is and check that everything fits.
 
         Args:
-            path: a .pt, .onnx or .engine file.
+            path: a .pt, .onnx or .engine file, or the name of one that `kp_pose fetch` got.
             skeleton: a skeleton file, or the name of a shipped one; None finds it from the model.
 
         Raises:
             ModelError: the file cannot be read, is not a pose model, or does not fit `skeleton`.
         """
-        path = Path(path).expanduser()
+        path = _find(path)
         metadata = _format(path).metadata(path)
         return cls(path, metadata, _skeleton(metadata, skeleton, path))
 
@@ -176,17 +177,27 @@ _FORMATS = {
     ".onnx": _Format(onnx_metadata, _onnx_graph, onnx_files),
     ".engine": _Format(engine_metadata, _engine_graph),
 }
+_EXPECTED = f"a {', '.join(_FORMATS)} file"
+
+
+def _find(path_or_name: str | Path) -> Path:
+    path = Path(path_or_name).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix:
+        raise ModelError(f"the model file {path} does not exist: expected {_EXPECTED}")
+    fetched = find_fetched(path.name) if path.name == str(path_or_name) else None
+    if fetched is None:
+        raise ModelError(
+            f"the model {path_or_name} was not fetched: run `kp_pose fetch {path_or_name}`, or "
+            f"give {_EXPECTED}"
+        )
+    return fetched
 
 
 def _format(path: Path) -> _Format:
     if path.suffix.lower() not in _FORMATS:
-        raise ModelError(
-            f"{path} has the ending {path.suffix!r}: expected a {', '.join(_FORMATS)} file"
-        )
-    if not path.is_file():
-        raise ModelError(
-            f"the model file {path} does not exist: expected a file, such as `kp_pose fetch` makes"
-        )
+        raise ModelError(f"the model file {path} has an unknown ending: expected {_EXPECTED}")
     return _FORMATS[path.suffix.lower()]
 
 

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`kp_pose export`: writes the graph that engines run, for use elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.models.model import PoseModel, Precision
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `kp_pose export`."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write a model as ONNX, as engines run it",
+        description="Writes the ONNX graph that the engines run: candidate rows as output, input "
+        "and output float32. The node does this by itself; a file is for other tools.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: named after model and size"
+    )
+    parser.add_argument(
+        "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the model's own size"
+    )
+    parser.add_argument("--fp16", action="store_true", help="float16 weights and activations")
+    parser.add_argument(
+        "--max-batch",
+        type=int,
+        metavar="N",
+        help="always take N pictures, which some tools need; default: any number",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file and say where it is."""
+    if args.max_batch is not None and args.max_batch < 1:
+        raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
+    model = PoseModel.open(args.model)
+    imgsz = tuple(args.imgsz) if args.imgsz else None
+    height, width = model.network_size(model.metadata.imgsz, imgsz)
+    precision: Precision = "fp16" if args.fp16 else "fp32"
+    path = args.output or Path(f"{model.path.stem}-{height}x{width}-{precision}.onnx")
+    if path.exists() and path.samefile(model.path):
+        raise SettingsError(f"{path} is the model itself: choose another file with --output")
+    with tqdm(total=2, desc=f"exporting {path.name}", unit="step") as progress:
+        graph = model.make_graph((height, width), precision, batch=args.max_batch)
+        progress.update()
+        _write(path, graph.SerializeToString())
+        progress.update()
+    print(path)
+    return 0
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written ({error.strerror}): choose another file with --output"
+        ) from error

@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`kp_pose fetch`: downloads a checkpoint. The node itself never downloads anything."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from kp_pose_ros.models.cache import content_hash
+from kp_pose_ros.models.fetch import PUBLISHED, fetch, find_source
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `kp_pose fetch`."""
+    parser = subparsers.add_parser(
+        "fetch",
+        help="download a checkpoint",
+        description="Downloads a checkpoint into the cache folder, where every command and the "
+        f"node find it by its name. Published checkpoints: {', '.join(PUBLISHED)}.",
+    )
+    parser.add_argument("source", metavar="NAME|URL")
+    parser.add_argument("--sha256", type=_checksum, metavar="H", help="what its SHA-256 must be")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fetch, and say what came and under which licence."""
+    source = find_source(args.source)
+    if args.sha256:
+        source = source._replace(sha256=args.sha256)
+    path = fetch(source)
+    print(path)
+    if source.sha256 is None:
+        print(f"No checksum is known for it; it has the SHA-256 {content_hash(path)}.")
+    print(f"Licence of the weights: {source.licence or 'ask whoever published them'}.")
+    print(f"To use it: kp_pose info {path.stem}")
+    return 0
+
+
+def _checksum(text: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 64 hexadecimal digits")
+    return text

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`kp_pose info`: what a model file is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.model import PoseModel
+
+_LAYOUTS = {
+    Layout.RAW: "raw: the selection of candidates is added when the model is prepared",
+    Layout.CANDIDATES: "candidates: prepared already; suppression follows",
+    Layout.ROWS: "rows: every person once, no suppression needed",
+}
+_NUMBERS = {2: "x y", 3: "x y score"}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `kp_pose info`."""
+    parser = subparsers.add_parser("info", help="say what a model is, and its keypoints")
+    parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
+    parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print two tables: the model, and its keypoints."""
+    model = PoseModel.open(args.model, skeleton=args.skeleton)
+    facts = [f"{name:<12}{value}" for name, value in _facts(model)]
+    keypoints = [
+        f"{index:>3}  {name:<20}{_neighbours(model, index)}".rstrip()
+        for index, name in enumerate(model.skeleton.keypoint_names)
+    ]
+    print("\n".join((*facts, "", "keypoints, and those that they are joined with", *keypoints)))
+    return 0
+
+
+def _facts(model: PoseModel) -> Iterator[tuple[str, str]]:
+    metadata, skeleton = model.metadata, model.skeleton
+    count, numbers = metadata.kpt_shape
+    height, width = metadata.imgsz
+    yield "file", f"{model.path} ({model.path.stat().st_size / 1e6:.1f} MB)"
+    yield "task", metadata.task
+    yield "classes", ", ".join(metadata.class_names)
+    yield "keypoints", f"{count} of {_NUMBERS[numbers]}"
+    yield "skeleton", f"{skeleton.name}, {len(skeleton.edges)} edges"
+    free = "" if metadata.size_is_static else f"; any multiples of {metadata.stride}"
+    yield "input", f"{height} x {width} (height x width){free}"
+    yield "batch", "any" if metadata.batch is None else str(metadata.batch)
+    yield "layout", _LAYOUTS[metadata.layout]
+
+
+def _neighbours(model: PoseModel, index: int) -> str:
+    """Return the names of the keypoints that an edge joins to this one."""
+    names = model.skeleton.keypoint_names
+    joined = [edge for edge in model.skeleton.edges if index in edge]
+    return ", ".join(names[end] for edge in joined for end in edge if end != index)

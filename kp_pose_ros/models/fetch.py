@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Published checkpoints: where they are, and the folder that keeps the fetched ones."""
+
+from __future__ import annotations
+
+import urllib.parse
+from pathlib import Path
+from typing import NamedTuple
+
+from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.cache import VARIABLE, cache_folder, content_hash, locked
+from kp_pose_ros.models.download import download
+
+LICENCE = "AGPL-3.0, by Ultralytics (https://www.ultralytics.com/license)"
+SUFFIXES = (".pt", ".onnx", ".engine")
+
+_RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
+
+# Ultralytics publishes no checksums. Those below are what several unrelated projects pin for the
+# files of this release; yolo11n-pose was checked against a file of our own, too. Where None stands
+# we know none, and `kp_pose fetch` prints the one it found.
+_CHECKSUMS: dict[str, str | None] = {
+    "yolov8n-pose": "c6fa93dd1ee4a2c18c900a45c1d864a1c6f7aba75d84f91648a30b7fb641d212",
+    "yolov8s-pose": None,
+    "yolov8m-pose": None,
+    "yolov8l-pose": None,
+    "yolov8x-pose": None,
+    "yolo11n-pose": "869e83fcdffdc7371fa4e34cd8e51c838cc729571d1635e5141e3075e9319dc0",
+    "yolo11s-pose": "1060bda4a27012060eca246f9b2adeea22eabb045a1e58f8d229be29b7ebc2ba",
+    "yolo11m-pose": "29b17eaf3a3117cbea906090dbedf9159f7c6a49db58ec8b99ed2dfde1cf6eb2",
+    "yolo11l-pose": None,
+    "yolo11x-pose": None,
+}
+PUBLISHED = tuple(_CHECKSUMS)
+
+
+class Source(NamedTuple):
+    """Where a model file comes from.
+
+    Attributes:
+        url: its address.
+        sha256: what its SHA-256 must be, if that is known.
+        licence: whose it is and under which terms, if that is known.
+    """
+
+    url: str
+    sha256: str | None
+    licence: str | None
+
+
+def find_source(name_or_url: str) -> Source:
+    """Return where to fetch a published checkpoint, or the file at an address.
+
+    Raises:
+        ModelError: it is neither.
+    """
+    if name_or_url in _CHECKSUMS:
+        url = f"{_RELEASE}/{name_or_url}.pt"
+        return Source(url, _CHECKSUMS[name_or_url], LICENCE)
+    parts = urllib.parse.urlsplit(name_or_url)
+    if parts.scheme not in ("http", "https"):
+        raise ModelError(
+            f"{name_or_url!r} cannot be fetched: expected an http or https address, or one of "
+            f"{', '.join(PUBLISHED)}"
+        )
+    return Source(name_or_url, None, None)
+
+
+def fetch(source: Source) -> Path:
+    """Download a model file into the folder of fetched models, and return its path.
+
+    A file that is there already is not fetched again, unless its checksum is wrong.
+
+    Raises:
+        ModelError: the file cannot be had, has another checksum, or cannot be written.
+    """
+    target = fetched_folder() / _file_name(source.url)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target.with_name(f"{target.name}.lock")):
+            if not target.exists() or (
+                source.sha256 is not None and content_hash(target) != source.sha256.lower()
+            ):
+                download(source.url, target, source.sha256)
+    except OSError as error:
+        raise ModelError(
+            f"the folder {target.parent} cannot be written ({error.strerror}): set the environment "
+            f"variable {VARIABLE} to a folder that can"
+        ) from error
+    return target
+
+
+def fetched_folder() -> Path:
+    """Return the folder of fetched models."""
+    return cache_folder() / "models"
+
+
+def find_fetched(name: str) -> Path | None:
+    """Return the path of a fetched model, given its file's name without the ending."""
+    paths = (fetched_folder() / f"{name}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _file_name(url: str) -> str:
+    path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+    name = path.rpartition("/")[2]
+    if Path(name).suffix not in SUFFIXES or "\\" in name or "\0" in name:
+        raise ModelError(
+            f"the address {url} ends in {name!r}: expected the address of a "
+            f"{', '.join(SUFFIXES)} file"
+        )
+    return name

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+
+import pytest
+from file_server import FileServer
+
+from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.fetch import PUBLISHED, Source, fetch, find_fetched, find_source
+
+CONTENT = b"weights"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path))
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def server():
+    with FileServer(CONTENT).running() as running:
+        yield running
+
+
+def test_every_size_of_both_families_is_published():
+    assert {f"{family}{size}-pose" for family in ("yolov8", "yolo11") for size in "nsmlx"} == set(
+        PUBLISHED
+    )
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in PUBLISHED])
+def test_published_checkpoint_has_an_address_and_a_licence(name):
+    source = find_source(name)
+    assert source.url.startswith("https://github.com/ultralytics/assets/")
+    assert source.url.endswith(f"/{name}.pt")
+    assert source.licence is not None
+    assert "AGPL-3.0" in source.licence
+    assert source.sha256 is None or len(bytes.fromhex(source.sha256)) == 32
+
+
+def test_demo_weights_have_the_checksum_that_is_pinned(demo_weights):
+    found = hashlib.sha256(demo_weights.read_bytes()).hexdigest()
+    assert find_source("yolo11n-pose").sha256 == found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("yolo12n-pose", id="unknown name"),
+        pytest.param("file:///etc/passwd.pt", id="a file"),
+        pytest.param("ftp://host/pose.pt", id="another protocol"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_anything_else_is_no_source(name):
+    with pytest.raises(ModelError, match="expected an http or https address, or one of yolov8n"):
+        find_source(name)
+
+
+def test_fetched_model_is_found_by_its_name(server, folder):
+    path = fetch(find_source(server.url("a%20face.onnx?download=true")))
+    assert path == folder / "a face.onnx"
+    assert path.read_bytes() == CONTENT
+    assert find_fetched("a face") == path
+    assert find_fetched("a hand") is None
+
+
+def test_what_is_there_is_not_fetched_again(server):
+    source = Source(server.url(), SHA256, None)
+    assert fetch(source) == fetch(source)
+    assert len(server.requested) == 1
+
+
+def test_what_has_another_checksum_is_fetched_again(server, folder):
+    folder.mkdir()
+    (folder / "pose.pt").write_bytes(b"damaged")
+    assert fetch(Source(server.url(), SHA256, None)).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("pose", id="no ending"),
+        pytest.param("pose.exe", id="another ending"),
+        pytest.param("", id="no name"),
+        pytest.param("%00.pt", id="zero byte"),
+        pytest.param(".pt", id="an ending alone"),
+    ],
+)
+def test_address_must_end_in_a_model_file(server, name):
+    with pytest.raises(ModelError, match=r"expected the address of a \.pt, \.onnx, \.engine file"):
+        fetch(find_source(server.url(name)))
+
+
+def test_address_cannot_leave_the_folder(server, folder):
+    assert fetch(find_source(server.url("x%2F..%2F..%2Fpose.pt"))).parent == folder
