@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -83,16 +85,31 @@ def test_skeleton_of_another_number_names_both_numbers(save):
 @pytest.mark.parametrize(
     ("name", "phrase"),
     [
-        pytest.param("gone.onnx", r"gone\.onnx does not exist", id="missing"),
-        pytest.param("pose.trt", r"ending '\.trt': expected a \.pt, \.onnx, \.engine", id="ending"),
-        pytest.param("pose", "ending ''", id="no ending"),
+        pytest.param("gone.onnx", r"gone\.onnx does not exist: expected a \.pt", id="missing"),
         pytest.param("folder.onnx", "does not exist", id="a folder"),
+        pytest.param("pose.trt", r"pose\.trt has an unknown ending: expected a \.pt", id="ending"),
+        pytest.param("folder/pose", "folder/pose was not fetched", id="no ending"),
     ],
 )
 def test_what_cannot_be_opened_is_named(tmp_path, name, phrase):
     (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "pose.trt").write_bytes(b"plan")
     with pytest.raises(ModelError, match=phrase):
         PoseModel.open(tmp_path / name)
+
+
+def test_name_that_was_not_fetched_tells_the_command():
+    with pytest.raises(ModelError, match="run `kp_pose fetch yolo99-pose`"):
+        PoseModel.open("yolo99-pose")
+
+
+def test_file_in_this_folder_comes_before_a_fetched_one(save, tmp_path, monkeypatch):
+    fetched = tmp_path / "cache" / "models" / "pose.onnx"
+    fetched.parent.mkdir(parents=True)
+    fetched.write_bytes(save().read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert PoseModel.open("pose").path == fetched
+    assert PoseModel.open("pose.onnx").path == Path("pose.onnx")
 
 
 @pytest.mark.parametrize(

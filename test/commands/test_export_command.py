@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import onnxruntime
+import pytest
+
+from kp_pose_ros.cli import main
+from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.model import PoseModel
+
+
+def run(path, batch, size):
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (rows,) = session.run(None, {"images": np.zeros((batch, 3, *size), np.float32)})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("options", "batch"),
+    [
+        pytest.param([], 1, id="one picture"),
+        pytest.param([], 3, id="three pictures"),
+        pytest.param(["--fp16"], 2, id="float16"),
+        pytest.param(["--max-batch", "2"], 2, id="always two"),
+    ],
+)
+def test_exported_file_runs(demo_weights, tmp_path, capsys, options, batch):
+    path = tmp_path / "out.onnx"
+    command = ["export", str(demo_weights), "-o", str(path), "--imgsz", "64", "96", *options]
+    assert main(command) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    assert run(path, batch, (64, 96)).shape == (batch, 126, 57)
+
+
+def test_exported_file_is_a_model_again(demo_weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(demo_weights), "--imgsz", "64", "96"]) == 0
+    model = PoseModel.open("yolo11n-pose-64x96-fp32.onnx")
+    assert model.metadata.layout is Layout.CANDIDATES
+    assert model.metadata.imgsz == (64, 96)
+    assert model.skeleton.name == "coco17"
+    assert run(model.graph((64, 96)), 1, (64, 96)).shape == (1, 126, 57)
+
+
+@pytest.mark.parametrize(
+    ("options", "phrase"),
+    [
+        pytest.param(["--imgsz", "100", "96"], "such as 128 x 96", id="no multiple of the stride"),
+        pytest.param(["--max-batch", "0"], "--max-batch is 0: expected", id="empty batch"),
+        pytest.param(["-o", "{model}"], "is the model itself", id="over itself"),
+        pytest.param(["-o", "gone/out.onnx"], "gone/out.onnx cannot be written", id="no folder"),
+    ],
+)
+def test_mistakes_are_told_and_nothing_is_written(
+    demo_weights, tmp_path, monkeypatch, capsys, options, phrase
+):
+    monkeypatch.chdir(tmp_path)
+    command = ["export", str(demo_weights), "--imgsz", "64", "96"]
+    assert main([*command, *(each.format(model=demo_weights) for each in options)]) == 1
+    assert phrase in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

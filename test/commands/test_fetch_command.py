@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from kp_pose_ros.cli import main
+
+
+@pytest.fixture
+def url(demo_weights):
+    """Address of the demo's weights on a server on this machine."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, directory=str(demo_weights.parent), **kwargs)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/{demo_weights.name}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_fetched_model_is_used_by_its_name(url, cache, demo_weights, capsys):
+    sha256 = hashlib.sha256(demo_weights.read_bytes()).hexdigest()
+    assert main(["fetch", url]) == 0
+    out = capsys.readouterr().out
+    assert str(cache / "models" / demo_weights.name) in out
+    assert sha256 in out
+    assert "Licence of the weights: ask whoever published them" in out
+    assert main(["info", demo_weights.stem]) == 0
+    assert "coco17" in capsys.readouterr().out
+
+
+def test_checksum_is_checked(url, cache, capsys):
+    assert main(["fetch", url, "--sha256", "0" * 64]) == 1
+    assert "expected 0000" in capsys.readouterr().err
+    assert not list((cache / "models").glob("*.pt"))
+
+
+def test_checksum_must_be_one(url, capsys):
+    with pytest.raises(SystemExit):
+        main(["fetch", url, "--sha256", "abc"])
+    assert "'abc' is not 64 hexadecimal digits" in capsys.readouterr().err
+
+
+def test_licence_of_published_weights_is_said(demo_weights, cache, capsys):
+    """The file is there already, so that nothing is downloaded."""
+    (cache / "models").mkdir()
+    (cache / "models" / "yolo11n-pose.pt").write_bytes(demo_weights.read_bytes())
+    assert main(["fetch", "yolo11n-pose"]) == 0
+    assert "AGPL-3.0, by Ultralytics" in capsys.readouterr().out
