@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What ultralytics exports, in the ways its users do, against what we prepare from it."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from kp_pose_ros.decode import Candidates, DecodeSettings, decode
+from kp_pose_ros.errors import ModelError
+from kp_pose_ros.letterbox import Letterbox
+from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.model import PoseModel
+
+pytestmark = pytest.mark.reference
+
+SIZE = (320, 256)
+PYTHON = os.environ.get("KP_POSE_REFERENCE_PYTHON")
+EXPORT = Path(__file__).parent / "export_foreign.py"
+WEIGHTS = "trained weights"
+POSE = {
+    "raw": {"model": WEIGHTS},
+    "opset 13": {"model": WEIGHTS, "opset": 13},
+    "batch of two": {"model": WEIGHTS, "batch": 2},
+    "dynamic": {"model": WEIGHTS, "dynamic": True},
+    "half": {"model": WEIGHTS, "half": True},
+    "nms": {"model": WEIGHTS, "nms": True},
+    "nms, dynamic": {"model": WEIGHTS, "nms": True, "dynamic": True},
+    "nms, half": {"model": WEIGHTS, "nms": True, "half": True},
+    "YOLO26": {"model": "yolo26n-pose.yaml"},
+    "YOLO26, end-to-end": {"model": "yolo26n-pose.yaml", "nms": False},
+    "YOLO26, end-to-end, dynamic": {"model": "yolo26n-pose.yaml", "nms": False, "dynamic": True},
+}
+OTHERS = {
+    "detect": {"model": "yolo11n.yaml"},
+    "segment": {"model": "yolo11n-seg.yaml"},
+    "classify": {"model": "yolo11n-cls.yaml"},
+    "obb": {"model": "yolo11n-obb.yaml"},
+}
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory, demo_weights):
+    """Folder with every export, made by one process because importing torch takes longest."""
+    if PYTHON is None:
+        pytest.skip("KP_POSE_REFERENCE_PYTHON names no Python that has torch and ultralytics")
+    folder = tmp_path_factory.mktemp("exports")
+    settings = {
+        name: options
+        | {"imgsz": SIZE}
+        | ({"model": str(demo_weights)} if options["model"] == WEIGHTS else {})
+        for name, options in (POSE | OTHERS).items()
+    }
+    command = [PYTHON, EXPORT, folder, json.dumps(settings)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def letterbox(demo_photo):
+    return Letterbox.fit(demo_photo("bus.jpg").shape[:2], SIZE)
+
+
+@pytest.fixture(scope="module")
+def picture(demo_photo, letterbox):
+    canvas = letterbox.canvas()
+    letterbox.apply(demo_photo("bus.jpg"), canvas)
+    return canvas[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32) / 255
+
+
+def run(path, picture):
+    """Return the first picture's output of a model that takes any batch, or two."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    value = session.get_inputs()[0]
+    batch = value.shape[0] if isinstance(value.shape[0], int) else 1
+    (output,) = session.run(None, {value.name: np.repeat(picture, batch, axis=0)})
+    return output[0]
+
+
+def select(raw, classes):
+    """Return the rows that the selection shall make of a raw output."""
+    scores = raw[4 : 4 + classes]
+    order = np.argsort(-scores.max(axis=0), kind="stable")[:1024]
+    centre, half, scores = raw[:2, order], raw[2:4, order] / 2, scores[:, order]
+    best = scores.max(axis=0), scores.argmax(axis=0)
+    return np.vstack((centre - half, centre + half, *best, raw[4 + classes :, order])).T
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in POSE])
+def test_prepared_rows_are_the_exports_own(exports, picture, name):
+    path = exports / f"{name}.onnx"
+    model = PoseModel.open(path)
+    raw = run(path, picture)
+    is_rows = POSE[name].get("nms") is not None
+    assert model.metadata.layout is (Layout.ROWS if is_rows else Layout.RAW)
+    assert model.metadata.kpt_shape == (17, 3)
+    assert model.network_size((1080, 810), None) == SIZE
+    expected = raw if is_rows else select(raw, len(model.metadata.class_names))
+    found = run(model.graph(SIZE), picture)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, id=name) for name in POSE if POSE[name]["model"] == WEIGHTS]
+)
+def test_people_stay_the_same_in_float16(exports, picture, letterbox, name):
+    model = PoseModel.open(exports / f"{name}.onnx")
+    full, half = (
+        decode(
+            Candidates(run(model.graph(SIZE, precision=precision), picture), letterbox),
+            (17, 3),
+            DecodeSettings(suppress=model.metadata.needs_suppression),
+        )
+        for precision in ("fp32", "fp16")
+    )
+    assert len(full) == len(half) >= 3
+    pixel = 1080 / SIZE[0]  # one of the network's, in the photograph
+    np.testing.assert_allclose(half.boxes, full.boxes, atol=0.5 * pixel)
+    np.testing.assert_allclose(half.scores, full.scores, atol=0.01)
+    np.testing.assert_allclose(half.keypoints[..., :2], full.keypoints[..., :2], atol=0.5 * pixel)
+
+
+@pytest.mark.parametrize("task", [pytest.param(task, id=task) for task in OTHERS])
+def test_other_models_are_refused_by_their_task(exports, task):
+    with pytest.raises(ModelError, match=f"task '{task}': expected one for 'pose'"):
+        PoseModel.open(exports / f"{task}.onnx")
