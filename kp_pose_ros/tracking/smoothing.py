@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Steady keypoints: the One-Euro filter, for all people and keypoints at once.
+
+A low-pass filter whose cutoff rises with speed: slow movements are smoothed, fast ones are not
+delayed (Casiez, Roussel, Vogel: 1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input
+in Interactive Systems, CHI 2012). Here the speed is that of the point, not of x and y apart, and is
+measured in spans (the longer side of the person's box), so that the distance to the camera does not
+matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.tracking.rows import Rows
+
+NEVER = -(2**62)  # nanoseconds; its distance to any stamp still fits 64 bits
+Array = npt.NDArray[np.float64]
+
+_STILL_CUTOFF = 0.3  # Hz, of a point at rest
+_REST_SPEED = 0.1  # spans / s; what is slower is at rest: the noise of a model looks like that
+_CUTOFF_PER_SPEED = 14.0  # Hz for every span / s above that
+_SHORTEST = 1e-3  # seconds; two images of one stamp have no speed
+_SPEED_CUTOFF = 1.5  # Hz, of the low-pass filter of the speed itself
+
+
+@dataclass(slots=True)
+class OneEuro(Rows):
+    """The filter's state for n people of k keypoints.
+
+    Attributes:
+        value: (n, k, 2), the last output, pixels.
+        velocity: (n, k, 2), filtered, pixels / s.
+        stamps: (n, k) int64, nanoseconds, when a keypoint was last filtered; NEVER: it begins anew.
+    """
+
+    value: Array
+    velocity: Array
+    stamps: npt.NDArray[np.int64]
+
+    @classmethod
+    def begin(cls, people: int, keypoints: int) -> OneEuro:
+        """Return the state of keypoints that were never seen."""
+        shape = (people, keypoints)
+        return cls(np.zeros((*shape, 2)), np.zeros((*shape, 2)), np.full(shape, NEVER))
+
+    def update(
+        self,
+        rows: npt.NDArray[np.intp],
+        measured: Array,
+        weights: Array,
+        *,
+        stamp: int,
+        spans: Array,
+        strength: float,
+    ) -> Array:
+        """Return the steady positions, (m, k, 2) pixels, of some of the people.
+
+        Args:
+            rows: (m,) their indices.
+            measured: (m, k, 2) positions, pixels.
+            weights: (m, k), how far each is trusted: 1 fully, 0 not at all. Those of weight 0 come
+                back as they are, and begin anew when they are next trusted.
+            stamp: nanoseconds.
+            spans: (m,) of the people, pixels.
+            strength: above 0; 2 is twice as steady as 1 and twice as late.
+        """
+        value, velocity, stamps = self.value[rows], self.velocity[rows], self.stamps[rows]
+        fresh = ((stamps == NEVER) | (weights == 0))[..., None]
+        seconds = np.where(fresh[..., 0], 1.0, (stamp - stamps) * 1e-9)[..., None]
+        change = np.where(fresh, 0.0, measured - value)
+        velocity = np.where(fresh, 0.0, velocity)
+        velocity += _share(_SPEED_CUTOFF, seconds) * (
+            change / np.maximum(seconds, _SHORTEST) - velocity
+        )
+        speed = np.hypot(velocity[..., :1], velocity[..., 1:]) / spans[:, None, None]
+        moving = np.maximum(speed - _REST_SPEED, 0)
+        cutoff = (_STILL_CUTOFF + _CUTOFF_PER_SPEED * moving) * weights[..., None] / strength
+        value = np.where(fresh, measured, value + _share(cutoff, seconds) * change)
+        self.value[rows], self.velocity[rows] = value, velocity
+        self.stamps[rows] = np.where(weights > 0, stamp, NEVER)
+        return value
+
+
+def _share(cutoff: Array | float, seconds: Array) -> Array:
+    """Return the weight of a new value in a first-order low-pass filter of a cutoff in Hz."""
+    angle = 2 * np.pi * cutoff * seconds
+    return angle / (1 + angle)
