@@ -1,7 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import importlib
+import sys
+import types
+
 import pytest
+from fakes.cuda import make_driver
+from fakes.machine import Machine
+from fakes.tensorrt import make_tensorrt
 from kernel_on_cpu import COMPILER, KernelOnCpu
+
+# What looks at TensorRT when it is imported.
+BOUND_TO_TENSORRT = ["bindings", "build_monitor", "builder", "gpu", "memory", "network"]
+BOUND_TO_TENSORRT += ["network_source", "pipeline", "slot", "tensors", "tensorrt"]
 
 
 @pytest.fixture(scope="session")
@@ -9,3 +20,32 @@ def kernel_on_cpu(tmp_path_factory):
     if COMPILER is None:
         pytest.skip("there is no g++ to compile the kernel with")
     return KernelOnCpu(tmp_path_factory.mktemp("kernel"))
+
+
+@pytest.fixture
+def machine(request, kernel_on_cpu):
+    """A GPU that checks the rules; options come as a dict by indirect parametrization."""
+    machine = Machine(kernel_on_cpu.run, **getattr(request, "param", {}))
+    yield machine
+    assert machine.broken == []
+    assert machine.stack == []
+
+
+@pytest.fixture
+def engines(machine, monkeypatch, tmp_path):
+    """Importer of modules of kp_pose_ros.engines that run on `machine`: engines(name)."""
+    monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path / "cache"))
+    pycuda = types.ModuleType("pycuda")
+    pycuda.driver = make_driver(machine)
+    stand_ins = {
+        "pycuda": pycuda,
+        "pycuda.driver": pycuda.driver,
+        "tensorrt": make_tensorrt(machine),
+    }
+    for name, module in stand_ins.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    package = importlib.import_module("kp_pose_ros.engines")
+    for name in BOUND_TO_TENSORRT:
+        monkeypatch.delitem(sys.modules, f"kp_pose_ros.engines.{name}", raising=False)
+        monkeypatch.delattr(package, name, raising=False)
+    return lambda name: importlib.import_module(f"kp_pose_ros.engines.{name}")

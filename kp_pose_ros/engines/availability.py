@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether this machine can run the TensorRT engine; imports anywhere."""
+
+from __future__ import annotations
+
+
+def why_unavailable() -> str | None:
+    """Return in one sentence what keeps TensorRT from running here, or None if nothing does."""
+    try:
+        from kp_pose_ros.engines import bindings  # noqa: F401
+    except ImportError as error:
+        return (
+            f"TensorRT cannot be imported ({error}): install its Python package "
+            "(JetPack: apt install python3-libnvinfer)"
+        )
+    try:
+        from pycuda import driver
+    except ImportError as error:
+        return f"pycuda cannot be imported ({error}): install an NVIDIA driver and pycuda"
+    try:
+        driver.init()
+        count = driver.Device.count()
+    except driver.Error as error:
+        return f"the CUDA driver does not start ({error}): check that `nvidia-smi` works"
+    if not count:
+        return (
+            "the CUDA driver finds no GPU: check CUDA_VISIBLE_DEVICES and that `nvidia-smi` works"
+        )
+    return None

@@ -1,0 +1,242 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stands in for `tensorrt`: the names that the engine uses. ONNX Runtime computes the results.
+
+Its plans are the ONNX graph behind a line that names version and GPU, and are refused elsewhere.
+"""
+
+import enum
+import json
+import types
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from fakes.machine import BrokenRuleError, array_at
+
+MAGIC = b"plan "
+VERSION = "10.3.0"
+DTYPES = {"tensor(float)": ("FLOAT", np.float32), "tensor(float16)": ("HALF", np.float16)}
+
+
+def make_plan(graph, *, version=VERSION, largest=4):
+    """Return what the fake's builder would serialize for the content of an ONNX file."""
+    facts = json.dumps({"version": version, "largest": largest}).encode()
+    return MAGIC + facts + b"\n" + graph
+
+
+def make_tensorrt(machine, *, strongly_typed=True):
+    """Return a module with the names of `tensorrt` that runs on `machine`."""
+    trt = types.ModuleType("tensorrt")
+    trt.__version__ = VERSION
+
+    class DataType(enum.Enum):
+        FLOAT = 0
+        HALF = 1
+
+    class TensorIOMode(enum.Enum):
+        INPUT = 1
+        OUTPUT = 2
+
+    class MemoryPoolType(enum.Enum):
+        WORKSPACE = 0
+
+    kinds = {"STRONGLY_TYPED": 1} if strongly_typed else {"EXPLICIT_BATCH": 0}
+    NetworkDefinitionCreationFlag = enum.IntEnum("NetworkDefinitionCreationFlag", kinds)
+    BuilderFlag = enum.IntEnum("BuilderFlag", {"FP16": 0, "INT8": 1})
+
+    class ILogger:
+        class Severity(enum.IntEnum):
+            INTERNAL_ERROR = 0
+            ERROR = 1
+            WARNING = 2
+            INFO = 3
+            VERBOSE = 4
+
+    for severity in ILogger.Severity:
+        setattr(ILogger, severity.name, severity)
+
+    class Dims4(tuple):
+        __slots__ = ()
+
+    class IProgressMonitor:
+        pass
+
+    class Profile:
+        def set_shape(self, name, least, best, most):
+            self.shapes = least, best, most
+
+    class Config:
+        def __init__(self):
+            self.flags = []
+            self.profiles = []
+            self.progress_monitor = None
+
+        def set_memory_pool_limit(self, pool, size):
+            assert pool is MemoryPoolType.WORKSPACE
+
+        def set_flag(self, flag):
+            self.flags.append(flag.name)
+
+        def add_optimization_profile(self, profile):
+            self.profiles.append(profile)
+
+        def create_timing_cache(self, content):
+            return content
+
+        def set_timing_cache(self, cache, ignore_mismatch):
+            assert not ignore_mismatch
+
+        def get_timing_cache(self):
+            return types.SimpleNamespace(serialize=lambda: b"times")
+
+    class Builder:
+        def __init__(self, logger):
+            machine.call("Builder")
+
+        def create_network(self, flags):
+            assert flags == sum(1 << kind for kind in NetworkDefinitionCreationFlag)
+            return types.SimpleNamespace(graph=None)
+
+        def create_builder_config(self):
+            return Config()
+
+        def create_optimization_profile(self):
+            return Profile()
+
+        def build_serialized_network(self, network, config):
+            machine.call("build_serialized_network")
+            machine.builds.append(config)
+            monitor = config.progress_monitor
+            monitor.phase_start("Timing tactics", None, 1)
+            if not monitor.step_complete("Timing tactics", 0):
+                return None
+            monitor.phase_finish("Timing tactics")
+            largest = config.profiles[0].shapes[2][0] if config.profiles else None
+            return memoryview(make_plan(network.graph, largest=largest))
+
+    class OnnxParser:
+        num_errors = 0
+
+        def __init__(self, network, logger):
+            self.network = network
+
+        def parse_from_file(self, path):
+            with open(path, "rb") as stream:  # noqa: PTH123
+                self.network.graph = stream.read()
+            sides = onnx.load_from_string(self.network.graph).graph.input[0].type.tensor_type
+            shape = Dims4(side.dim_value or -1 for side in sides.shape.dim)
+            pictures = types.SimpleNamespace(name="images", shape=shape)
+            self.network.get_input = lambda index: pictures
+            return True
+
+    class Runtime:
+        def __init__(self, logger):
+            machine.call("Runtime")
+            self.logger = logger
+            machine.alive.add(self)
+
+        def deserialize_cuda_engine(self, plan):
+            machine.call("deserialize_cuda_engine")
+            if not plan.startswith(MAGIC):
+                self.logger.log(ILogger.ERROR, "Magic tag does not match")
+                return None
+            facts, _, graph = plan.removeprefix(MAGIC).partition(b"\n")
+            facts = json.loads(facts)
+            if facts["version"] != VERSION:
+                self.logger.log(ILogger.ERROR, f"Version tag {facts['version']} does not match")
+                return None
+            return ICudaEngine(graph, facts["largest"], self)
+
+    class ICudaEngine:
+        num_io_tensors = 2
+
+        def __init__(self, graph, largest, runtime):
+            self.session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+            self.largest = largest
+            self.runtime = runtime
+            tensors = (*self.session.get_inputs(), *self.session.get_outputs())
+            self.tensors = {each.name: each for each in tensors}
+            machine.alive.add(self)
+
+        def get_tensor_name(self, index):
+            return list(self.tensors)[index]
+
+        def get_tensor_mode(self, name):
+            return TensorIOMode.INPUT if name == self.get_tensor_name(0) else TensorIOMode.OUTPUT
+
+        def get_tensor_dtype(self, name):
+            return DataType[DTYPES[self.tensors[name].type][0]]
+
+        def get_tensor_shape(self, name):
+            return tuple(n if isinstance(n, int) else -1 for n in self.tensors[name].shape)
+
+        def get_tensor_profile_shape(self, name, profile):
+            picture = self.get_tensor_shape(name)[1:]
+            return [(1, *picture), (self.largest, *picture), (self.largest, *picture)]
+
+        def create_execution_context(self):
+            machine.call("create_execution_context")
+            return IExecutionContext(self)
+
+    class IExecutionContext:
+        def __init__(self, engine):
+            self.engine = engine
+            self.addresses = {}
+            self.batch = max(engine.get_tensor_shape(engine.get_tensor_name(0))[0], 0)
+            self.running = [0]
+            machine.alive.add(self)
+
+        def set_input_shape(self, name, shape):
+            machine.call("set_input_shape")
+            least, _, most = self.engine.get_tensor_profile_shape(name, 0)
+            if not least[0] <= shape[0] <= most[0] or shape[1:] != least[1:]:
+                raise BrokenRuleError(f"shape {shape} is outside of {least} to {most}")
+            self.batch = shape[0]
+            return True
+
+        def get_tensor_shape(self, name):
+            return (self.batch, *self.engine.get_tensor_shape(name)[1:])
+
+        def set_tensor_address(self, name, address):
+            self.addresses[name] = address
+            return True
+
+        def execute_async_v3(self, handle):
+            machine.call("execute_async_v3")
+            if machine.refused:
+                machine.refused -= 1
+                return False
+            stream = next(each for each in machine.alive if id(each) == handle)
+            source, target = (self.memory(name) for name in self.engine.tensors)
+            running, session = self.running, self.engine.session
+            running[0] += 1
+
+            def run():
+                target[1][:] = session.run(None, {source[0]: source[1]})[0]
+                running[0] -= 1
+
+            machine.enqueue(stream, run, source[2], target[2])
+            return True
+
+        def memory(self, name):
+            if name not in self.addresses or not self.batch:
+                raise BrokenRuleError(f"{name}: no address or shape before the enqueue")
+            dtype = DTYPES[self.engine.tensors[name].type][1]
+            shape = self.get_tensor_shape(name)
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            block = machine.find(self.addresses[name], size, ("device", "mapped"))
+            return name, array_at(self.addresses[name], shape, dtype), block
+
+        def __del__(self):
+            if self.running[0]:
+                machine.broken.append("an execution context was freed in use")
+            if not machine.stack:
+                machine.broken.append("an execution context was freed without a current context")
+
+    offered = (DataType, TensorIOMode, MemoryPoolType, NetworkDefinitionCreationFlag, BuilderFlag)
+    offered += (ILogger, Dims4, IProgressMonitor, Builder, OnnxParser, Runtime)
+    for each in (*offered, ICudaEngine, IExecutionContext):
+        setattr(trt, each.__name__, each)
+    return trt
