@@ -79,11 +79,10 @@ class PictureMessage:
         return self._pixels
 
     def _allocate(self, height: int, width: int) -> None:
-        # rclpy takes an array of type B as it is; anything else it copies byte by byte.
-        data = array.array("B", bytes(height * width * 3))
-        self._pixels = np.frombuffer(data, np.uint8).reshape(height, width, 3)
         self.message.height, self.message.width, self.message.step = height, width, width * 3
-        self.message.data = data
+        # Once a size: rclpy copies what is assigned, anything but an array of type B byte by byte.
+        self.message.data = array.array("B", bytes(height * width * 3))
+        self._pixels = np.frombuffer(self.message.data, np.uint8).reshape(height, width, 3)
 
 
 def _view(image: Image, layout: Encoding) -> Frame:

@@ -60,8 +60,10 @@ def _run(ends: Ends) -> bool:
     """
     from rclpy.executors import SingleThreadedExecutor
 
+    from kp_pose_ros.ros.memory import keep_image_memory
     from kp_pose_ros.ros.pose_node import PoseNode
 
+    keep_image_memory()
     executor = SingleThreadedExecutor()
     node = PoseNode(on_failure=ends.put)
     executor.add_node(node)

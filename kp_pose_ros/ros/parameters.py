@@ -87,7 +87,7 @@ class Parameters:
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> Parameters:
-        """Return validated parameters.
+        """Return validated parameters; an empty list of cameras is one without a name.
 
         Args:
             values: by full name, such as `annotated.boxes`; those left out have their defaults.
@@ -100,6 +100,7 @@ class Parameters:
         }
         prefix = "annotated."
         nested = {name.removeprefix(prefix): checked.pop(name) for name in _names_under(prefix)}
+        checked["cameras"] = checked["cameras"] or ("",)
         parameters = cls(**checked, annotated=Annotated(**nested))  # type: ignore[arg-type]
         parameters._check()
         return parameters

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -85,7 +85,7 @@ def _to_text(value: object) -> str | None:
     if isinstance(value, str):
         return value
     # YAML makes numbers of `imgsz: 640` and `imgsz: [384, 640]`.
-    numbers = [value] if isinstance(value, int) else list(value)  # type: ignore[call-overload]
+    numbers = list(value) if isinstance(value, Iterable) else [value]
     if not numbers or any(_to_integer(number) is None for number in numbers):
         return None
     return ", ".join(map(str, numbers))
@@ -94,10 +94,10 @@ def _to_text(value: object) -> str | None:
 def _to_texts(value: object) -> tuple[str, ...] | None:
     if isinstance(value, str):  # from a command line: front,rear
         return tuple(text.strip() for text in value.split(","))
-    if isinstance(value, bool | int | float) or value is None:
+    if not isinstance(value, Iterable):
         return None
-    texts: tuple[object, ...] = tuple(value)  # type: ignore[arg-type]
-    return tuple(map(str, texts)) if all(isinstance(text, str) for text in texts) else None
+    texts = tuple(value)
+    return texts if all(isinstance(text, str) for text in texts) else None
 
 
 # By the type of the default: what makes a value of what was given, or None where that cannot be,

@@ -124,6 +124,11 @@ class ImageSource:
             "to 'auto'"
         )
 
+    def _others_publish(self, topic: str) -> bool:
+        us = self._node.get_name(), self._node.get_namespace()
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        return any((each.node_name, each.node_namespace) != us for each in publishers)
+
     def _why_silent(self, publishers: list[TopicEndpointInfo]) -> str:
         waiting = f"{self._label}: waiting for {self.topic} ({self._transport.type_name})"
         if publishers:
@@ -132,7 +137,7 @@ class ImageSource:
         topics = sorted(
             f"{topic} ({', '.join(found)})"
             for topic, found in self._node.get_topic_names_and_types()
-            if types.intersection(found) and self._node.count_publishers(topic)
+            if types.intersection(found) and self._others_publish(topic)
         )
         existing = ", ".join(topics) or "none"
         return f"{waiting}: nobody publishes it; image topics that exist: {existing}"

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+# Each run of the tests is a graph of its own on this machine, whoever else runs nodes here.
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+
+if find_spec("rclpy") is None:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("ros")
+
+
+@pytest.fixture(scope="session")
+def ros_node():
+    """A node of the tests' own, to publish and subscribe with."""
+    import rclpy
+
+    rclpy.init()
+    node = rclpy.create_node("rest_of_the_robot")
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+@pytest.fixture(scope="module")
+def start_node(demo_weights, tmp_path_factory):
+    """Starter of pose_node processes, which end with the module."""
+    from node_process import NodeProcess
+
+    processes = []
+
+    def start(*ros_arguments, model=demo_weights, **parameters):
+        log = tmp_path_factory.mktemp("node") / "log"
+        processes.append(NodeProcess(log, ros_arguments, {"model": model, **parameters}))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+
+
+@pytest.fixture
+def peer(ros_node):
+    """Maker of the other side of a pose node, without or in a namespace."""
+    from peer import Peer
+
+    peers = []
+
+    def make(namespace="", **options):
+        peers.append(Peer(ros_node, namespace, **options))
+        return peers[-1]
+
+    yield make
+    for each in peers:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def bus(demo_photo):
+    """A photograph of four people in front of a bus, of a camera's usual size: 640 x 480."""
+    import cv2
+
+    return cv2.resize(demo_photo("bus.jpg"), (640, 480), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+import signal
+import subprocess
+import sys
+from time import monotonic, sleep
+
+START = 30  # seconds that a node may take to start, on a busy machine
+
+
+class NodeProcess:
+    """A pose_node in a process of its own."""
+
+    def __init__(self, log, ros_arguments, parameters):
+        command = [sys.executable, "-m", "kp_pose_ros.ros.node", "--ros-args", *ros_arguments]
+        for name, value in parameters.items():
+            text = value if isinstance(value, str) else json.dumps(value, default=str)
+            command += ["-p", f"{name}:={text}"]
+        self._log = log
+        with log.open("w") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+
+    @property
+    def log(self):
+        return self._log.read_text()
+
+    def log_lines(self, phrase):
+        return [line for line in self.log.splitlines() if phrase in line]
+
+    def wait_for_log(self, phrase, timeout=START):
+        deadline = monotonic() + timeout
+        while phrase not in self.log:
+            assert monotonic() < deadline, f"no '{phrase}' in the log:\n{self.log}"
+            assert self.process.poll() is None, f"the node ended:\n{self.log}"
+            sleep(0.02)
+
+    def wait_until_ready(self):
+        self.wait_for_log(" runs on ")
+        return self
+
+    def stop(self, number=signal.SIGINT, timeout=10):
+        """Send a signal; return exit code and seconds until the end."""
+        start = monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(timeout), monotonic() - start
+
+    def wait(self, timeout=START):
+        return self.process.wait(timeout)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import array
+from itertools import count
+from time import monotonic
+
+import numpy as np
+import rclpy
+from kp_pose_ros.msg import PoseArray
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+_stamps = count(1_700_000_000)
+
+
+def image_of(picture, encoding="bgr8", step=None):
+    """An Image message of an array (rows, columns[, channels]), with padded rows if `step` says."""
+    rows, columns = picture.shape[:2]
+    packed = np.ascontiguousarray(picture).view(np.uint8).reshape(rows, -1)
+    if step is not None:
+        packed = np.hstack((packed, np.full((rows, step - packed.shape[1]), 255, np.uint8)))
+    height = rows * 2 // 3 if encoding in ("nv12", "nv21") else rows
+    message = Image(height=height, width=columns, encoding=encoding, step=packed.shape[1])
+    message.data = array.array("B", packed.tobytes())
+    return stamped(message)
+
+
+def stamped(message, frame_id="camera_optical_frame"):
+    """Give a message a stamp that no other message of this run has."""
+    message.header.stamp.sec, message.header.stamp.nanosec = next(_stamps), 123456789
+    message.header.frame_id = frame_id
+    return message
+
+
+class Peer:
+    """The other side of a pose node: its camera, and consumers of what it publishes."""
+
+    def __init__(
+        self,
+        node,
+        namespace="",
+        *,
+        results=PoseArray,
+        topic="poses",
+        compressed=False,
+        reliability=ReliabilityPolicy.RELIABLE,
+    ):
+        self.node = node
+        self.received = []
+        prefix = f"/{namespace}/" if namespace else "/"
+        kind, image = (CompressedImage, "image/compressed") if compressed else (Image, "image")
+        self.image_topic = prefix + image
+        camera = QoSProfile(depth=1, reliability=reliability)
+        self.publisher = node.create_publisher(kind, self.image_topic, camera)
+        self.subscription = (
+            node.create_subscription(results, prefix + topic, self.received.append, 10)
+            if results
+            else None
+        )
+
+    def close(self):
+        self.node.destroy_publisher(self.publisher)
+        if self.subscription:
+            self.node.destroy_subscription(self.subscription)
+
+    def spin_until(self, condition, timeout=30.0):
+        deadline = monotonic() + timeout
+        while not condition():
+            assert monotonic() < deadline, f"nothing in {timeout} s"
+            rclpy.spin_once(self.node, timeout_sec=0.02)
+        return condition()
+
+    def spin_for(self, seconds):
+        deadline = monotonic() + seconds
+        while monotonic() < deadline:
+            rclpy.spin_once(self.node, timeout_sec=0.02)
+
+    def connect(self):
+        """Wait until the node hears our camera and we hear the node."""
+        self.spin_until(
+            lambda: (
+                self.publisher.get_subscription_count()
+                and (
+                    self.subscription is None or self.node.count_publishers(self.subscription.topic)
+                )
+            )
+        )
+        return self
+
+    def send_until(self, condition, make_message, timeout=30.0):
+        """Send new frames at 20 Hz until something has happened."""
+        deadline = monotonic() + timeout
+        while not condition():
+            assert monotonic() < deadline, f"nothing in {timeout} s"
+            self.publisher.publish(make_message())
+            self.spin_for(0.05)
+
+    def answers_to(self, message):
+        return [each for each in self.received if each.header == message.header]
+
+    def ask(self, message, timeout=30.0):
+        """Send a frame, again and again if it gets lost, and return the first answer to it."""
+        again = 0.0
+        deadline = monotonic() + timeout
+        while not self.answers_to(message):
+            assert monotonic() < deadline, f"no answer in {timeout} s"
+            if monotonic() > again:
+                self.publisher.publish(message)
+                again = monotonic() + 2.0
+            rclpy.spin_once(self.node, timeout_sec=0.02)
+        return self.answers_to(message)[0]

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Nonsense from a camera costs the frame, a warning, and nothing else."""
+
+import array
+from time import sleep
+
+import cv2
+import numpy as np
+import pytest
+from peer import image_of, stamped
+from sensor_msgs.msg import CompressedImage
+from test_images import mutated
+
+SMALL = "128, 160"  # a network that answers at once
+
+
+@pytest.fixture(scope="module")
+def node(start_node):
+    return start_node("-r", "__ns:=/robot", cameras=["front"], imgsz=SMALL).wait_until_ready()
+
+
+BAD = [
+    pytest.param({"step": 640}, "step is 640", id="step smaller than a row"),
+    pytest.param({"height": 481}, "data has", id="data shorter than step times height"),
+    pytest.param({"width": 0}, "width is 0", id="no width"),
+    pytest.param({"height": 0}, "height is 0", id="no height"),
+    pytest.param({"encoding": "h264"}, "encoding is 'h264'", id="unknown encoding"),
+    pytest.param({"encoding": "bgra8", "width": 641}, "step", id="lying encoding"),
+    pytest.param(
+        {"width": 10000, "height": 10000, "step": 30000, "data": array.array("B")},
+        "data has 0 bytes",
+        id="100 megapixels without data",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "phrase"), BAD)
+def test_a_bad_frame_is_left_out_and_the_next_good_one_answered(node, peer, bus, change, phrase):
+    camera = peer("robot/front").connect()
+    bad = image_of(bus)
+    for name, value in change.items():
+        setattr(bad, name, value)
+    camera.publisher.publish(bad)
+    camera.spin_for(0.2)  # a newer frame would push it out
+    camera.ask(image_of(bus))
+    assert camera.answers_to(bad) == []
+
+
+def test_one_warning_a_field_names_camera_topic_and_mend(start_node, peer, bus):
+    node = start_node("-r", "__ns:=/warned", cameras=["front"], imgsz=SMALL).wait_until_ready()
+    camera = peer("warned/front").connect()
+    for _ in range(20):
+        bad = image_of(bus)
+        bad.step = 640
+        camera.publisher.publish(bad)
+        camera.spin_for(0.02)
+    camera.ask(image_of(bus))
+    (line,) = node.log_lines("[WARN]")
+    assert "camera 'front'" in line
+    assert "/warned/front/image" in line
+    assert "step is 640: expected at least 1920" in line
+
+
+def test_thousands_of_mutated_frames_do_not_stop_the_node(node, peer, bus):
+    camera = peer("robot/front").connect()
+    random = np.random.default_rng(5)
+    small = cv2.resize(bus, (64, 48))
+    for _ in range(2000):
+        camera.publisher.publish(mutated(image_of(small), random))
+        sleep(0.004)  # for the node to look at most of them
+    camera.ask(image_of(bus))
+    assert node.process.poll() is None
+    assert "Traceback" not in node.log
+
+
+def test_damaged_compressed_frames_are_left_out(start_node, peer, bus):
+    node = start_node("-r", "__ns:=/packed", image_transport="compressed", imgsz=SMALL)
+    node.wait_until_ready()
+    camera = peer("packed", compressed=True).connect()
+    jpeg = cv2.imencode(".jpg", bus)[1].tobytes()
+    camera.ask(stamped(CompressedImage(format="jpeg", data=jpeg)))
+    for data in (jpeg[: len(jpeg) // 2], b"", b"not a picture"):
+        bad = stamped(CompressedImage(format="jpeg", data=data))
+        camera.publisher.publish(bad)
+        camera.spin_for(0.2)  # a newer frame would push it out
+        camera.ask(stamped(CompressedImage(format="jpeg", data=jpeg)))
+        assert camera.answers_to(bad) == []
+    (line,) = node.log_lines("[WARN]")
+    assert "(format 'jpeg')" in line

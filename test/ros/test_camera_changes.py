@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras come, go and change while the node runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from peer import image_of
+from rclpy.qos import ReliabilityPolicy
+
+BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
+CAMERA = Path(__file__).parent / "camera_process.py"
+
+
+@pytest.fixture(scope="module")
+def node(start_node):
+    return start_node("-r", "__ns:=/changing").wait_until_ready()
+
+
+def test_size_and_encoding_may_change_in_mid_stream(node, peer, bus):
+    camera = peer("changing").connect()
+    for picture, encoding in (
+        (bus, "bgr8"),
+        (cv2.resize(bus, (320, 240)), "bgr8"),
+        (bus[..., ::-1], "rgb8"),
+        (cv2.cvtColor(bus, cv2.COLOR_BGR2GRAY), "mono8"),
+        (cv2.resize(bus, (1280, 960)), "bgr8"),
+    ):
+        answer = camera.ask(image_of(picture, encoding))
+        assert (answer.image_height, answer.image_width) == picture.shape[:2]
+        assert 3 <= len(answer.poses) <= 5
+
+
+def test_time_may_jump_back(node, peer, bus):
+    camera = peer("changing").connect()
+    for seconds in (5000, 1000, 0):
+        message = image_of(bus)
+        message.header.stamp.sec = seconds
+        assert len(camera.ask(message).poses) == 4
+
+
+def test_a_killed_camera_may_come_back(node, peer, bus, tmp_path):
+    picture = tmp_path / "bus.npy"
+    np.save(picture, bus)
+    consumer = peer("changing")
+    for life in ("first", "second", "third"):
+        process = subprocess.Popen([sys.executable, CAMERA, "/changing/image", picture, life])
+        try:
+            consumer.spin_until(
+                lambda life=life: any(m.header.frame_id == life for m in consumer.received)
+            )
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize(
+    "reliabilities",
+    [
+        pytest.param([BEST_EFFORT], id="best effort"),
+        pytest.param([RELIABLE, BEST_EFFORT, RELIABLE], id="changing with each start"),
+    ],
+)
+def test_a_camera_may_have_any_reliability(node, peer, bus, reliabilities):
+    # Small enough for shared memory as Fast DDS sets it up: nobody resends what does not fit.
+    small = cv2.resize(bus, (320, 240), interpolation=cv2.INTER_AREA)
+    for reliability in reliabilities:
+        camera = peer("changing", reliability=reliability).connect()
+        assert len(camera.ask(image_of(small)).poses) >= 3
+        camera.close()
+
+
+def test_an_asked_for_reliability_that_does_not_match_is_explained(start_node, peer, bus):
+    node = start_node("-r", "__ns:=/strict", image_qos="reliable").wait_until_ready()
+    camera = peer("strict", reliability=BEST_EFFORT)
+    node.wait_for_log("image_qos")
+    camera.publisher.publish(image_of(bus))
+    (line,) = node.log_lines("image_qos")
+    assert "/strict/image" in line
+    assert "RELIABILITY" in line
+    assert "'auto'" in line
+
+
+def test_a_missing_camera_is_named_with_the_topics_that_exist(start_node, peer, bus):
+    other = peer("elsewhere", results=None)
+    node = start_node("-r", "__ns:=/waiting").wait_until_ready()
+    node.wait_for_log("waiting for")
+    (line,) = node.log_lines("waiting for")
+    assert "/waiting/image" in line
+    assert f"{other.image_topic} (sensor_msgs/msg/Image)" in line
+    assert "/waiting/annotated" not in line
+    camera = peer("waiting").connect()
+    camera.ask(image_of(bus))
+    node.wait_for_log("frames come again")

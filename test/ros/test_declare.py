@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import rclpy
+from rclpy.parameter import Parameter
+
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.ros.declare import declare_parameters, follow_changes
+from kp_pose_ros.ros.parameters import RULES
+
+
+@pytest.fixture
+def make_node(ros_node):  # for its rclpy.init
+    nodes = []
+
+    def make(**overrides):
+        given = [Parameter(name, value=value) for name, value in overrides.items()]
+        nodes.append(rclpy.create_node("declaring", parameter_overrides=given))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+
+
+def test_every_parameter_is_declared_with_its_description(make_node):
+    node = make_node()
+    declare_parameters(node)
+    for name, rule in RULES.items():
+        descriptor = node.describe_parameter(name)
+        assert descriptor.description == rule.description
+        assert descriptor.read_only is not rule.changeable
+
+
+def test_ranges_are_described(make_node):
+    node = make_node()
+    declare_parameters(node)
+    (threshold,) = node.describe_parameter("score_threshold").floating_point_range
+    (batch,) = node.describe_parameter("max_batch").integer_range
+    assert (threshold.from_value, threshold.to_value) == (0.0, 1.0)
+    assert (batch.from_value, batch.to_value) == (1, 64)
+
+
+def test_what_the_node_was_started_with_is_what_it_runs_with(make_node):
+    node = make_node(score_threshold=1, cameras=["front", "rear"], imgsz=[384, 640])
+    parameters = declare_parameters(node)
+    assert parameters.cameras == ("front", "rear")
+    assert node.get_parameter("score_threshold").value == 1.0
+    assert node.get_parameter("imgsz").value == "384, 640"
+
+
+def test_a_wrong_value_stops_the_declaration(make_node):
+    with pytest.raises(SettingsError, match=r"parameter 'score_threshold' is 1\.5"):
+        declare_parameters(make_node(score_threshold=1.5))
+
+
+def test_a_changed_threshold_is_handed_on(make_node):
+    node, adopted = make_node(), []
+    follow_changes(node, declare_parameters(node), adopted.append)
+    node.set_parameters([Parameter("score_threshold", value=0.5)])
+    node.set_parameters([Parameter("annotated.legend", value=True)])
+    assert adopted[-1].score_threshold == 0.5
+    assert adopted[-1].annotated.legend is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("score_threshold", 1.5, id="out of range"),
+        pytest.param("annotated.color_by", "mood", id="not among the choices"),
+        pytest.param("model", "other.pt", id="not changeable"),
+        pytest.param("cameras", ["front"], id="not changeable, a list"),
+    ],
+)
+def test_a_refused_change_gives_a_reason_and_changes_nothing(make_node, name, value):
+    node, adopted = make_node(), []
+    follow_changes(node, declare_parameters(node), adopted.append)
+    before = node.get_parameter(name).value
+    (result,) = node.set_parameters([Parameter(name, value=value)])
+    assert not result.successful
+    assert name in result.reason
+    assert node.get_parameter(name).value == before
+    assert adopted == []

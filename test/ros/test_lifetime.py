@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node's process starts or says why not, and ends when it is told to."""
+
+import signal
+from time import sleep
+
+import pytest
+from peer import image_of
+
+PROMPT = 2.0  # seconds within which a node has to end
+
+both_signals = pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
+)
+
+
+def assert_ended_cleanly(node, number):
+    code, seconds = node.stop(number)
+    assert code == 0, node.log
+    assert seconds < PROMPT
+    assert "Traceback" not in node.log
+    assert "rror" not in node.log.replace("ERROR", "")
+
+
+@both_signals
+def test_an_idle_node_ends_when_told(start_node, number):
+    assert_ended_cleanly(start_node().wait_until_ready(), number)
+
+
+@both_signals
+def test_a_working_node_ends_when_told(start_node, peer, bus, number):
+    node = start_node("-r", "__ns:=/working").wait_until_ready()
+    camera = peer("working").connect()
+    camera.ask(image_of(bus))
+    for _ in range(20):
+        camera.publisher.publish(image_of(bus))
+        camera.spin_for(0.02)
+    assert_ended_cleanly(node, number)
+
+
+@both_signals
+def test_a_node_that_prepares_its_network_ends_when_told(start_node, peer, bus, number):
+    size = {signal.SIGINT: "1280, 1920", signal.SIGTERM: "1280, 1952"}[number]  # not cached yet
+    node = start_node("-r", "__ns:=/preparing", imgsz=size).wait_until_ready()
+    camera = peer("preparing").connect()
+    camera.send_until(lambda: "preparing the network" in node.log, lambda: image_of(bus))
+    assert_ended_cleanly(node, number)
+
+
+@pytest.mark.parametrize("delay", [0.2, 0.4, 0.8, 1.6])
+def test_a_starting_node_ends_when_told(start_node, delay):
+    node = start_node()
+    sleep(delay)
+    code, _ = node.stop(signal.SIGINT)
+    # In its first moments Python itself has not come so far as to listen to us.
+    assert code in {0, -signal.SIGINT} if delay < 0.5 else code == 0, node.log
+    assert "Traceback" not in node.log or delay < 0.5
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        pytest.param({"model": "/nowhere/model.pt"}, "/nowhere/model.pt", id="missing model"),
+        pytest.param({"model": __file__}, "test_lifetime.py", id="a model that is none"),
+        pytest.param({"score_threshold": 1.5}, "expected a number from 0 to 1", id="threshold"),
+        pytest.param({"engine": "cuda"}, "one of auto, tensorrt, onnx", id="unknown engine"),
+        pytest.param({"cameras": ["a", "a"]}, "'a' more than once", id="duplicate camera"),
+        pytest.param({"cameras": ["2nd"]}, "the name '2nd'", id="invalid camera"),
+        pytest.param({"imgsz": "100, 100"}, "multiples of 32", id="size that no network has"),
+        pytest.param({"skeleton": "face5"}, "face5", id="skeleton of another model"),
+    ],
+)
+def test_a_wrong_parameter_ends_the_start_with_one_sentence(start_node, parameters, sentence):
+    node = start_node(**parameters)
+    assert node.wait() == 1
+    (line,) = node.log_lines("[FATAL]")
+    assert sentence in line
+    assert "Traceback" not in node.log
+
+
+def test_arguments_that_make_no_sense_end_the_start_with_one_line(start_node):
+    node = start_node("--params-file", "/nowhere/pose.yaml")
+    assert node.wait() == 2
+    (line,) = node.log_lines("pose_node:")
+    assert "/nowhere/pose.yaml" in line
+    assert "Traceback" not in node.log

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from collections import Counter
+from threading import Thread
+
+import pytest
+
+from kp_pose_ros.ros.mailbox import Mailbox
+
+
+def test_only_the_newest_frame_of_a_camera_is_there():
+    mailbox = Mailbox(["front"])
+    assert [mailbox.put("front", number) for number in (1, 2, 3)] == [False, True, True]
+    assert mailbox.take(1) == [("front", 3)]
+
+
+def test_a_frame_is_taken_once():
+    mailbox = Mailbox(["front", "rear"])
+    mailbox.put("front", 1)
+    assert mailbox.take(2) == [("front", 1)]
+    assert mailbox.put("front", 2) is False
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
+def test_every_camera_gets_its_share_when_all_are_always_ready(limit):
+    cameras = ["a", "b", "c", "d"]
+    mailbox = Mailbox(cameras)
+    served = Counter()
+    for _ in range(12):
+        for camera in cameras:
+            mailbox.put(camera, None)
+        served.update(camera for camera, _ in mailbox.take(limit))
+    assert sum(served.values()) == 12 * min(limit, 4)
+    assert set(served.values()) == {12 * min(limit, 4) // 4}
+
+
+def test_a_camera_that_was_silent_goes_before_those_just_served():
+    mailbox = Mailbox(["a", "b"])
+    mailbox.put("a", 1)
+    mailbox.take(1)
+    mailbox.put("a", 2)
+    mailbox.put("b", 1)
+    assert mailbox.take(1) == [("b", 1)]
+
+
+def test_take_waits_for_a_frame():
+    mailbox, taken = Mailbox(["a"]), []
+    taker = Thread(target=lambda: taken.extend(mailbox.take(1)))
+    taker.start()
+    assert taker.is_alive()
+    mailbox.put("a", 1)
+    taker.join(5)
+    assert taken == [("a", 1)]
+
+
+def test_closing_wakes_who_waits_and_drops_what_is_there():
+    mailbox, taken = Mailbox(["a"]), []
+    taker = Thread(target=lambda: taken.append(mailbox.take(1)))
+    taker.start()
+    mailbox.close()
+    taker.join(5)
+    assert taken == [[]]
+    mailbox.put("a", 1)
+    assert mailbox.take(1) == []

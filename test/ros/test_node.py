@@ -1,0 +1,235 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node in a process of its own, seen through real messages."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from peer import image_of, stamped
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import Detection2DArray
+
+from kp_pose_ros.factory import Settings, make_estimator
+from kp_pose_ros.frame import Frame
+from kp_pose_ros.ros.conversions import poses_from_msg
+from kp_pose_ros.ros.images import image_to_frame
+
+PREPARING = "preparing the network"  # the engine says so at its first frame of a size
+
+
+@pytest.fixture(scope="module")
+def node(start_node):
+    return start_node().wait_until_ready()
+
+
+@pytest.fixture(scope="module")
+def estimator(demo_weights):
+    _, estimator = make_estimator(Settings(Path(demo_weights)))
+    yield estimator
+    estimator.engine.close()
+
+
+def assert_same_poses(message, expected):
+    found = poses_from_msg(message)
+    assert len(found) == len(expected)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=0.01)
+    np.testing.assert_array_equal(found.states, expected.states)
+
+
+def test_the_poses_are_those_of_the_estimator(node, peer, bus, estimator):
+    message = image_of(bus)
+    (expected,) = estimator.estimate([Frame(bus)])
+    assert len(expected) == 4
+    assert_same_poses(peer().connect().ask(message), expected)
+
+
+def test_an_image_without_people_has_an_empty_message(node, peer):
+    answer = peer().connect().ask(image_of(np.zeros((480, 640, 3), np.uint8)))
+    assert len(answer.poses) == 0
+    assert (answer.image_width, answer.image_height) == (640, 480)
+
+
+def yuv_planes(picture, *, blue_first):
+    """The half-height plane layout of nv12 (blue difference first) and nv21."""
+    planar = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+    height, width = picture.shape[:2]
+    chroma = planar[height:].reshape(2, -1)[:: 1 if blue_first else -1]
+    return np.vstack((planar[:height], chroma.T.reshape(height // 2, width)))
+
+
+def packed_yuv(picture, order):
+    """Two bytes a pixel: luma, and blue and red differences in turn."""
+    yuv = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV)
+    chroma = np.where(np.arange(picture.shape[1]) % 2, yuv[..., 2], yuv[..., 1])
+    return np.dstack((chroma, yuv[..., 0]) if order == "uyvy" else (yuv[..., 0], chroma))
+
+
+def bayer(picture, pattern):
+    """One colour a pixel, in the order of the pattern's first two rows."""
+    mosaic = np.empty(picture.shape[:2], np.uint8)
+    for place, color in enumerate(pattern):
+        rows, columns = slice(place // 2, None, 2), slice(place % 2, None, 2)
+        mosaic[rows, columns] = picture[rows, columns, "bgr".index(color)]
+    return mosaic
+
+
+ENCODERS = {
+    "rgb8": lambda picture: picture[..., ::-1],
+    "bgra8": lambda picture: cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA),
+    "rgba8": lambda picture: cv2.cvtColor(picture, cv2.COLOR_BGR2RGBA),
+    "8UC3": lambda picture: picture,
+    "mono8": lambda picture: cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY),
+    "8UC1": lambda picture: cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY),
+    "mono16": lambda picture: cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint16) << 8,
+    "yuv422": lambda picture: packed_yuv(picture, "uyvy"),
+    "yuv422_yuy2": lambda picture: packed_yuv(picture, "yuyv"),
+    "nv12": lambda picture: yuv_planes(picture, blue_first=True),
+    "nv21": lambda picture: yuv_planes(picture, blue_first=False),
+    "bayer_rggb8": lambda picture: bayer(picture, "rggb"),
+    "bayer_bggr8": lambda picture: bayer(picture, "bggr"),
+    "bayer_gbrg8": lambda picture: bayer(picture, "gbrg"),
+    "bayer_grbg8": lambda picture: bayer(picture, "grbg"),
+    "bgr16": lambda picture: picture.astype(np.uint16) * 257,  # by another converter
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_every_encoding_shows_the_same_people(node, peer, bus, estimator, encoding):
+    message = image_of(ENCODERS[encoding](bus), encoding)
+    answer = peer().connect().ask(message)
+    (expected,) = estimator.estimate([image_to_frame(message)])
+    assert_same_poses(answer, expected)
+    # The conversion itself: grey and mosaic pictures lose some detail, but nobody.
+    (in_color,) = estimator.estimate([Frame(bus)])
+    surest, all_boxes = in_color.boxes[:3], expected.boxes
+    distances = np.abs(surest[:, None] - all_boxes).max(axis=2).min(axis=1)
+    assert distances.max() < 12
+
+
+def test_rows_may_be_padded(node, peer, bus, estimator):
+    (expected,) = estimator.estimate([Frame(bus)])
+    assert_same_poses(peer().connect().ask(image_of(bus, step=640 * 3 + 64)), expected)
+
+
+def test_detections_have_the_same_boxes_and_header(node, peer, bus, estimator):
+    message = image_of(bus)
+    answer = peer(results=Detection2DArray, topic="detections").connect().ask(message)
+    (expected,) = estimator.estimate([Frame(bus)])
+    widths = [each.bbox.size_x for each in answer.detections]
+    np.testing.assert_allclose(widths, expected.boxes[:, 2] - expected.boxes[:, 0], atol=0.01)
+    assert {each.results[0].hypothesis.class_id for each in answer.detections} == {"person"}
+
+
+def test_the_annotated_image_is_the_image_with_drawings_on_it(node, peer, bus):
+    message = image_of(bus, step=640 * 3 + 64)
+    answer = peer(results=Image, topic="annotated").connect().ask(message)
+    picture = image_to_frame(answer).to_bgr()
+    changed = (picture != bus).any(axis=2).mean()
+    assert picture.shape == bus.shape
+    assert 0.01 < changed < 0.3
+
+
+def test_the_skeleton_is_there_for_who_comes_late(node, peer):
+    received = []
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    other = peer()
+    late = other.node.create_subscription(SkeletonMsg, "/skeleton", received.append, latched)
+    other.spin_until(lambda: received)
+    other.node.destroy_subscription(late)
+    assert received[0].name == "coco17"
+    assert len(received[0].keypoint_names) == 17
+    assert list(received[0].class_names) == ["person"]
+
+
+def test_the_newest_of_many_frames_is_always_answered(node, peer, bus):
+    camera = peer().connect()
+    camera.ask(image_of(bus))
+    sent = [image_of(bus) for _ in range(60)]
+    for message in sent:
+        camera.publisher.publish(message)
+        camera.spin_for(0.005)
+    camera.spin_until(lambda: camera.answers_to(sent[-1]))
+    stamps = [answer.header.stamp.sec for answer in camera.received]
+    assert stamps == sorted(stamps)
+    assert len(stamps) < len(sent)
+
+
+def set_parameter(node, name, value):
+    """Set a number on the pose node as another process does; return whether it was accepted."""
+    client = node.create_client(SetParameters, "/kp_pose/set_parameters")
+    assert client.wait_for_service(20)
+    number = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+    request = SetParameters.Request(parameters=[Parameter(name=name, value=number)])
+    return client, client.call_async(request)
+
+
+def test_a_threshold_changes_while_the_node_runs(node, peer, bus):
+    camera = peer().connect()
+    for threshold, people in ((0.999, 0), (0.25, 4)):
+        client, done = set_parameter(camera.node, "score_threshold", threshold)
+        camera.spin_until(done.done)
+        camera.node.destroy_client(client)
+        assert done.result().results[0].successful
+        assert len(camera.ask(image_of(bus)).poses) == people
+
+
+def test_nothing_is_done_for_nobody(start_node, peer, bus):
+    node = start_node("-r", "__ns:=/lazy").wait_until_ready()
+    camera = peer("lazy", results=None).connect()
+    for _ in range(20):
+        camera.publisher.publish(image_of(bus))
+        camera.spin_for(0.05)
+    assert PREPARING not in node.log
+    peer("lazy").connect().ask(image_of(bus))
+    assert PREPARING in node.log
+
+
+def test_always_on_works_without_subscribers(start_node, peer, bus):
+    node = start_node("-r", "__ns:=/eager", always_on=True).wait_until_ready()
+    camera = peer("eager", results=None).connect()
+    camera.send_until(lambda: PREPARING in node.log, lambda: image_of(bus))
+
+
+def test_compressed_images_show_the_same_people(start_node, peer, bus):
+    start_node("-r", "__ns:=/packed", image_transport="compressed")
+    camera = peer("packed", compressed=True).connect()
+    for suffix in (".jpg", ".png"):
+        data = cv2.imencode(suffix, bus)[1].tobytes()
+        answer = camera.ask(stamped(CompressedImage(format=suffix, data=data)))
+        assert len(answer.poses) == 4
+        assert (answer.image_width, answer.image_height) == (640, 480)
+
+
+def test_compressed_images_follow_a_remapped_image(start_node, ros_node):
+    start_node("-r", "image:=/left/image_raw", image_transport="compressed")
+    while not ros_node.count_subscribers("/left/image_raw/compressed"):
+        pass
+
+
+def test_several_cameras_have_topics_of_their_own(start_node, peer, bus):
+    start_node("-r", "__ns:=/robot", cameras=["front", "rear"], max_batch=2)
+    front, rear = peer("robot/front").connect(), peer("robot/rear").connect()
+    nobody = np.zeros((240, 320, 3), np.uint8)
+    for _ in range(3):
+        here, there = image_of(bus), image_of(nobody)
+        rear.publisher.publish(there)
+        assert len(front.ask(here).poses) == 4
+        assert len(rear.ask(there).poses) == 0
+
+
+def test_two_nodes_in_namespaces_do_not_disturb_each_other(start_node, peer, bus):
+    names = ("one", "two")
+    for name in names:
+        start_node("-r", f"__ns:=/{name}")
+    one, two = (peer(name).connect() for name in names)
+    assert len(one.ask(image_of(bus)).poses) == 4
+    assert two.received == []
+    assert len(two.ask(image_of(bus)).poses) == 4

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+from kp_pose_ros.decode import DecodeSettings
+from kp_pose_ros.errors import EngineError, ModelError, SettingsError
+from kp_pose_ros.factory import ENGINES, Settings, make_estimator
+from kp_pose_ros.frame import Frame
+
+
+def test_auto_says_what_it_chose_and_why(demo_weights, caplog):
+    with caplog.at_level(logging.INFO, "kp_pose_ros"):
+        make_estimator(Settings(demo_weights))
+    (line,) = [line for line in caplog.messages if "engine 'auto'" in line]
+    assert "chose ONNX Runtime" in line
+
+
+def test_the_estimator_finds_people(demo_weights, demo_photo):
+    model, estimator = make_estimator(Settings(demo_weights, engine="onnx"))
+    (poses,) = estimator.estimate([Frame(demo_photo("bus.jpg"))])
+    estimator.engine.close()
+    assert len(poses) == 4
+    assert poses.keypoints.shape == (4, len(model.skeleton), 3)
+
+
+def test_the_settings_reach_engine_and_decoding(demo_weights):
+    settings = Settings(
+        demo_weights, engine="onnx", max_batch=3, decode=DecodeSettings(score_threshold=0.9)
+    )
+    _, estimator = make_estimator(settings)
+    assert estimator.engine.max_batch == 3
+    assert estimator.settings == DecodeSettings(score_threshold=0.9)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "phrase"),
+    [
+        pytest.param({"engine": "cuda"}, SettingsError, ", ".join(ENGINES), id="unknown engine"),
+        pytest.param({"engine": "tensorrt"}, EngineError, "set the parameter", id="no TensorRT"),
+        pytest.param({"imgsz": (100, 100)}, SettingsError, "multiples of 32", id="wrong size"),
+        pytest.param({"model": Path("/nowhere.pt")}, ModelError, "/nowhere.pt", id="no model"),
+        pytest.param({"skeleton": "face5"}, ModelError, "face5", id="skeleton of another model"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_one_sentence(demo_weights, change, error, phrase):
+    with pytest.raises(error, match=phrase) as refused:
+        make_estimator(Settings(**{"model": demo_weights, **change}))
+    assert "\n" not in str(refused.value)
+
+
+def test_onnx_without_its_runtime_says_how_to_install_it(demo_weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "kp_pose_ros.engines.onnx", raising=False)
+    with pytest.raises(EngineError, match="pip install onnxruntime"):
+        make_estimator(Settings(demo_weights, engine="onnx"))
