@@ -20,13 +20,22 @@ setup(
     license=package.findtext("license"),
     python_requires=">=3.10",
     # config/ lies beside the Python package in the source tree, and inside of it when installed.
-    packages=[*find_packages(include=["kp_pose_ros", "kp_pose_ros.*"]), "kp_pose_ros.config"],
-    package_dir={"kp_pose_ros.config": "config"},
+    packages=[
+        *find_packages(include=["kp_pose_ros", "kp_pose_ros.*"]),
+        "kp_pose_ros.config",
+        "kp_pose_ros.interfaces",
+    ],
+    package_dir={"kp_pose_ros.config": "config", "kp_pose_ros.interfaces": "msg"},
     package_data={
         "kp_pose_ros.config": ["*.yaml", "skeletons/*.yaml"],
         "kp_pose_ros.engines": ["cuda/*"],
+        "kp_pose_ros.interfaces": ["*.msg"],
     },
     install_requires=["numpy", "onnx", "opencv-python-headless<5", "PyYAML", "scipy", "tqdm"],
-    extras_require={"onnx": ["onnxruntime"], "dev": ["hypothesis", "mypy", "pytest", "ruff"]},
+    extras_require={
+        "bags": ["rosbags"],
+        "onnx": ["onnxruntime"],
+        "dev": ["hypothesis", "mypy", "pytest", "ruff"],
+    },
     entry_points={"console_scripts": ["kp_pose = kp_pose_ros.cli:main"]},
 )

@@ -47,8 +47,8 @@ class Machine:
     def __init__(self, folder):
         self.root, self.bin, self._calls = folder / "it", folder / "bin", folder / "calls"
         self.variables = {"PATH": str(self.bin), "STUB_CALLS": str(self._calls)}
-        shutil.copytree(ROOT / "tools", self.root / "tools")
-        shutil.copytree(ROOT / "msg", self.root / "msg")
+        for name in ("action", "msg", "tools"):
+            shutil.copytree(ROOT / name, self.root / name)
         for name in ("CMakeLists.txt", "package.xml"):
             shutil.copy(ROOT / name, self.root)
         self.bin.mkdir()
