@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.node import Node
 
 from kp_pose_ros.frame import Frame
-from kp_pose_ros.ros.images import ImageError
+from kp_pose_ros.image_message import ImageError
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Outputs
 from kp_pose_ros.ros.parameters import Parameters

@@ -15,7 +15,8 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
 from kp_pose_ros.frame import Frame
-from kp_pose_ros.ros.images import compressed_to_frame, image_to_frame
+from kp_pose_ros.image_message import compressed_to_frame
+from kp_pose_ros.ros.images import image_to_frame
 from kp_pose_ros.ros.qos import SubscriptionEventCallbacks, image_qos, wanted_reliability
 
 SILENCE = 5.0  # seconds without a frame after which the log says so

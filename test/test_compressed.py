@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from kp_pose_ros.compressed import decode_compressed
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.ros.compressed import decode_compressed
 
 PICTURE = cv2.GaussianBlur(
     np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8), (0, 0), 4
