@@ -33,6 +33,8 @@ Size = tuple[int, int]
 Precision = Literal["fp32", "fp16"]
 
 _MAX_CHANNELS = 1024
+# What onnx raises for tensors of a wrong size, texts that are none, and operators that do not fit.
+_BROKEN = (ValueError, TypeError, IndexError, onnx.shape_inference.InferenceError)
 _log = logging.getLogger(__name__)
 
 
@@ -117,8 +119,15 @@ class PoseModel:
         Raises:
             ModelError: the graph cannot be made.
         """
-        graph = _format(self.path).graph(self.path, network, precision)
-        prepare(graph, network, batch=batch, source=self.path)
+        try:
+            graph = _format(self.path).graph(self.path, network, precision)
+            prepare(graph, network, batch=batch, source=self.path)
+        except _BROKEN as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"the graph in {self.path} contradicts itself ({reason}): download or export the "
+                "model again"
+            ) from error
         return graph
 
     def _check_size(self, imgsz: Size) -> None:

@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.fields import Fields
@@ -94,3 +98,17 @@ def test_wrong_value_is_refused_naming_key_found_and_expected(key, value):
         read(key, value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+LITERALS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.integers() | st.text(), inner),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None)
+@given(key=st.sampled_from(sorted(GETTERS)), value=LITERALS | LITERALS.map(repr) | st.text())
+def test_any_value_is_read_or_refused_with_nothing_but_a_model_error(key, value):
+    with contextlib.suppress(ModelError):
+        read(key, value)

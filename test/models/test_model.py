@@ -195,6 +195,36 @@ def test_weights_beside_the_model_are_part_of_its_content(save):
     assert run(str(first), np.zeros((1, 3, 64, 96), np.float32)).shape == (1, 126, 57)
 
 
+def lying_weight(model):
+    model.graph.initializer[0].dims[1] = 1_000_000_000
+
+
+def letters_that_are_none(model):
+    model.metadata_props.add(key="author", value="me?")
+
+
+def operator_without_output(model):
+    del model.graph.node[0].output[:]
+
+
+@pytest.mark.parametrize(
+    ("change", "old", "new"),
+    [
+        pytest.param(lying_weight, b"", b"", id="a weight claims gigabytes that are not there"),
+        pytest.param(letters_that_are_none, b"me?", b"me\xff", id="a text that is no UTF-8"),
+        pytest.param(operator_without_output, b"", b"", id="an operator gives nothing"),
+    ],
+)
+def test_graph_that_contradicts_itself_is_refused(save, change, old, new):
+    path = save()
+    model = onnx.load(path)
+    change(model)
+    path.write_bytes(model.SerializeToString().replace(old, new))
+    with pytest.raises(ModelError, match=r"pose\.onnx contradicts itself") as caught:
+        PoseModel.open(path).make_graph((64, 96), "fp16")
+    assert "\n" not in str(caught.value)
+
+
 def test_no_graph_comes_of_an_engine(tmp_path):
     header = b'{"names": ["person"], "kpt_shape": [17, 3], "imgsz": 640, "batch": 1}'
     path = tmp_path / "pose.engine"
