@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's other processes: each with a log, and none left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.resources import config_path
+
+_PATIENCE = 5.0  # seconds that a process has to end
+
+
+class Processes:
+    """Processes that end with a `with` statement, last started first."""
+
+    def __init__(self, folder: Path) -> None:
+        """Prepare; `folder` is where the logs go."""
+        self._folder = folder
+        self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
+        # Raw images fit into the shared memory of this profile.
+        profile = {"FASTDDS_DEFAULT_PROFILES_FILE": str(config_path("large_images.xml"))}
+        self._environment = {**profile, **os.environ}
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for _name, process in reversed(self._started):
+            process.terminate()
+        for _name, process in reversed(self._started):
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def start(self, name: str, module: str, *arguments: str) -> None:
+        """Run a Python module; what it prints goes to a log called `name`."""
+        with self._log(name).open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+            )
+        self._started.append((name, process))
+
+    def running(self, name: str) -> bool:
+        """Return whether a process runs; False if it has ended well.
+
+        Raises:
+            KpPoseError: it failed; the message has the end of its log.
+        """
+        (process,) = [process for started, process in self._started if started == name]
+        code = process.poll()
+        if code:
+            text = self._log(name).read_text(errors="replace").strip()
+            last = text.splitlines()[-1] if text else f"exit code {code}"
+            raise KpPoseError(f"the {name} process failed: {last} (see {self._log(name)})")
+        return code is None
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
