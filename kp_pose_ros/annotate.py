@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.frame import Pixels
-from kp_pose_ros.poses import UNTRACKED, Poses
+from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
 from kp_pose_ros.skeleton import Skeleton
 
 Color = tuple[int, int, int]  # BGR, as OpenCV takes it
@@ -30,7 +30,7 @@ _GOLDEN_RATIO = 0.618034  # neighbours in a sequence of these hues are far apart
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What is drawn, and how.
+    """What is drawn, and how. ABSENT keypoints, and limbs to them, never are.
 
     Attributes:
         boxes: a rectangle around each pose.
@@ -39,7 +39,6 @@ class Style:
         keypoints: a dot at each keypoint.
         legend: the name of each keypoint beside it.
         color_by: `part` colours a pose as its skeleton says, `track` each person by itself.
-        keypoint_threshold: keypoints of a lower score, and limbs to them, are left out.
     """
 
     boxes: bool = True
@@ -48,7 +47,6 @@ class Style:
     keypoints: bool = True
     legend: bool = False
     color_by: Literal["part", "track"] = "part"
-    keypoint_threshold: float = 0.5
 
 
 class Annotator:
@@ -68,7 +66,7 @@ class Annotator:
         """Draw all poses into `picture`, (height, width, 3) uint8 BGR, in place."""
         style = self.style
         thickness = max(1, round(min(picture.shape[:2]) / 360))
-        visible = poses.keypoints[..., 2] >= style.keypoint_threshold
+        visible = poses.states != ABSENT
         # A pixel's centre is half a pixel from its edge, where our coordinates begin.
         points = _fixed_point(poses.keypoints[..., :2] - 0.5)
         colors = [_person_color(poses, index) for index in range(len(poses))]
@@ -137,7 +135,14 @@ class Annotator:
             ):
                 names = [self._skeleton.keypoint_names[index] for index in column]
                 edge = int(right if is_right else left)
-                _draw_column(picture, names, person[column], edge, is_right, thickness)
+                _draw_column(
+                    picture,
+                    names,
+                    person[column],
+                    edge=edge,
+                    is_right=is_right,
+                    thickness=thickness,
+                )
 
     def _label(self, poses: Poses, index: int) -> str:
         class_id, track_id = int(poses.class_ids[index]), int(poses.track_ids[index])
@@ -180,7 +185,7 @@ def _draw_label(
 
 
 def _draw_column(
-    picture: Pixels, names: list[str], points: Points, edge: int, is_right: bool, thickness: int
+    picture: Pixels, names: list[str], points: Points, *, edge: int, is_right: bool, thickness: int
 ) -> None:
     """Write names one below the other beyond `edge`, each joined to its point by a line."""
     scale, gap = 0.3 * thickness + 0.1, 12 * thickness

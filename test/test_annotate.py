@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kp_pose_ros.annotate import Annotator, Style
-from kp_pose_ros.poses import Poses
+from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
 from kp_pose_ros.skeleton import Skeleton
 
 NOTHING = {"boxes": False, "labels": False, "limbs": False, "keypoints": False}
@@ -23,6 +23,7 @@ def person(head=(100.0, 50.0), score=0.9, track_id=-1) -> Poses:
         scores=np.array([0.8], np.float32),
         keypoints=np.array([[(*head, score), (100, 170, 0.9)]], np.float32),
         track_ids=np.array([track_id], np.int32),
+        states=np.array([[OBSERVED if score > 0.5 else ABSENT, OBSERVED]], np.uint8),
     )
 
 
@@ -54,9 +55,15 @@ def test_nothing_is_drawn_when_all_is_off():
     assert not drawn(person()).any()
 
 
-def test_a_keypoint_below_the_threshold_takes_its_limb_with_it():
+def test_an_absent_keypoint_takes_its_limb_with_it():
     assert not drawn(person(score=0.1), limbs=True).any()
     assert not drawn(person(score=0.1), keypoints=True)[:100].any()
+
+
+def test_a_predicted_keypoint_is_drawn():
+    poses = person(score=0.1)
+    poses.states[0, 0] = PREDICTED
+    assert drawn(poses, limbs=True).any()
 
 
 def test_a_track_keeps_its_colour_when_the_order_changes():

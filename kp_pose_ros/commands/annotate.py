@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,6 +23,9 @@ from kp_pose_ros.frame import Frame, Pixels
 from kp_pose_ros.jsonl import to_record
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.sources import Source, find_sources
+from kp_pose_ros.tracking.association import sigmas_of
+from kp_pose_ros.tracking.settings import TrackingSettings
+from kp_pose_ros.tracking.tracker import Tracker
 
 
 def add_parser(subparsers: Any) -> None:
@@ -44,9 +46,7 @@ def run(args: argparse.Namespace) -> int:
     sources = find_sources(args.inputs)
     outputs = _output_paths(sources, args.output)
     model, estimator = make_estimator(estimator_settings(args))
-    style = Style(
-        legend=args.legend, color_by=args.color_by, keypoint_threshold=args.keypoint_threshold
-    )
+    style = Style(legend=args.legend, color_by=args.color_by)
     annotator = Annotator(model.skeleton, model.metadata.class_names, style)
     lines_path = _make_folder(args.output) / "poses.jsonl"
     total = sum(source.frame_count for source in sources)
@@ -55,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
         lines_path.open("w", encoding="utf-8") as lines,
         tqdm(total=total, unit="frame") as progress,
     ):
-        job = _Job(model, estimator, annotator, lines)
         for source, path in zip(sources, outputs, strict=True):
+            job = _Job(source, model, estimator, annotator, lines)
             with _Writer(path, source.frame_rate) as writer:
                 for index, picture in enumerate(source):
-                    people += job.annotate(picture, source, index)
+                    people += job.annotate(picture, index)
                     writer.write(picture)
                     frames += 1
                     progress.update()
@@ -68,26 +68,42 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
 class _Job:
-    model: PoseModel
-    estimator: PoseEstimator
-    annotator: Annotator
-    lines: TextIO
+    """Annotates the frames of one source; people in a video are followed."""
 
-    def annotate(self, picture: Pixels, source: Source, index: int) -> int:
+    def __init__(
+        self,
+        source: Source,
+        model: PoseModel,
+        estimator: PoseEstimator,
+        annotator: Annotator,
+        lines: TextIO,
+    ) -> None:
+        self._source = source
+        self._model = model
+        self._estimator = estimator
+        self._annotator = annotator
+        self._lines = lines
+        sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
+        self._tracker = Tracker(TrackingSettings(smoothing=0, predict_ms=0), sigmas)
+
+    def annotate(self, picture: Pixels, index: int) -> int:
         """Draw the poses into the picture, write their line, and return how many there are."""
-        (poses,) = self.estimator.estimate([Frame(picture)])
+        (poses,) = self._estimator.estimate([Frame(picture)])
+        stamp = None
+        if self._source.is_video:
+            stamp = round(index / self._source.frame_rate * 1e9)
+            poses = self._tracker.update(poses, stamp)
         record = to_record(
             poses,
-            self.model.skeleton,
-            stamp=round(index / source.frame_rate * 1e9) if source.is_video else None,
-            frame_id=source.path.name,
+            self._model.skeleton,
+            stamp=stamp,
+            frame_id=self._source.path.name,
             size=(picture.shape[0], picture.shape[1]),
-            class_names=self.model.metadata.class_names,
+            class_names=self._model.metadata.class_names,
         )
-        self.lines.write(json.dumps(record) + "\n")
-        self.annotator.draw(picture, poses)
+        self._lines.write(json.dumps(record) + "\n")
+        self._annotator.draw(picture, poses)
         return len(poses)
 
 

@@ -27,7 +27,7 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     for name, default in (
         ("score", _DEFAULTS.score_threshold),
         ("iou", _DEFAULTS.iou_threshold),
-        ("keypoint", 0.5),
+        ("keypoint", _DEFAULTS.keypoint_threshold),
     ):
         parser.add_argument(
             f"--{name}-threshold",
@@ -49,7 +49,12 @@ def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings
         engine=args.engine,
         imgsz=tuple(args.imgsz) if args.imgsz else None,
         max_batch=max_batch,
-        decode=DecodeSettings(args.score_threshold, args.iou_threshold, args.max_poses),
+        decode=DecodeSettings(
+            score_threshold=args.score_threshold,
+            iou_threshold=args.iou_threshold,
+            keypoint_threshold=args.keypoint_threshold,
+            max_poses=args.max_poses,
+        ),
     )
 
 

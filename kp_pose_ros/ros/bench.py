@@ -95,7 +95,7 @@ class NodeUnderTest:
         """Return the latest durations of each of the node's stages."""
         return self._node.times.seconds()
 
-    def _parameters(self) -> list[Parameter]:
+    def _parameters(self) -> list[Parameter[Any]]:
         settings, decode = self._settings, self._settings.decode
         values: dict[str, Any] = {
             "model": str(settings.model),

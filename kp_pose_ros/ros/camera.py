@@ -53,7 +53,7 @@ class Camera:
         self.always_on = parameters.always_on
         prefix = f"{name}/" if name else ""
         self.outputs = Outputs(node, prefix)
-        self._label = f"camera '{name}'" if name else "camera"
+        self.label = f"camera '{name}'" if name else "camera"
         self._logger = node.get_logger()
         self._mailbox = mailbox
         self._throttle = Throttle(_WARNING_PERIOD)
@@ -61,7 +61,7 @@ class Camera:
         self._source = ImageSource(
             node,
             f"{prefix}image",
-            label=self._label,
+            label=self.label,
             transport=self._transport,
             qos=parameters.image_qos,
             deliver=self._on_image,
@@ -79,7 +79,7 @@ class Camera:
             self.counts.bad[error.field] += 1
             if self._throttle.passes(error.field):
                 self._logger.warning(
-                    f"{self._label}: a frame on {self._source.topic} was left out: {error} "
+                    f"{self.label}: a frame on {self._source.topic} was left out: {error} "
                     f"({self.counts.bad[error.field]} such frames so far)"
                 )
             return None

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from kp_pose_ros.annotate import Style
 from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.factory import ENGINES, Settings
 from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
+from kp_pose_ros.tracking.settings import TrackingSettings
 
 _CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
@@ -33,6 +35,40 @@ class Annotated:
         "part",
         "What limbs and dots get their colour from: the body part, or the person's track.",
         choices=("part", "track"),
+        changeable=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """How people are followed from image to image."""
+
+    enabled: bool = parameter(True, "Give each person an id that stays.", changeable=True)
+    high_score: float = parameter(
+        0.35, "Poses of at least this score may begin a track.", limits=(0, 1), changeable=True
+    )
+    min_hits: int = parameter(
+        2,
+        "Images in a row that show somebody before they get an id.",
+        limits=(1, 100),
+        changeable=True,
+    )
+    max_age: float = parameter(
+        1.0,
+        "Seconds that somebody may be out of sight and get the same id back.",
+        limits=(0, 60),
+        changeable=True,
+    )
+    smoothing: float = parameter(
+        0.0,
+        "How steady keypoints are made: 0 leaves them raw, more is steadier and later.",
+        limits=(0, 10),
+        changeable=True,
+    )
+    predict_ms: float = parameter(
+        0.0,
+        "Milliseconds for which a hidden keypoint is carried on as PREDICTED.",
+        limits=(0, 2000),
         changeable=True,
     )
 
@@ -84,6 +120,7 @@ class Parameters:
         False, "Look for poses although nobody subscribes to them.", changeable=True
     )
     annotated: Annotated = field(default_factory=Annotated)
+    tracking: Tracking = field(default_factory=Tracking)
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> Parameters:
@@ -98,10 +135,9 @@ class Parameters:
         checked = {
             name: rule.check(name, values.get(name, rule.default)) for name, rule in RULES.items()
         }
-        prefix = "annotated."
-        nested = {name.removeprefix(prefix): checked.pop(name) for name in _names_under(prefix)}
         checked["cameras"] = checked["cameras"] or ("",)
-        parameters = cls(**checked, annotated=Annotated(**nested))  # type: ignore[arg-type]
+        groups = {name: group(**_taken_out(checked, name)) for name, group in _GROUPS.items()}
+        parameters = cls(**checked, **groups)  # type: ignore[arg-type]
         parameters._check()
         return parameters
 
@@ -148,7 +184,11 @@ class Parameters:
 
     def style(self) -> Style:
         """Return what is drawn, and how."""
-        return Style(**asdict(self.annotated), keypoint_threshold=self.keypoint_threshold)
+        return Style(**asdict(self.annotated))
+
+    def tracking_settings(self) -> TrackingSettings:
+        """Return how people are followed."""
+        return TrackingSettings(**asdict(self.tracking))
 
     def _check(self) -> None:
         """Check what one value's rule cannot know."""
@@ -171,8 +211,11 @@ class Parameters:
         _ = self.network_size
 
 
-def _names_under(prefix: str) -> list[str]:
-    return [name for name in RULES if name.startswith(prefix)]
+def _taken_out(values: dict[str, Value], group: str) -> dict[str, Any]:
+    """Remove the values of a group from `values` and return them by their names inside of it."""
+    names = [name for name in values if name.startswith(f"{group}.")]
+    return {name.removeprefix(f"{group}."): values.pop(name) for name in names}
 
 
+_GROUPS: dict[str, type[Annotated | Tracking]] = {"annotated": Annotated, "tracking": Tracking}
 RULES: dict[str, Rule] = dict(rules_of(Parameters))

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from threading import Thread
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from kp_pose_ros.annotate import Annotator
@@ -22,6 +24,8 @@ from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Presentation
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.timing import StageTimes
+from kp_pose_ros.tracking.association import sigmas_of
+from kp_pose_ros.tracking.tracker import Tracker
 
 
 class Worker:
@@ -50,6 +54,7 @@ class Worker:
         self._logger = logger
         self._on_failure = on_failure
         self.times = StageTimes()  # the engine's, once it is open
+        self._trackers: dict[str, Tracker] = {}
         self._trouble = ""  # the engine's error that was logged last, while it goes on
         # A daemon: a thread inside a library's call of minutes must not hold up the exit.
         self._thread = Thread(target=self._run, name="engine", daemon=True)
@@ -82,6 +87,7 @@ class Worker:
         self._logger.info(f"model {model.path} runs on {estimator.engine.name}")
         adopted = self._parameters
         presentation = _presentation(model, adopted, estimator.engine.times)
+        self._trackers = _trackers(model, adopted, self._cameras.values())
         for camera in self._cameras.values():
             camera.outputs.describe(presentation.vocabulary)
         while batch := self._mailbox.take(estimator.engine.max_batch):
@@ -91,6 +97,8 @@ class Worker:
                 estimator.settings = replace(
                     adopted.decode_settings(), suppress=estimator.settings.suppress
                 )
+                for tracker in self._trackers.values():
+                    tracker.settings = adopted.tracking_settings()
             self._process(batch, estimator, presentation)
 
     def _process(
@@ -112,7 +120,11 @@ class Worker:
             self._report(error)
             return
         self._report(None)
-        for (camera, message, frame), poses in zip(work, results, strict=True):
+        for (camera, message, frame), found in zip(work, results, strict=True):
+            with self.times.measure("track"):
+                poses = self._trackers[camera.name].update(
+                    found, _nanoseconds(message.header.stamp)
+                )
             camera.outputs.publish(message.header, frame, poses, presentation)
             camera.counts.processed += 1
 
@@ -124,6 +136,20 @@ class Worker:
         elif self._trouble and not trouble:
             self._logger.info("the engine works again")
         self._trouble = trouble
+
+
+def _trackers(
+    model: PoseModel, parameters: Parameters, cameras: Iterable[Camera]
+) -> dict[str, Tracker]:
+    """Return a tracker for each camera by its name; no id is given twice."""
+    settings, ids = parameters.tracking_settings(), itertools.count(1)
+    sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
+    return {each.name: Tracker(settings, sigmas, ids, each.label) for each in cameras}
+
+
+def _nanoseconds(stamp: Time) -> int:
+    seconds: int = stamp.sec
+    return seconds * 10**9 + int(stamp.nanosec)
 
 
 def _presentation(model: PoseModel, parameters: Parameters, times: StageTimes) -> Presentation:

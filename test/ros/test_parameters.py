@@ -98,17 +98,17 @@ def test_the_thresholds_reach_the_estimator_and_the_picture():
     decode = parameters.settings().decode
     assert (decode.score_threshold, decode.iou_threshold) == (0.1, 0.2)
     assert (decode.keypoint_threshold, decode.max_poses) == (0.3, 4)
-    assert parameters.style().keypoint_threshold == 0.3
 
 
 def test_the_config_file_lists_every_parameter_with_its_default():
     listed = yaml.safe_load(CONFIG.read_text())["/**"]["ros__parameters"]
-    annotated = {f"annotated.{name}": value for name, value in listed.pop("annotated").items()}
+    for group in ("annotated", "tracking"):
+        listed |= {f"{group}.{name}": value for name, value in listed.pop(group).items()}
     defaults = {
         name: list(rule.default) if isinstance(rule.default, tuple) else rule.default
         for name, rule in RULES.items()
     }
-    assert {**listed, **annotated} == defaults
+    assert listed == defaults
 
 
 def test_the_config_file_marks_what_may_change_while_the_node_runs():
