@@ -64,7 +64,13 @@ class NetworkSource:
         except PlanRefusedError as refusal:
             _log.warning("the engine %s is built anew: %s", plan.name, refusal)
             discard(plan)
+        try:
             return self._load(self.build(size).read_bytes(), size)
+        except PlanRefusedError as refusal:
+            raise EngineError(
+                f"the engine that was just built of {self.model.path} cannot be loaded: {refusal}; "
+                "check that the driver is one that this TensorRT supports"
+            ) from refusal
 
     def build(self, size: Size) -> Path:
         """Return the cached plan for inputs of (height, width), built if there is none."""

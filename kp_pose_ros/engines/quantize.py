@@ -77,7 +77,7 @@ def _quantize(graph: Path, size: Size, pictures: list[Path]) -> bytes:
                 _Pictures(graph, size, pictures),
                 quant_format=ort.QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
-                nodes_to_exclude=_unsuited(graph),
+                nodes_to_exclude=_last_convolutions(graph),
                 per_channel=True,
                 activation_type=ort.QuantType.QInt8,
                 weight_type=ort.QuantType.QInt8,
@@ -95,18 +95,23 @@ def _quantize(graph: Path, size: Size, pictures: list[Path]) -> bytes:
         return target.read_bytes()
 
 
-def _unsuited(graph: Path) -> list[str]:
-    """Return the convolutions with a single output: scores, and the fixed one that decodes boxes.
+def _last_convolutions(graph: Path) -> list[str]:
+    """Return the convolutions behind which nothing is learned any more.
 
-    They cost next to nothing, and what they give is read as it is.
+    What they give is read as it is: scores and coordinates. Left as they are, they halve the error
+    of the keypoints and cost next to nothing.
     """
-    model = onnx.load(graph)
-    weights = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-    return [
-        node.name
-        for node in model.graph.node
-        if node.op_type == "Conv" and node.name and weights.get(node.input[1], [0])[0] == 1
-    ]
+    last = []
+    in_front_of_learned: set[str] = set()
+    for node in reversed(onnx.load(graph).graph.node):
+        is_followed = not in_front_of_learned.isdisjoint(node.output)
+        is_convolution = node.op_type == "Conv"
+        if is_convolution and not is_followed:
+            last.append(node.name)
+        # The one without a bias decodes boxes and is fixed.
+        if is_followed or (is_convolution and len(node.input) == 3):
+            in_front_of_learned.update(node.input)
+    return last
 
 
 class _Pictures:

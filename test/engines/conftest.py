@@ -4,6 +4,7 @@ import importlib
 import sys
 import types
 
+import cv2
 import pytest
 from fakes.cuda import make_driver
 from fakes.machine import Machine
@@ -20,6 +21,15 @@ def kernel_on_cpu(tmp_path_factory):
     if COMPILER is None:
         pytest.skip("there is no g++ to compile the kernel with")
     return KernelOnCpu(tmp_path_factory.mktemp("kernel"))
+
+
+@pytest.fixture(scope="session")
+def calibration_pictures(tmp_path_factory, demo_photo):
+    """A folder of pictures of people; too few for good work."""
+    folder = tmp_path_factory.mktemp("calibration")
+    for name in ("bus.jpg", "zidane.jpg"):
+        cv2.imwrite(str(folder / name), demo_photo(name))
+    return folder
 
 
 @pytest.fixture

@@ -51,14 +51,16 @@ class Machine:
 
     Attributes:
         faults: names of calls that shall fail, each with the exceptions still to raise.
+        tensorrt: whose names TensorRT has: those of version 8 or of version 10.
         integrated: whether the GPU shares the host's memory.
         refused: how many of the next enqueues TensorRT refuses.
         builds: the configuration of each plan that was built.
         broken: rules that were broken where nothing can be raised, as in a destructor.
     """
 
-    def __init__(self, run_kernel, *, integrated=False, devices=1):
+    def __init__(self, run_kernel, *, integrated=False, devices=1, tensorrt=10):
         self.run_kernel = run_kernel
+        self.tensorrt = tensorrt
         self.integrated = integrated
         self.devices = devices
         self.faults = {}

@@ -26,7 +26,7 @@ def make_plan(graph, *, version=VERSION, largest=4):
     return MAGIC + facts + b"\n" + graph
 
 
-def make_tensorrt(machine, *, strongly_typed=True):
+def make_tensorrt(machine):
     """Return a module with the names of `tensorrt` that runs on `machine`."""
     trt = types.ModuleType("tensorrt")
     trt.__version__ = VERSION
@@ -42,7 +42,7 @@ def make_tensorrt(machine, *, strongly_typed=True):
     class MemoryPoolType(enum.Enum):
         WORKSPACE = 0
 
-    kinds = {"STRONGLY_TYPED": 1} if strongly_typed else {"EXPLICIT_BATCH": 0}
+    kinds = {8: {"EXPLICIT_BATCH": 0}, 10: {"STRONGLY_TYPED": 1}}[machine.tensorrt]
     NetworkDefinitionCreationFlag = enum.IntEnum("NetworkDefinitionCreationFlag", kinds)
     BuilderFlag = enum.IntEnum("BuilderFlag", {"FP16": 0, "INT8": 1})
 
@@ -108,13 +108,16 @@ def make_tensorrt(machine, *, strongly_typed=True):
         def build_serialized_network(self, network, config):
             machine.call("build_serialized_network")
             machine.builds.append(config)
-            monitor = config.progress_monitor
-            monitor.phase_start("Timing tactics", None, 1)
-            if not monitor.step_complete("Timing tactics", 0):
+            if config.progress_monitor is not None and not tell(config.progress_monitor):
                 return None
-            monitor.phase_finish("Timing tactics")
             largest = config.profiles[0].shapes[2][0] if config.profiles else None
             return memoryview(make_plan(network.graph, largest=largest))
+
+    def tell(monitor):
+        monitor.phase_start("Timing tactics", None, 1)
+        goes_on = monitor.step_complete("Timing tactics", 0)
+        monitor.phase_finish("Timing tactics")
+        return goes_on
 
     class OnnxParser:
         num_errors = 0
@@ -236,7 +239,7 @@ def make_tensorrt(machine, *, strongly_typed=True):
                 machine.broken.append("an execution context was freed without a current context")
 
     offered = (DataType, TensorIOMode, MemoryPoolType, NetworkDefinitionCreationFlag, BuilderFlag)
-    offered += (ILogger, Dims4, IProgressMonitor, Builder, OnnxParser, Runtime)
-    for each in (*offered, ICudaEngine, IExecutionContext):
+    offered += (ILogger, Dims4, Builder, OnnxParser, Runtime, ICudaEngine, IExecutionContext)
+    for each in offered if machine.tensorrt == 8 else (*offered, IProgressMonitor):
         setattr(trt, each.__name__, each)
     return trt
