@@ -13,10 +13,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.nodes import names_read
+from kp_pose_ros.models.shapes import infer_shapes
 
 _LEARNED = {"Conv", "ConvTranspose", "Gemm"}
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
@@ -134,7 +135,7 @@ class _Halver:
 
 
 def _float_tensors(model: onnx.ModelProto) -> set[str]:
-    graph = shape_inference.infer_shapes(model).graph
+    graph = infer_shapes(model)
     values = (*graph.input, *graph.output, *graph.value_info)
     return {
         value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT

@@ -9,7 +9,7 @@ few hundred. Selecting in the graph itself spares an engine the copy and the CPU
 from __future__ import annotations
 
 import onnx
-from onnx import TensorProto, helper, shape_inference
+from onnx import TensorProto, helper
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.layout import Layout
@@ -17,6 +17,7 @@ from kp_pose_ros.models.metadata import LAYOUT_KEY, ModelMetadata
 from kp_pose_ros.models.nodes import PREFIX, Nodes
 from kp_pose_ros.models.onnx_file import graph_inputs, graph_metadata
 from kp_pose_ros.models.selection import append_selection
+from kp_pose_ros.models.shapes import infer_shapes
 
 OUTPUT = "rows"
 
@@ -129,8 +130,7 @@ def _give_rows(model: onnx.ModelProto, metadata: ModelMetadata, source: object) 
 def _count_anchors(model: onnx.ModelProto, source: object) -> int:
     """Return the number of columns of a raw output; the input's size is known by now."""
     model.graph.output[0].type.tensor_type.ClearField("shape")
-    inferred = shape_inference.infer_shapes(model, data_prop=True)
-    sides = inferred.graph.output[0].type.tensor_type.shape.dim
+    sides = infer_shapes(model).output[0].type.tensor_type.shape.dim
     if len(sides) == 3 and sides[2].dim_value > 0:
         return int(sides[2].dim_value)
     raise ModelError(
