@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.factory import Settings
 from kp_pose_ros.measure import NodeRound, resident_bytes
+from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.pose_node import PoseNode
 
 _CAMERA = [sys.executable, "-m", "kp_pose_ros.ros.bench_camera"]
@@ -52,6 +53,7 @@ class NodeUnderTest:
         self._folder = TemporaryDirectory()
         self._file = Path(self._folder.name) / "pictures.npy"
         np.save(self._file, self._pictures)
+        keep_image_memory()
         rclpy.init(args=[])
         self._node = PoseNode(
             on_failure=self._failures.append,

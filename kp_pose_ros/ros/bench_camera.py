@@ -20,6 +20,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 _IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
@@ -87,6 +88,7 @@ def main() -> int:
     parser.add_argument("--cameras", nargs="+", required=True)
     parser.add_argument("--annotated", action="store_true")
     args = parser.parse_args()
+    keep_image_memory()
     rclpy.init(args=[])
     node = Node("camera", namespace=args.namespace)
     messages = [_message(picture) for picture in np.load(args.pictures)]
