@@ -2,11 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ultralytics exports, in the ways its users do, against what we prepare from it."""
 
-import json
-import os
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import onnxruntime
 import pytest
@@ -20,8 +15,6 @@ from kp_pose_ros.models.model import PoseModel
 pytestmark = pytest.mark.reference
 
 SIZE = (320, 256)
-PYTHON = os.environ.get("KP_POSE_REFERENCE_PYTHON")
-EXPORT = Path(__file__).parent / "export_foreign.py"
 WEIGHTS = "trained weights"
 POSE = {
     "raw": {"model": WEIGHTS},
@@ -45,10 +38,8 @@ OTHERS = {
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory, demo_weights):
+def exports(tmp_path_factory, demo_weights, run_reference):
     """Folder with every export, made by one process because importing torch takes longest."""
-    if PYTHON is None:
-        pytest.skip("KP_POSE_REFERENCE_PYTHON names no Python that has torch and ultralytics")
     folder = tmp_path_factory.mktemp("exports")
     settings = {
         name: options
@@ -56,9 +47,7 @@ def exports(tmp_path_factory, demo_weights):
         | ({"model": str(demo_weights)} if options["model"] == WEIGHTS else {})
         for name, options in (POSE | OTHERS).items()
     }
-    command = [PYTHON, EXPORT, folder, json.dumps(settings)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_reference("export_foreign.py", folder, settings)
     return folder
 
 

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our graph of a checkpoint against ultralytics' own export of it, run on the same input."""
 
-import json
-import os
-import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +19,7 @@ from kp_pose_ros.models.writer import write_onnx
 
 pytestmark = pytest.mark.reference
 
-PYTHON = os.environ.get("KP_POSE_REFERENCE_PYTHON")
-MAKE_REFERENCE = Path(__file__).parent / "make_reference.py"
+MAKE_REFERENCE = "make_reference.py"
 
 
 @dataclass(frozen=True)
@@ -61,14 +57,6 @@ def run(path: Path, images: np.ndarray) -> np.ndarray:
     return onnxruntime.InferenceSession(path).run(None, {"images": images})[0]
 
 
-def make_reference(folder: Path, settings: Settings) -> None:
-    if PYTHON is None:
-        pytest.skip("KP_POSE_REFERENCE_PYTHON names no Python that has torch and ultralytics")
-    command = [PYTHON, MAKE_REFERENCE, folder, json.dumps(asdict(settings))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 def differences(found: np.ndarray, expected: np.ndarray, settings: Settings):
     """Return how far pixels and scores are apart, (B, n, A) each."""
     assert found.shape == expected.shape
@@ -101,24 +89,24 @@ CASES = [
 
 
 @pytest.fixture(scope="module", params=CASES)
-def made_up(request):
+def made_up(request, run_reference):
     """An untrained model, whose weights keep the signal alive."""
     settings = request.param
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_reference(folder, settings)
+        run_reference(MAKE_REFERENCE, folder, asdict(settings))
         shape = (settings.batch, 3, *settings.imgsz)
         images = np.random.default_rng(0).random(shape, np.float32)
         yield Export(folder, settings, images, run(folder / "model.onnx", images))
 
 
 @pytest.fixture(scope="module")
-def trained(demo_weights):
+def trained(demo_weights, run_reference):
     """The demo's model on two photographs, upright and mirrored."""
     settings = Settings(str(demo_weights.absolute()), imgsz=(640, 640), batch=4)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_reference(folder, settings)
+        run_reference(MAKE_REFERENCE, folder, asdict(settings))
         photos = [cv2.imread(str(folder / name)) for name in ("bus.jpg", "zidane.jpg")]
         images = np.stack(
             [to_input(photo, settings.imgsz) for photo in (*photos, *(p[:, ::-1] for p in photos))]
@@ -183,7 +171,8 @@ def test_metadata_is_that_of_ultralytics(trained):
     assert found["end2end"] == expected["end2end"]
 
 
-def test_the_head_of_yolo26_is_refused_by_name(tmp_path):
-    make_reference(tmp_path, Settings("yolo26n-pose.yaml", exported=False))
+def test_the_head_of_yolo26_is_refused_by_name(tmp_path, run_reference):
+    settings = Settings("yolo26n-pose.yaml", exported=False)
+    run_reference(MAKE_REFERENCE, tmp_path, asdict(settings))
     with pytest.raises(ModelError, match="an end-to-end 'Pose26'"):
         write_onnx(read_checkpoint(tmp_path / "model.pt"), imgsz=(64, 96), half=False, batch=1)
