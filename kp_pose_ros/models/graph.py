@@ -49,16 +49,18 @@ class Feature:
 
 
 class GraphBuilder:
-    """Collects the nodes and constants of one graph.
+    """Adds nodes and constants to a graph.
 
     Args:
+        graph: where they go; it is part of the model already, since protobuf would copy the weights
+            of a graph that is put into one.
         half: whether weights and activations are float16 instead of float32.
     """
 
-    def __init__(self, *, half: bool) -> None:
+    def __init__(self, graph: onnx.GraphProto, *, half: bool) -> None:
         self.half = half
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
+        self._graph = graph
+        self._constants: set[str] = set()
         self._names: Counter[str] = Counter()
 
     def weight(self, name: str, values: npt.NDArray[np.float32]) -> str:
@@ -77,7 +79,8 @@ class GraphBuilder:
     def constant(self, name: str, values: npt.ArrayLike) -> str:
         """Add a constant in the type it has, once a name; return its name."""
         if name not in self._constants:
-            self._constants[name] = numpy_helper.from_array(np.asarray(values), name)
+            self._constants.add(name)
+            self._graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
     def add(
@@ -92,7 +95,7 @@ class GraphBuilder:
         """Add a node with one output; return its name, which is the node's own unless given."""
         name = self._node_name(path, operator)
         value = output or name
-        self._nodes.append(helper.make_node(operator, inputs, [value], name, **attributes))
+        self._graph.node.append(helper.make_node(operator, inputs, [value], name, **attributes))
         return value
 
     def split(self, value: str, path: str, parts: Sequence[int], axis: int) -> list[str]:
@@ -100,7 +103,7 @@ class GraphBuilder:
         name = self._node_name(path, "Split")
         values = [f"{name}:{index}" for index in range(len(parts))]
         inputs = [value, self._sizes(parts)]
-        self._nodes.append(helper.make_node("Split", inputs, values, name, axis=axis))
+        self._graph.node.append(helper.make_node("Split", inputs, values, name, axis=axis))
         return values
 
     def reshape(self, value: str, path: str, *shape: int) -> str:
@@ -111,17 +114,6 @@ class GraphBuilder:
         """Convert a value to float16 or float32."""
         return self.add(
             "Cast", [value], path, to=TensorProto.FLOAT16 if half else TensorProto.FLOAT
-        )
-
-    def finish(
-        self,
-        name: str,
-        inputs: Sequence[onnx.ValueInfoProto],
-        outputs: Sequence[onnx.ValueInfoProto],
-    ) -> onnx.GraphProto:
-        """Return the graph."""
-        return helper.make_graph(
-            self._nodes, name, inputs, outputs, initializer=list(self._constants.values())
         )
 
     def _node_name(self, path: str, operator: str) -> str:

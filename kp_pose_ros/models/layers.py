@@ -24,12 +24,21 @@ def emit(graph: GraphBuilder, module: Module, *inputs: Feature) -> Feature:
     Raises:
         ModelError: if the layer is of an unknown class, or does not fit its inputs.
     """
+    check_kind(module)
+    return LAYERS[module.kind](graph, module, inputs)
+
+
+def check_kind(module: Module) -> None:
+    """Refuse a layer that `emit` cannot add.
+
+    Raises:
+        ModelError: if the layer is of an unknown class.
+    """
     if module.kind not in LAYERS:
         raise ModelError(
             f"layer {module.path} is a {module.kind[:40]!r}, which is none of YOLOv8-pose or "
             "YOLO11-pose: export the model to ONNX with ultralytics, and use that file"
         )
-    return LAYERS[module.kind](graph, module, inputs)
 
 
 def _identity(_graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:

@@ -10,7 +10,7 @@ from kp_pose_ros.models.checkpoint import Checkpoint
 from kp_pose_ros.models.fields import Fields
 from kp_pose_ros.models.graph import Feature, GraphBuilder
 from kp_pose_ros.models.head import pose_head
-from kp_pose_ros.models.layers import emit
+from kp_pose_ros.models.layers import check_kind, emit
 from kp_pose_ros.models.modules import Module
 
 # TensorRT 8.5 (JetPack 5) parses opsets up to 17; ONNX Runtime 1.14 (2023) reads IR version 8.
@@ -39,30 +39,39 @@ def write_onnx(
     Raises:
         ModelError: if the model is none of these, or contradicts itself.
     """
-    graph = GraphBuilder(half=half)
+    model = onnx.ModelProto(ir_version=_IR_VERSION, producer_name="kp_pose_ros")
+    model.opset_import.append(helper.make_opsetid("", _OPSET))
+    model.graph.name = checkpoint.path.stem
+    graph = GraphBuilder(model.graph, half=half)
     try:
-        kpt_shape, images = _check(checkpoint, imgsz)
+        kpt_shape, images = _check_head(checkpoint), _images(checkpoint, imgsz)
         features = _body(graph, checkpoint, images)
         shape = pose_head(graph, checkpoint.head, features, kpt_shape, network_hw=imgsz)
     except ModelError as error:
         raise ModelError(f"cannot write {checkpoint.path} as ONNX: {error}") from error
     first = "batch" if batch is None else batch
-    model = helper.make_model(
-        graph.finish(
-            checkpoint.path.stem,
-            inputs=[_value(images.name, first, *images.shape)],
-            outputs=[_value("output0", first, *shape)],
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="kp_pose_ros",
-    )
+    model.graph.input.append(_value(images.name, first, *images.shape))
+    model.graph.output.append(_value("output0", first, *shape))
     helper.set_model_props(model, _metadata(checkpoint, imgsz, batch))
     return model
 
 
-def _check(checkpoint: Checkpoint, imgsz: tuple[int, int]) -> tuple[tuple[int, int], Feature]:
-    """Return the model's (K, D) and its input, if it is of the kind that the writer knows."""
+def check_checkpoint(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint whose head or layers `write_onnx` does not know, without writing it.
+
+    Raises:
+        ModelError: if the model is of another kind.
+    """
+    try:
+        _check_head(checkpoint)
+        for layer in checkpoint.layers[:-1]:
+            check_kind(layer)
+    except ModelError as error:
+        raise ModelError(f"cannot write {checkpoint.path} as ONNX: {error}") from error
+
+
+def _check_head(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Return the model's (K, D), if its head is of the kind that the writer knows."""
     head, end2end = checkpoint.head, checkpoint.metadata["end2end"]
     fields = Fields(checkpoint.metadata, "the checkpoint")
     kpt_shape = fields.kpt_shape()
@@ -76,13 +85,19 @@ def _check(checkpoint: Checkpoint, imgsz: tuple[int, int]) -> tuple[tuple[int, i
     classes, names = head.integer("nc"), fields.class_names() or ()
     if classes != len(names):
         raise ModelError(f"its head has {classes} classes, but it names {len(names)}")
+    return kpt_shape
+
+
+def _images(checkpoint: Checkpoint, imgsz: tuple[int, int]) -> Feature:
+    """Return the graph's input, if the model takes that size."""
+    fields = Fields(checkpoint.metadata, "the checkpoint")
     stride = fields.whole_number("stride", _MAX_STRIDE) or _MAX_STRIDE
     if any(side < stride or side % stride for side in imgsz):
         raise ModelError(
             f"imgsz is {imgsz[0]}x{imgsz[1]}, expected multiples of its stride {stride}"
         )
     channels = fields.whole_number("channels", _MAX_CHANNELS) or 3
-    return kpt_shape, Feature("images", channels, *imgsz)
+    return Feature("images", channels, *imgsz)
 
 
 def _body(graph: GraphBuilder, checkpoint: Checkpoint, images: Feature) -> list[Feature]:
