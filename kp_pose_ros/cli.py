@@ -9,10 +9,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from kp_pose_ros.commands import annotate, bench, export, fetch, info
+from kp_pose_ros.commands import annotate, bag, bench, build, export, fetch, info
 from kp_pose_ros.errors import KpPoseError
 
-_COMMANDS = (annotate, bench, export, fetch, info)
+_COMMANDS = (annotate, bag, bench, build, export, fetch, info)
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 

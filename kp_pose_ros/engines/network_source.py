@@ -58,22 +58,24 @@ class NetworkSource:
         """
         if is_engine(self.model):
             return self._open_users_own(size)
-        plan = self.build(size)
+        plan = self.path(size)
         try:
             return self._load(plan.read_bytes(), size)
         except PlanRefusedError as refusal:
             _log.warning("the engine %s is built anew: %s", plan.name, refusal)
             discard(plan)
         try:
-            return self._load(self.build(size).read_bytes(), size)
+            return self._load(self.path(size).read_bytes(), size)
         except PlanRefusedError as refusal:
             raise EngineError(
                 f"the engine that was just built of {self.model.path} cannot be loaded: {refusal}; "
                 "check that the driver is one that this TensorRT supports"
             ) from refusal
 
-    def build(self, size: Size) -> Path:
-        """Return the cached plan for inputs of (height, width), built if there is none."""
+    def path(self, size: Size) -> Path:
+        """Return the plan for inputs of (height, width); it is built if the cache has none."""
+        if is_engine(self.model):
+            return self.model.path
         options, gpu = self.options, self.gpu.info
         graph = graph_for(self.model, size, options.precision)
         facts = PlanFacts(

@@ -103,7 +103,7 @@ def make_driver(machine):
         def wait_for_event(self, event):
             machine.call("Stream.wait_for_event")
             mark = event.mark
-            machine.enqueue(self, lambda: event.reach(mark), event)
+            machine.enqueue(self, lambda: event._reach(mark), event)
 
         def __del__(self):
             if self.queue:
@@ -130,13 +130,13 @@ def make_driver(machine):
             machine.enqueue(stream, run, self)
             return self
 
-        def reach(self, mark):
+        def _reach(self, mark):
             while self.reached < mark:
                 machine.run_next(self.stream)
 
         def synchronize(self):
             machine.call("Event.synchronize")
-            self.reach(self.mark)
+            self._reach(self.mark)
             return self
 
         def time_since(self, start):

@@ -61,35 +61,55 @@ def make_tensorrt(machine):
         __slots__ = ()
 
     class IProgressMonitor:
-        pass
+        def phase_start(self, phase_name, parent_phase, num_steps):
+            raise NotImplementedError
 
-    class Profile:
+        def step_complete(self, phase_name, step):
+            raise NotImplementedError
+
+        def phase_finish(self, phase_name):
+            raise NotImplementedError
+
+    class IOptimizationProfile:
         def set_shape(self, name, least, best, most):
             self.shapes = least, best, most
 
-    class Config:
+    class ITimingCache:
+        def serialize(self):
+            return b"times"
+
+    class IBuilderConfig:
+        progress_monitor = None
+
         def __init__(self):
-            self.flags = []
+            self.names_of_flags = []
             self.profiles = []
-            self.progress_monitor = None
 
         def set_memory_pool_limit(self, pool, size):
             assert pool is MemoryPoolType.WORKSPACE
 
         def set_flag(self, flag):
-            self.flags.append(flag.name)
+            self.names_of_flags.append(flag.name)
 
         def add_optimization_profile(self, profile):
             self.profiles.append(profile)
 
         def create_timing_cache(self, content):
-            return content
+            return ITimingCache()
 
         def set_timing_cache(self, cache, ignore_mismatch):
             assert not ignore_mismatch
 
         def get_timing_cache(self):
-            return types.SimpleNamespace(serialize=lambda: b"times")
+            return ITimingCache()
+
+    class ITensor:
+        name = "images"
+        shape = None
+
+    class INetworkDefinition:
+        def get_input(self, index):
+            return self.pictures
 
     class Builder:
         def __init__(self, logger):
@@ -97,13 +117,13 @@ def make_tensorrt(machine):
 
         def create_network(self, flags):
             assert flags == sum(1 << kind for kind in NetworkDefinitionCreationFlag)
-            return types.SimpleNamespace(graph=None)
+            return INetworkDefinition()
 
         def create_builder_config(self):
-            return Config()
+            return IBuilderConfig()
 
         def create_optimization_profile(self):
-            return Profile()
+            return IOptimizationProfile()
 
         def build_serialized_network(self, network, config):
             machine.call("build_serialized_network")
@@ -129,9 +149,8 @@ def make_tensorrt(machine):
             with open(path, "rb") as stream:  # noqa: PTH123
                 self.network.graph = stream.read()
             sides = onnx.load_from_string(self.network.graph).graph.input[0].type.tensor_type
-            shape = Dims4(side.dim_value or -1 for side in sides.shape.dim)
-            pictures = types.SimpleNamespace(name="images", shape=shape)
-            self.network.get_input = lambda index: pictures
+            self.network.pictures = ITensor()
+            self.network.pictures.shape = Dims4(each.dim_value or -1 for each in sides.shape.dim)
             return True
 
     class Runtime:
@@ -212,7 +231,7 @@ def make_tensorrt(machine):
                 machine.refused -= 1
                 return False
             stream = next(each for each in machine.alive if id(each) == handle)
-            source, target = (self.memory(name) for name in self.engine.tensors)
+            source, target = (self._memory(name) for name in self.engine.tensors)
             running, session = self.running, self.engine.session
             running[0] += 1
 
@@ -223,7 +242,7 @@ def make_tensorrt(machine):
             machine.enqueue(stream, run, source[2], target[2])
             return True
 
-        def memory(self, name):
+        def _memory(self, name):
             if name not in self.addresses or not self.batch:
                 raise BrokenRuleError(f"{name}: no address or shape before the enqueue")
             dtype = DTYPES[self.engine.tensors[name].type][1]
@@ -240,6 +259,7 @@ def make_tensorrt(machine):
 
     offered = (DataType, TensorIOMode, MemoryPoolType, NetworkDefinitionCreationFlag, BuilderFlag)
     offered += (ILogger, Dims4, Builder, OnnxParser, Runtime, ICudaEngine, IExecutionContext)
+    offered += (IOptimizationProfile, IBuilderConfig, ITimingCache, INetworkDefinition, ITensor)
     for each in offered if machine.tensorrt == 8 else (*offered, IProgressMonitor):
         setattr(trt, each.__name__, each)
     return trt

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`kp_pose build`: builds a TensorRT engine into the cache, where the node finds it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from kp_pose_ros.engines.gpu import Gpu
+from kp_pose_ros.engines.progress import Progress, ProgressBar, ProgressLog
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.models.model import PoseModel, Size
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `kp_pose build`."""
+    parser = subparsers.add_parser(
+        "build",
+        help="build a model's TensorRT engine for this GPU",
+        description="Builds the engine that the node would build when it starts: give the model, "
+        "size, precision and batch that the node will have. An .engine file is only checked.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the model's own size"
+    )
+    size.add_argument(
+        "--camera", type=int, nargs=2, metavar=("H", "W"), help="the size for a camera's pictures"
+    )
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument("--fp32", action="store_true", help="default: float16")
+    precision.add_argument("--int8", action="store_true", help="needs --calibration once")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="DIR", help="pictures as the camera sees them"
+    )
+    parser.add_argument("--max-batch", type=int, default=1, metavar="N", help="default: 1")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, load what was built, and say where it is."""
+    if args.max_batch < 1:
+        raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
+    if args.calibration is not None and not args.int8:
+        raise SettingsError("--calibration is given without --int8: expected both or none")
+    model = PoseModel.open(args.model)
+    imgsz = tuple(args.imgsz) if args.imgsz else None
+    size = model.network_size(tuple(args.camera or model.metadata.imgsz), imgsz)
+    with ExitStack() as undo:
+        gpu = Gpu()
+        undo.callback(gpu.close)
+        print(_build(model, size, gpu, _progress(undo), args))
+    return 0
+
+
+def _progress(undo: ExitStack) -> Progress:
+    """Return a bar on a terminal, and lines elsewhere."""
+    if not sys.stderr.isatty():
+        return ProgressLog()
+    bar = ProgressBar(sys.stderr)
+    undo.callback(bar.close)
+    return bar
+
+
+def _build(
+    model: PoseModel, size: Size, gpu: Gpu, progress: Progress, args: argparse.Namespace
+) -> Path:
+    # These import only where TensorRT is, as it is by now.
+    from kp_pose_ros.engines.builder import BuildOptions
+    from kp_pose_ros.engines.network_source import NetworkSource
+    from kp_pose_ros.engines.quantize import calibrate
+
+    if args.calibration is not None:
+        calibrate(model, size, args.calibration)
+    precision = "int8" if args.int8 else "fp32" if args.fp32 else "fp16"
+    source = NetworkSource(model, BuildOptions(args.max_batch, precision), gpu, progress)
+    with gpu.current():
+        source.open(size).close()
+        return source.path(size)
