@@ -8,31 +8,21 @@ import functools
 import hashlib
 import logging
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import onnx
 
 from kp_pose_ros.errors import ModelError, SettingsError
 from kp_pose_ros.models.cache import cached, content_hash
-from kp_pose_ros.models.checkpoint import read_checkpoint
-from kp_pose_ros.models.engine_file import engine_metadata
 from kp_pose_ros.models.fetch import find_fetched
-from kp_pose_ros.models.fields import Fields
-from kp_pose_ros.models.layout import GraphShape
-from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
-from kp_pose_ros.models.onnx_file import load_onnx, onnx_files, onnx_metadata
-from kp_pose_ros.models.precision import to_half
+from kp_pose_ros.models.formats import EXPECTED, Precision, Size, find_format
+from kp_pose_ros.models.metadata import ModelMetadata
 from kp_pose_ros.models.prepare import prepare
-from kp_pose_ros.models.writer import write_onnx
 from kp_pose_ros.skeleton import BUILTIN, Skeleton, find_skeleton
 
-Size = tuple[int, int]
-Precision = Literal["fp32", "fp16"]
+__all__ = ["PoseModel", "Precision", "Size"]
 
-_MAX_CHANNELS = 1024
 # What onnx raises for tensors of a wrong size, texts that are none, and operators that do not fit.
 _BROKEN = (ValueError, TypeError, IndexError, onnx.shape_inference.InferenceError)
 _log = logging.getLogger(__name__)
@@ -64,7 +54,7 @@ class PoseModel:
             ModelError: the file cannot be read, is not a pose model, or does not fit `skeleton`.
         """
         path = _find(path)
-        metadata = _format(path).metadata(path)
+        metadata = find_format(path).metadata(path)
         return cls(path, metadata, _skeleton(metadata, skeleton, path))
 
     def network_size(self, frame: Size, imgsz: Size | None) -> Size:
@@ -100,7 +90,7 @@ class PoseModel:
         Raises:
             ModelError: the graph cannot be made, or the cache cannot be written.
         """
-        files = (self.path, *_format(self.path).more_files(self.path))
+        files = (self.path, *find_format(self.path).more_files(self.path))
         key = hashlib.sha256(f"{content_hash(*files)} {_code_hash()}".encode()).hexdigest()[:16]
         stem = re.sub(r"[^\w.-]", "_", self.path.stem)[:40]
         name = f"{stem}-{network[0]}x{network[1]}-{precision}-{key}.onnx"
@@ -120,7 +110,7 @@ class PoseModel:
             ModelError: the graph cannot be made.
         """
         try:
-            graph = _format(self.path).graph(self.path, network, precision)
+            graph = find_format(self.path).graph(self.path, network, precision)
             prepare(graph, network, batch=batch, source=self.path)
         except _BROKEN as error:
             reason = " ".join(str(error).split())[:200]
@@ -147,74 +137,26 @@ class PoseModel:
             )
 
 
-class _Format(NamedTuple):
-    """How one kind of model file is read."""
-
-    metadata: Callable[[Path], ModelMetadata]
-    graph: Callable[[Path, Size, Precision], onnx.ModelProto]
-    more_files: Callable[[Path], list[Path]] = lambda _path: []
-
-
-def _checkpoint_metadata(path: Path) -> ModelMetadata:
-    values = read_checkpoint(path).metadata
-    channels = Fields(values, path).whole_number("channels", _MAX_CHANNELS) or 3
-    # The writer makes a graph of any size and batch.
-    return read_metadata(values, GraphShape((None, channels, None, None), (None, None, None)), path)
-
-
-def _checkpoint_graph(path: Path, network: Size, precision: Precision) -> onnx.ModelProto:
-    checkpoint = read_checkpoint(path)
-    return write_onnx(checkpoint, imgsz=network, half=precision == "fp16", batch=None)
-
-
-def _onnx_graph(path: Path, _network: Size, precision: Precision) -> onnx.ModelProto:
-    model = load_onnx(path)
-    if precision == "fp16":
-        to_half(model)
-    return model
-
-
-def _engine_graph(path: Path, _network: Size, _precision: Precision) -> onnx.ModelProto:
-    raise ModelError(
-        f"{path} is a TensorRT engine, of which no graph can be made: give the .pt or .onnx file "
-        "that it was made from"
-    )
-
-
-_FORMATS = {
-    ".pt": _Format(_checkpoint_metadata, _checkpoint_graph),
-    ".onnx": _Format(onnx_metadata, _onnx_graph, onnx_files),
-    ".engine": _Format(engine_metadata, _engine_graph),
-}
-_EXPECTED = f"a {', '.join(_FORMATS)} file"
-
-
 def _find(path_or_name: str | Path) -> Path:
     path = Path(path_or_name).expanduser()
     if path.is_file():
         return path
     if path.suffix:
-        raise ModelError(f"the model file {path} does not exist: expected {_EXPECTED}")
+        raise ModelError(f"the model file {path} does not exist: expected {EXPECTED}")
     fetched = find_fetched(path.name) if path.name == str(path_or_name) else None
     if fetched is None:
         raise ModelError(
             f"the model {path_or_name} was not fetched: run `kp_pose fetch {path_or_name}`, or "
-            f"give {_EXPECTED}"
+            f"give {EXPECTED}"
         )
     return fetched
-
-
-def _format(path: Path) -> _Format:
-    if path.suffix.lower() not in _FORMATS:
-        raise ModelError(f"the model file {path} has an unknown ending: expected {_EXPECTED}")
-    return _FORMATS[path.suffix.lower()]
 
 
 def _skeleton(metadata: ModelMetadata, chosen: str | Path | None, path: Path) -> Skeleton:
     count = metadata.kpt_shape[0]
     if chosen is None:
         return find_skeleton(metadata.keypoint_names, count, metadata.class_names)
-    skeleton = Skeleton.builtin(str(chosen)) if chosen in BUILTIN else Skeleton.load(chosen)
+    skeleton = Skeleton.builtin(str(chosen)) if str(chosen) in BUILTIN else Skeleton.load(chosen)
     if len(skeleton) != count:
         raise ModelError(
             f"the skeleton {skeleton.name} has {len(skeleton)} keypoints, but the model {path} has "
