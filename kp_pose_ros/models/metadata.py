@@ -18,7 +18,6 @@ LAYOUT_KEY = "kp_pose_layout"
 _DEFAULT_SIZE = (640, 640)
 _DEFAULT_STRIDE = 32
 _MAX_STRIDE = 1024
-_MAX_BATCH = 4096
 # A model without any metadata (graph optimisers drop it) is taken for the one that most people
 # hold, one class and 17 keypoints of x y score, if its output has that model's size.
 _COCO = (("person",), (17, 3))
@@ -35,7 +34,7 @@ class ModelMetadata:
         task: always "pose".
         class_names: the names of the classes, by class id.
         kpt_shape: (K, D): K keypoints of D = 2 (x y) or D = 3 (x y score) numbers.
-        keypoint_names: k names, or none if the file does not tell them.
+        keypoint_names: the K names, or none if the file does not tell them.
         imgsz: (height, width) of the network's input in pixels: the one it takes if
             `size_is_static`, else the one it was trained or exported for.
         stride: height and width of the input are multiples of this.
@@ -61,7 +60,7 @@ class ModelMetadata:
 
     @property
     def row_width(self) -> int:
-        """the length of a candidate row: box, score, class and keypoints."""
+        """The length of a candidate row: box, score, class and keypoints."""
         return 6 + self.kpt_shape[0] * self.kpt_shape[1]
 
 
@@ -84,7 +83,7 @@ def read_metadata(values: Mapping[str, object], shape: GraphShape, source: objec
     names, kpt_shape = _classes_and_keypoints(fields, shape.output, source)
     suppresses = fields.flag("end2end") or fields.argument("nms") is True
     layout = find_layout(shape.output, len(names), kpt_shape, suppresses, source)
-    if fields.text(LAYOUT_KEY) == Layout.CANDIDATES.value:
+    if layout is Layout.ROWS and fields.text(LAYOUT_KEY) == Layout.CANDIDATES.value:
         layout = Layout.CANDIDATES
     return ModelMetadata(
         task=task,

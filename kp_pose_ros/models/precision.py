@@ -85,7 +85,8 @@ class _Halver:
             if name in self._floats and (node.op_type, place) not in _ALWAYS_FLOAT32:
                 half.input[place] = self._twin(name)
         if node.op_type == "Cast" and node.output[0] in self._floats:
-            half.attribute[0].i = TensorProto.FLOAT16
+            del half.attribute[:]
+            half.attribute.append(helper.make_attribute("to", TensorProto.FLOAT16))
         self._nodes.append(half)
         for place, name in enumerate(node.output):
             if name in self._floats:
