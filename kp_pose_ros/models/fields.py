@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""the key-value metadata of a model file, read with suspicion."""
+"""The key-value metadata of a model file, read with suspicion."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ Shape = tuple[int | None, ...]
 
 
 class Layout(enum.Enum):
-    """the outputs of pose models, for nc classes and K keypoints of D numbers.
+    """The outputs of pose models, for nc classes and K keypoints of D numbers.
 
     RAW: (B, 4 + nc + K * D, A), one column an anchor: box centre and size, a score for each class,
         keypoints.
