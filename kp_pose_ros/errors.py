@@ -21,3 +21,11 @@ class EngineError(KpPoseError):
 
 class FrameError(KpPoseError):
     """A camera frame contradicts itself or has an encoding that cannot be read."""
+
+
+class BagError(KpPoseError):
+    """A bag cannot be read or written."""
+
+
+class CalibrationError(KpPoseError):
+    """A camera's calibration, or where it stands, is missing or cannot be true."""

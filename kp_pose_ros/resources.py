@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the files of `config/` are, in the source tree and installed."""
+"""Where the files of `config/` and `msg/` are, in the source tree and installed."""
 
 from pathlib import Path
 
@@ -14,3 +14,9 @@ def config_path(*parts: str) -> Path:
     """
     installed = _HERE / "config"
     return (installed if installed.is_dir() else _HERE.parent / "config").joinpath(*parts)
+
+
+def interfaces_path() -> Path:
+    """Return the folder of our message definitions: `msg/` in the source tree."""
+    installed = _HERE / "interfaces"
+    return installed if installed.is_dir() else _HERE.parent / "msg"

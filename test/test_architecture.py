@@ -26,7 +26,8 @@ ARROWS = {
     "engines": {"core", "stages", "models"},
     "factory": {"core", "stages", "models", "estimator", "engines"},
     "ros": {"core", "stages", "models", "estimator", "factory"},
-    "commands": {"core", "stages", "models", "estimator", "engines", "factory", "ros"},
+    "bags": {"core", "stages", "estimator"},
+    "commands": {"core", "stages", "models", "estimator", "engines", "factory", "ros", "bags"},
 }
 ROOMS = {
     **dict.fromkeys(("errors", "frame", "poses", "resources", "skeleton", "timing"), "core"),

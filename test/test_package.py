@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 INTERFACES = sorted((ROOT / "msg").glob("*.msg"))
 EXECUTABLES = re.findall(r"^  (\w+)=([\w.]+):(\w+)", (ROOT / "CMakeLists.txt").read_text(), re.M)
 CONFIG = "from kp_pose_ros.resources import config_path; print(config_path('pose.yaml').resolve())"
+INTERFACES_PATH = "from kp_pose_ros.resources import interfaces_path; print(interfaces_path())"
 
 
 def run(*command, python_path):
@@ -106,6 +107,12 @@ def test_code_that_pip_installed_finds_its_config(pip_packages):
     path = Path(run(sys.executable, "-c", CONFIG, python_path=pip_packages))
     assert path.is_relative_to(pip_packages)
     assert path.is_file()
+
+
+def test_code_that_pip_installed_finds_message_definitions(pip_packages):
+    path = Path(run(sys.executable, "-c", INTERFACES_PATH, python_path=pip_packages))
+    assert path.is_relative_to(pip_packages)
+    assert sorted(each.name for each in path.glob("*.msg")) == [each.name for each in INTERFACES]
 
 
 def test_pip_installs_the_kp_pose_command(pip_packages):

@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bags on disk: reading one, and writing another that begins as its copy."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from rosbags.interfaces import (
+    MessageDefinitionFormat,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+
+from kp_pose_ros.errors import BagError
+
+_FOREVER = QosTime(sec=9223372036, nsec=854775807)
+# Metadata of this version is read from Humble on; later ones are not.
+_VERSION: Final = 8
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator[Reader]:
+    """Open a rosbag2 folder, an .mcap or a .db3 file.
+
+    Raises:
+        BagError: it cannot be opened, or, while it is open, not be read.
+    """
+    try:
+        with Reader(path) as reader:
+            yield reader
+    except (ReaderError, OSError) as error:
+        raise BagError(
+            f"the bag {path} cannot be read ({error}): expected a rosbag2 folder with its "
+            "metadata.yaml, which `ros2 bag reindex` restores, or an .mcap file"
+        ) from error
+
+
+class Output:
+    """A new bag, whole whenever it is left, also by an error or an interruption."""
+
+    def __init__(self, path: Path, source: Reader, store: Any) -> None:
+        """Create the bag, with every topic of `source`.
+
+        Args:
+            path: the folder to make.
+            source: the bag that will be copied; its kind of storage is used.
+            store: a typestore that knows what bags without definitions do not.
+
+        Raises:
+            BagError: the folder exists or cannot be made.
+        """
+        self._path = path
+        self._store = store
+        with self._errors():
+            self._writer = Writer(path, version=_VERSION, storage_plugin=_storage(source))
+            self._writer.open()
+            self._copies = {each.id: self._copy_of(each) for each in source.connections}
+        self._results: dict[str, Any] = {}
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            with self._errors():
+                self._writer.close()
+        except BagError:
+            with suppress(Exception):
+                self._writer.abort()
+            if error is None:
+                raise
+
+    def copy(self, connection: Any, stamp: int, content: bytes) -> None:
+        """Write a message of the source as it is."""
+        with self._errors():
+            self._writer.write(self._copies[connection.id], stamp, content)
+
+    def write(
+        self, topic: str, type_name: str, stamp: int, content: bytes, *, latched: bool = False
+    ) -> None:
+        """Write a message of ours; the topic is made with its first one.
+
+        Args:
+            topic: its name.
+            type_name: of a type in the typestore.
+            stamp: when it was received, in nanoseconds.
+            content: the serialized message.
+            latched: whether a player has to keep it for subscribers that come late.
+        """
+        with self._errors():
+            if topic not in self._results:
+                self._results[topic] = self._writer.add_connection(
+                    topic, type_name, typestore=self._store, offered_qos_profiles=[_qos(latched)]
+                )
+            self._writer.write(self._results[topic], stamp, content)
+
+    def _copy_of(self, connection: Any) -> Any:
+        definition, digest = connection.msgdef.data, connection.digest
+        if connection.msgdef.format == MessageDefinitionFormat.NONE:
+            definition, digest = self._definition(connection.msgtype)
+        return self._writer.add_connection(
+            connection.topic,
+            connection.msgtype,
+            msgdef=definition,
+            rihs01=digest or _digest(connection),
+            serialization_format=connection.ext.serialization_format,
+            offered_qos_profiles=connection.ext.offered_qos_profiles,
+        )
+
+    def _definition(self, type_name: str) -> tuple[str, str]:
+        """Return what the bag lacks. Nothing can be said of a type that is not ROS's own."""
+        if type_name not in self._store.fielddefs:
+            self._store.register(get_types_from_msg("", type_name))
+        return (
+            self._store.generate_msgdef(type_name, ros_version=2)[0],
+            self._store.hash_rihs01(type_name),
+        )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (WriterError, OSError, sqlite3.Error) as error:
+            raise BagError(
+                f"the bag {self._path} cannot be written ({error}): give a folder that does not "
+                "exist yet, on a disk with room for it"
+            ) from error
+
+
+def _digest(connection: Any) -> str:
+    """Return the hash of a type whose definition has none, as in the bags of Humble."""
+    store = get_typestore(Stores.EMPTY)
+    text = connection.msgdef.data
+    if connection.msgdef.format == MessageDefinitionFormat.MSG:
+        store.register(get_types_from_msg(text, connection.msgtype))
+    else:
+        for part in re.split(r"={80}\nIDL: .*\n", text)[1:]:
+            store.register(get_types_from_idl(part))
+    digest: str = store.hash_rihs01(connection.msgtype)
+    return digest
+
+
+def _storage(source: Reader) -> StoragePlugin:
+    """Return the kind of storage that a bag has."""
+    path = Path(str(source.path))
+    files = [path, *path.glob("*")]
+    is_mcap = any(".mcap" in file.suffixes for file in files)
+    return StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
+
+
+def _qos(latched: bool) -> Qos:
+    return Qos(
+        history=QosHistory.KEEP_LAST,
+        depth=1 if latched else 10,
+        reliability=QosReliability.RELIABLE,
+        durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+        deadline=_FOREVER,
+        lifespan=_FOREVER,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=_FOREVER,
+        avoid_ros_namespace_conventions=False,
+    )

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bag's messages copied, and the poses in its images written beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kp_pose_ros.annotate import Annotator
+from kp_pose_ros.bags.encoder import DETECTIONS as DETECTIONS_TYPE
+from kp_pose_ros.bags.encoder import PICTURE, POSE_ARRAY, Encoder
+from kp_pose_ros.bags.encoder import SKELETON as SKELETON_TYPE
+from kp_pose_ros.bags.files import Output
+from kp_pose_ros.bags.looker import BagImage, Looker
+from kp_pose_ros.bags.topics import ANNOTATED, DETECTIONS, IMAGE_TYPES, POSES, SKELETON
+from kp_pose_ros.estimator import PoseEstimator
+from kp_pose_ros.image_message import ImageError
+from kp_pose_ros.poses import Poses
+
+
+@dataclass(slots=True)
+class Count:
+    """What became of one topic's images.
+
+    Attributes:
+        images: how many were looked at.
+        poses: how many poses were found in them.
+        bad: how many could not be read.
+        reason: why the first of them could not.
+    """
+
+    images: int = 0
+    poses: int = 0
+    bad: int = 0
+    reason: str = ""
+
+
+class Rerun:
+    """Copies messages in the order that they are given, and adds the results."""
+
+    def __init__(
+        self,
+        output: Output,
+        store: Any,
+        encoder: Encoder,
+        estimator: PoseEstimator,
+        prefixes: Mapping[str, str],
+        *,
+        annotator: Annotator | None,
+        progress: Callable[[], object],
+    ) -> None:
+        """Make a rerun.
+
+        Args:
+            output: where everything goes.
+            store: the typestore that images are read with.
+            encoder: makes the messages.
+            estimator: what finds the poses; its engine is closed by `close`.
+            prefixes: what stands before the names of results, by image topic.
+            annotator: draws pictures that are written, too; None for none.
+            progress: called after each image.
+        """
+        self.counts = {topic: Count() for topic in prefixes}
+        self.looker = Looker(estimator, self._write)
+        self._output = output
+        self._store = store
+        self._encoder = encoder
+        self._prefixes = prefixes
+        self._annotator = annotator
+        self._progress = progress
+
+    def run(
+        self, messages: Iterable[tuple[Any, int, bytes]], interrupted: Callable[[], bool]
+    ) -> int:
+        """Take messages until they end or somebody interrupts; return how many were taken.
+
+        Args:
+            messages: connection, time of arrival in nanoseconds and content of each.
+            interrupted: asked after each message.
+
+        Raises:
+            BagError: the output cannot be written.
+            EngineError: the engine failed.
+        """
+        taken = 0
+        for message in messages:
+            self._take(*message)
+            taken += 1
+            if interrupted():
+                break
+        self.looker.finish()
+        return taken
+
+    def _take(self, connection: Any, stamp: int, content: bytes) -> None:
+        self._output.copy(connection, stamp, content)
+        if connection.topic not in self._prefixes:
+            return
+        try:
+            image = self._read(connection, stamp, content)
+        except ImageError as error:
+            count = self.counts[connection.topic]
+            count.bad += 1
+            count.reason = count.reason or str(error)
+            self._progress()
+        else:
+            self.looker.add(image)
+
+    def _read(self, connection: Any, stamp: int, content: bytes) -> BagImage:
+        type_name = connection.msgtype
+        try:
+            message = self._store.deserialize_cdr(content, type_name)
+        except Exception as error:  # rosbags lets struct's, numpy's and its own errors through
+            raise ImageError(
+                "data", f"the message is no {type_name} ({' '.join(str(error).split())})"
+            ) from error
+        frame = IMAGE_TYPES[type_name](message)
+        return BagImage(connection.topic, stamp, message.header, frame)
+
+    def _write(self, image: BagImage, poses: Poses) -> None:
+        prefix, count = self._prefixes[image.topic], self.counts[image.topic]
+        write, encoder, stamp = self._output.write, self._encoder, image.stamp
+        if not count.images:
+            write(prefix + SKELETON, SKELETON_TYPE, stamp, encoder.skeleton(), latched=True)
+        message = encoder.poses(poses, image.header, image.frame.size)
+        write(prefix + POSES, POSE_ARRAY, stamp, message)
+        detections = encoder.detections(poses, image.header)
+        write(prefix + DETECTIONS, DETECTIONS_TYPE, stamp, detections)
+        if self._annotator:
+            picture = image.frame.to_bgr().copy()
+            self._annotator.draw(picture, poses)
+            content = encoder.picture(picture, image.header)
+            write(prefix + ANNOTATED, PICTURE, stamp, content)
+        count.images += 1
+        count.poses += len(poses)
+        self._progress()

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`kp_pose bag`: finds the poses in a bag's images, without ROS, as fast as the machine goes."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from kp_pose_ros.annotate import Annotator
+from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
+from kp_pose_ros.errors import BagError, SettingsError
+from kp_pose_ros.factory import make_estimator
+
+if TYPE_CHECKING:
+    from rosbags.rosbag2 import Reader
+
+    from kp_pose_ros.bags.rerun import Rerun
+
+_INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `kp_pose bag`."""
+    parser = subparsers.add_parser(
+        "bag",
+        help="find poses in a bag's images and write them beside the original messages",
+        description="Copies a bag message by message and writes poses, detections and the skeleton "
+        "beside each image topic, with the images' own headers and times. Interrupted, it leaves a "
+        "whole bag of what it had read.",
+    )
+    parser.add_argument("input", type=Path, metavar="IN", help="a rosbag2 folder or .mcap file")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="new folder"
+    )
+    parser.add_argument(
+        "--topics", nargs="+", metavar="TOPIC", help="images to look at; default: all"
+    )
+    parser.add_argument(
+        "--annotated", action="store_true", help="write the images with the poses drawn, as JPEG"
+    )
+    parser.add_argument(
+        "--max-batch",
+        type=int,
+        default=1,
+        metavar="N",
+        help="images to look at together; default 1",
+    )
+    add_estimator_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the bag and say what is in it."""
+    _check(args)
+    from kp_pose_ros.bags.files import open_bag
+
+    with open_bag(args.input) as bag:
+        return _rerun(bag, args)
+
+
+def _check(args: argparse.Namespace) -> None:
+    try:
+        import rosbags.rosbag2  # noqa: F401
+    except ImportError as error:
+        raise SettingsError(
+            f"kp_pose bag needs rosbags, which cannot be imported ({error}): "
+            "install it with `pip install rosbags`"
+        ) from error
+    if args.max_batch < 1:
+        raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
+    if args.output.exists():
+        raise SettingsError(f"{args.output} exists: choose a new folder with --output")
+
+
+def _rerun(bag: Reader, args: argparse.Namespace) -> int:
+    from kp_pose_ros.bags.definitions import make_typestore
+    from kp_pose_ros.bags.encoder import Encoder
+    from kp_pose_ros.bags.files import Output
+    from kp_pose_ros.bags.rerun import Rerun
+    from kp_pose_ros.bags.topics import image_topics, result_prefixes
+
+    types = {each.topic: each.msgtype for each in bag.connections}
+    prefixes = result_prefixes(image_topics(types, args.topics), types)
+    model, estimator = make_estimator(estimator_settings(args, max_batch=args.max_batch))
+    names, store = model.metadata.class_names, make_typestore()
+    total = sum(each.msgcount for each in bag.connections if each.topic in prefixes)
+    with (
+        Output(args.output, bag, store) as output,
+        tqdm(total=total, unit="image") as progress,
+        _interruption() as interrupted,
+    ):
+        rerun = Rerun(
+            output,
+            store,
+            Encoder(store, model.skeleton, names),
+            estimator,
+            prefixes,
+            annotator=Annotator(model.skeleton, names) if args.annotated else None,
+            progress=progress.update,
+        )
+        start = perf_counter()
+        with closing(rerun.looker):
+            read = rerun.run(bag.messages(), interrupted)
+        seconds = perf_counter() - start
+    _print_summary(rerun, prefixes, seconds, args.output)
+    if interrupted():
+        return _INTERRUPTED
+    if read < bag.message_count:
+        raise BagError(
+            f"the bag {args.input} is damaged: only {read} of its {bag.message_count} messages "
+            f"can be read, and those are in {args.output}"
+        )
+    return 0
+
+
+@contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Give the means to ask whether somebody wants an end; who asks twice gets it at once."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    received: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+        restore()
+
+    def restore() -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    before = {each: signal.signal(each, note) for each in signals}
+    try:
+        yield lambda: bool(received)
+    finally:
+        restore()
+
+
+def _print_summary(rerun: Rerun, prefixes: dict[str, str], seconds: float, output: Path) -> None:
+    for topic, count in rerun.counts.items():
+        print(f"{topic} -> {prefixes[topic]}poses: {count.poses} poses in {count.images} images")
+        if count.bad:
+            print(f"{topic}: {count.bad} images left out, the first because {count.reason}")
+    images = sum(count.images for count in rerun.counts.values())
+    print(
+        f"{images} images in {seconds:.1f} s, {images / seconds:.1f} a second; "
+        f"{rerun.looker.busy / seconds:.0%} of the time went into finding poses: see {output}"
+    )
