@@ -22,12 +22,14 @@ if ! imports kp_pose_ros.msg; then
     command -v colcon >/dev/null ||
       fail "colcon was not found: apt install python3-colcon-common-extensions."
     say "building the workspace for ROS 2 $ROS_DISTRO into ./build and ./install"
-    (cd "$root" && colcon build --symlink-install --packages-select kp_pose_ros) >&2 ||
-      fail "colcon build failed, its messages are above; rosdep install --from-paths $root -i may be missing."
+    (cd "$root" && colcon build --symlink-install) >&2 ||
+      fail "colcon build failed, its own message is above; if a package is missing: rosdep install --from-paths $root -i."
     echo "$wanted" >"$root/install/.made_from"
   fi
   exec {lock}<&-
   set +u  # colcon's scripts read variables that may be unset
   source "$root/install/local_setup.bash"
   set -u
+  # The source tree first: edits need no build.
+  export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 fi
