@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads YOLOv8-pose and YOLO11-pose checkpoints (.pt) without torch and without running them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,9 @@ _REBUILDERS: Rebuilders = {
     "torch._utils._rebuild_tensor_v2": rebuild_tensor,
 }
 
-# The most class names that we know a data set to have are 1,203 (LVIS).
-_MAX_ITEMS = 2_000
+# The most class names that we know a data set to have are 1,203, of 30,000 characters (LVIS).
+_MAX_ITEMS = 4_000
+_MAX_TEXT = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with open_archive(path) as archive:
             content = _read_content(archive)
-            model = _read_model(content, max_bytes=archive.size)
+            model = _read_model(content, archive)
             return Checkpoint(path, model, _describe(model, content))
     except ModelError as error:
         raise ModelError(f"cannot read {path} as a YOLO checkpoint: {error}") from error
@@ -99,7 +101,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _read_content(archive: Archive) -> dict[Any, Any]:
     def load_storage(identifier: Any) -> Any:
-        return make_storage(identifier, archive.storage_size, archive.storage)
+        return make_storage(identifier, archive.storage_size)
 
     content = Unpickler(_is_allowed, _REBUILDERS, load_storage).load(archive.pickle())
     if not isinstance(content, dict):
@@ -111,14 +113,14 @@ def _is_allowed(name: str) -> bool:
     return name in _ALLOWED_NAMES or name.startswith(_ALLOWED_PACKAGES)
 
 
-def _read_model(content: Mapping[Any, Any], max_bytes: int) -> Module:
+def _read_model(content: Mapping[Any, Any], archive: Archive) -> Module:
     # As ultralytics chooses: the averaged weights of a training run before the plain ones.
     record = content.get("ema") or content.get("model")
     if not isinstance(record, Record):
         raise ModelError(
             "it holds no model (bare weights are not enough: the file needs the layers)"
         )
-    model = ModuleReader(max_bytes).read(record)
+    model = ModuleReader(archive.storage, max_bytes=archive.size).read(record)
     if not model.child("model").children:
         raise ModelError("its model has no layers")
     return model
@@ -145,8 +147,8 @@ def _describe(model: Module, content: Mapping[Any, Any]) -> dict[str, object]:
         "kpt_names": model.attributes.get("kpt_names"),
     }
     for key, value in values.items():
-        if not _is_plain(value):
-            raise ModelError(f"its {key} is not made of texts and numbers")
+        if _text_size(value) > _MAX_TEXT:
+            raise ModelError(f"its {key} is not made of a few texts and numbers")
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -173,14 +175,17 @@ def _stride(model: Module) -> int:
     return int(largest)
 
 
-def _is_plain(value: Any, depth: int = 2) -> bool:
-    """Say whether a value is a text, a number, None, or a short list or dictionary of such."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return (
-            depth > 0
-            and len(value) <= _MAX_ITEMS
-            and all(_is_plain(item, depth - 1) for item in value)
-        )
-    return value is None or isinstance(value, str | int | float)
+def _text_size(value: Any, depth: int = 2) -> float:
+    """Return about how many characters a text, a number, or a list or dictionary of them takes.
+
+    Infinity for anything else: nested deeper, longer than any that we know, or not plain. What the
+    file has once may be in a list a thousand times.
+    """
+    if value is None or isinstance(value, int | float):
+        return 10
+    if isinstance(value, str):
+        return len(value)
+    items = [*value, *value.values()] if isinstance(value, dict) else value
+    if depth > 0 and isinstance(items, list | tuple) and len(items) <= _MAX_ITEMS:
+        return sum(_text_size(item, depth - 1) for item in items)
+    return math.inf

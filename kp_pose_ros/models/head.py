@@ -68,8 +68,8 @@ def _anchors(head: Module, features: Sequence[Feature], network_hw: tuple[int, i
     ):
         sizes = ", ".join(f"{feature.height}x{feature.width}" for feature in features)
         raise ModelError(
-            f"the head's strides {strides.tolist()} do not fit its feature maps of {sizes} for an "
-            f"input of {network_hw[0]}x{network_hw[1]}"
+            f"the head's strides {str(strides.tolist())[:80]} do not fit its feature maps of "
+            f"{sizes} for an input of {network_hw[0]}x{network_hw[1]}"
         )
     centres, cell_sizes = [], []
     for stride, feature in zip(strides, features, strict=True):

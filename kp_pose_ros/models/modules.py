@@ -3,7 +3,7 @@
 """The module tree of a checkpoint: what each layer is, what it is made of, what it was told."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from kp_pose_ros.models.unpickler import Record
 # that contain themselves, and trees that share a branch so often that it would never end.
 MAX_MODULES = 5_000
 MAX_DEPTH = 32
+_MAX_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,13 @@ class ModuleReader:
     """Turns the Records of module classes into a tree of Modules.
 
     Args:
+        read: the bytes that the file has under the key of a storage.
         max_bytes: how many bytes the storages of all its tensors may have together, so that a file
             cannot make one storage stand for a thousand layers.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, read: Callable[[str], bytes], max_bytes: int) -> None:
+        self._read_storage = read
         self._bytes_left = max_bytes
         self._modules_left = MAX_MODULES
 
@@ -141,7 +144,7 @@ class ModuleReader:
         self._bytes_left -= tensor.storage.nbytes
         if self._bytes_left < 0:
             raise ModelError("its layers claim more numbers than the file has")
-        return tensor.array()
+        return tensor.array(self._read_storage)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -153,6 +156,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _is_name(name: Any) -> bool:
-    if not isinstance(name, str) or not name.replace("_", "").isalnum():
+    # Paths are made of names, so that a long one in the file once could fill memory many times.
+    if not (isinstance(name, str) and len(name) <= _MAX_NAME and name.replace("_", "").isalnum()):
         raise ModelError(f"it has a module with the impossible name {str(name)[:40]!r}")
     return True

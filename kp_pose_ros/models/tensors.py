@@ -31,13 +31,13 @@ STORAGE_TYPES: dict[str, np.dtype[Any]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Storage:
-    """`count` numbers of the file, one after another; `read` fetches their bytes."""
+    """`count` numbers of the file, one after another, which it keeps under `key`."""
 
     kind: str
+    key: str
     count: int
-    read: Callable[[], bytes]
 
     @property
     def item_size(self) -> int:
@@ -50,7 +50,7 @@ class Storage:
         return self.count * self.item_size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredTensor:
     """A tensor that is still in the file, checked to lie inside its storage."""
 
@@ -59,8 +59,11 @@ class StoredTensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def array(self) -> npt.NDArray[Any]:
-        """Read the whole storage; return the window, in the stored type (bfloat16 as float32).
+    def array(self, read: Callable[[str], bytes]) -> npt.NDArray[Any]:
+        """Return the numbers, in the stored type (bfloat16 as float32).
+
+        Args:
+            read: the bytes that the file has under a key; called for the whole storage.
 
         Raises:
             ModelError: if its bytes are damaged.
@@ -69,7 +72,7 @@ class StoredTensor:
         values: npt.NDArray[Any] = np.ndarray(
             self.shape,
             STORAGE_TYPES[self.storage.kind],
-            self.storage.read(),
+            read(self.storage.key),
             self.offset * item_size,
             tuple(stride * item_size for stride in self.strides),
         )
@@ -78,22 +81,19 @@ class StoredTensor:
         return values
 
 
-def make_storage(
-    identifier: Any, size_of: Callable[[str], int], read: Callable[[str], bytes]
-) -> Storage:
+def make_storage(identifier: Any, size_of: Callable[[str], int]) -> Storage:
     """Return the storage that a persistent id of the pickle stands for.
 
     Args:
         identifier: `("storage", class, key, device, count)`, as torch writes it.
         size_of: how many bytes the file has under a key.
-        read: the bytes that the file has under a key.
 
     Raises:
         ModelError: if it is anything else, or if the file does not have exactly that many numbers.
     """
     match identifier:
         case ("storage", Global(kind), str(key), str(), int(count)) if kind in STORAGE_TYPES:
-            storage = Storage(kind, count, lambda: read(key))
+            storage = Storage(kind, key, count)
         case _:
             raise ModelError("its pickle refers to something that is not a tensor storage")
     if count < 0 or storage.nbytes != size_of(key):

@@ -15,23 +15,23 @@ from typing import Any
 from kp_pose_ros.errors import ModelError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Global:
     """A class or function that the pickle names: only the name, never the thing."""
 
     name: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Record:
-    """An object that the pickle describes: the name of its maker, and what that would get."""
-
-    __slots__ = ("arguments", "kind", "state")
+    """An object that the pickle describes: the name of its class or maker, and its attributes."""
 
     kind: str
-    arguments: tuple[Any, ...]
     state: Any
 
+
+# Two texts that are in the pickle once can be joined into a name any number of times.
+_MAX_NAME = 120
 
 Rebuilders = Mapping[str, Callable[..., Any]]
 
@@ -127,17 +127,17 @@ class Unpickler:
 
     def _name_global_from_stack(self, _: Any) -> None:
         module, name = self._pop(2)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError(type(name))
         self._push_global(f"{module}.{name}")
 
     def _call(self, _: Any) -> None:
         """REDUCE and NEWOBJ: a function or class, and the arguments that it would get."""
         function, arguments = self._pop(2)
         if not isinstance(function, Global) or not isinstance(arguments, tuple):
-            raise TypeError(function)
+            raise TypeError(type(function))
         rebuild = self._rebuilders.get(function.name)
-        self._stack.append(
-            Record(function.name, arguments, {}) if rebuild is None else rebuild(*arguments)
-        )
+        self._stack.append(Record(function.name, {}) if rebuild is None else rebuild(*arguments))
 
     def _build(self, _: Any) -> None:
         (state,) = self._pop(1)
@@ -150,10 +150,11 @@ class Unpickler:
         self._stack.append(self._persistent_value(identifier))
 
     def _push_global(self, name: str) -> None:
-        if not self._is_allowed(name):
+        is_name = len(name) <= _MAX_NAME and name.replace(".", "_").isidentifier()
+        if not is_name or not self._is_allowed(name):
             raise ModelError(
-                f"its pickle names {name[:120]!r}, which is no part of a YOLO checkpoint; nothing "
-                "was run, and if you trust the file, export it to ONNX with ultralytics"
+                f"its pickle names {name[:_MAX_NAME]!r}, which is no part of a YOLO checkpoint; "
+                "nothing was run, and if you trust the file, export it to ONNX with ultralytics"
             )
         self._stack.append(Global(name))
 
@@ -174,14 +175,14 @@ class Unpickler:
     def _extend(self, values: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, list):
-            raise TypeError(target)
+            raise TypeError(type(target))
         target.extend(values)
 
     def _update(self, keys_and_values: list[Any]) -> None:
         target, keys = self._stack[-1], keys_and_values[0::2]
         # Hashing a tuple recurses as deep as the file nests it, so only plain keys are taken.
         if not isinstance(target, dict) or not all(type(key) in _KEY_TYPES for key in keys):
-            raise TypeError(target)
+            raise TypeError(type(target))
         target.update(zip(keys, keys_and_values[1::2], strict=True))
 
 

@@ -234,7 +234,8 @@ def cyclic_list() -> list:
     [
         pytest.param("", {"names": cyclic_list()}, "its names is not", id="names in themselves"),
         pytest.param("", {"names": {0: 1, 1: 2}}, "names", id="names that are numbers"),
-        pytest.param("", {"names": ["a"] * 3000}, "its names is not", id="names without end"),
+        pytest.param("", {"names": ["a"] * 5000}, "its names is not", id="names without end"),
+        pytest.param("", {"names": ["a" * 1000] * 2000}, "its names is not", id="names of 2 MB"),
         pytest.param("", {"stride": Tensor(np.array([np.inf]))}, "stride is inf", id="stride inf"),
         pytest.param("", {"stride": Tensor(np.zeros(0))}, "stride is 0", id="no stride"),
         pytest.param("", {"yaml": {"channels": -1}}, "channels", id="less than no colours"),
@@ -302,6 +303,26 @@ def test_layers_that_ask_for_more_than_the_file_has(tmp_path, layers, message):
     layers = [*layers, part(model, "model")["_modules"]["3"]]
     part(model, "model")["_modules"] = {str(index): layer for index, layer in enumerate(layers)}
     assert message in refusal(save(tmp_path / "bad.pt", checkpoint(model)))
+
+
+def test_names_of_layers_that_add_up(tmp_path):
+    # A text is in the file once, however many names are made of it.
+    model = tiny_pose()
+    name = "a" * 100_000
+    for _ in range(20):
+        model = module("PoseModel", {name: model})
+    assert "impossible name" in refusal(save(tmp_path / "bad.pt", checkpoint(model)))
+
+
+def test_names_of_classes_that_add_up(tmp_path):
+    text = b"X" + struct.pack("<I", 100_000) + b"ultralytics." + b"a" * (100_000 - 12)
+    data = b"\x80\x02" + text + b"q\x00" + b"h\x00h\x00\x93" * 1000 + b"."
+    assert "which is no part" in refusal(save_pickle(tmp_path / "bad.pt", data))
+
+
+def test_a_class_whose_name_a_terminal_would_obey(tmp_path):
+    data = b"\x80\x02cultralytics.x\n\x1b[2JPose\n)\x81}b."
+    assert r"'ultralytics.x.\x1b[2JPose'" in refusal(save_pickle(tmp_path / "bad.pt", data))
 
 
 def test_a_zip_bomb(tmp_path):
