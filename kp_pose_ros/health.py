@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How a camera is: what became of its frames lately, and whether that is well."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """How bad it is; the numbers are those of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on it is not well.
+
+    Attributes:
+        warn_age: seconds since the newest image for a WARN.
+        error_age: seconds since the newest image for an ERROR.
+        warn_latency: seconds from an image's stamp to its poses, at the 95th percentile, for a
+            WARN.
+        warn_bad: share of unreadable images, in [0, 1], above which it is a WARN.
+    """
+
+    warn_age: float = 1.5
+    error_age: float = 30.0
+    warn_latency: float = 1.0
+    warn_bad: float = 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of a camera's frames; received is the sum of the others and those under way.
+
+    Attributes:
+        received: frames that arrived.
+        unwanted: nobody subscribed to results.
+        dropped: a newer frame, or a pause, came before the worker was free.
+        bad: could not be read, by the message's field at fault.
+        failed: the engine failed on them.
+        processed: their poses were published.
+    """
+
+    received: int = 0
+    unwanted: int = 0
+    dropped: int = 0
+    bad: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    processed: int = 0
+
+    def copy(self) -> Counts:
+        """Return the counts as they are now."""
+        return replace(self, bad=Counter(self.bad))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a camera did between two looks at it.
+
+    Attributes:
+        before: its counts at the first.
+        after: its counts at the second.
+        seconds: the time between them.
+        age: seconds since its newest image; None before the first.
+        latency: seconds from stamp to poses at the 95th percentile; None if there were none.
+    """
+
+    before: Counts
+    after: Counts
+    seconds: float
+    age: float | None
+    latency: float | None
+
+    @property
+    def rate(self) -> float:
+        """Images received a second."""
+        return (self.after.received - self.before.received) / self.seconds
+
+    @property
+    def processed_rate(self) -> float:
+        """Images a second whose poses were published."""
+        return (self.after.processed - self.before.processed) / self.seconds
+
+    def judge(self, limits: Limits) -> tuple[Level, str]:
+        """Return how the camera is and why, the worst first."""
+        bad = self.after.bad - self.before.bad
+        readable = self.after.received - self.before.received
+        share = bad.total() / readable if readable else 0.0
+        if self.age is None:
+            return Level.WARN, "waiting for the first image"
+        if self.age > limits.warn_age:
+            level = Level.ERROR if self.age > limits.error_age else Level.WARN
+            return level, f"no image for {self.age:.1f} s"
+        if self.after.failed > self.before.failed:
+            return Level.ERROR, "the engine fails: the log says why"
+        if bad and share > limits.warn_bad:
+            fields = ", ".join(sorted(bad))
+            return Level.WARN, f"{share:.0%} of the images cannot be read: wrong {fields}"
+        if self.latency is not None and self.latency > limits.warn_latency:
+            return Level.WARN, f"poses come {self.latency:.2f} s after the image"
+        is_wanted = self.after.unwanted == self.before.unwanted
+        use = f"{self.processed_rate:.1f} looked at" if is_wanted else "nobody subscribes"
+        return Level.OK, f"{self.rate:.1f} images/s, {use}"
