@@ -123,14 +123,15 @@ class ModuleReader:
                 "deep, or inside themselves"
             )
         state = _mapping(record.state)
+        modules = _mapping(state.get("_modules"))
         stored = {**_mapping(state.get("_buffers")), **_mapping(state.get("_parameters")), **state}
         return Module(
             path=path,
             kind=record.kind.rpartition(".")[2],
             children={
-                name: self.read(child, f"{path}.{name}" if path else name, depth + 1)
-                for name, child in _mapping(state.get("_modules")).items()
-                if isinstance(child, Record) and _is_name(name)
+                name: self.read(child, _child_path(path, name), depth + 1)
+                for name, child in modules.items()
+                if isinstance(child, Record)
             },
             tensors={
                 name: self._read_tensor(value)
@@ -155,8 +156,8 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value
 
 
-def _is_name(name: Any) -> bool:
-    # Paths are made of names, so that a long one in the file once could fill memory many times.
+def _child_path(path: str, name: Any) -> str:
+    # A long name that the file has once could fill memory as a part of many paths.
     if not (isinstance(name, str) and len(name) <= _MAX_NAME and name.replace("_", "").isalnum()):
         raise ModelError(f"it has a module with the impossible name {str(name)[:40]!r}")
-    return True
+    return f"{path}.{name}" if path else name
