@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""raised_hand.py as a behaviour tree: wait until somebody raises a hand, then turn towards them.
+
+It needs py_trees: `apt install ros-$ROS_DISTRO-py-trees`, or `pip install py_trees`.
+"""
+
+from __future__ import annotations
+
+import rclpy
+from py_trees.behaviour import Behaviour
+from py_trees.common import Status
+from py_trees.composites import Sequence
+from raised_hand import RaisedHand
+
+CENTRED = 0.1  # of half the image's width: nearer to the middle than this, they are in front
+
+
+class SomebodyRaisesAHand(Behaviour):
+    """Runs until somebody does; also while poses are stale or missing."""
+
+    def __init__(self, robot: Robot) -> None:
+        super().__init__("somebody raises a hand")
+        self.robot = robot
+
+    def update(self) -> Status:
+        return Status.RUNNING if self.robot.raised_hand() is None else Status.SUCCESS
+
+
+class TurnTowardsThem(Behaviour):
+    """Runs until they are in front of the robot."""
+
+    def __init__(self, robot: Robot) -> None:
+        super().__init__("turn towards them")
+        self.robot = robot
+
+    def update(self) -> Status:
+        place = self.robot.raised_hand() or 0.0
+        if abs(place) < CENTRED:
+            return Status.SUCCESS
+        self.robot.wanted = -place
+        return Status.RUNNING
+
+
+class Robot(RaisedHand):
+    """Ticks the tree before each command. It stands still unless the tree wants it to turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = 0.0
+        # Without memory: each tick asks again whether a hand is raised, and poses are fresh.
+        self.tree = Sequence("greet", False, [SomebodyRaisesAHand(self), TurnTowardsThem(self)])
+
+    def speed(self) -> float:
+        self.wanted = 0.0
+        self.tree.tick_once()
+        return self.wanted
+
+
+if __name__ == "__main__":
+    rclpy.init()
+    rclpy.spin(Robot())

@@ -1,0 +1,19 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Prints who is seen: about the smallest consumer of poses."""
+
+import rclpy
+from kp_pose_ros.msg import PoseArray
+
+
+def show(seen: PoseArray) -> None:
+    """Print a line for each person in an image."""
+    for person in seen.poses:
+        x = person.bbox.center.position.x / seen.image_width
+        print(f"{person.class_name} {person.track_id}: {person.score:.0%} sure, {x:.0%} from left")
+
+
+rclpy.init()
+node = rclpy.create_node("who_is_there")
+node.create_subscription(PoseArray, "poses", show, 10)
+rclpy.spin(node)

@@ -1,0 +1,209 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The programs of examples/, run as a user runs them."""
+
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+from time import monotonic
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from geometry_msgs.msg import TwistStamped
+from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
+from peer import image_of
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+# Not COCO's order: a consumer that knows indices by heart goes wrong.
+NAMES = ["right_wrist", "left_shoulder", "left_wrist", "nose", "right_shoulder"]
+STOP = 0.5  # seconds that the robot may move without fresh poses
+_namespaces = (f"example_{n}" for n in count())
+
+
+def person(x=600.0, raised=(), guessed=()):
+    """Somebody at x of 640 pixels, whose wrists hang down but for those that are raised."""
+    pose = KeypointPose(class_name="person", track_id=7, score=0.9)
+    pose.bbox.center.position.x = x
+    for name in NAMES:
+        y = 50.0 if name in raised else 300.0 if name.endswith("wrist") else 100.0
+        state = Keypoint.ABSENT if name in guessed else Keypoint.OBSERVED
+        pose.keypoints.append(Keypoint(x=x, y=y, score=0.9, state=state))
+    return pose
+
+
+class Robot:
+    """What surrounds an example: the pose node's topics, and whoever obeys the commands."""
+
+    def __init__(self, node, namespace):
+        self.node = node
+        self.commands = []
+        self.poses = node.create_publisher(PoseArray, f"/{namespace}/poses", RESULTS)
+        self._skeleton = node.create_publisher(Skeleton, f"/{namespace}/skeleton", LATCHED)
+        self._subscription = node.create_subscription(
+            TwistStamped, f"/{namespace}/cmd_vel", self.commands.append, RESULTS
+        )
+
+    def close(self):
+        for publisher in (self.poses, self._skeleton):
+            self.node.destroy_publisher(publisher)
+        self.node.destroy_subscription(self._subscription)
+
+    def describe(self, name="robot5"):
+        self._skeleton.publish(Skeleton(name=name, keypoint_names=NAMES))
+
+    def see(self, *people, stamp=None):
+        """Publish people of an image taken just now, or at `stamp`."""
+        message = PoseArray(image_width=640, image_height=480, skeleton="robot5", poses=people)
+        message.header.stamp = stamp or self.node.get_clock().now().to_msg()
+        self.poses.publish(message)
+
+    def speed_after(self, *people, stamp=None, commands=8):
+        """Show people again and again; return the speed of the last of so many commands."""
+        self.commands.clear()
+        deadline = monotonic() + 20
+        while len(self.commands) < commands:
+            assert monotonic() < deadline, "no commands"
+            self.see(*people, stamp=stamp)
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+        return self.commands[-1].twist.angular.z
+
+    def spin_until_still(self):
+        """Return the seconds by the commands' stamps until the first of those that stand still."""
+        self.commands.clear()
+        begin = self.node.get_clock().now()
+        while self.node.get_clock().now() - begin < rclpy.duration.Duration(seconds=1.5 * STOP):
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+        moving = [each for each in self.commands if each.twist.angular.z != 0.0]
+        assert len(self.commands) > len(moving)
+        last = Time.from_msg(moving[-1].header.stamp) if moving else begin
+        return (last - begin).nanoseconds * 1e-9
+
+
+@pytest.fixture(scope="module")
+def start_example():
+    processes = []
+
+    def start(name, namespace):
+        command = [sys.executable, "-u", str(EXAMPLES / name), "--ros-args", "-r"]
+        processes.append(
+            subprocess.Popen([*command, f"__ns:=/{namespace}"], stdout=subprocess.PIPE, text=True)
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(params=["raised_hand.py", "raised_hand_tree.py"], scope="module")
+def example(request, start_example):
+    """Namespace in which a program that turns towards raised hands runs."""
+    if "tree" in request.param:
+        pytest.importorskip("py_trees")
+    namespace = next(_namespaces)
+    start_example(request.param, namespace)
+    return namespace
+
+
+@pytest.fixture
+def robot(example, ros_node):
+    robot = Robot(ros_node, example)
+    yield robot
+    robot.close()
+
+
+def test_it_stands_still_until_it_knows_the_keypoints(robot):
+    robot.describe("another model's")
+    assert robot.speed_after(person(raised=["left_wrist"])) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("people", "direction"),
+    [
+        pytest.param([], 0, id="nobody"),
+        pytest.param([person()], 0, id="hands down"),
+        pytest.param([person(600.0, ["left_wrist"])], -1, id="somebody to the right"),
+        pytest.param([person(40.0, ["right_wrist"])], 1, id="somebody to the left"),
+        pytest.param([person(320.0, ["left_wrist"])], 0, id="somebody in front"),
+        pytest.param([person(600.0), person(40.0, ["left_wrist"])], 1, id="the second of two"),
+        pytest.param(
+            [person(600.0, ["left_wrist"], guessed=["left_wrist"])], 0, id="a hand that is a guess"
+        ),
+        pytest.param(
+            [person(600.0, ["left_wrist"], guessed=["left_shoulder"])], 0, id="half a guess"
+        ),
+        pytest.param([person(600.0, ["nose"])], 0, id="another keypoint is high"),
+    ],
+)
+def test_it_turns_towards_whoever_raises_a_hand(robot, people, direction):
+    robot.describe()
+    assert np.sign(robot.speed_after(*people)) == direction
+
+
+def test_it_stops_when_the_hand_goes_down(robot):
+    robot.describe()
+    assert robot.speed_after(person(raised=["left_wrist"])) < 0
+    assert robot.speed_after(person()) == 0.0
+
+
+def test_it_stops_when_poses_stop_coming(robot):
+    robot.describe()
+    assert robot.speed_after(person(raised=["left_wrist"])) < 0
+    assert robot.spin_until_still() < STOP
+
+
+@pytest.mark.parametrize("age", [1.0, -1.0], ids=["old", "of the future"])
+def test_it_stops_when_poses_are_stale(robot, age):
+    robot.describe()
+    hand = person(raised=["left_wrist"])
+    assert robot.speed_after(hand) < 0
+    stamp = robot.node.get_clock().now() - rclpy.duration.Duration(seconds=age)
+    assert robot.speed_after(hand, stamp=stamp.to_msg()) == 0.0
+
+
+def test_who_is_there_prints_who_is_seen(start_example, ros_node):
+    namespace = next(_namespaces)
+    process = start_example("who_is_there.py", namespace)
+    robot = Robot(ros_node, namespace)
+    deadline = monotonic() + 30
+    while not robot.poses.get_subscription_count():
+        assert monotonic() < deadline
+        rclpy.spin_once(ros_node, timeout_sec=0.05)
+    robot.see(person(x=160.0), person(x=480.0))
+    assert process.stdout.readline() == "person 7: 90% sure, 25% from left\n"
+    assert process.stdout.readline() == "person 7: 90% sure, 75% from left\n"
+    robot.close()
+
+
+@pytest.fixture(scope="session")
+def tilted(demo_photo):
+    """Zidane's photograph, turned until the arm that he stretches out is above its shoulder."""
+    picture = demo_photo("zidane.jpg")
+    height, width = picture.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 60, 1)
+    return cv2.resize(cv2.warpAffine(picture, turn, (width, height)), (640, 360))
+
+
+def test_pictures_in_commands_out_and_none_when_the_node_dies(
+    robot, example, start_node, tilted, ros_node
+):
+    node = start_node("-r", f"__ns:=/{example}", imgsz="192, 320").wait_until_ready()
+    camera = ros_node.create_publisher(Image, f"/{example}/image", 1)
+    message = image_of(tilted)
+    deadline = monotonic() + 60
+    while not any(each.twist.angular.z for each in robot.commands):
+        assert monotonic() < deadline, node.log
+        message.header.stamp = ros_node.get_clock().now().to_msg()
+        camera.publish(message)
+        rclpy.spin_once(ros_node, timeout_sec=0.1)
+    node.kill()
+    assert robot.spin_until_still() < STOP
+    ros_node.destroy_publisher(camera)
