@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kp_pose_ros.decode import DecodeSettings
+from kp_pose_ros.engines.availability import why_unavailable
+from kp_pose_ros.engines.progress import ProgressLog
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.estimator import Engine, PoseEstimator
 from kp_pose_ros.models.model import PoseModel
@@ -26,6 +28,7 @@ class Settings:
         skeleton: path of a skeleton file or name of a shipped one; None takes what the model says.
         engine: one of `ENGINES`.
         imgsz: (height, width) of the network's input in pixels, or None to follow each camera.
+        precision: fp32, fp16 or int8, for the engine 'tensorrt'.
         max_batch: how many frames the engine takes at once.
         decode: thresholds and limits; whether to suppress is the model's to say.
     """
@@ -34,6 +37,7 @@ class Settings:
     skeleton: str | None = None
     engine: str = "auto"
     imgsz: tuple[int, int] | None = None
+    precision: str = "fp16"
     max_batch: int = 1
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
@@ -70,16 +74,27 @@ def _onnx(model: PoseModel, settings: Settings) -> Engine:
     return OnnxEngine(model, settings.imgsz, settings.max_batch)
 
 
-def _tensorrt(_model: PoseModel, _settings: Settings) -> Engine:
-    raise EngineError(
-        "engine 'tensorrt' is not part of this version of kp_pose_ros: "
-        "set the parameter engine to 'onnx' or 'auto'"
+def _tensorrt(model: PoseModel, settings: Settings) -> Engine:
+    if reason := why_unavailable():
+        raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
+    from kp_pose_ros.engines.tensorrt import TensorRTEngine
+
+    return TensorRTEngine(
+        model,
+        settings.imgsz,
+        settings.max_batch,
+        precision=settings.precision,
+        progress=ProgressLog(),
     )
 
 
 def _auto(model: PoseModel, settings: Settings) -> Engine:
-    engine = _onnx(model, settings)
-    _log.info("engine 'auto' chose %s, the only engine of this version", engine.name)
+    if reason := why_unavailable():
+        engine = _onnx(model, settings)
+        _log.info("engine 'auto' chose %s, because %s", engine.name, reason)
+    else:
+        engine = _tensorrt(model, settings)
+        _log.info("engine 'auto' chose %s, because a GPU is here", engine.name)
     return engine
 
 

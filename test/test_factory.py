@@ -40,7 +40,7 @@ def test_the_settings_reach_engine_and_decoding(demo_weights):
     ("change", "error", "phrase"),
     [
         pytest.param({"engine": "cuda"}, SettingsError, ", ".join(ENGINES), id="unknown engine"),
-        pytest.param({"engine": "tensorrt"}, EngineError, "set the parameter", id="no TensorRT"),
+        pytest.param({"engine": "tensorrt"}, EngineError, "cannot run here: ", id="no TensorRT"),
         pytest.param({"imgsz": (100, 100)}, SettingsError, "multiples of 32", id="wrong size"),
         pytest.param({"model": Path("/nowhere.pt")}, ModelError, "/nowhere.pt", id="no model"),
         pytest.param({"skeleton": "face5"}, ModelError, "face5", id="skeleton of another model"),

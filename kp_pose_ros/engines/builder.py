@@ -18,10 +18,18 @@ from kp_pose_ros.engines.build_monitor import HAS_MONITOR, BuildWatch, attach
 from kp_pose_ros.engines.progress import Progress
 from kp_pose_ros.engines.quantize import quantized_graph
 from kp_pose_ros.engines.tensors import sides_of
-from kp_pose_ros.errors import EngineError
+from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.models.model import PoseModel, Size
 
 _log = logging.getLogger(__name__)
+
+
+# From 10.0 on every tensor can have the type that the graph gives it, from 11 on that is the only
+# way. Ours keep the decoding of coordinates in single precision, which 8.x may not.
+_IS_STRONGLY_TYPED = hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+# Before, the graph is single precision and flags allow TensorRT to use less.
+_FLAGS: dict[str, tuple[str, ...]] = {"fp32": (), "fp16": ("FP16",), "int8": ("FP16", "INT8")}
+PRECISIONS = tuple(_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +40,20 @@ class BuildOptions:
         max_batch: the plan takes 1 to this many pictures, unless the graph fixes their number.
         precision: fp32, fp16 or int8.
         workspace: bytes of GPU memory that TensorRT may use for intermediate results.
+
+    Raises:
+        SettingsError: the precision is unknown.
     """
 
     max_batch: int
     precision: str
     workspace: int = 1 << 30
 
-
-# From 10.0 on every tensor can have the type that the graph gives it, from 11 on that is the only
-# way. Ours keep the decoding of coordinates in single precision, which 8.x may not.
-_IS_STRONGLY_TYPED = hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
-# Before, the graph is single precision and flags allow TensorRT to use less.
-_FLAGS: dict[str, tuple[str, ...]] = {"fp32": (), "fp16": ("FP16",), "int8": ("FP16", "INT8")}
-PRECISIONS = tuple(_FLAGS)
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise SettingsError(
+                f"precision '{self.precision}' is unknown: expected one of {', '.join(PRECISIONS)}"
+            )
 
 
 def graph_for(model: PoseModel, size: Size, precision: str) -> Path:

@@ -55,7 +55,19 @@ def engines(machine, monkeypatch, tmp_path):
     for name, module in stand_ins.items():
         monkeypatch.setitem(sys.modules, name, module)
     package = importlib.import_module("kp_pose_ros.engines")
-    for name in BOUND_TO_TENSORRT:
-        monkeypatch.delitem(sys.modules, f"kp_pose_ros.engines.{name}", raising=False)
-        monkeypatch.delattr(package, name, raising=False)
-    return lambda name: importlib.import_module(f"kp_pose_ros.engines.{name}")
+    before = take_out(package)
+    yield lambda name: importlib.import_module(f"kp_pose_ros.engines.{name}")
+    take_out(package)
+    for name, module in before.items():
+        sys.modules[module.__name__] = module
+        setattr(package, name, module)
+
+
+def take_out(package):
+    """Forget that the modules were imported; return those that were."""
+    modules = {
+        name: sys.modules.pop(f"{package.__name__}.{name}", None) for name in BOUND_TO_TENSORRT
+    }
+    for name in modules:
+        vars(package).pop(name, None)
+    return {name: module for name, module in modules.items() if module is not None}

@@ -8,10 +8,11 @@ import pytest
 from echo_model import write_echo_model
 
 from kp_pose_ros.engines.quantize import calibrate
-from kp_pose_ros.errors import EngineError
+from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.models.model import PoseModel
 
 SIZE = (96, 160)
+pytestmark = pytest.mark.filterwarnings("ignore:.*TensorRT-RTX:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,11 @@ def test_an_engine_for_this_gpu_needs_one(builder, echo):
     options = builder.BuildOptions(1, "fp32")
     with pytest.raises(EngineError, match=r"TensorRT for RTX .* cannot build .* as fp32"):
         builder.build_plan(echo.graph((64, 96)), options)
+
+
+def test_an_unknown_precision_is_refused(builder):
+    with pytest.raises(SettingsError, match="expected one of fp32, fp16, int8"):
+        builder.BuildOptions(1, "fp8")
 
 
 def test_int8_needs_calibration(builder, echo):

@@ -3,6 +3,7 @@
 """The whole runtime on a GPU that checks the rules; `machine` fails a test that breaks one."""
 
 import json
+import logging
 import sys
 import threading
 
@@ -17,6 +18,7 @@ from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.engines.onnx import OnnxEngine
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.estimator import PoseEstimator
+from kp_pose_ros.factory import Settings, make_estimator
 from kp_pose_ros.frame import ENCODINGS, Frame
 from kp_pose_ros.models.cache import content_hash
 from kp_pose_ros.models.model import PoseModel
@@ -325,6 +327,24 @@ def test_a_frame_that_cannot_be_converted_costs_only_its_batch(open_engine, mode
 def test_without_a_gpu_it_says_so_in_a_sentence(open_engine):
     with pytest.raises(EngineError, match=r"engine 'tensorrt' cannot run here: .* finds no GPU"):
         open_engine()
+
+
+def test_the_factory_opens_it_with_the_settings(engines, model):
+    settings = Settings(
+        model.path, engine="tensorrt", imgsz=(64, 96), precision="fp32", max_batch=2
+    )
+    _, estimator = make_estimator(settings)
+    assert estimator.engine.name.startswith("TensorRT 10.3.0 on Rule Machine")
+    assert estimator.engine.max_batch == 2
+    estimator.engine.close()
+
+
+def test_auto_takes_it_where_there_is_a_gpu(engines, model, caplog):
+    caplog.set_level(logging.INFO, "kp_pose_ros")
+    _, estimator = make_estimator(Settings(model.path))
+    estimator.engine.close()
+    (line,) = [line for line in caplog.messages if "engine 'auto'" in line]
+    assert "chose TensorRT 10.3.0 on Rule Machine" in line
 
 
 # Plans
