@@ -23,6 +23,8 @@ def convolve(
     module.expect(padding_mode="zeros")
     weight = module.tensor("weight", dimensions=4)
     bias = module.tensor("bias", dimensions=1) if "bias" in module.tensors else None
+    if bias is not None and len(bias) != len(weight):
+        raise ModelError(f"layer {module.path} adds {len(bias)} numbers to {len(weight)} channels")
     if batch_norm is not None:
         weight, bias = fold_batch_norm(weight, bias, batch_norm)
     height, width = _output_size(module, weight, feature)

@@ -159,6 +159,9 @@ def test_fixed_batch_is_in_the_shape(write):
     assert graph.output[0].type.tensor_type.shape.dim[0].dim_value == 3
 
 
+ONE = Tensor(np.ones(1, np.float32))
+
+
 @pytest.mark.parametrize(
     ("path", "change", "message"),
     [
@@ -173,6 +176,9 @@ def test_fixed_batch_is_in_the_shape(write):
         pytest.param("model.0.conv", {"padding_mode": "circular"}, "'circular'", id="a torus"),
         pytest.param("model.0.conv", {"stride": (0, 0)}, "does not fit", id="no step at all"),
         pytest.param("model.0.conv", {"dilation": (99, 99)}, "does not fit", id="a huge window"),
+        pytest.param("model.0.conv", {"bias": ONE}, "adds 1 numbers to 8", id="too short a bias"),
+        pytest.param("model.3.cv2.0.0", {"bias": ONE}, "adds 1 numbers to 16", id="in the head"),
+        pytest.param("model.0.bn", {"bias": ONE}, "the 8 channels before", id="too short a shift"),
         pytest.param("model.0.bn", {"eps": float("nan")}, "a finite number", id="eps is no number"),
     ],
 )
