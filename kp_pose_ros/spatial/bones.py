@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which keypoints in space contradict their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+# Lengths between joints, in body heights (Drillis and Contini: Body Segment Parameters, 1966, as in
+# Winter: Biomechanics and Motor Control of Human Movement, 4th edition, figure 4.1); those of the
+# head and across the torso follow from them. S stands for either side, O for the other one.
+_BONES = {
+    ("S_shoulder", "S_elbow"): 0.186,
+    ("S_elbow", "S_wrist"): 0.146,
+    ("S_hip", "S_knee"): 0.245,
+    ("S_knee", "S_ankle"): 0.246,
+    ("S_shoulder", "S_hip"): 0.288,
+}
+# These may be shorter: they span a joint that bends, or are too short to tell a height from.
+_SPANS = {
+    ("S_shoulder", "S_wrist"): 0.332,
+    ("S_hip", "S_ankle"): 0.491,
+    ("S_shoulder", "O_hip"): 0.36,
+    ("S_shoulder", "O_shoulder"): 0.23,
+    ("S_hip", "O_hip"): 0.19,
+    ("S_ear", "S_shoulder"): 0.18,
+    ("nose", "S_shoulder"): 0.21,
+    ("nose", "S_eye"): 0.04,
+    ("nose", "S_ear"): 0.09,
+    ("S_eye", "S_ear"): 0.07,
+}
+_HEIGHTS = (0.6, 2.1)  # metres, of a toddler and of nearly everybody else
+_USUAL_HEIGHT = 1.7  # where no bone tells
+_TOLERANCE = 1.15  # lengths differ between people, and depth is of the skin, not of the joint
+_SLACK = 0.03  # metres; the noise of a depth camera matters most for short bones
+
+
+class Bones:
+    """The distances between a skeleton's keypoints that no person exceeds.
+
+    They are found by the keypoints' names, as in coco17. A skeleton with other names has none, and
+    then every keypoint is believed.
+    """
+
+    def __init__(self, keypoint_names: Sequence[str]) -> None:
+        pairs: dict[tuple[int, int], tuple[float, bool]] = {}
+        for table, rigid in ((_BONES, True), (_SPANS, False)):
+            for ends, length in table.items():
+                for side, other in (("left", "right"), ("right", "left")):
+                    names = [
+                        end.replace("S_", f"{side}_").replace("O_", f"{other}_") for end in ends
+                    ]
+                    if set(names) <= set(keypoint_names):
+                        first, last = sorted(keypoint_names.index(name) for name in names)
+                        pairs[first, last] = (length, rigid)
+        self._ends = np.array(list(pairs), np.intp).reshape(-1, 2)
+        self._lengths = np.array([length for length, _ in pairs.values()])
+        self._rigid = np.array([rigid for _, rigid in pairs.values()], np.bool_)
+        # (bones, k): which keypoints a bone joins.
+        self._joined = np.zeros((len(pairs), len(keypoint_names)))
+        np.put_along_axis(self._joined, self._ends, 1.0, axis=1)
+
+    def plausible(self, points: Array) -> Bools:
+        """Return which of (n, k, 3) points in metres, NaN where unknown, may be true: (n, k).
+
+        A bone that is too long makes both ends suspect. The one of which the larger share of bones
+        is too long goes first, then the rest is looked at again: so a wrist on the wall goes, and
+        the elbow stays. A keypoint of which no bone is left to vouch for it goes, too.
+        """
+        known: Bools = np.isfinite(points).all(axis=-1)  # type: ignore[assignment]
+        if not len(self._ends):
+            return known
+        ends = points[:, self._ends]
+        lengths = np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1)
+        limits = self._lengths * self._heights(lengths)[:, None] * _TOLERANCE + _SLACK
+        measured, too_long = np.isfinite(lengths), lengths > limits
+        has_bones = self._joined.any(axis=0)
+        while True:
+            alive = measured & known[:, self._ends].all(axis=-1)
+            bones, bad = alive @ self._joined, (alive & too_long) @ self._joined
+            # Of equal shares the one with more bones goes first: an elbow before its wrist.
+            blame = np.where(known, bad / np.maximum(bones, 1) + 1e-3 * bad, 0)
+            worst, people = blame.argmax(axis=1), np.flatnonzero(bad.any(axis=1))
+            if not len(people):
+                vouched: Bools = (bones > 0) | ~has_bones
+                return known & vouched
+            known[people, worst[people]] = False
+
+    def _heights(self, lengths: Array) -> Array:
+        """Return how tall (n,) people are, by the median of their (n, bones) lengths, metres."""
+        told = np.where(self._rigid, lengths / self._lengths, np.nan)
+        told = np.sort(told, axis=1)  # NaN last
+        counts = np.isfinite(told).sum(axis=1)
+        median = np.take_along_axis(
+            told, (counts[:, None] // 2).clip(0, told.shape[1] - 1), axis=1
+        )[:, 0]
+        return np.where(counts > 0, median, _USUAL_HEIGHT).clip(*_HEIGHTS)

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How far away keypoints are, from a depth image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.errors import FrameError
+
+Array = npt.NDArray[np.float64]
+
+# Encodings of depth images (REP 118): array type and metres for a value of 1.
+ENCODINGS = {
+    "16UC1": (np.dtype(np.uint16), 0.001),
+    "mono16": (np.dtype(np.uint16), 0.001),
+    "32FC1": (np.dtype(np.float32), 1.0),
+}
+
+_RANGE = (0.1, 50.0)  # metres; no camera measures closer or further
+_REACH = 0.02  # of the looks around a keypoint, in spans: half a forearm's thickness
+_STEPS = np.array((-1, -0.6, 0, 0.45, 1))  # uneven, as holes may come in rows and columns
+_OFFSETS = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
+_LEAST_KNOWN = 9  # of 25; with less, the limb itself may be a hole
+_LEAST_HITS = 4  # of 25 make a surface; less may be a mixture of limb and background
+_MOST_STRAYS = 1  # more that are nearer than the surface may be a limb that is mostly a hole
+# How far apart, in metres, depths of one surface may be: a share of the depth, for its slope, and
+# one of its square, for the noise, which grows like this with stereo cameras.
+_SLOPE, _NOISE = 0.02, 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepthImage:
+    """Distances along the optical axis, for the picture of a colour camera.
+
+    Attributes:
+        values: (h, w) uint16 or float32 as the camera sent them; 0, NaN and infinity: not measured.
+            It shows what the picture shows (it is registered), but may have another size.
+        encoding: a key of `ENCODINGS`.
+
+    Raises:
+        FrameError: the encoding is no depth, or the array contradicts it.
+    """
+
+    values: npt.NDArray[np.uint16] | npt.NDArray[np.float32]
+    encoding: str
+
+    def __post_init__(self) -> None:
+        if self.encoding not in ENCODINGS:
+            raise FrameError(
+                f"a depth image has the encoding '{self.encoding}': expected one of "
+                f"{', '.join(ENCODINGS)}"
+            )
+        dtype, _ = ENCODINGS[self.encoding]
+        if self.values.ndim != 2 or 0 in self.values.shape or self.values.dtype != dtype:
+            raise FrameError(
+                f"an array of shape {self.values.shape} and type {self.values.dtype} is no "
+                f"'{self.encoding}' depth image: expected (height, width) of {dtype}"
+            )
+
+    def at(self, pixels: Array, spans: Array, picture_size: tuple[int, int]) -> Array:
+        """Return the depths, (n, k) metres, of keypoints; NaN where none is known.
+
+        25 pixels around each are looked at. The limb is the nearest surface that enough of them
+        share, and the result is their median: holes, the background beside a limb, and the mixture
+        of both at its edge do not count.
+
+        Args:
+            pixels: (n, k, 2) in the picture.
+            spans: (n,) longer sides of the people's boxes, pixels of the picture.
+            picture_size: (height, width) of the picture.
+        """
+        scale = np.array(self.values.shape[::-1]) / picture_size[::-1]
+        reach = np.maximum(_REACH * spans[:, None, None, None] * scale, 2.0)  # distinct pixels
+        places = (pixels * scale)[:, :, None] + reach * _OFFSETS
+        height, width = self.values.shape
+        inside = (places >= 0).all(axis=-1) & (places < (width, height)).all(axis=-1)
+        # NaN and huge numbers have no integer: they are outside.
+        column, row = np.moveaxis(np.where(inside[..., None], places, 0).astype(np.intp), -1, 0)
+        depths = self.values[row, column] * ENCODINGS[self.encoding][1]
+        known = inside & (depths >= _RANGE[0]) & (depths <= _RANGE[1])
+        return _nearest_surface(np.where(known, depths, np.inf))
+
+
+def _nearest_surface(depths: Array) -> Array:
+    """Return the (n, k) nearest surfaces among (n, k, m) depths; infinite ones are unknown."""
+    ordered = np.sort(depths, axis=-1)
+    near = ordered[..., : 1 - _LEAST_HITS]
+    far = ordered[..., _LEAST_HITS - 1 :]
+    is_surface = far <= near + _SLOPE * near + _NOISE * near**2
+    is_surface &= np.isfinite(near)
+    first = is_surface.argmax(axis=-1)[..., None]
+    start = np.take_along_axis(ordered, first, axis=-1)
+    same = (ordered >= start) & (ordered <= start + _SLOPE * start + _NOISE * start**2)
+    middle = first + same.sum(axis=-1, keepdims=True) // 2
+    depth = np.take_along_axis(ordered, middle.clip(max=ordered.shape[-1] - 1), axis=-1)[..., 0]
+    known = np.isfinite(ordered[..., _LEAST_KNOWN - 1]) & is_surface.any(axis=-1)
+    known &= first[..., 0] <= _MOST_STRAYS
+    return np.where(known, depth, np.nan)
