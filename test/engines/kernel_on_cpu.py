@@ -17,12 +17,12 @@ class KernelOnCpu:
     """The kernels in a shared library that is compiled into `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        library = folder / "letterbox.so"
+        self.path = folder / "letterbox.so"
         source = Path(__file__).with_name("letterbox_on_cpu.cpp")
         command = [COMPILER, "-O2", "-shared", "-fPIC", f"-I{kernel.FOLDER}"]
-        command += ["-Wall", "-Wextra", "-Werror", "-o", str(library), str(source)]
+        command += ["-Wall", "-Wextra", "-Werror", "-o", str(self.path), str(source)]
         subprocess.run(command, check=True)
-        self._library = ctypes.CDLL(str(library))
+        self._library = ctypes.CDLL(str(self.path))
 
     def run(self, name: str, grid: tuple, block: tuple, launch: kernel.Launch) -> None:
         self._library.run(

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real pycuda, with its contexts a thread and its argument packing, on a made-up driver."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from kernel_on_cpu import COMPILER
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def driver(tmp_path):
+    """A libcuda.so.1 with every function that the installed pycuda wants."""
+    package = find_spec("pycuda")
+    if package is None or COMPILER is None:
+        pytest.skip("pycuda or g++ is not installed")
+    (binary,) = Path(package.submodule_search_locations[0]).glob("_driver*.so")
+    source = (HERE / "made_up_driver.cpp").read_text()
+    symbols = subprocess.check_output(["nm", "-D", "--undefined-only", binary], text=True)
+    wanted = set(re.findall(r"\bcu[A-Z]\w+", symbols)) - set(re.findall(r"\bcu[A-Z]\w+", source))
+    others = "".join(f'extern "C" int {name}() {{ return 801; }}\n' for name in wanted)
+    library = tmp_path / "libcuda.so.1"
+    command = [COMPILER, "-shared", "-fPIC", "-x", "c++", "-", "-o", str(library), "-ldl"]
+    subprocess.run(
+        [*command, f"-Wl,-soname,{library.name}"], input=source + others, text=True, check=True
+    )
+    return library
+
+
+@pytest.mark.parametrize("memory", [{}, {"SHARES_MEMORY": "1"}], ids=["own", "shared"])
+def test_any_thread_may_call_and_nothing_leaks(driver, kernel_on_cpu, tmp_path, memory):
+    surroundings = {
+        "KERNELS": str(kernel_on_cpu.path),
+        "LD_PRELOAD": str(driver),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    done = subprocess.run(
+        [sys.executable, HERE / "on_real_pycuda.py", tmp_path],
+        env=os.environ | surroundings | memory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "TensorRT 10.3.0 on Made Up (compute capability 8.7)\n"
+    assert not re.search("leaked|no context|PyCUDA|clean", done.stderr), done.stderr
