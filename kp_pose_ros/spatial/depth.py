@@ -12,6 +12,7 @@ import numpy.typing as npt
 from kp_pose_ros.errors import FrameError
 
 Array = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 # Encodings of depth images (REP 118): array type and metres for a value of 1.
 ENCODINGS = {
@@ -23,7 +24,6 @@ ENCODINGS = {
 _RANGE = (0.1, 50.0)  # metres; no camera measures closer or further
 _REACH = 0.02  # of the looks around a keypoint, in spans: half a forearm's thickness
 _STEPS = np.array((-1, -0.6, 0, 0.45, 1))  # uneven, as holes may come in rows and columns
-_OFFSETS = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
 _LEAST_KNOWN = 9  # of 25; with less, the limb itself may be a hole
 _LEAST_HITS = 4  # of 25 make a surface; less may be a mixture of limb and background
 _MOST_STRAYS = 1  # more that are nearer than the surface may be a limb that is mostly a hole
@@ -73,30 +73,42 @@ class DepthImage:
             spans: (n,) longer sides of the people's boxes, pixels of the picture.
             picture_size: (height, width) of the picture.
         """
-        scale = np.array(self.values.shape[::-1]) / picture_size[::-1]
-        reach = np.maximum(_REACH * spans[:, None, None, None] * scale, 2.0)  # distinct pixels
-        places = (pixels * scale)[:, :, None] + reach * _OFFSETS
         height, width = self.values.shape
-        inside = (places >= 0).all(axis=-1) & (places < (width, height)).all(axis=-1)
-        # NaN and huge numbers have no integer: they are outside.
-        column, row = np.moveaxis(np.where(inside[..., None], places, 0).astype(np.intp), -1, 0)
-        depths = self.values[row, column] * ENCODINGS[self.encoding][1]
-        known = inside & (depths >= _RANGE[0]) & (depths <= _RANGE[1])
-        return _nearest_surface(np.where(known, depths, np.inf))
+        down, right = height / picture_size[0], width / picture_size[1]
+        column, inside_x = _looks(pixels[..., 0] * right, spans * right, width)
+        row, inside_y = _looks(pixels[..., 1] * down, spans * down, height)
+        depths = self.values[row[..., :, None], column[..., None, :]].astype(np.float32)
+        depths *= ENCODINGS[self.encoding][1]
+        known = inside_y[..., :, None] & inside_x[..., None, :]
+        known &= (depths >= _RANGE[0]) & (depths <= _RANGE[1])
+        depths = np.where(known, depths, np.float32(np.inf))
+        return _nearest_surface(depths.reshape(*pixels.shape[:2], len(_STEPS) ** 2))
 
 
-def _nearest_surface(depths: Array) -> Array:
+def _looks(places: Array, spans: Array, count: int) -> tuple[npt.NDArray[np.intp], Bools]:
+    """Return the (n, k, 5) rows or columns to look at around (n, k) places, and which exist."""
+    reach = np.maximum(_REACH * spans, 2.0)  # of different pixels
+    looks = places[..., None] + reach[:, None, None] * _STEPS
+    inside = (looks >= 0) & (looks < count)
+    # NaN and huge numbers have no integer.
+    return np.where(inside, looks, 0).astype(np.intp), inside
+
+
+def _nearest_surface(depths: npt.NDArray[np.float32]) -> Array:
     """Return the (n, k) nearest surfaces among (n, k, m) depths; infinite ones are unknown."""
     ordered = np.sort(depths, axis=-1)
     near = ordered[..., : 1 - _LEAST_HITS]
-    far = ordered[..., _LEAST_HITS - 1 :]
-    is_surface = far <= near + _SLOPE * near + _NOISE * near**2
+    is_surface = ordered[..., _LEAST_HITS - 1 :] <= near + _thickness(near)
     is_surface &= np.isfinite(near)
     first = is_surface.argmax(axis=-1)[..., None]
     start = np.take_along_axis(ordered, first, axis=-1)
-    same = (ordered >= start) & (ordered <= start + _SLOPE * start + _NOISE * start**2)
+    same = (ordered >= start) & (ordered <= start + _thickness(start))
     middle = first + same.sum(axis=-1, keepdims=True) // 2
     depth = np.take_along_axis(ordered, middle.clip(max=ordered.shape[-1] - 1), axis=-1)[..., 0]
     known = np.isfinite(ordered[..., _LEAST_KNOWN - 1]) & is_surface.any(axis=-1)
     known &= first[..., 0] <= _MOST_STRAYS
-    return np.where(known, depth, np.nan)
+    return np.where(known, depth, np.nan).astype(np.float64)
+
+
+def _thickness(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return _SLOPE * depth + _NOISE * depth * depth

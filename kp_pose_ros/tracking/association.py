@@ -97,7 +97,7 @@ def common_shift(tracks: Tracks, sightings: Sightings, alike: Array) -> Array | 
     both = (tracks.keypoints_seen > NEVER)[rows] & sightings.seen[columns]
     if both.any(axis=1).sum() < _WITNESSES:
         return None
-    ways = sightings.points[columns] - tracks.motion.position[rows]
-    shift: Array = np.median(ways[:, FIRST_KEYPOINT:][both], axis=0)
-    worth = _LEAST_SHIFT * np.median(tracks.motion.spans[rows])
+    ways = (sightings.points[columns] - tracks.motion.position[rows])[:, FIRST_KEYPOINT:][both]
+    shift: Array = np.sort(ways, axis=0)[len(ways) // 2]
+    worth = _LEAST_SHIFT * tracks.motion.spans[rows].min()
     return shift if np.abs(shift).max() > worth else None

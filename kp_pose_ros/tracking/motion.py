@@ -16,6 +16,7 @@ being the longer side of the person's box.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -81,17 +82,18 @@ class Motion(Rows):
         self.position += carrier * seconds + own * travel[:, None]
         self.velocity = carrier + own * kept[:, None]
 
-        var_p, cov, var_v = np.moveaxis(self.covariance, -1, 0)
+        var_p, cov, var_v = (
+            self.covariance[..., 0],
+            self.covariance[..., 1],
+            self.covariance[..., 2],
+        )
         power = (agitation * self.spans[:, None]) ** 2
         noise_p = power * fade**2 * (seconds - 2 * travel + fade * (1 - kept**2) / 2)
-        self.covariance = np.stack(
-            (
-                var_p + 2 * travel * cov + travel**2 * var_v + noise_p,
-                kept * (cov + travel * var_v) + power * travel**2 / 2,
-                kept**2 * var_v + power * fade * (1 - kept**2) / 2,
-            ),
-            axis=-1,
-        )
+        after = np.empty_like(self.covariance)
+        after[..., 0] = var_p + 2 * travel * cov + travel**2 * var_v + noise_p
+        after[..., 1] = kept * (cov + travel * var_v) + power * travel**2 / 2
+        after[..., 2] = kept**2 * var_v + power * fade * (1 - kept**2) / 2
+        self.covariance = after
 
     def shift(self, way: Array) -> None:
         """Move everybody by (2,) pixels, as when the camera turns."""
@@ -118,6 +120,7 @@ class Motion(Rows):
         self.covariance[rows] = covariance
 
 
+@cache
 def _of_points(values: tuple[float, float, float], points: int) -> Array:
     """Return (p,): the values of centre and size, and the third for every keypoint."""
     return np.array(values)[np.minimum(np.arange(points), FIRST_KEYPOINT)]
