@@ -28,7 +28,7 @@ class Counts:
     Attributes:
         received: frames that arrived.
         unwanted: nobody subscribed to results.
-        dropped: a newer frame came before the worker was free.
+        dropped: a newer frame, or a pause, came before the worker was free.
         bad: could not be read, by the message's field at fault.
         failed: the engine failed on them.
         processed: their poses were published.
@@ -66,6 +66,19 @@ class Camera:
             qos=parameters.image_qos,
             deliver=self._on_image,
         )
+
+    def start(self) -> None:
+        """Subscribe to the images."""
+        self._source.start()
+
+    def stop(self) -> None:
+        """Receive no more images."""
+        self._source.stop()
+
+    def close(self) -> None:
+        """Stop, and take back the results' topics."""
+        self.stop()
+        self.outputs.close()
 
     def watch(self) -> None:
         """Look after the subscription; call at 1 Hz."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Condition
 from typing import Generic, TypeVar
 
@@ -18,11 +18,15 @@ class Mailbox(Generic[Item]):
         self._slots: dict[str, Item] = {}
         self._turns = list(cameras)  # whose turn it is, longest waiting first
         self._filled = Condition()
-        self._closed = False
+        self._paused = self._closed = False
+        self._taken = False  # whether the taker still works on what it took
+        self._when_idle: list[Callable[[], None]] = []
 
     def put(self, camera: str, item: Item) -> bool:
         """Put an item into a camera's slot; return whether it pushed out one nobody had taken."""
         with self._filled:
+            if self._paused or self._closed:
+                return False
             pushed_out = camera in self._slots
             self._slots[camera] = item
             self._filled.notify()
@@ -35,12 +39,34 @@ class Mailbox(Generic[Item]):
         empty once the mailbox is closed.
         """
         with self._filled:
+            self._taken = False
+            self._tell_if_idle()
             self._filled.wait_for(lambda: self._slots or self._closed)
             if self._closed:
                 return []
+            self._taken = True
             served = [camera for camera in self._turns if camera in self._slots][:limit]
             self._turns = [camera for camera in self._turns if camera not in served] + served
             return [(camera, self._slots.pop(camera)) for camera in served]
+
+    def pause(self, when_idle: Callable[[], None]) -> list[str]:
+        """Drop what comes from now on, and what is there; return the cameras whose that is.
+
+        Args:
+            when_idle: called, in any thread, once nobody works on what was taken before.
+        """
+        with self._filled:
+            self._paused = True
+            dropped = list(self._slots)
+            self._slots.clear()
+            self._when_idle.append(when_idle)
+            self._tell_if_idle()
+        return dropped
+
+    def resume(self) -> None:
+        """Keep what comes from now on."""
+        with self._filled:
+            self._paused = False
 
     def close(self) -> None:
         """Drop what is there and make `take` return, now and from now on."""
@@ -48,3 +74,15 @@ class Mailbox(Generic[Item]):
             self._closed = True
             self._slots.clear()
             self._filled.notify_all()
+
+    def leave(self) -> None:
+        """Say, as the one who takes, that there will be no `take` any more."""
+        with self._filled:
+            self._closed = True
+            self._slots.clear()
+            self._taken = False
+            self._tell_if_idle()
+
+    def _tell_if_idle(self) -> None:
+        while self._when_idle and not self._taken:
+            self._when_idle.pop()()

@@ -73,9 +73,9 @@ def _run(ends: Ends) -> bool:
     try:
         error = ends.get()
     finally:
-        idle = node.close(_PATIENCE)
-        executor.shutdown()
+        executor.shutdown(_PATIENCE)
         spinner.join(_PATIENCE)
+        idle = node.close(_PATIENCE)
         node.destroy_node()
     if error is not None:
         raise error

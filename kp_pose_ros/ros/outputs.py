@@ -47,6 +47,7 @@ class Outputs:
 
     def __init__(self, node: Node, prefix: str) -> None:
         """Create the publishers on `node`; `prefix` stands before each topic's name."""
+        self._node = node
         self._poses = node.create_publisher(PoseArray, f"{prefix}poses", RESULTS)
         self._detections = node.create_publisher(Detection2DArray, f"{prefix}detections", RESULTS)
         self._annotated = node.create_publisher(Image, f"{prefix}annotated", NEWEST)
@@ -57,6 +58,11 @@ class Outputs:
         """Return whether anybody subscribes to what a frame would be looked at for."""
         publishers = (self._poses, self._detections, self._annotated)
         return any(publisher.get_subscription_count() for publisher in publishers)
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in (self._poses, self._detections, self._annotated, self._skeleton):
+            self._node.destroy_publisher(publisher)
 
     def describe(self, vocabulary: Vocabulary) -> None:
         """Publish, for good, what the indices in the messages mean."""

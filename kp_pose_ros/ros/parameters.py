@@ -119,6 +119,9 @@ class Parameters:
     always_on: bool = parameter(
         False, "Look for poses although nobody subscribes to them.", changeable=True
     )
+    autostart: bool = parameter(
+        True, "Configure and activate at the start; false leaves that to a lifecycle manager."
+    )
     annotated: Annotated = field(default_factory=Annotated)
     tracking: Tracking = field(default_factory=Tracking)
 

@@ -1,72 +1,215 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node: parameters, cameras, mailbox and worker, wired up."""
+"""The node: parameters, cameras, mailbox and worker, wired up and taken through their lifecycle."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
-from rclpy.node import Node
+from rclpy.task import Future
+from std_srvs.srv import SetBool
 
+from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.declare import declare_parameters, follow_changes
+from kp_pose_ros.ros.handover import Handover
 from kp_pose_ros.ros.logs import RosLogHandler
 from kp_pose_ros.ros.mailbox import Mailbox
+from kp_pose_ros.ros.managed import ManagedNode
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.worker import Worker
+from kp_pose_ros.ros.worker import OnPoses, Worker
 from kp_pose_ros.timing import StageTimes
 
 _WATCH_PERIOD = 1.0  # seconds
 
 
-class PoseNode(Node):
-    """Publishes the poses of the people in its cameras' images."""
+class PoseNode(ManagedNode):
+    """Publishes the poses of the people in its cameras' images.
 
-    def __init__(self, on_failure: Callable[[BaseException], None], **node_arguments: Any) -> None:
-        """Declare the parameters, subscribe and start the worker.
+    It may be composed into any program: add it to an executor, whose thread then runs everything
+    but the network. The worker, a thread from `configure` to `cleanup`, owns the engine.
+
+    Attributes:
+        cameras: by name; empty unless configured.
+    """
+
+    def __init__(
+        self,
+        name: str = "kp_pose",
+        *,
+        on_poses: OnPoses | None = None,
+        on_failure: Callable[[BaseException], None] | None = None,
+        **node_arguments: Any,
+    ) -> None:
+        """Declare the parameters; unless `autostart` is off, begin as soon as the executor spins.
 
         Args:
-            on_failure: called, in another thread, with the error that makes the node useless.
+            name: the node's.
+            on_poses: called with a camera's name, the Poses in one of its images, and the image's
+                stamp (nanoseconds) and frame_id; as good a reason to work as a subscriber. It is
+                called in the worker's thread: the network waits for its return, and newer images
+                replace older ones meanwhile. What it raises ends the worker.
+            on_failure: called with the error that ends a start of its own, or the work after it,
+                in place of a line in the log.
             node_arguments: those of rclpy's Node, such as namespace or parameter_overrides.
 
         Raises:
             SettingsError: a parameter cannot be used.
         """
-        super().__init__("kp_pose", **node_arguments)
-        parameters = declare_parameters(self)
+        super().__init__(name, **node_arguments)
+        self._values = declare_parameters(self)
+        self._on_poses = on_poses
+        self._on_failure = on_failure if self._values.autostart else None
+        self.cameras: dict[str, Camera] = {}
+        self._worker: Worker | None = None
+        self._active, self._enabled = False, True
         self._log_handler = RosLogHandler(self.get_logger())
         self._log_handler.attach()
-        self._mailbox: Mailbox[Any] = Mailbox(parameters.cameras)
-        self.cameras = {
-            name: Camera(self, name, parameters, self._mailbox) for name in parameters.cameras
-        }
-        self._worker = Worker(
-            parameters, self._mailbox, self.cameras, self.get_logger(), on_failure
-        )
-        follow_changes(self, parameters, self._adopt)
-        # By the machine's own clock: simulated time may stand still.
-        self.create_timer(_WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._worker.start()
+        self._handover = Handover(self, self.waiting_group)
+        follow_changes(self, self._values, self._adopt)
+        self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
+        # By the machine's own clock: simulated time may stand still. A task, since Humble
+        # stumbles over a subscription that a timer destroys while an image waits in it.
+        clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_WATCH_PERIOD, partial(self._do, self._watch), clock=clock)
+        if self._values.autostart:
+            self._handover.call(partial(self._do, self._start))
 
     @property
     def times(self) -> StageTimes:
         """How long the stages of the latest frames took."""
-        return self._worker.times
+        return self._worker.times if self._worker else StageTimes()
+
+    async def configure(self) -> None:
+        """Open model and engine, in the worker."""
+        self._mailbox: Mailbox[Any] = Mailbox(self._values.cameras)
+        self.cameras = {
+            name: Camera(self, name, self._values, self._mailbox) for name in self._values.cameras
+        }
+        self._worker = Worker(
+            self._values,
+            self._mailbox,
+            self.cameras,
+            self.get_logger(),
+            call=self._handover.call,
+            on_poses=self._on_poses,
+        )
+        self._adopt(self._values)
+        self._worker.ended.add_done_callback(lambda _: self._deactivate_if_active())
+        self._worker.start()
+        _raise_if_any(await self._worker.opened)
+
+    async def activate(self) -> None:
+        """Receive images, if enabled."""
+        self._active = True
+        if self._enabled:
+            self._resume()
+
+    async def deactivate(self) -> None:
+        """Stop all work; the engine stays warm.
+
+        Raises:
+            BaseException: what has ended the worker, if it has ended.
+        """
+        self._active = False
+        await self._rest()
+        if self._worker and self._worker.ended.done():
+            _raise_if_any(self._worker.ended.result())
+
+    async def cleanup(self) -> None:
+        """Free the engine and take the topics back."""
+        self._active = False
+        if self._worker is None:
+            return
+        for camera in self.cameras.values():
+            camera.stop()
+        self._mailbox.close()
+        await self._worker.ended
+        for camera in self.cameras.values():
+            camera.close()
+        self.cameras, self._worker = {}, None
+
+    shutdown = recover = cleanup
+
+    def report(self, error: Exception) -> None:
+        """Say why the node does not work."""
+        if self._on_failure is not None:
+            self._on_failure(error)
+        elif isinstance(error, KpPoseError):
+            self.get_logger().error(str(error))
+        else:
+            self.get_logger().error("".join(traceback.format_exception(error)))
 
     def close(self, timeout: float) -> bool:
-        """Stop working; return whether the engine let go within `timeout` seconds."""
-        self._mailbox.close()
-        ended = self._worker.join(timeout)
+        """Stop working, for good; return whether the engine let go within `timeout` seconds.
+
+        Call it before `destroy_node`, when the executor does not spin this node any more.
+        """
+        self._handover.close()
+        ended = True
+        if self._worker is not None:
+            self._mailbox.close()
+            ended = self._worker.join(timeout)
         self._log_handler.detach()
         return ended
+
+    async def _start(self) -> None:
+        if await self.change_state(Transition.TRANSITION_CONFIGURE):
+            await self.change_state(Transition.TRANSITION_ACTIVATE)
+
+    def _deactivate_if_active(self) -> None:
+        """Go through the error state: the worker has ended, though nobody told it to."""
+        if self._active:
+            self._do(self.change_state, Transition.TRANSITION_DEACTIVATE)
+
+    async def _enable(self, request: Any, response: Any) -> Any:
+        """Pause or resume the work, in whatever state."""
+        self._enabled = request.data
+        if self._active and self._enabled:
+            self._resume()
+        elif self._active:
+            await self._rest()
+        response.success = True
+        response.message = f"{'enabled' if self._enabled else 'paused'}, in state '{self.state}'"
+        return response
+
+    def _resume(self) -> None:
+        self._mailbox.resume()
+        for camera in self.cameras.values():
+            camera.start()
+
+    async def _rest(self) -> None:
+        """Receive nothing more, and wait until nothing is worked on."""
+        for camera in self.cameras.values():
+            camera.stop()
+        idle: Future[None] = Future()
+        when_idle = partial(self._handover.call, partial(idle.set_result, None))
+        for name in self._mailbox.pause(when_idle):
+            self.cameras[name].counts.dropped += 1
+        await idle
 
     def _watch(self) -> None:
         for camera in self.cameras.values():
             camera.watch()
 
-    def _adopt(self, parameters: Parameters) -> None:
-        self._worker.adopt(parameters)
+    def _adopt(self, values: Parameters) -> None:
+        self._values = values
+        if self._worker is not None:
+            self._worker.adopt(values)
         for camera in self.cameras.values():
-            camera.always_on = parameters.always_on
+            camera.always_on = values.always_on or self._on_poses is not None
+
+    def _do(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Have the executor, in which this is called, run a function or a coroutine to its end."""
+        if self.executor is not None:  # else the node has just been taken out of it
+            self.executor.create_task(function, *arguments)
+
+
+def _raise_if_any(error: BaseException | None) -> None:
+    if error is not None:
+        raise error

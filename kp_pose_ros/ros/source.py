@@ -10,7 +10,8 @@ from time import monotonic
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import qos_policy_name_from_kind
+from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -60,7 +61,7 @@ class ImageSource:
         qos: str,
         deliver: Callable[[Any], None],
     ) -> None:
-        """Subscribe.
+        """Prepare; `start` subscribes.
 
         Args:
             node: the node that subscribes.
@@ -77,12 +78,26 @@ class ImageSource:
         self._transport = transport
         self._qos = qos
         self._deliver = deliver
-        self._last = monotonic()
-        self._silent = False
-        self._subscribe(wanted_reliability(qos, ()))
+        self._reliability = wanted_reliability(qos, ())
+        self._subscription: Subscription[Any] | None = None
+
+    def start(self) -> None:
+        """Subscribe, unless that is done."""
+        if self._subscription is None:
+            self._last = monotonic()
+            self._silent = False
+            self._subscribe()
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
 
     def watch(self) -> None:
         """Follow the publishers' reliability and say once if frames are missing; call at 1 Hz."""
+        if self._subscription is None:
+            return
         publishers = [
             each
             for each in self._node.get_publishers_info_by_topic(self.topic)
@@ -93,18 +108,18 @@ class ImageSource:
         )
         if wanted != self._reliability:
             self._node.destroy_subscription(self._subscription)
-            self._subscribe(wanted)
+            self._reliability = wanted
+            self._subscribe()
         if not self._silent and monotonic() - self._last > SILENCE:
             self._silent = True
             self._node.get_logger().warning(self._why_silent(publishers))
 
-    def _subscribe(self, reliability: ReliabilityPolicy) -> None:
-        self._reliability = reliability
+    def _subscribe(self) -> None:
         self._subscription = self._node.create_subscription(
             self._transport.message,
             self.topic,
             self._on_message,
-            image_qos(reliability),
+            image_qos(self._reliability),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
         )
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from threading import Thread
 from typing import Any
 
 from builtin_interfaces.msg import Time
 from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.task import Future
 
 from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.estimator import PoseEstimator
 from kp_pose_ros.factory import make_estimator
 from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.conversions import Vocabulary
 from kp_pose_ros.ros.mailbox import Mailbox
@@ -26,6 +29,9 @@ from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.tracker import Tracker
+
+# Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
+OnPoses = Callable[[str, Poses, int, str], None]
 
 
 class Worker:
@@ -37,7 +43,9 @@ class Worker:
         mailbox: Mailbox[Any],
         cameras: Mapping[str, Camera],
         logger: RcutilsLogger,
-        on_failure: Callable[[BaseException], None],
+        *,
+        call: Callable[[Callable[[], object]], None],
+        on_poses: OnPoses | None = None,
     ) -> None:
         """Make a worker that does not run yet.
 
@@ -46,13 +54,18 @@ class Worker:
             mailbox: where the frames come from.
             cameras: by name; they read the frames and publish the results.
             logger: the node's.
-            on_failure: called in the thread with the error that ended it.
+            call: hands a call over to the executor, where the two futures are awaited.
+            on_poses: called in the thread with the poses of every frame.
         """
+        # Each has the error that ended the thread, or None.
+        self.opened: Future[BaseException | None] = Future()
+        self.ended: Future[BaseException | None] = Future()
         self._parameters = parameters
         self._mailbox = mailbox
         self._cameras = cameras
         self._logger = logger
-        self._on_failure = on_failure
+        self._call = call
+        self._on_poses = on_poses
         self.times = StageTimes()  # the engine's, once it is open
         self._trackers: dict[str, Tracker] = {}
         self._trouble = ""  # the engine's error that was logged last, while it goes on
@@ -73,6 +86,7 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        failure = None
         try:
             model, estimator = make_estimator(self._parameters.settings())
             self.times = estimator.engine.times
@@ -81,7 +95,16 @@ class Worker:
             finally:
                 estimator.engine.close()
         except BaseException as error:  # nobody else would hear of it
-            self._on_failure(error)
+            failure = error
+        self._call(partial(self._end, failure))
+        self._mailbox.leave()
+
+    def _end(self, failure: BaseException | None) -> None:
+        """Tell who waits for the thread that it has ended; in the executor."""
+        self._thread.join()
+        for future in (self.opened, self.ended):
+            if not future.done():
+                future.set_result(failure)
 
     def _work(self, model: PoseModel, estimator: PoseEstimator) -> None:
         self._logger.info(f"model {model.path} runs on {estimator.engine.name}")
@@ -90,6 +113,7 @@ class Worker:
         self._trackers = _trackers(model, adopted, self._cameras.values())
         for camera in self._cameras.values():
             camera.outputs.describe(presentation.vocabulary)
+        self._call(partial(self.opened.set_result, None))
         while batch := self._mailbox.take(estimator.engine.max_batch):
             if adopted is not self._parameters:
                 adopted = self._parameters
@@ -121,11 +145,12 @@ class Worker:
             return
         self._report(None)
         for (camera, message, frame), found in zip(work, results, strict=True):
+            stamp = _nanoseconds(message.header.stamp)
             with self.times.measure("track"):
-                poses = self._trackers[camera.name].update(
-                    found, _nanoseconds(message.header.stamp)
-                )
+                poses = self._trackers[camera.name].update(found, stamp)
             camera.outputs.publish(message.header, frame, poses, presentation)
+            if self._on_poses is not None:
+                self._on_poses(camera.name, poses, stamp, message.header.frame_id)
             camera.counts.processed += 1
 
     def _report(self, error: KpPoseError | None) -> None:

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A managed node whose transitions may take minutes without holding up its executor."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+from lifecycle_msgs.msg import Transition
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
+from rclpy.node import Node
+
+_SUCCESS = TransitionCallbackReturn.SUCCESS.to_label()
+_ERROR = TransitionCallbackReturn.ERROR.to_label()
+
+
+class ManagedNode(LifecycleNodeMixin, Node):
+    """A lifecycle node with coroutines for transitions.
+
+    rclpy's own transitions are functions, during which its executor answers nobody; and a second
+    thread of the executor, which would, is not ours to demand of a program that this node is
+    composed into. So the service `change_state` is served by a coroutine, which waits for other
+    threads in any executor. States, services and events are rclpy's, as a lifecycle manager
+    expects them.
+
+    A subclass overrides the coroutines `configure`, `activate`, `deactivate`, `cleanup`,
+    `shutdown`, and `recover`, which follows an error in one of them and leads to the state
+    unconfigured.
+    """
+
+    def __init__(self, name: str, **node_arguments: Any) -> None:
+        """Make a node in the state unconfigured; `node_arguments` are those of rclpy's Node."""
+        Node.__init__(self, name, **node_arguments)
+        # Of callbacks that wait: the others go on meanwhile.
+        self.waiting_group = ReentrantCallbackGroup()
+        LifecycleNodeMixin.__init__(self, callback_group=self.waiting_group)
+        self._service_change_state.callback = self._on_change_state
+        self._steps: dict[int, Callable[[], Awaitable[None]]] = {
+            Transition.TRANSITION_CONFIGURE: self.configure,
+            Transition.TRANSITION_ACTIVATE: self.activate,
+            Transition.TRANSITION_DEACTIVATE: self.deactivate,
+            Transition.TRANSITION_CLEANUP: self.cleanup,
+            Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: self.shutdown,
+            Transition.TRANSITION_INACTIVE_SHUTDOWN: self.shutdown,
+            Transition.TRANSITION_ACTIVE_SHUTDOWN: self.shutdown,
+        }
+
+    @property
+    def state(self) -> str:
+        """The state's label, such as `inactive` or `configuring`."""
+        label: str = self._state_machine.current_state[1]
+        return label
+
+    async def change_state(self, transition: int) -> bool:
+        """Make a transition; return whether it succeeded. To be awaited in the node's executor.
+
+        Args:
+            transition: one of lifecycle_msgs/Transition that may be asked for, such as
+                TRANSITION_CONFIGURE.
+        """
+        if transition not in self._possible().values():
+            possible = ", ".join(f"{each} ({name})" for name, each in self._possible().items())
+            self.get_logger().warning(
+                f"transition {transition} is refused in state '{self.state}': expected "
+                + (f"one of {possible}" if possible else "none before this state ends")
+            )
+            return False
+        self._state_machine.trigger_transition_by_id(transition, True)
+        try:
+            await self._steps[transition]()
+        except Exception as error:
+            self._state_machine.trigger_transition_by_label(_ERROR, True)
+            self.report(error)
+            await self.recover()
+            self._state_machine.trigger_transition_by_label(_SUCCESS, True)
+            return False
+        self._state_machine.trigger_transition_by_label(_SUCCESS, True)
+        return True
+
+    async def configure(self) -> None:
+        """Get ready."""
+
+    async def activate(self) -> None:
+        """Begin to work."""
+
+    async def deactivate(self) -> None:
+        """Stop working."""
+
+    async def cleanup(self) -> None:
+        """Free what `configure` got."""
+
+    async def shutdown(self) -> None:
+        """Stop working and free everything, from any state."""
+
+    async def recover(self) -> None:
+        """Free everything after an error."""
+
+    def report(self, error: Exception) -> None:
+        """Say why a transition failed."""
+        self.get_logger().error(str(error))
+
+    def trigger_configure(self) -> NoReturn:
+        """Refuse: rclpy's functions of this kind cannot wait; await `change_state`.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError("a transition of this node may wait: await change_state() instead")
+
+    trigger_activate = trigger_deactivate = trigger_cleanup = trigger_configure
+    trigger_shutdown = trigger_configure
+
+    def _possible(self) -> dict[str, int]:
+        """Return the transitions that may be asked for now, by label."""
+        return {
+            label: number
+            for number, label, *_ in self._state_machine.available_transitions
+            if number in self._steps
+        }
+
+    async def _on_change_state(self, request: Any, response: Any) -> Any:
+        wanted = request.transition
+        # As rclpy and rclcpp do: the label counts, if there is one.
+        number = self._possible().get(wanted.label, -1) if wanted.label else wanted.id
+        response.success = await self.change_state(number)
+        return response

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from std_srvs.srv import SetBool
+
+START = 30  # seconds that a node may take to start, on a busy machine
+
+CONFIGURE = Transition.TRANSITION_CONFIGURE
+ACTIVATE = Transition.TRANSITION_ACTIVATE
+DEACTIVATE = Transition.TRANSITION_DEACTIVATE
+CLEANUP = Transition.TRANSITION_CLEANUP
+SHUTDOWN = {
+    "unconfigured": Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+    "inactive": Transition.TRANSITION_INACTIVE_SHUTDOWN,
+    "active": Transition.TRANSITION_ACTIVE_SHUTDOWN,
+}
+
+# From the state unconfigured.
+WAYS = {
+    "unconfigured": [],
+    "inactive": [CONFIGURE],
+    "active": [CONFIGURE, ACTIVATE],
+    "finalized": [SHUTDOWN["unconfigured"]],
+}
+
+
+class Manager:
+    """A lifecycle client of a pose node: what nav2's lifecycle manager does, by number."""
+
+    def __init__(self, node, name):
+        self._node = node
+        kinds = {"change_state": ChangeState, "get_state": GetState}
+        self._clients = {
+            service: node.create_client(kind, f"{name}/{service}")
+            for service, kind in kinds.items()
+        }
+        namespace = name.rpartition("/")[0]
+        self._clients["enable"] = node.create_client(SetBool, f"{namespace}/enable")
+
+    def close(self):
+        for client in self._clients.values():
+            self._node.destroy_client(client)
+
+    def ask(self, service, request):
+        """Return the future of a service's answer."""
+        client = self._clients[service]
+        assert client.wait_for_service(START)
+        return client.call_async(request)
+
+    def answer(self, service, request):
+        future = self.ask(service, request)
+        rclpy.spin_until_future_complete(self._node, future, timeout_sec=START)
+        assert future.done(), f"no answer of {service}"
+        return future.result()
+
+    def change(self, transition):
+        """Ask for a transition; return whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.answer("change_state", request).success
+
+    def go(self, *transitions):
+        for transition in transitions:
+            assert self.change(transition), f"{transition} from {self.state()}"
+
+    def state(self):
+        return self.answer("get_state", GetState.Request()).current_state.label
+
+    def enable(self, on):
+        return self.answer("enable", SetBool.Request(data=on))
