@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+
 from kp_pose_ros.cli import main
 
 
