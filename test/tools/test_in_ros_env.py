@@ -11,7 +11,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 SHELL_TOOLS = (
-    *("bash", "basename", "cat", "cp", "cut", "dirname", "echo", "env", "flock", "ln", "mkdir"),
+    *(
+        "bash",
+        "basename",
+        "cat",
+        "cp",
+        "cut",
+        "dirname",
+        "echo",
+        "env",
+        "find",
+        "flock",
+        "ln",
+        "mkdir",
+    ),
     *("printf", "rm", "sha256sum", "sleep", "touch", "true"),
 )
 
@@ -236,6 +249,7 @@ def test_an_arm_machine_is_told_to_use_a_distribution(machine):
 
 def test_a_virtual_environment_of_the_user_is_left_alone(machine):
     (machine.root / ".venv").mkdir()
+    (machine.root / ".venv" / "pyvenv.cfg").touch()
     code, _, errors = machine.run("true")
     assert code == 1
     assert "was not made by this tool: move it away or delete it" in errors

@@ -53,13 +53,14 @@ show_progress() {
 }
 
 make_venv() {
-  [[ ! -e $venv || -e $venv/COLCON_IGNORE ]] ||
+  [[ ! -e $venv/pyvenv.cfg || -e $venv/COLCON_IGNORE ]] ||
     fail "$venv exists, but was not made by this tool: move it away or delete it."
   check_machine
   say "no ROS 2 distribution is sourced: making .venv with ROS 2 from wheels for $python (once, 700 MB)"
-  rm -rf "$venv" "$workspace"
-  mkdir "$venv"
-  touch "$venv/COLCON_IGNORE"
+  mkdir -p "$venv"
+  touch "$venv/COLCON_IGNORE"  # also the mark of our own, which stays whenever this is interrupted
+  find "$venv" -mindepth 1 -not -path "$venv/COLCON_IGNORE" -delete
+  rm -rf "$workspace"
   "$python" -m venv "$venv"
   "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
     --requirement "$here/requirements.txt" --constraint "$here/constraints.txt" | show_progress ||
