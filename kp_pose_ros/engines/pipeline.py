@@ -116,7 +116,7 @@ class Pipeline:
 
     def prepare(self, size: Size) -> None:
         """Open the network for inputs of (height, width), built if the cache has none."""
-        with self.gpu.current():
+        with self.gpu.current(), self.gpu.errors("opening the network"):
             self._network(size)
 
     def submit(self, frames: Sequence[Frame]) -> Job:
@@ -130,12 +130,11 @@ class Pipeline:
             raise RuntimeError(f"{SLOTS} batches are on their way: collect one first")
         slot = self._free_slots.popleft()
         try:
-            with self.gpu.current():
+            with self.gpu.current(), self.gpu.errors("running the network"):
                 # First all that may fail without the GPU's doing.
                 passes = list(self._passes(frames))
                 pictures = slot.stage(frames, self._times)
-                with self.gpu.errors("running the network"):
-                    self._enqueue(slot, passes, pictures)
+                self._enqueue(slot, passes, pictures)
         except BaseException:
             self._free_slots.append(slot)
             raise

@@ -272,6 +272,15 @@ def test_after_two_failures_the_call_gives_up_but_not_the_engine(open_engine, mo
     assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
 
 
+def test_a_failure_while_a_network_makes_room_is_one_of_the_gpu(open_engine, model, fail):
+    engine = open_engine(imgsz=None)
+    for size in ONE_MORE_THAN_KEPT[:-1]:
+        engine.prepare(size)
+    fail("Stream.synchronize", 1)
+    frames = [random_frame(1, size=ONE_MORE_THAN_KEPT[-1])]
+    assert_same(engine.infer(frames), by_onnx_runtime(model, frames, None))
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_failure_does_not_cost_the_batch_behind_it(open_engine, model, fail, times):
     engine = open_engine()
