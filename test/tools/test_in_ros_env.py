@@ -31,7 +31,8 @@ SHELL_TOOLS = (
 # Plays a Python: makes a virtual environment that holds itself and a colcon, and notes what it did.
 PYTHON = r"""#!/bin/bash
 case "$*" in
-  *"import os, sys;"*) echo "$0"; exit "${STUB_WRONG_VERSION:-0}" ;;
+  "-c import sys;"*) exit "${STUB_WRONG_VERSION:-0}" ;;
+  "-c import os, sys;"*) echo "$0" ;;
   --version) echo "Python 3.9.1" ;;
   "-c import ensurepip, venv") exit "${STUB_NO_VENV:-0}" ;;
   "-c import os, sysconfig"*) exit "${STUB_NO_HEADERS:-0}" ;;

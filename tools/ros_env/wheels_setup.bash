@@ -8,8 +8,10 @@
 find_python() {
   local name
   for name in python3 python3.12 python3.11 python3.10; do
-    "$name" -c 'import os, sys; print(os.path.realpath(sys.executable)); sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
-      2>/dev/null && return
+    if "$name" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
+      "$name" -c 'import os, sys; print(os.path.realpath(sys.executable))'
+      return
+    fi
   done
   return 1
 }
