@@ -18,6 +18,7 @@ from kp_pose_ros.bags.topics import ANNOTATED, DETECTIONS, IMAGE_TYPES, POSES, S
 from kp_pose_ros.estimator import PoseEstimator
 from kp_pose_ros.image_message import ImageError
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.tracking.tracker import Tracker
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Rerun:
         estimator: PoseEstimator,
         prefixes: Mapping[str, str],
         *,
+        trackers: Mapping[str, Tracker],
         annotator: Annotator | None,
         progress: Callable[[], object],
     ) -> None:
@@ -59,6 +61,7 @@ class Rerun:
             encoder: makes the messages.
             estimator: what finds the poses; its engine is closed by `close`.
             prefixes: what stands before the names of results, by image topic.
+            trackers: by image topic, what tells who is who from image to image.
             annotator: draws pictures that are written, too; None for none.
             progress: called after each image.
         """
@@ -68,6 +71,7 @@ class Rerun:
         self._store = store
         self._encoder = encoder
         self._prefixes = prefixes
+        self._trackers = trackers
         self._annotator = annotator
         self._progress = progress
 
@@ -118,7 +122,9 @@ class Rerun:
         frame = IMAGE_TYPES[type_name](message)
         return BagImage(connection.topic, stamp, message.header, frame)
 
-    def _write(self, image: BagImage, poses: Poses) -> None:
+    def _write(self, image: BagImage, found: Poses) -> None:
+        taken = image.header.stamp.sec * 10**9 + image.header.stamp.nanosec
+        poses = self._trackers[image.topic].update(found, taken)
         prefix, count = self._prefixes[image.topic], self.counts[image.topic]
         write, encoder, stamp = self._output.write, self._encoder, image.stamp
         if not count.images:

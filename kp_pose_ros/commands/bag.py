@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import BagError, SettingsError
 from kp_pose_ros.factory import make_estimator
+from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.tracking.association import sigmas_of
+from kp_pose_ros.tracking.settings import TrackingSettings
+from kp_pose_ros.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
@@ -103,6 +108,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             Encoder(store, model.skeleton, names),
             estimator,
             prefixes,
+            trackers=_trackers(model.skeleton, prefixes),
             annotator=Annotator(model.skeleton, names) if args.annotated else None,
             progress=progress.update,
         )
@@ -119,6 +125,12 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             f"can be read, and those are in {args.output}"
         )
     return 0
+
+
+def _trackers(skeleton: Skeleton, topics: Iterable[str]) -> dict[str, Tracker]:
+    settings, ids = TrackingSettings(smoothing=0, predict_ms=0), count(1)
+    sigmas = sigmas_of(skeleton.name, len(skeleton))
+    return {topic: Tracker(settings, sigmas, ids, topic) for topic in topics}
 
 
 @contextmanager
@@ -143,11 +155,11 @@ def _interruption() -> Iterator[Callable[[], bool]]:
 
 
 def _print_summary(rerun: Rerun, prefixes: dict[str, str], seconds: float, output: Path) -> None:
-    for topic, count in rerun.counts.items():
-        print(f"{topic} -> {prefixes[topic]}poses: {count.poses} poses in {count.images} images")
-        if count.bad:
-            print(f"{topic}: {count.bad} images left out, the first because {count.reason}")
-    images = sum(count.images for count in rerun.counts.values())
+    for topic, became in rerun.counts.items():
+        print(f"{topic} -> {prefixes[topic]}poses: {became.poses} poses in {became.images} images")
+        if became.bad:
+            print(f"{topic}: {became.bad} images left out, the first because {became.reason}")
+    images = sum(each.images for each in rerun.counts.values())
     print(
         f"{images} images in {seconds:.1f} s, {images / seconds:.1f} a second; "
         f"{rerun.looker.busy / seconds:.0%} of the time went into finding poses: see {output}"

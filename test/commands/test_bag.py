@@ -38,7 +38,7 @@ def read(path, topic, type_name):
 def pictures(demo_photo):
     photos = [cv2.resize(demo_photo(name), (640, 480)) for name in ("bus.jpg", "zidane.jpg")]
     nobody = np.full((480, 640, 3), 90, np.uint8)
-    return [photos[0], nobody, photos[1], photos[0], photos[1]]
+    return [photos[0], nobody, photos[0], photos[1], photos[1]]
 
 
 STORAGE = {
@@ -96,6 +96,12 @@ def test_the_poses_are_those_of_the_estimator(runs, demo_weights, pictures):
             found = [(each.x, each.y, each.score) for each in person.keypoints]
             np.testing.assert_allclose(found, keypoints, atol=0.01)
     assert len(poses) == 2
+
+
+def test_people_have_ids_from_the_second_image_that_shows_them(runs):
+    arrays = read(runs[1], "/front/poses", POSES)
+    assert {person.track_id for person in arrays[0].poses} == {-1}
+    assert {person.track_id for person in arrays[4].poses} == {1, 2}
 
 
 def test_the_skeleton_is_there_once_for_players_to_keep(runs):
