@@ -15,10 +15,12 @@ import rclpy
 from geometry_msgs.msg import TwistStamped
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from peer import image_of
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.wait_for_pose import WaitForPoseServer
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 # Not COCO's order: a consumer that knows indices by heart goes wrong.
@@ -180,6 +182,28 @@ def test_who_is_there_prints_who_is_seen(start_example, ros_node):
     robot.see(person(x=160.0), person(x=480.0))
     assert process.stdout.readline() == "person 7: 90% sure, 25% from left\n"
     assert process.stdout.readline() == "person 7: 90% sure, 75% from left\n"
+    robot.close()
+
+
+def test_ask_for_a_person_says_when_somebody_has_been_there_for_long_enough(
+    start_example, ros_node
+):
+    namespace = next(_namespaces)
+    server = WaitForPoseServer(namespace=namespace)
+    executor = SingleThreadedExecutor()
+    executor.add_node(server)
+    executor.add_node(ros_node)
+    robot = Robot(ros_node, namespace)
+    robot.describe()
+    process = start_example("ask_for_a_person.py", namespace)
+    deadline = monotonic() + 30
+    while process.poll() is None:
+        assert monotonic() < deadline
+        robot.see(person(x=320.0), person(x=600.0))
+        executor.spin_once(0.05)
+    assert process.stdout.read().startswith("1 in the middle at 1")
+    executor.shutdown()
+    server.destroy_node()
     robot.close()
 
 
