@@ -21,7 +21,7 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 from kp_pose_ros.errors import BagError
@@ -36,12 +36,32 @@ def open_bag(path: Path) -> Iterator[Reader]:
     """Open a rosbag2 folder, an .mcap or a .db3 file.
 
     Raises:
-        BagError: it cannot be opened, or, while it is open, not be read.
+        BagError: it cannot be opened.
     """
+    with _reading(path):
+        reader = Reader(path)
+        reader.open()
     try:
-        with Reader(path) as reader:
-            yield reader
-    except (ReaderError, OSError) as error:
+        yield reader
+    finally:
+        reader.close()
+
+
+def read_messages(bag: Reader) -> Iterator[tuple[Any, int, bytes]]:
+    """Yield connection, time of arrival in nanoseconds and content of each message.
+
+    Raises:
+        BagError: the bag is damaged.
+    """
+    with _reading(bag.path):
+        yield from bag.messages()
+
+
+@contextmanager
+def _reading(path: object) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # rosbags lets errors of sqlite, of decompressors and struct through
         raise BagError(
             f"the bag {path} cannot be read ({error}): expected a rosbag2 folder with its "
             "metadata.yaml, which `ros2 bag reindex` restores, or an .mcap file"

@@ -88,7 +88,7 @@ def _check(args: argparse.Namespace) -> None:
 def _rerun(bag: Reader, args: argparse.Namespace) -> int:
     from kp_pose_ros.bags.definitions import make_typestore
     from kp_pose_ros.bags.encoder import Encoder
-    from kp_pose_ros.bags.files import Output
+    from kp_pose_ros.bags.files import Output, read_messages
     from kp_pose_ros.bags.rerun import Rerun
     from kp_pose_ros.bags.topics import image_topics, result_prefixes
 
@@ -114,7 +114,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
         )
         start = perf_counter()
         with closing(rerun.looker):
-            read = rerun.run(bag.messages(), interrupted)
+            read = rerun.run(read_messages(bag), interrupted)
         seconds = perf_counter() - start
     _print_summary(rerun, prefixes, seconds, args.output)
     if interrupted():

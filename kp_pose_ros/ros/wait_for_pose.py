@@ -161,12 +161,24 @@ class WaitForPoseServer(Node):
         self._skeleton = message
 
     def _on_poses(self, message: PoseArray) -> None:
-        poses, distances = poses_from_msg(message), _distances(message)
-        # The skeleton's message may come later than the first poses, or be another model's still.
-        names = self._skeleton.keypoint_names if self._skeleton.name == message.skeleton else None
+        try:
+            poses = poses_from_msg(message)
+        except ValueError as error:
+            self.get_logger().warning(
+                f"a message on 'poses' was left out: its poses contradict each other ({error})",
+                throttle_duration_sec=10.0,
+            )
+            return
+        names, distances = self._names_for(message), _distances(message)
         for wait in self._waits:
-            if not wait.ended.done() and (names is not None or not wait.wanted.keypoints):
-                wait.look(message, poses, list(names or ()), distances)
+            if not wait.ended.done() and (names or not wait.wanted.keypoints):
+                wait.look(message, poses, names, distances)
+
+    def _names_for(self, message: PoseArray) -> list[str]:
+        """Return the names of the keypoints; none while the skeleton is not known, or another's."""
+        names, same = self._skeleton.keypoint_names, self._skeleton.name == message.skeleton
+        fits = all(len(each.keypoints) == len(names) for each in message.poses)
+        return list(names) if same and fits else []
 
     def _tick(self) -> None:
         if not self._waits and self._poses is not None:

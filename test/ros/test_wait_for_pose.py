@@ -213,6 +213,20 @@ def test_a_keypoint_that_nobody_has_is_aborted_with_its_name(planner):
     assert "'tail'" in goal.result.error_msg
 
 
+def test_poses_that_contradict_each_other_or_the_skeleton_are_left_out(planner):
+    planner.describe()
+    goal = planner.send(keypoints=["left_wrist"])
+    planner.spin_until(lambda: planner.server._skeleton.name)
+    short = person()
+    short.keypoints = short.keypoints[:1]
+    planner.see(short, person(), at=1.0)
+    planner.see(short, at=1.1)
+    planner.see(person(), at=1.2)
+    planner.spin_until(goal.answer.done)
+    assert goal.result.poses.header.stamp.nanosec == pytest.approx(200_000_000, abs=1)
+    assert len(goal.feedback) == 1
+
+
 def test_a_goal_times_out_though_no_poses_come(planner):
     goal = planner.send(timeout=0.2)
     planner.spin_until(goal.answer.done)
