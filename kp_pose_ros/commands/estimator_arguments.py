@@ -22,6 +22,12 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skeleton", type=Path, help="a YAML file that names the keypoints")
     parser.add_argument("--engine", choices=ENGINES, default="auto")
     parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp16",
+        help="of the engine tensorrt; default: fp16",
+    )
+    parser.add_argument(
         "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the picture's shape"
     )
     for name, default in (
@@ -48,6 +54,7 @@ def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings
         skeleton=args.skeleton,
         engine=args.engine,
         imgsz=tuple(args.imgsz) if args.imgsz else None,
+        precision=args.precision,
         max_batch=max_batch,
         decode=DecodeSettings(
             score_threshold=args.score_threshold,

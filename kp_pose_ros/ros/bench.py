@@ -103,6 +103,7 @@ class NodeUnderTest:
             "model": str(settings.model),
             "skeleton": str(settings.skeleton or ""),
             "engine": settings.engine,
+            "precision": settings.precision,
             "imgsz": "{}, {}".format(*settings.imgsz) if settings.imgsz else "auto",
             "cameras": self._cameras,
             "image_qos": "reliable",

@@ -8,6 +8,7 @@ import argparse
 import array
 import json
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -24,7 +25,7 @@ from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 _IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
-_LOST_AFTER = 3.0  # seconds; then a frame without an answer is replaced
+_LOST_AFTER = 1.0  # seconds; then frames without an answer are replaced
 _DISCOVERY = 30.0  # seconds that the node has to appear and to prepare its network
 
 
@@ -38,44 +39,51 @@ class Camera:
         self._node = node
         self._messages = messages
         self._sent = 0
+        self._in_flight: deque[int] = deque()  # stamps in nanoseconds, oldest first
         self._last_answer = monotonic()
         # Reliable, so that what is lost on the way does not count against the node.
-        self._publisher = node.create_publisher(Image, f"{name}/image", NEWEST)
+        self._publisher = node.create_publisher(Image, f"{name}/image", _IN_FLIGHT)
         node.create_subscription(PoseArray, f"{name}/poses", self._on_poses, RESULTS)
         if annotated:
             node.create_subscription(Image, f"{name}/annotated", lambda _: None, NEWEST)
         self._answers_next = rate == 0
-        period = 1 / rate if rate else 1.0
+        period = 1 / rate if rate else _LOST_AFTER
         self._timer = node.create_timer(period, self._on_timer)
 
     def is_seen(self) -> bool:
         """Whether the node subscribes to the frames and its poses arrive here."""
         return self._publisher.get_subscription_count() > 0
 
-    def begin(self) -> None:
-        """Send what is to be in flight."""
-        for _ in range(_IN_FLIGHT if self._answers_next else 1):
+    def fill(self) -> None:
+        """Send what is missing of the frames in flight."""
+        while len(self._in_flight) < _IN_FLIGHT:
             self._send()
 
     def _send(self) -> None:
         message = self._messages[self._sent % len(self._messages)]
         self._sent += 1
-        message.header.stamp = self._node.get_clock().now().to_msg()
+        now = self._node.get_clock().now()
+        self._in_flight.append(now.nanoseconds)
+        message.header.stamp = now.to_msg()
         self._publisher.publish(message)
 
     def _on_poses(self, message: PoseArray) -> None:
-        now = self._node.get_clock().now()
-        self.latencies.append((now - Time.from_msg(message.header.stamp)).nanoseconds / 1e9)
+        now, stamp = self._node.get_clock().now(), Time.from_msg(message.header.stamp)
+        self.latencies.append((now - stamp).nanoseconds / 1e9)
         self._last_answer = monotonic()
+        # An answer to a newer frame says that there will be none to the older ones.
+        while self._in_flight and self._in_flight[0] <= stamp.nanoseconds:
+            self._in_flight.popleft()
         if self._answers_next:
-            self._send()
+            self.fill()
 
     def _on_timer(self) -> None:
         if not self._answers_next:
             self._send()
         elif monotonic() - self._last_answer > _LOST_AFTER:
             self._last_answer = monotonic()
-            self._send()
+            self._in_flight.clear()
+            self.fill()
 
 
 def main() -> int:
@@ -95,7 +103,7 @@ def main() -> int:
     cameras = [Camera(node, name, messages, args.rate, args.annotated) for name in args.cameras]
     _spin(node, _DISCOVERY, lambda: all(camera.is_seen() for camera in cameras))
     for camera in cameras:
-        camera.begin()
+        camera.fill()
     # The first answers tell that everything is connected and prepared; they do not count.
     _spin(node, _DISCOVERY, lambda: all(len(camera.latencies) > 2 for camera in cameras))
     for camera in cameras:

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import deque
 from typing import Any
 
 from rclpy.node import Node
 
 from kp_pose_ros.frame import Frame
+from kp_pose_ros.health import Counts
 from kp_pose_ros.image_message import ImageError
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Outputs
@@ -19,27 +19,7 @@ from kp_pose_ros.ros.source import TRANSPORTS, ImageSource
 from kp_pose_ros.ros.throttle import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of a camera's frames; received is the sum of the others and those under way.
-
-    Attributes:
-        received: frames that arrived.
-        unwanted: nobody subscribed to results.
-        dropped: a newer frame, or a pause, came before the worker was free.
-        bad: could not be read, by the message's field at fault.
-        failed: the engine failed on them.
-        processed: their poses were published.
-    """
-
-    received: int = 0
-    unwanted: int = 0
-    dropped: int = 0
-    bad: Counter[str] = field(default_factory=Counter)
-    failed: int = 0
-    processed: int = 0
+_LATENCIES = 1000  # kept between two looks at them
 
 
 class Camera:
@@ -50,6 +30,8 @@ class Camera:
     ) -> None:
         self.name = name
         self.counts = Counts()
+        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self._clock = node.get_clock()
         self.always_on = parameters.always_on
         prefix = f"{name}/" if name else ""
         self.outputs = Outputs(node, prefix)
@@ -96,6 +78,20 @@ class Camera:
                     f"({self.counts.bad[error.field]} such frames so far)"
                 )
             return None
+
+    def processed(self, stamp: int) -> None:
+        """Take note that the poses of an image of this stamp, in nanoseconds, were published."""
+        self.counts.processed += 1
+        self._latencies.append((self._clock.now().nanoseconds - stamp) * 1e-9)
+
+    def take_latencies(self) -> list[float]:
+        """Return the seconds from stamp to publish of the images since the last call."""
+        latencies, self._latencies = self._latencies, deque(maxlen=_LATENCIES)
+        return list(latencies)
+
+    def age(self) -> float | None:
+        """Return the seconds since the newest image came; None before the first."""
+        return self._source.age()
 
     def _on_image(self, message: Any) -> None:
         self.counts.received += 1

@@ -84,4 +84,5 @@ class Outputs:
             with times.measure("annotate"):
                 picture = self._picture.fill(header, frame.to_bgr())
                 presentation.annotator.draw(picture, poses)
+            with times.measure("publish annotated"):
                 self._annotated.publish(self._picture.message)

@@ -15,62 +15,13 @@ from kp_pose_ros.annotate import Style
 from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.factory import ENGINES, Settings
+from kp_pose_ros.health import Limits
+from kp_pose_ros.ros.parameter_groups import Annotated, DiagnosticLimits, Tracking
 from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
 from kp_pose_ros.tracking.settings import TrackingSettings
 
 _CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Annotated:
-    """What is drawn on the annotated picture."""
-
-    boxes: bool = parameter(True, "Draw a rectangle around each pose.", changeable=True)
-    labels: bool = parameter(True, "Write class, track and score at each pose.", changeable=True)
-    limbs: bool = parameter(True, "Draw the skeleton's edges.", changeable=True)
-    keypoints: bool = parameter(True, "Draw a dot at each keypoint.", changeable=True)
-    legend: bool = parameter(False, "Write each keypoint's name beside it.", changeable=True)
-    color_by: str = parameter(
-        "part",
-        "What limbs and dots get their colour from: the body part, or the person's track.",
-        choices=("part", "track"),
-        changeable=True,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Tracking:
-    """How people are followed from image to image."""
-
-    enabled: bool = parameter(True, "Give each person an id that stays.", changeable=True)
-    high_score: float = parameter(
-        0.35, "Poses of at least this score may begin a track.", limits=(0, 1), changeable=True
-    )
-    min_hits: int = parameter(
-        2,
-        "Images in a row that show somebody before they get an id.",
-        limits=(1, 100),
-        changeable=True,
-    )
-    max_age: float = parameter(
-        1.0,
-        "Seconds that somebody may be out of sight and get the same id back.",
-        limits=(0, 60),
-        changeable=True,
-    )
-    smoothing: float = parameter(
-        0.0,
-        "How steady keypoints are made: 0 leaves them raw, more is steadier and later.",
-        limits=(0, 10),
-        changeable=True,
-    )
-    predict_ms: float = parameter(
-        0.0,
-        "Milliseconds for which a hidden keypoint is carried on as PREDICTED.",
-        limits=(0, 2000),
-        changeable=True,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +35,11 @@ class Parameters:
         "", "Path of a skeleton file, or the name of a shipped one; empty: as the model says."
     )
     engine: str = parameter("auto", "What runs the model.", choices=ENGINES)
+    precision: str = parameter(
+        "fp16",
+        "Numbers that the engine tensorrt calculates with.",
+        choices=("fp32", "fp16", "int8"),
+    )
     imgsz: str = parameter(
         "auto", "Network input 'height, width' in pixels; auto follows the shape of the image."
     )
@@ -124,6 +80,7 @@ class Parameters:
     )
     annotated: Annotated = field(default_factory=Annotated)
     tracking: Tracking = field(default_factory=Tracking)
+    diagnostics: DiagnosticLimits = field(default_factory=DiagnosticLimits)
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> Parameters:
@@ -172,6 +129,7 @@ class Parameters:
             skeleton=self.skeleton or None,
             engine=self.engine,
             imgsz=self.network_size,
+            precision=self.precision,
             max_batch=self.max_batch,
             decode=self.decode_settings(),
         )
@@ -192,6 +150,10 @@ class Parameters:
     def tracking_settings(self) -> TrackingSettings:
         """Return how people are followed."""
         return TrackingSettings(**asdict(self.tracking))
+
+    def limits(self) -> Limits:
+        """Return from where on a camera is not well."""
+        return Limits(**asdict(self.diagnostics))
 
     def _check(self) -> None:
         """Check what one value's rule cannot know."""
@@ -220,5 +182,9 @@ def _taken_out(values: dict[str, Value], group: str) -> dict[str, Any]:
     return {name.removeprefix(f"{group}."): values.pop(name) for name in names}
 
 
-_GROUPS: dict[str, type[Annotated | Tracking]] = {"annotated": Annotated, "tracking": Tracking}
+_GROUPS: dict[str, type[Annotated | Tracking | DiagnosticLimits]] = {
+    "annotated": Annotated,
+    "tracking": Tracking,
+    "diagnostics": DiagnosticLimits,
+}
 RULES: dict[str, Rule] = dict(rules_of(Parameters))

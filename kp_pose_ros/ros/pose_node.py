@@ -15,8 +15,10 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool
 
 from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.health import Level
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.declare import declare_parameters, follow_changes
+from kp_pose_ros.ros.diagnostics import Diagnostics, NodeStatus
 from kp_pose_ros.ros.handover import Handover
 from kp_pose_ros.ros.logs import RosLogHandler
 from kp_pose_ros.ros.mailbox import Mailbox
@@ -71,6 +73,8 @@ class PoseNode(ManagedNode):
         self._log_handler = RosLogHandler(self.get_logger())
         self._log_handler.attach()
         self._handover = Handover(self, self.waiting_group)
+        self._diagnostics = Diagnostics(self)
+        self._trouble = ""  # why the node does not work, if that was not its user's wish
         follow_changes(self, self._values, self._adopt)
         self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
         # By the machine's own clock: simulated time may stand still. A task, since Humble
@@ -103,6 +107,7 @@ class PoseNode(ManagedNode):
         self._worker.ended.add_done_callback(lambda _: self._deactivate_if_active())
         self._worker.start()
         _raise_if_any(await self._worker.opened)
+        self._trouble = ""
 
     async def activate(self) -> None:
         """Receive images, if enabled."""
@@ -138,6 +143,7 @@ class PoseNode(ManagedNode):
 
     def report(self, error: Exception) -> None:
         """Say why the node does not work."""
+        self._trouble = str(error)
         if self._on_failure is not None:
             self._on_failure(error)
         elif isinstance(error, KpPoseError):
@@ -196,6 +202,21 @@ class PoseNode(ManagedNode):
     def _watch(self) -> None:
         for camera in self.cameras.values():
             camera.watch()
+        working = self.cameras.values() if self._active and self._enabled else ()
+        self._diagnostics.publish(self._status(), working, self._values.limits())
+
+    def _status(self) -> NodeStatus:
+        pause = "" if self._enabled else ", paused by the service enable"
+        return NodeStatus(
+            Level.ERROR if self._trouble else Level.OK,
+            self._trouble or f"{self.state}{pause}",
+            {
+                "state": self.state,
+                "model": self._values.model,
+                "engine": self._worker.engine if self._worker else "none",
+            },
+            self.times,
+        )
 
     def _adopt(self, values: Parameters) -> None:
         self._values = values

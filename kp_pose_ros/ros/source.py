@@ -80,6 +80,7 @@ class ImageSource:
         self._deliver = deliver
         self._reliability = wanted_reliability(qos, ())
         self._subscription: Subscription[Any] | None = None
+        self._newest: float | None = None  # when the newest image came
 
     def start(self) -> None:
         """Subscribe, unless that is done."""
@@ -93,6 +94,10 @@ class ImageSource:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+
+    def age(self) -> float | None:
+        """Return the seconds since the newest image came; None before the first."""
+        return None if self._newest is None else monotonic() - self._newest
 
     def watch(self) -> None:
         """Follow the publishers' reliability and say once if frames are missing; call at 1 Hz."""
@@ -124,7 +129,7 @@ class ImageSource:
         )
 
     def _on_message(self, message: Any) -> None:
-        self._last = monotonic()
+        self._last = self._newest = monotonic()
         if self._silent:
             self._silent = False
             self._node.get_logger().info(f"{self._label}: frames come again on {self.topic}")

@@ -67,6 +67,7 @@ class Worker:
         self._call = call
         self._on_poses = on_poses
         self.times = StageTimes()  # the engine's, once it is open
+        self.engine = "not open yet"
         self._trackers: dict[str, Tracker] = {}
         self._trouble = ""  # the engine's error that was logged last, while it goes on
         # A daemon: a thread inside a library's call of minutes must not hold up the exit.
@@ -107,7 +108,8 @@ class Worker:
                 future.set_result(failure)
 
     def _work(self, model: PoseModel, estimator: PoseEstimator) -> None:
-        self._logger.info(f"model {model.path} runs on {estimator.engine.name}")
+        self.engine = estimator.engine.name
+        self._logger.info(f"model {model.path} runs on {self.engine}")
         adopted = self._parameters
         presentation = _presentation(model, adopted, estimator.engine.times)
         self._trackers = _trackers(model, adopted, self._cameras.values())
@@ -151,7 +153,7 @@ class Worker:
             camera.outputs.publish(message.header, frame, poses, presentation)
             if self._on_poses is not None:
                 self._on_poses(camera.name, poses, stamp, message.header.frame_id)
-            camera.counts.processed += 1
+            camera.processed(stamp)
 
     def _report(self, error: KpPoseError | None) -> None:
         """Log an engine's trouble when it begins, changes and ends; it is tried again each time."""

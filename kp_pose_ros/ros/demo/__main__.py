@@ -72,14 +72,15 @@ def _watch(args: argparse.Namespace, lines: TextIO, window: Window | None) -> Re
     try:
         with Processes(args.output) as processes:
             print(f"Starting the node with {args.model} ...", flush=True)
-            ros_arguments = ["--ros-args", "-r", f"__ns:={NAMESPACE}", "-p", f"model:={args.model}"]
-            processes.start("pose_node", "kp_pose_ros.ros.node", *ros_arguments)
+            namespace = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
+            model = ["-p", f"model:={args.model}"]
+            processes.start("pose_node", "kp_pose_ros.ros.node", *namespace, *model)
             while receiver.report is None and processes.running("pose_node"):
                 receiver.spin_once()
             print(f"... and a camera that shows {args.source}\n", flush=True)
             answers = str(_ANSWERS_IN_WINDOW if window else _ANSWERS)
             camera = "kp_pose_ros.ros.demo.camera"
-            processes.start("camera", camera, args.source, "--answers", answers)
+            processes.start("camera", camera, args.source, "--answers", answers, *namespace)
             while processes.running("camera") and processes.running("pose_node"):
                 receiver.spin_once()
                 if receiver.closed:

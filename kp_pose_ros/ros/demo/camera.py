@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's camera: publishes `image`; hears `poses`, to show each picture until it was seen."""
+"""`ros2 run kp_pose_ros demo_camera`: publishes pictures, videos or a webcam as `image`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import cv2
 import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import FrameError, KpPoseError
 from kp_pose_ros.frame import Pixels
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.ros.demo import NAMESPACE
 from kp_pose_ros.ros.images import PictureMessage
 from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
@@ -29,6 +29,7 @@ from kp_pose_ros.sources import find_sources
 
 _PICTURE_RATE = 10.0  # frames a second at which a still picture is sent
 _WEBCAM_RATE = 100.0  # never reached: the device sets the pace
+_SHOWN = 3.0  # seconds for which a still picture is shown
 _PATIENCE = 60.0  # seconds that the node has for a picture, on the slowest of machines
 
 
@@ -36,14 +37,22 @@ def main() -> int:
     """Send what the command line says; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", help="picture, video, folder of them, or number of a webcam")
-    parser.add_argument("--answers", type=int, required=True, help="poses messages for a picture")
-    args = parser.parse_args()
+    parser.add_argument("--loop", action="store_true", help="begin anew at the end")
+    parser.add_argument(
+        "--answers",
+        type=int,
+        help=f"show a picture until so many messages on `poses` answered it, not for {_SHOWN:g} s",
+    )
+    args = parser.parse_args(remove_ros_args(sys.argv)[1:])
     keep_image_memory()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        _send_all(Camera(rclpy.create_node("camera", namespace=NAMESPACE)), args)
+        camera = Camera(rclpy.create_node("camera"))
+        _send_all(camera, args)
+        while args.loop:
+            _send_all(camera, args)
     except KpPoseError as error:
-        print(f"demo: {error}", file=sys.stderr)
+        print(f"demo_camera: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass  # Ctrl-C reaches the whole demo, which says so itself
@@ -105,7 +114,10 @@ def _send_all(camera: Camera, args: argparse.Namespace) -> None:
             camera.play(name, source, source.frame_rate)
         else:
             (picture,) = source
-            camera.show(name, picture, args.answers)
+            if args.answers:
+                camera.show(name, picture, args.answers)
+            else:
+                camera.play(name, [picture] * round(_SHOWN * _PICTURE_RATE), _PICTURE_RATE)
 
 
 def _webcam(number: int) -> Iterator[Pixels]:

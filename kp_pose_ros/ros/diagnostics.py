@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`/diagnostics`: how the node and each of its cameras are, once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from kp_pose_ros.device import available_memory, temperatures
+from kp_pose_ros.health import Counts, Level, Limits, Report
+from kp_pose_ros.measure import PERCENTILES, percentiles
+from kp_pose_ros.timing import StageTimes
+
+if TYPE_CHECKING:
+    from kp_pose_ros.ros.camera import Camera
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """How the node as a whole is.
+
+    Attributes:
+        level: how bad it is.
+        message: why.
+        facts: what else there is to know, by name.
+        times: how long the stages of the latest frames took.
+    """
+
+    level: Level
+    message: str
+    facts: Mapping[str, str]
+    times: StageTimes
+
+
+class Diagnostics:
+    """Publishes the status of a node and its cameras; call `publish` about once a second."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._before: dict[str, Counts] = {}
+        self._last = monotonic()
+
+    def publish(self, status: NodeStatus, cameras: Iterable[Camera], limits: Limits) -> None:
+        """Publish how everything is, with what happened since the last call."""
+        now = monotonic()
+        # Two looks in one instant would divide by zero.
+        seconds, self._last = max(now - self._last, 1e-3), now
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.status = [self._node_status(status)]
+        message.status += [self._camera_status(each, seconds, limits) for each in cameras]
+        self._publisher.publish(message)
+
+    def _node_status(self, status: NodeStatus) -> DiagnosticStatus:
+        values = dict(status.facts)
+        for stage, durations in status.times.seconds().items():
+            values[f"{stage} (ms)"] = _milliseconds(durations)
+        for sensor, degrees in temperatures().items():
+            values[f"temperature {sensor} (C)"] = f"{degrees:.1f}"
+        if (memory := available_memory()) is not None:
+            values["available memory (MB)"] = f"{memory / 2**20:.0f}"
+        return self._status("node", status.level, status.message, values)
+
+    def _camera_status(self, camera: Camera, seconds: float, limits: Limits) -> DiagnosticStatus:
+        after = camera.counts.copy()
+        before = self._before.get(camera.name, Counts())
+        self._before[camera.name] = after
+        latencies = camera.take_latencies()
+        latency = percentiles(latencies)[1] if latencies else None
+        report = Report(before, after, seconds, camera.age(), latency)
+        values = {
+            "received": str(after.received),
+            "processed": str(after.processed),
+            "dropped, a newer one came": str(after.dropped),
+            "unwanted, nobody subscribed": str(after.unwanted),
+            "failed in the engine": str(after.failed),
+            "bad": str(sum(after.bad.values())),
+            **{f"bad {field}": str(count) for field, count in sorted(after.bad.items())},
+            "images/s": f"{report.rate:.1f}",
+            "looked at/s": f"{report.processed_rate:.1f}",
+            "age of the newest (s)": "none" if report.age is None else f"{report.age:.2f}",
+            "stamp to publish (ms)": _milliseconds(latencies),
+        }
+        level, words = report.judge(limits)
+        return self._status(camera.label, level, words, values)
+
+    def _status(
+        self, part: str, level: Level, message: str, values: Mapping[str, str]
+    ) -> DiagnosticStatus:
+        return DiagnosticStatus(
+            level=bytes([level]),
+            name=f"{self._node.get_fully_qualified_name().lstrip('/')}: {part}",
+            message=message,
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+
+
+def _milliseconds(seconds: list[float]) -> str:
+    if not seconds:
+        return "none"
+    pairs = zip(PERCENTILES, percentiles(seconds), strict=True)
+    return ", ".join(f"p{percentile} {1000 * value:.1f}" for percentile, value in pairs)

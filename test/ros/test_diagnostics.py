@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What `/diagnostics` says while a camera is well, stops, lies and comes back."""
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from peer import image_of
+
+
+@pytest.fixture(scope="module")
+def node(start_node):
+    return start_node(
+        "-r",
+        "__ns:=/watched",
+        **{"diagnostics.warn_latency": 3600.0, "diagnostics.error_age": 4.0},
+    ).wait_until_ready()
+
+
+@pytest.fixture
+def statuses(ros_node):
+    """The latest status of each part, by name."""
+    found = {}
+
+    def take(message):
+        found.update(
+            {each.name: each for each in message.status if each.name.startswith("watched/")}
+        )
+
+    subscription = ros_node.create_subscription(DiagnosticArray, "/diagnostics", take, 10)
+    yield found
+    ros_node.destroy_subscription(subscription)
+
+
+def values(status):
+    return {each.key: each.value for each in status.values}
+
+
+def now_stamped(node, message):
+    message.header.stamp = node.get_clock().now().to_msg()
+    return message
+
+
+def test_a_camera_that_is_well_then_stops_then_comes_back(node, peer, bus, statuses):
+    camera = peer("watched").connect()
+
+    def level_is(level, words=""):
+        status = statuses.get("watched/kp_pose: camera")
+        return status and status.level == level and words in status.message
+
+    def send():
+        return now_stamped(camera.node, image_of(bus))
+
+    camera.send_until(lambda: level_is(DiagnosticStatus.OK, "images/s"), send)
+    camera.spin_until(lambda: level_is(DiagnosticStatus.WARN, "no image for"))
+    camera.spin_until(lambda: level_is(DiagnosticStatus.ERROR, "no image for"))
+    camera.send_until(lambda: level_is(DiagnosticStatus.OK, "images/s"), send)
+
+    found = values(statuses["watched/kp_pose: camera"])
+    handled = ("processed", "dropped, a newer one came", "unwanted, nobody subscribed", "bad")
+    assert 0 <= int(found["received"]) - sum(int(found[key]) for key in handled) <= 2
+    assert found["stamp to publish (ms)"].startswith("p50 ")
+
+
+def test_bad_frames_are_counted_by_field(node, peer, bus, statuses):
+    camera = peer("watched").connect()
+
+    def lie():
+        message = now_stamped(camera.node, image_of(bus))
+        message.step = 3
+        return message
+
+    camera.send_until(
+        lambda: (
+            (status := statuses.get("watched/kp_pose: camera"))
+            and status.level == DiagnosticStatus.WARN
+            and "wrong step" in status.message
+        ),
+        lie,
+    )
+    assert int(values(statuses["watched/kp_pose: camera"])["bad step"]) > 0
+
+
+def test_the_node_says_what_it_runs_and_how_long_it_takes(node, peer, bus, statuses):
+    camera = peer("watched").connect()
+    camera.ask(now_stamped(camera.node, image_of(bus)))
+    camera.spin_until(
+        lambda: (
+            "infer (ms)" in values(statuses.get("watched/kp_pose: node"))
+            if "watched/kp_pose: node" in statuses
+            else False
+        )
+    )
+    status = statuses["watched/kp_pose: node"]
+    found = values(status)
+    assert status.level == DiagnosticStatus.OK
+    assert found["state"] == "active"
+    assert "ONNX Runtime" in found["engine"]
+    assert found["model"].endswith("yolo11n-pose.pt")
+    milliseconds = found["infer (ms)"].replace(",", "").split()[1::2]
+    assert np.all(np.diff([float(each) for each in milliseconds]) >= 0)
