@@ -94,10 +94,9 @@ class Bones:
 
     def _heights(self, lengths: Array) -> Array:
         """Return how tall (n,) people are, by the median of their (n, bones) lengths, metres."""
-        told = np.where(self._rigid, lengths / self._lengths, np.nan)
-        told = np.sort(told, axis=1)  # NaN last
+        told = np.where(self._rigid, lengths / self._lengths, np.inf)
+        told = np.sort(np.where(np.isnan(told), np.inf, told), axis=1)
         counts = np.isfinite(told).sum(axis=1)
-        median = np.take_along_axis(
-            told, (counts[:, None] // 2).clip(0, told.shape[1] - 1), axis=1
-        )[:, 0]
+        # Half of those counted is never behind the last place.
+        median = told[np.arange(len(told)), counts // 2]
         return np.where(counts > 0, median, _USUAL_HEIGHT).clip(*_HEIGHTS)

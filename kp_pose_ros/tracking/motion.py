@@ -28,6 +28,7 @@ Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
 CENTER, SIZE, FIRST_KEYPOINT = 0, 1, 2
+LEAST_SIZE = 1.0  # pixels; a box has an area, also one that shrinks while nobody sees it
 
 # Seconds in which a velocity fades to 1/e: of the centre, the size, a keypoint against the centre.
 _FADES = (10.0, 0.5, 0.15)
@@ -82,11 +83,9 @@ class Motion(Rows):
         self.position += carrier * seconds + own * travel[:, None]
         self.velocity = carrier + own * kept[:, None]
 
-        var_p, cov, var_v = (
-            self.covariance[..., 0],
-            self.covariance[..., 1],
-            self.covariance[..., 2],
-        )
+        np.maximum(self.position[:, SIZE], LEAST_SIZE, out=self.position[:, SIZE])
+
+        var_p, cov, var_v = (self.covariance[..., part] for part in range(3))
         power = (agitation * self.spans[:, None]) ** 2
         noise_p = power * fade**2 * (seconds - 2 * travel + fade * (1 - kept**2) / 2)
         after = np.empty_like(self.covariance)

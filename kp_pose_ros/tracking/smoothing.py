@@ -67,7 +67,7 @@ class OneEuro(Rows):
                 back as they are, and begin anew when they are next trusted.
             stamp: nanoseconds.
             spans: (m,) of the people, pixels.
-            strength: above 0; 2 is twice as steady as 1 and twice as late.
+            strength: above 0, divides the cutoff: more is steadier and later.
         """
         value, velocity, stamps = self.value[rows], self.velocity[rows], self.stamps[rows]
         fresh = ((stamps == NEVER) | (weights == 0))[..., None]

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import PREDICTED, UNTRACKED, Poses
+from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Poses
 from kp_pose_ros.tracking.association import assign, common_shift, similarity
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT
 from kp_pose_ros.tracking.settings import TrackingSettings
@@ -169,13 +169,14 @@ class Tracker:
         ages[columns] = np.where(ids[columns] != UNTRACKED, (stamp - tracks.born[rows]) * 1e-9, 0)
 
         keypoints, states = poses.keypoints.copy(), poses.states.copy()
+        seen = states[columns] == OBSERVED
         hidden = stamp - tracks.keypoints_seen[rows]
-        predicted = (hidden > 0) & (hidden <= self.settings.predict_ms * 1e6)
+        predicted = ~seen & (hidden <= self.settings.predict_ms * 1e6)
         states[columns] = np.where(predicted, PREDICTED, states[columns])
         xy = keypoints[columns, :, :2]
         xy = np.where(predicted[..., None], tracks.motion.position[rows, FIRST_KEYPOINT:], xy)
         if smoothing > 0:
-            weights = np.where(predicted, 1.0, keypoints[columns, :, 2] * (hidden == 0))
+            weights = np.where(predicted, 1.0, keypoints[columns, :, 2] * seen)
             spans = tracks.motion.spans[rows]
             xy = tracks.steady.update(
                 rows, xy, weights, stamp=stamp, spans=spans, strength=smoothing

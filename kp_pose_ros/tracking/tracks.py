@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses
-from kp_pose_ros.tracking.motion import CENTER, FIRST_KEYPOINT, SIZE, Motion
+from kp_pose_ros.tracking.motion import CENTER, FIRST_KEYPOINT, LEAST_SIZE, SIZE, Motion
 from kp_pose_ros.tracking.rows import Rows
 from kp_pose_ros.tracking.smoothing import NEVER, OneEuro
 
@@ -49,7 +49,7 @@ class Sightings(Rows):
         points = np.empty((len(poses), FIRST_KEYPOINT + len(sigmas), 2))
         corners = poses.boxes.reshape(-1, 2, 2).astype(np.float64)
         points[:, CENTER] = corners.mean(axis=1)
-        points[:, SIZE] = np.maximum(corners[:, 1] - corners[:, 0], 1.0)
+        points[:, SIZE] = np.maximum(corners[:, 1] - corners[:, 0], LEAST_SIZE)
         points[:, FIRST_KEYPOINT:] = poses.keypoints[..., :2]
         sizes = points[:, SIZE]
         noise = np.empty(points.shape[:2])

@@ -90,3 +90,10 @@ def test_a_shift_moves_everything_but_the_size():
     motion.shift(np.array((5.0, -3.0)))
     moved = motion.position - before
     np.testing.assert_allclose(moved[0], [(5, -3), (0, 0), (5, -3)], atol=1e-9)
+
+
+def test_a_box_that_shrinks_unseen_keeps_a_size():
+    motion = walking(0)
+    motion.velocity[:, SIZE] = -1000
+    motion.predict(1.0)
+    assert motion.position[0, SIZE].tolist() == [1, 1]
