@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the pose node; `ros2 launch kp_pose_ros pose.launch.py --show-args` lists arguments."""
 
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import yaml
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("kp_pose_ros"), "config"])
+RESPAWN_DELAY = 2.0  # seconds
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -42,10 +45,28 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
     DeclareLaunchArgument(
+        "autostart",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Whether the node begins by itself; false leaves that to a lifecycle manager. "
+        "Empty: as params_file says.",
+    ),
+    DeclareLaunchArgument(
+        "respawn",
+        default_value="false",
+        choices=["true", "false"],
+        description="Whether the node is started again when it has ended.",
+    ),
+    DeclareLaunchArgument(
         "rviz",
         default_value="false",
         choices=["true", "false"],
-        description="Whether to start RViz with the annotated image.",
+        description="Whether to start RViz with annotated images, markers and TF.",
+    ),
+    DeclareLaunchArgument(
+        "fixed_frame",
+        default_value="base_link",
+        description="Frame that RViz shows everything in; without a robot, the camera's.",
     ),
     DeclareLaunchArgument(
         "log_level",
@@ -68,11 +89,13 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list[Node]:
     # Arguments left empty must not override the file: that cannot be said with substitutions.
-    given = {
+    given: dict[str, str | bool] = {
         name: value
         for name in ("model", "engine", "cameras")
         if (value := LaunchConfiguration(name).perform(context))
     }
+    if LaunchConfiguration("autostart").perform(context):
+        given["autostart"] = _is_true("autostart", context)
     cameras = _split(given.get("cameras", ""))
     topics = _split(LaunchConfiguration("image_topic").perform(context))
     images = [f"{camera}/image" for camera in cameras] or ["image"]
@@ -80,32 +103,61 @@ def _nodes(context: LaunchContext) -> list[Node]:
         raise ValueError(
             f"image_topic names {len(topics)} topics: expected {len(images)}, one for each camera"
         )
-    namespace = LaunchConfiguration("namespace")
-    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
-    return [
-        Node(
-            package="kp_pose_ros",
-            executable="pose_node",
-            namespace=namespace,
-            parameters=[
-                LaunchConfiguration("params_file"),
-                {**given, "use_sim_time": use_sim_time},
-            ],
-            remappings=list(zip(images, topics, strict=False)),
-            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-            output="screen",
-            emulate_tty=True,
-        ),
-        Node(
-            package="rviz2",
-            executable="rviz2",
-            namespace=namespace,
-            arguments=["-d", PathJoinSubstitution([CONFIG, "pose.rviz"])],
-            parameters=[{"use_sim_time": use_sim_time}],
-            remappings=[("annotated", f"{cameras[0]}/annotated")] if cameras else [],
-            condition=IfCondition(LaunchConfiguration("rviz")),
-        ),
+    node = Node(
+        package="kp_pose_ros",
+        executable="pose_node",
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[
+            LaunchConfiguration("params_file"),
+            {**given, "use_sim_time": _is_true("use_sim_time", context)},
+        ],
+        remappings=list(zip(images, topics, strict=False)),
+        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        output="screen",
+        emulate_tty=True,
+        respawn=_is_true("respawn", context),
+        respawn_delay=RESPAWN_DELAY,
+    )
+    return [node, _rviz(context, cameras)] if _is_true("rviz", context) else [node]
+
+
+def _rviz(context: LaunchContext, cameras: list[str]) -> Node:
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=LaunchConfiguration("namespace"),
+        arguments=[
+            *("-d", _rviz_config(context, cameras)),
+            *("-f", LaunchConfiguration("fixed_frame")),
+        ],
+        parameters=[{"use_sim_time": _is_true("use_sim_time", context)}],
+    )
+
+
+def _rviz_config(context: LaunchContext, cameras: list[str]) -> str:
+    """Return the path of RViz's configuration, with displays for each of several cameras."""
+    path = PathJoinSubstitution([CONFIG, "pose.rviz"]).perform(context)
+    if not cameras:
+        return path
+    config = yaml.safe_load(Path(path).read_text())
+    displays = config["Visualization Manager"]["Displays"]
+    ours = [each for each in displays if "Topic" in each]
+    config["Visualization Manager"]["Displays"] = [
+        *(each for each in displays if each not in ours),
+        *(_of_camera(display, camera) for camera in cameras for display in ours),
     ]
+    with NamedTemporaryFile("w", prefix="pose_", suffix=".rviz", delete=False) as file:
+        yaml.safe_dump(config, file)
+    return file.name
+
+
+def _of_camera(display: dict, camera: str) -> dict:
+    topic = {**display["Topic"], "Value": f"{camera}/{display['Topic']['Value']}"}
+    return {**display, "Name": f"{display['Name']} {camera}", "Topic": topic}
+
+
+def _is_true(name: str, context: LaunchContext) -> bool:
+    return LaunchConfiguration(name).perform(context) == "true"
 
 
 def _split(names: str) -> list[str]:

@@ -46,14 +46,15 @@ def main() -> int:
         idle, code = True, 1
     rclpy.shutdown()
     if not idle:
-        # A thread inside a library's call of minutes cannot be stopped, only left behind.
+        # A thread inside a library's call cannot be stopped, only left behind; and Python's own
+        # end may hang if one is.
         sys.stderr.flush()
         os._exit(code)
     return code
 
 
 def _run(ends: Ends) -> bool:
-    """Run the node until `ends` has something; return whether its worker has ended, too.
+    """Run the node until `ends` has something; return whether its threads have ended, too.
 
     Raises:
         BaseException: what `ends` had, unless it was None.
@@ -75,7 +76,7 @@ def _run(ends: Ends) -> bool:
     finally:
         executor.shutdown(_PATIENCE)
         spinner.join(_PATIENCE)
-        idle = node.close(_PATIENCE)
+        idle = node.close(_PATIENCE) and not spinner.is_alive()
         node.destroy_node()
     if error is not None:
         raise error

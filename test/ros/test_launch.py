@@ -1,31 +1,36 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The launch file, where `launch` is installed: a distribution has it, the wheels do not."""
+"""The launch files, where `launch` is installed: a distribution has it, the wheels do not."""
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-LAUNCH = ROOT / "launch" / "pose.launch.py"
+LAUNCH = ROOT / "launch"
 
 
 def test_the_node_starts_with_the_config_file(start_node):
     start_node("--params-file", ROOT / "config" / "pose.yaml").wait_until_ready()
 
 
-@pytest.fixture
-def description():
+def declared(name):
+    """The arguments that a launch file declares, by name."""
     pytest.importorskip("launch_ros.actions")
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
-    return get_launch_description_from_python_launch_file(str(LAUNCH))
+    description = get_launch_description_from_python_launch_file(str(LAUNCH / name))
+    return {each.name: each for each in description.get_launch_arguments()}
 
 
 @pytest.fixture
 def commands():
-    """Starter of the launch file: returns the commands of the processes that it starts."""
+    """Starter of a launch file: returns the commands of the processes that it starts.
+
+    They end after a second, or when there were as many starts as were asked for.
+    """
     pytest.importorskip("launch_ros.actions")
     from launch import LaunchDescription, LaunchService
     from launch.actions import (
@@ -38,13 +43,22 @@ def commands():
     from launch.events import Shutdown
     from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-    def start(**arguments):
+    def start(file="pose.launch.py", starts=None, **arguments):
         started = []
         included = IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(str(LAUNCH)), launch_arguments=arguments.items()
+            PythonLaunchDescriptionSource(str(LAUNCH / file)), launch_arguments=arguments.items()
         )
-        note = OnProcessStart(on_start=lambda event, _: started.append(event.cmd))
-        end = TimerAction(period=1.0, actions=[EmitEvent(event=Shutdown())])
+
+        def on_start(event, _):
+            started.append(event.cmd)
+            return EmitEvent(event=Shutdown()) if len(started) == starts else None
+
+        note = OnProcessStart(on_start=on_start)
+        end = TimerAction(
+            period=60.0 if starts else 1.0,
+            actions=[EmitEvent(event=Shutdown())],
+            cancel_on_shutdown=True,
+        )
         service = LaunchService(noninteractive=True)
         service.include_launch_description(
             LaunchDescription([RegisterEventHandler(note), included, end])
@@ -64,11 +78,11 @@ def parameters_in(command):
     return values
 
 
-def test_every_argument_is_declared_and_described(description):
-    arguments = {each.name: each for each in description.get_launch_arguments()}
+def test_every_argument_is_declared_and_described():
+    arguments = declared("pose.launch.py")
     assert set(arguments) == {
-        "model", "params_file", "namespace", "image_topic", "cameras", "engine", "rviz",
-        "log_level", "use_sim_time",
+        "model", "params_file", "namespace", "image_topic", "cameras", "engine", "autostart",
+        "respawn", "rviz", "fixed_frame", "log_level", "use_sim_time",
     }  # fmt: skip
     assert all(each.description for each in arguments.values())
 
@@ -91,11 +105,13 @@ def test_arguments_override_the_config_file(commands, demo_weights):
         image_topic="/a/image_raw, /b/image_raw",
         namespace="robot",
         use_sim_time="true",
+        autostart="false",
         log_level="debug",
     )
     values = parameters_in(command)
     assert (values["model"], values["engine"]) == (str(demo_weights), "onnx")
     assert (values["cameras"], values["use_sim_time"]) == ("front,rear", True)
+    assert values["autostart"] is False
     for words in (
         ["-r", "__ns:=/robot"],
         ["-r", "front/image:=/a/image_raw"],
@@ -108,3 +124,38 @@ def test_arguments_override_the_config_file(commands, demo_weights):
 def test_one_image_topic_is_enough_for_one_camera(commands):
     (command,) = commands(image_topic="/camera/image_raw")
     assert "image:=/camera/image_raw" in command
+
+
+def test_a_node_that_ends_is_started_again_if_asked_for(commands):
+    first, second = commands(model="/nowhere/model.pt", respawn="true", starts=2)
+    assert first == second
+
+
+def test_the_demo_plays_a_source_beside_the_node(commands):
+    node, camera = commands("demo.launch.py", source="/photos", rviz="false", namespace="robot")
+    assert node[0].endswith("/pose_node")
+    assert camera[0].endswith("/demo_camera")
+    assert camera[1:3] == ["/photos", "--loop"]
+    assert all("__ns:=/robot" in command for command in (node, camera))
+
+
+def test_rviz_has_displays_for_each_camera(commands, monkeypatch, tmp_path):
+    pytest.importorskip("launch_ros.actions")
+    install_rviz(monkeypatch, tmp_path)
+    started = commands(rviz="true", cameras="front,rear", fixed_frame="map", autostart="false")
+    (rviz,) = (each for each in started if each[0].endswith("/rviz2"))
+    assert rviz[3:5] == ["-f", "map"]
+    displays = yaml.safe_load(Path(rviz[2]).read_text())["Visualization Manager"]["Displays"]
+    topics = [each["Topic"]["Value"] for each in displays if "Topic" in each]
+    assert topics == ["front/annotated", "front/markers", "rear/annotated", "rear/markers"]
+
+
+def install_rviz(monkeypatch, prefix):
+    """Put a package rviz2, whose program does nothing, where launch finds it."""
+    (prefix / "share/ament_index/resource_index/packages").mkdir(parents=True)
+    (prefix / "share/ament_index/resource_index/packages/rviz2").touch()
+    program = prefix / "lib/rviz2/rviz2"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix), prepend=os.pathsep)

@@ -62,3 +62,36 @@ def test_closing_wakes_who_waits_and_drops_what_is_there():
     assert taken == [[]]
     mailbox.put("a", 1)
     assert mailbox.take(1) == []
+
+
+def test_a_paused_mailbox_keeps_nothing_and_says_what_it_dropped():
+    mailbox = Mailbox(["front", "rear"])
+    mailbox.put("front", 1)
+    assert mailbox.pause(when_idle=list) == ["front"]
+    assert mailbox.put("front", 2) is False
+    mailbox.resume()
+    mailbox.put("rear", 3)
+    assert mailbox.take(2) == [("rear", 3)]
+
+
+def test_a_pause_tells_when_what_was_taken_is_done():
+    mailbox, told = Mailbox(["front"]), []
+    mailbox.pause(lambda: told.append("nothing was taken"))
+    mailbox.resume()
+    mailbox.put("front", 1)
+    mailbox.take(1)
+    mailbox.pause(lambda: told.append("what was taken is done"))
+    assert told == ["nothing was taken"]
+    mailbox.close()
+    mailbox.take(1)
+    assert told == ["nothing was taken", "what was taken is done"]
+
+
+def test_a_pause_ends_when_the_taker_leaves_in_the_middle_of_its_work():
+    mailbox, told = Mailbox(["front"]), []
+    mailbox.put("front", 1)
+    mailbox.take(1)
+    mailbox.pause(lambda: told.append("idle"))
+    mailbox.leave()
+    assert told == ["idle"]
+    assert mailbox.put("front", 2) is False

@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the pose node inside of a planner's process: poses come as arrays, not as messages."""
+
+import sys
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros.pose_node import PoseNode
+
+
+class Planner(Node):
+    """Says ten times a second, if that changed, how many people there are."""
+
+    def __init__(self) -> None:
+        super().__init__("planner")
+        self.newest: Poses | None = None
+        self.said = -1
+        self.create_timer(0.1, self.plan)
+
+    def keep(self, camera: str, poses: Poses, stamp: int, frame_id: str) -> None:
+        """Run in the worker's thread, where the network waits: keep the poses, nothing else."""
+        self.newest = poses  # one assignment needs no lock
+
+    def plan(self) -> None:
+        if self.newest is not None and len(self.newest) != self.said:
+            self.said = len(self.newest)
+            print(f"{self.said} people, scores {self.newest.scores.round(2).tolist()}", flush=True)
+
+
+# rclpy's own handlers would end its context while the worker publishes.
+rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+planner = Planner()
+eyes = PoseNode("eyes", on_poses=planner.keep)
+executor = SingleThreadedExecutor()
+executor.add_node(planner)
+executor.add_node(eyes)
+try:
+    executor.spin()
+except KeyboardInterrupt:
+    pass
+finally:
+    executor.shutdown(1.0)
+    eyes.close(timeout=1.0)
+    rclpy.shutdown()

@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node inside another program: its executor, its callback, its errors."""
+
+import threading
+from itertools import count
+
+import numpy as np
+import pytest
+from echo_model import write_echo_model
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from manager import ACTIVATE, CONFIGURE, Manager
+from peer import image_of
+from rcl_interfaces.srv import GetParameters
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.parameter import Parameter
+
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.ros import worker
+from kp_pose_ros.ros.pose_node import PoseNode
+
+PICTURE = np.zeros((64, 96, 3), np.uint8)
+_names = (f"composed_{number}" for number in count())
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return write_echo_model(tmp_path_factory.mktemp("model") / "echo.onnx")
+
+
+@pytest.fixture
+def compose(ros_node, tiny):
+    """Maker of a node that an executor of this process spins: returns it and its namespace."""
+    ends = []
+
+    def make(*, executor=None, on_poses=None, on_failure=None, **parameters):
+        namespace = next(_names)
+        node = PoseNode(
+            "eyes",
+            namespace=namespace,
+            on_poses=on_poses,
+            on_failure=on_failure,
+            parameter_overrides=[
+                Parameter(name, value=value)
+                for name, value in {"model": str(tiny), **parameters}.items()
+            ],
+        )
+        executor = executor or SingleThreadedExecutor()
+        executor.add_node(node)
+        spinner = threading.Thread(target=executor.spin, daemon=True)
+        spinner.start()
+
+        def end():
+            executor.shutdown(5)
+            spinner.join(5)
+            node.close(5)
+            node.destroy_node()
+
+        ends.append(end)
+        return node, namespace
+
+    yield make
+    for end in ends:
+        end()
+
+
+@pytest.fixture
+def manager(ros_node):
+    """Maker of a lifecycle client."""
+    managers = []
+
+    def make(namespace):
+        managers.append(Manager(ros_node, f"/{namespace}/eyes"))
+        return managers[-1]
+
+    yield make
+    for each in managers:
+        each.close()
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """An event that the opening of every model waits for."""
+    opened, make_estimator = threading.Event(), worker.make_estimator
+
+    def wait(settings):
+        assert opened.wait(30)
+        return make_estimator(settings)
+
+    monkeypatch.setattr(worker, "make_estimator", wait)
+    yield opened
+    opened.set()
+
+
+def test_poses_are_handed_over_with_the_stamp_and_frame_of_their_image(
+    compose, peer, bus, demo_weights
+):
+    found = []
+    _, namespace = compose(on_poses=lambda *given: found.append(given), model=str(demo_weights))
+    camera = peer(namespace, results=None).connect()
+    sent = image_of(bus)
+    camera.send_until(lambda: found, lambda: sent)
+    name, poses, stamp, frame = found[0]
+    assert len(poses) == 4
+    assert (name, frame) == ("", "camera_optical_frame")
+    assert stamp == sent.header.stamp.sec * 10**9 + sent.header.stamp.nanosec
+
+
+def test_each_camera_of_a_program_has_its_name(compose, peer):
+    found = set()
+    _, namespace = compose(on_poses=lambda name, *_: found.add(name), cameras=["front", "rear"])
+    for name in ("front", "rear"):
+        camera = peer(f"{namespace}/{name}", results=None).connect()
+        camera.send_until(lambda name=name: name in found, lambda: image_of(PICTURE))
+
+
+@pytest.mark.parametrize("executor", [SingleThreadedExecutor, MultiThreadedExecutor])
+def test_while_it_configures_everything_else_is_answered(compose, manager, peer, gate, executor):
+    _, namespace = compose(executor=executor(), autostart=False)
+    client = manager(namespace)
+    request = ChangeState.Request(transition=Transition(id=CONFIGURE))
+    configured = client.ask("change_state", request)
+    other = peer(namespace)
+    other.spin_until(lambda: client.state() == "configuring")
+    assert client.enable(False).message == "paused, in state 'configuring'"
+    assert not client.change(ACTIVATE)
+    parameters = other.node.create_client(GetParameters, f"/{namespace}/eyes/get_parameters")
+    assert parameters.wait_for_service(20)
+    values = parameters.call_async(GetParameters.Request(names=["max_poses"]))
+    other.spin_until(values.done)
+    other.node.destroy_client(parameters)
+    assert values.result().values[0].integer_value == 300
+    assert not configured.done()
+    gate.set()
+    other.spin_until(configured.done)
+    assert configured.result().success
+    assert client.state() == "inactive"
+
+
+def test_what_the_callback_raises_ends_the_work_with_that_error(compose, peer):
+    failures = []
+
+    def stumble(*_):
+        raise ValueError("the planner stumbled")
+
+    _, namespace = compose(on_poses=stumble, on_failure=failures.append)
+    camera = peer(namespace, results=None).connect()
+    camera.send_until(lambda: failures, lambda: image_of(PICTURE))
+    assert str(failures[0]) == "the planner stumbled"
+
+
+def test_an_error_while_active_leads_back_to_unconfigured_and_work_may_begin_again(
+    compose, manager, peer
+):
+    stumbles = iter([True])
+
+    def stumble_once(*_):
+        if next(stumbles, False):
+            raise ValueError("the planner stumbled")
+
+    _, namespace = compose(on_poses=stumble_once, autostart=False)
+    client = manager(namespace)
+    client.go(CONFIGURE, ACTIVATE)
+    camera = peer(namespace).connect()
+    camera.publisher.publish(image_of(PICTURE))
+    camera.send_until(lambda: client.state() == "unconfigured", lambda: image_of(PICTURE))
+    client.go(CONFIGURE, ACTIVATE)
+    camera.connect().ask(image_of(PICTURE))
+
+
+def test_a_wrong_parameter_is_an_exception(ros_node):
+    with pytest.raises(SettingsError, match="parameter 'max_batch' is 0"):
+        PoseNode(parameter_overrides=[Parameter("max_batch", value=0)])
+
+
+def test_a_start_of_its_own_that_fails_is_told(compose, peer):
+    failures = []
+    compose(on_failure=failures.append, model="/nowhere/model.pt")
+    peer().spin_until(lambda: failures)
+    assert "/nowhere/model.pt" in str(failures[0])
+
+
+def test_triggers_that_cannot_wait_are_refused(compose):
+    node, _ = compose(autostart=False)
+    with pytest.raises(RuntimeError, match="await change_state"):
+        node.trigger_configure()
+
+
+def test_closed_it_leaves_no_thread(compose, peer):
+    before = set(threading.enumerate())
+    node, namespace = compose()
+    peer(namespace).connect().ask(image_of(PICTURE))
+    started = {each.name for each in set(threading.enumerate()) - before}
+    assert "engine" in started
+    assert node.close(5)
+    assert "engine" not in {each.name for each in set(threading.enumerate()) - before}
