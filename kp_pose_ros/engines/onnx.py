@@ -96,6 +96,8 @@ class _Session:
         # ones. Threads that spin while the network runs are worth 1.2; after it they would keep the
         # cores from the camera's driver.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        # Smaller shares of work: if a core is busy with something else, the other takes over.
+        options.add_session_config_entry("session.dynamic_block_base", "4")
         try:
             self._session = ort.InferenceSession(
                 str(graph), options, providers=["CPUExecutionProvider"]

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.health import Counts
 from kp_pose_ros.image_message import ImageError
+from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Outputs
 from kp_pose_ros.ros.parameters import Parameters
@@ -46,6 +47,7 @@ class Camera:
             label=self.label,
             transport=self._transport,
             qos=parameters.image_qos,
+            gate=Gate(lambda: mailbox.wants(name)),
             deliver=self._on_image,
         )
 
@@ -93,8 +95,9 @@ class Camera:
         """Return the seconds since the newest image came; None before the first."""
         return self._source.age()
 
-    def _on_image(self, message: Any) -> None:
-        self.counts.received += 1
+    def _on_image(self, message: Any, skipped: int) -> None:
+        self.counts.received += 1 + skipped
+        self.counts.dropped += skipped
         if not (self.always_on or self.outputs.wanted()):
             self.counts.unwanted += 1
         elif self._mailbox.put(self.name, message):

@@ -14,9 +14,19 @@ Item = TypeVar("Item")
 class Mailbox(Generic[Item]):
     """One slot a camera. Any thread may put, one thread takes."""
 
-    def __init__(self, cameras: Iterable[str]) -> None:
+    def __init__(
+        self, cameras: Iterable[str], when_wanted: Callable[[], object] = lambda: None
+    ) -> None:
+        """Make an empty one.
+
+        Args:
+            cameras: their names.
+            when_wanted: called, in the taker's thread, when every camera's newest item is wanted.
+        """
         self._slots: dict[str, Item] = {}
         self._turns = list(cameras)  # whose turn it is, longest waiting first
+        self._when_wanted = when_wanted
+        self._wanted = False
         self._filled = Condition()
         self._paused = self._closed = False
         self._taken = False  # whether the taker still works on what it took
@@ -32,19 +42,34 @@ class Mailbox(Generic[Item]):
             self._filled.notify()
         return pushed_out
 
+    def wants(self, camera: str) -> bool:
+        """Return whether a camera's newest item is of use now.
+
+        While the taker works, one camera's is not: a newer one will be there when it is done. Of
+        several cameras each may leave one, so that none is left out of the next batch.
+        """
+        return self._wanted or (len(self._turns) > 1 and camera not in self._slots)
+
+    def call_for_items(self) -> None:
+        """Say, as the one who takes, that the next `take` will come in a moment."""
+        self._wanted = True
+        self._when_wanted()
+
     def take(self, limit: int) -> list[tuple[str, Item]]:
         """Wait for items and return what is there, at most `limit` of them.
 
         Where more cameras are ready than that, those served longest ago go first. The list is
         empty once the mailbox is closed.
         """
+        if not self._wanted:
+            self.call_for_items()
         with self._filled:
             self._taken = False
             self._tell_if_idle()
             self._filled.wait_for(lambda: self._slots or self._closed)
             if self._closed:
                 return []
-            self._taken = True
+            self._taken, self._wanted = True, False
             served = [camera for camera in self._turns if camera in self._slots][:limit]
             self._turns = [camera for camera in self._turns if camera not in served] + served
             return [(camera, self._slots.pop(camera)) for camera in served]

@@ -91,7 +91,7 @@ class PoseNode(ManagedNode):
 
     async def configure(self) -> None:
         """Open model and engine, in the worker."""
-        self._mailbox: Mailbox[Any] = Mailbox(self._values.cameras)
+        self._mailbox: Mailbox[Any] = Mailbox(self._values.cameras, self._wake)
         self.cameras = {
             name: Camera(self, name, self._values, self._mailbox) for name in self._values.cameras
         }
@@ -224,6 +224,11 @@ class PoseNode(ManagedNode):
             self._worker.adopt(values)
         for camera in self.cameras.values():
             camera.always_on = values.always_on or self._on_poses is not None
+
+    def _wake(self) -> None:
+        """Have the executor look again at which images it may take; in any thread."""
+        if self.executor is not None:
+            self.executor.wake()
 
     def _do(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Have the executor, in which this is called, run a function or a coroutine to its end."""

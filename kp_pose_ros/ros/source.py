@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.image_message import compressed_to_frame
+from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.images import image_to_frame
 from kp_pose_ros.ros.qos import SubscriptionEventCallbacks, image_qos, wanted_reliability
 
@@ -59,7 +60,8 @@ class ImageSource:
         label: str,
         transport: Transport,
         qos: str,
-        deliver: Callable[[Any], None],
+        gate: Gate,
+        deliver: Callable[[Any, int], None],
     ) -> None:
         """Prepare; `start` subscribes.
 
@@ -69,7 +71,8 @@ class ImageSource:
             label: what the log calls the camera.
             transport: the kind of topic.
             qos: the parameter image_qos.
-            deliver: called with every message.
+            gate: open while there is use for an image.
+            deliver: called with a message and the number of those that were not taken before it.
         """
         # As image_transport does: a remapped `image` takes its compressed form along.
         self.topic = node.resolve_topic_name(name) + transport.suffix
@@ -77,7 +80,9 @@ class ImageSource:
         self._label = label
         self._transport = transport
         self._qos = qos
+        self._gate = gate
         self._deliver = deliver
+        self._sequence: dict[bytes, int] = {}  # by publisher, the number of its last image
         self._reliability = wanted_reliability(qos, ())
         self._subscription: Subscription[Any] | None = None
         self._newest: float | None = None  # when the newest image came
@@ -97,6 +102,7 @@ class ImageSource:
 
     def age(self) -> float | None:
         """Return the seconds since the newest image came; None before the first."""
+        self._excuse_closed_gate()
         return None if self._newest is None else monotonic() - self._newest
 
     def watch(self) -> None:
@@ -115,9 +121,16 @@ class ImageSource:
             self._node.destroy_subscription(self._subscription)
             self._reliability = wanted
             self._subscribe()
+        self._excuse_closed_gate()
         if not self._silent and monotonic() - self._last > SILENCE:
             self._silent = True
             self._node.get_logger().warning(self._why_silent(publishers))
+
+    def _excuse_closed_gate(self) -> None:
+        """Not count as the camera's silence that its images are not looked at."""
+        if not self._gate.is_open():
+            self._last = monotonic()
+            self._newest = self._newest and self._last
 
     def _subscribe(self) -> None:
         self._subscription = self._node.create_subscription(
@@ -125,15 +138,29 @@ class ImageSource:
             self.topic,
             self._on_message,
             image_qos(self._reliability),
+            callback_group=self._gate,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
         )
 
-    def _on_message(self, message: Any) -> None:
+    def _on_message(self, message: Any, info: Mapping[str, Any]) -> None:
         self._last = self._newest = monotonic()
         if self._silent:
             self._silent = False
             self._node.get_logger().info(f"{self._label}: frames come again on {self.topic}")
-        self._deliver(message)
+        self._deliver(message, self._skipped(info))
+
+    def _skipped(self, info: Mapping[str, Any]) -> int:
+        """Return how many images of a publisher lie between this one and the one taken before.
+
+        Humble's rclpy does not tell: there it is always 0.
+        """
+        number: int | None = info.get("publication_sequence_number")
+        if number is None:
+            return 0
+        publisher = info["publisher_gid"]["data"]
+        before = self._sequence.get(publisher, number - 1)
+        self._sequence = {publisher: number}  # of a camera that started anew, only the new one
+        return max(0, number - before - 1)
 
     def _on_incompatible(self, event: Any) -> None:
         if self._qos == "auto":

@@ -146,6 +146,7 @@ class Worker:
             self._report(error)
             return
         self._report(None)
+        self._mailbox.call_for_items()  # they come while these results are published
         for (camera, message, frame), found in zip(work, results, strict=True):
             stamp = _nanoseconds(message.header.stamp)
             with self.times.measure("track"):
