@@ -129,7 +129,7 @@ def test_a_second_call_sets_nothing_up(ready):
 
 def test_it_may_be_called_from_any_folder(ready, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert ready.run("pwd") == (0, f"{tmp_path}\n", "")
+    assert ready.run("bash", "-c", "pwd") == (0, f"{tmp_path}\n", "")
     assert ready.calls() == []
 
 
