@@ -181,6 +181,16 @@ def test_a_start_of_its_own_that_fails_is_told(compose, peer):
     assert "/nowhere/model.pt" in str(failures[0])
 
 
+def test_the_program_itself_may_ask_for_transitions(compose, peer):
+    node, namespace = compose(autostart=False)
+    for transition in (CONFIGURE, ACTIVATE):
+        done = node.executor.create_task(node.change_state, transition)
+        peer().spin_until(done.done)
+        assert done.result() is True
+    assert node.state == "active"
+    peer(namespace).connect().ask(image_of(PICTURE))
+
+
 def test_triggers_that_cannot_wait_are_refused(compose):
     node, _ = compose(autostart=False)
     with pytest.raises(RuntimeError, match="await change_state"):
