@@ -61,7 +61,7 @@ ARGUMENTS = [
         "rviz",
         default_value="false",
         choices=["true", "false"],
-        description="Whether to start RViz with annotated images, markers and TF.",
+        description="Whether to start RViz with annotated images and TF.",
     ),
     DeclareLaunchArgument(
         "fixed_frame",
