@@ -147,7 +147,7 @@ def test_rviz_has_displays_for_each_camera(commands, monkeypatch, tmp_path):
     assert rviz[3:5] == ["-f", "map"]
     displays = yaml.safe_load(Path(rviz[2]).read_text())["Visualization Manager"]["Displays"]
     topics = [each["Topic"]["Value"] for each in displays if "Topic" in each]
-    assert topics == ["front/annotated", "front/markers", "rear/annotated", "rear/markers"]
+    assert topics == ["front/annotated", "rear/annotated"]
 
 
 def install_rviz(monkeypatch, prefix):

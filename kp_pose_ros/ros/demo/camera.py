@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -55,7 +56,8 @@ def main() -> int:
         print(f"demo_camera: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        pass  # Ctrl-C reaches the whole demo, which says so itself
+        # Ctrl-C reaches the whole demo, which says so itself; and from `ros2 launch` comes another.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     finally:
         rclpy.shutdown()
     return 0
