@@ -29,7 +29,7 @@ def offered(module):
     for name, thing in vars(module).items():
         if isinstance(thing, types.SimpleNamespace):
             yield from (f"{name}.{member}" for member in vars(thing))
-        elif isinstance(thing, enum.EnumType):
+        elif isinstance(thing, enum.EnumMeta):
             yield from (f"{name}.{member}" for member in thing.__members__)
         elif isinstance(thing, type):
             yield name
