@@ -14,6 +14,7 @@ def _own_cache(tmp_path_factory):
     """Keep prepared graphs of tests out of the user's cache, those of child processes, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KP_POSE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("KP_POSE_MODELS", raising=False)
         yield
 
 

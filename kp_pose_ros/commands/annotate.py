@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from contextlib import ExitStack
 from itertools import chain, count
 from pathlib import Path
@@ -163,4 +164,6 @@ def _make_folder(folder: Path) -> Path:
         raise SettingsError(
             f"the output folder {folder} cannot be made: {error.strerror}"
         ) from error
+    if not os.access(folder, os.W_OK):
+        raise SettingsError(f"the output folder {folder} cannot be written: choose another one")
     return folder

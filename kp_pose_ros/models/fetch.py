@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from kp_pose_ros.models.cache import VARIABLE, cache_folder, content_hash, locke
 from kp_pose_ros.models.download import download
 
 LICENCE = "AGPL-3.0, by Ultralytics (https://www.ultralytics.com/license)"
+MODELS_VARIABLE = "KP_POSE_MODELS"
 SUFFIXES = (".pt", ".onnx", ".engine")
 
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
@@ -97,8 +99,13 @@ def fetched_folder() -> Path:
 
 
 def find_fetched(name: str) -> Path | None:
-    """Return the path of a fetched model, given its file's name without the ending."""
-    paths = (fetched_folder() / f"{name}{suffix}" for suffix in SUFFIXES)
+    """Return the path of a fetched model, given its file's name without the ending.
+
+    After the folder of fetched models those in $KP_POSE_MODELS are searched, `:` between them.
+    """
+    more = filter(None, os.environ.get(MODELS_VARIABLE, "").split(os.pathsep))
+    folders = (fetched_folder(), *map(Path, more))
+    paths = (folder / f"{name}{suffix}" for folder in folders for suffix in SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
 
 

@@ -15,7 +15,7 @@ import onnx
 
 from kp_pose_ros.errors import ModelError, SettingsError
 from kp_pose_ros.models.cache import cached, content_hash
-from kp_pose_ros.models.fetch import find_fetched
+from kp_pose_ros.models.fetch import PUBLISHED, find_fetched
 from kp_pose_ros.models.formats import EXPECTED, Precision, Size, find_format
 from kp_pose_ros.models.metadata import ModelMetadata
 from kp_pose_ros.models.prepare import prepare
@@ -145,10 +145,9 @@ def _find(path_or_name: str | Path) -> Path:
         raise ModelError(f"the model file {path} does not exist: expected {EXPECTED}")
     fetched = find_fetched(path.name) if path.name == str(path_or_name) else None
     if fetched is None:
-        raise ModelError(
-            f"the model {path_or_name} was not fetched: run `kp_pose fetch {path_or_name}`, or "
-            f"give {EXPECTED}"
-        )
+        is_published = str(path_or_name) in PUBLISHED
+        mend = f"run `kp_pose fetch {path_or_name}`, or give" if is_published else "expected"
+        raise ModelError(f"the model {path_or_name} is not to be found: {mend} {EXPECTED}")
     return fetched
 
 

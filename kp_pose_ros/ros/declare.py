@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ def declare_parameters(node: Node) -> Parameters:
         anything = ParameterDescriptor(dynamic_typing=True)
         given[name] = node.declare_parameter(name, _to_ros(rule.default), anything).value
         node.undeclare_parameter(name)
+    _warn_of_unknown_names(node)
     parameters = Parameters.from_values(given)
     for name, value in parameters.values().items():
         descriptor = _descriptor(RULES[name])
@@ -58,6 +60,19 @@ def follow_changes(node: Node, parameters: Parameters, apply: Callable[[Paramete
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(change)
+
+
+def _warn_of_unknown_names(node: Node) -> None:
+    """Say which given parameters are none of ours: misspelled, most likely.
+
+    No error, because a file for several nodes may hold theirs under `/**`.
+    """
+    known = {*RULES, *(name for name in node._parameters)}
+    for name in node._parameter_overrides:
+        if name not in known and not name.startswith("qos_overrides."):
+            similar = difflib.get_close_matches(name, RULES, n=1)
+            hint = f": did you mean '{similar[0]}'?" if similar else ""
+            node.get_logger().warning(f"parameter '{name}' is unknown and has no effect{hint}")
 
 
 def _to_ros(value: Value) -> Any:

@@ -88,7 +88,7 @@ def test_skeleton_of_another_number_names_both_numbers(save):
         pytest.param("gone.onnx", r"gone\.onnx does not exist: expected a \.pt", id="missing"),
         pytest.param("folder.onnx", "does not exist", id="a folder"),
         pytest.param("pose.trt", r"pose\.trt has an unknown ending: expected a \.pt", id="ending"),
-        pytest.param("folder/pose", "folder/pose was not fetched", id="no ending"),
+        pytest.param("folder/pose", "folder/pose is not to be found: expected", id="no ending"),
     ],
 )
 def test_what_cannot_be_opened_is_named(tmp_path, name, phrase):
@@ -99,8 +99,8 @@ def test_what_cannot_be_opened_is_named(tmp_path, name, phrase):
 
 
 def test_name_that_was_not_fetched_tells_the_command():
-    with pytest.raises(ModelError, match="run `kp_pose fetch yolo99-pose`"):
-        PoseModel.open("yolo99-pose")
+    with pytest.raises(ModelError, match="run `kp_pose fetch yolov8x-pose`"):
+        PoseModel.open("yolov8x-pose")
 
 
 def test_file_in_this_folder_comes_before_a_fetched_one(save, tmp_path, monkeypatch):

@@ -35,6 +35,8 @@ set_environment() {
   export LD_LIBRARY_PATH=${LD_LIBRARY_PATH%:}
   # The source tree first: edits need no build.
   export PYTHONPATH=$root:$overlay/${site_packages#"$venv/"}${PYTHONPATH:+:$PYTHONPATH}
+  # What `make demo` has downloaded is found by its name.
+  export KP_POSE_MODELS=${KP_POSE_MODELS:-$root/build/demo/models}
   # The library path is complete: the wheels need not start every Python twice to set it.
   export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
 }

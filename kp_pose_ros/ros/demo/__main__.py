@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from time import monotonic
@@ -42,6 +43,8 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=_FOLDER, metavar="DIR")
     parser.add_argument("--view", action="store_true", help="show the annotated pictures")
     args = parser.parse_args()
+    # As Ctrl-C does, so that the node and the camera end, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         window = Window("kp_pose_ros") if args.view else None
         args.output.mkdir(parents=True, exist_ok=True)
