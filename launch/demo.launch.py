@@ -13,6 +13,7 @@ from launch_ros.substitutions import FindPackageShare
 PROFILE = PathJoinSubstitution([FindPackageShare("kp_pose_ros"), "config", "large_images.xml"])
 ENVIRONMENT = {
     "FASTDDS_DEFAULT_PROFILES_FILE": PROFILE,
+    "FASTRTPS_DEFAULT_PROFILES_FILE": PROFILE,
 }
 
 

@@ -75,7 +75,7 @@ def _pictures(video: cv2.VideoCapture) -> Iterator[npt.NDArray[np.uint8]]:
 
 
 def _ours(sigmas: Array) -> Update:
-    tracker = Tracker(TrackingSettings(), sigmas)
+    tracker = Tracker(TrackingSettings(smoothing=1.0, predict_ms=200.0), sigmas)
     return lambda poses, stamp: tracker.update(poses, stamp).track_ids
 
 

@@ -86,7 +86,7 @@ class _Job:
         self._annotator = annotator
         self._lines = lines
         sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
-        self._tracker = Tracker(TrackingSettings(smoothing=0, predict_ms=0), sigmas)
+        self._tracker = Tracker(TrackingSettings(), sigmas)
 
     def annotate(self, picture: Pixels, index: int) -> int:
         """Draw the poses into the picture, write their line, and return how many there are."""

@@ -128,7 +128,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
 
 
 def _trackers(skeleton: Skeleton, topics: Iterable[str]) -> dict[str, Tracker]:
-    settings, ids = TrackingSettings(smoothing=0, predict_ms=0), count(1)
+    settings, ids = TrackingSettings(), count(1)
     sigmas = sigmas_of(skeleton.name, len(skeleton))
     return {topic: Tracker(settings, sigmas, ids, topic) for topic in topics}
 

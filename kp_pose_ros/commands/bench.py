@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
+from kp_pose_ros.commands.estimator_arguments import (
+    add_estimator_arguments,
+    estimator_settings,
+    number,
+)
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.factory import make_estimator
 from kp_pose_ros.frame import Frame, Pixels
@@ -35,11 +39,19 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="pictures of people")
     add_estimator_arguments(parser)
-    parser.add_argument("--size", type=int, nargs=2, default=(720, 1280), metavar=("H", "W"))
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of a round")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each")
-    parser.add_argument("--rate", type=float, default=0.0, help="frames a second; 0: as answered")
-    parser.add_argument("--cameras", type=int, default=1, help="how many cameras at once")
+    parser.add_argument(
+        "--size", type=number(int, 16, 16384), nargs=2, default=(720, 1280), metavar=("H", "W")
+    )
+    parser.add_argument(
+        "--seconds", type=number(float, 0.1, 3600), default=5.0, help="length of a round"
+    )
+    parser.add_argument("--rounds", type=number(int, 1, 1000), default=3, help="rounds of each")
+    parser.add_argument(
+        "--rate", type=number(float, 0, 1000), default=0.0, help="frames a second; 0: as answered"
+    )
+    parser.add_argument(
+        "--cameras", type=number(int, 1, 64), default=1, help="how many cameras at once"
+    )
     parser.add_argument("--annotated", action="store_true", help="subscribe to the picture, too")
     parser.set_defaults(run=run)
 

@@ -37,13 +37,13 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(
             f"--{name}-threshold",
-            type=_number(float, 0, 1),
+            type=number(float, 0, 1),
             default=default,
             metavar="0..1",
             help=f"default {default}",
         )
     parser.add_argument(
-        "--max-poses", type=_number(int, 1, 1000), default=_DEFAULTS.max_poses, metavar="N"
+        "--max-poses", type=number(int, 1, 1000), default=_DEFAULTS.max_poses, metavar="N"
     )
 
 
@@ -65,7 +65,9 @@ def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings
     )
 
 
-def _number(kind: type[int] | type[float], low: int, high: int) -> Callable[[str], float]:
+def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """Return a type for argparse: numbers of a kind from `low` to `high`."""
+
     def parse(text: str) -> float:
         value = kind(text)
         if not low <= value <= high:

@@ -25,5 +25,5 @@ class TrackingSettings:
     high_score: float = 0.35
     min_hits: int = 2
     max_age: float = 1.0
-    smoothing: float = 1.0
-    predict_ms: float = 200.0
+    smoothing: float = 0.0
+    predict_ms: float = 0.0

@@ -81,3 +81,13 @@ def test_a_refused_change_gives_a_reason_and_changes_nothing(make_node, name, va
     assert name in result.reason
     assert node.get_parameter(name).value == before
     assert adopted == []
+
+
+def test_a_misspelled_parameter_is_named_with_the_likely_one(make_node, monkeypatch):
+    node = make_node(imgz="640", use_sim_time=False)
+    warnings = []
+    monkeypatch.setattr(node.get_logger(), "warning", warnings.append)
+    declare_parameters(node)
+    (warning,) = warnings
+    assert "'imgz' is unknown" in warning
+    assert "did you mean 'imgsz'" in warning

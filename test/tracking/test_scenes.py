@@ -24,7 +24,7 @@ def frames(name: str, seed: int) -> list[Frame]:
 
 
 def ours(name: str, seed: int) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-    tracker = Tracker(TrackingSettings(), COCO_SIGMAS)
+    tracker = Tracker(TrackingSettings(smoothing=1.0, predict_ms=200.0), COCO_SIGMAS)
     for frame in frames(name, seed):
         ids = tracker.update(frame.poses, frame.stamp).track_ids
         yield frame.visible, pairs(frame.owners[ids >= 0], ids[ids >= 0])

@@ -22,7 +22,11 @@ def at(seconds: float) -> int:
 
 
 def tracker(ids=None, **settings) -> Tracker:
-    return Tracker(TrackingSettings(**{"min_hits": 1} | settings), COCO_SIGMAS, ids)
+    return Tracker(
+        TrackingSettings(**{"min_hits": 1, "smoothing": 1.0, "predict_ms": 200.0} | settings),
+        COCO_SIGMAS,
+        ids,
+    )
 
 
 def ids_of(a_tracker: Tracker, poses: Poses, seconds: float) -> list[int]:

@@ -22,9 +22,10 @@ class Processes:
         """Prepare; `folder` is where the logs go."""
         self._folder = folder
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
-        # Raw images fit into the shared memory of this profile.
-        profile = {"FASTDDS_DEFAULT_PROFILES_FILE": str(config_path("large_images.xml"))}
-        self._environment = {**profile, **os.environ}
+        # Raw images fit into the shared memory of this profile. Two names: Kilted's, and Humble's.
+        profile = str(config_path("large_images.xml"))
+        names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+        self._environment = {**dict.fromkeys(names, profile), **os.environ}
 
     def __enter__(self) -> Processes:
         return self
