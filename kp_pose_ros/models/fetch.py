@@ -19,20 +19,23 @@ SUFFIXES = (".pt", ".onnx", ".engine")
 
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
 
-# Ultralytics publishes no checksums. Those below are what several unrelated projects pin for the
-# files of this release; yolo11n-pose was checked against a file of our own, too. Where None stands
-# we know none, and `kp_pose fetch` prints the one it found.
+# GitHub names no checksums for this release. Those of yolo11 are what Ultralytics' own repository
+# huggingface.co/Ultralytics/YOLO11 has for its files; yolo11n-pose was checked against a file of our
+# own, too. Those of yolov8 are what unrelated projects pin or keep for the files of this release:
+# n: many; s: huggingface.co/spaces/shihabsarar29/pose-estimation and, on GitHub,
+# zhujinpeng169-web/badminton-trajectory-analysis-platform; m: pedramsalimi/MAYANHSDEMO on GitHub.
+# Where None stands there is no such source, and `kp_pose fetch` prints the one it found.
 _CHECKSUMS: dict[str, str | None] = {
     "yolov8n-pose": "c6fa93dd1ee4a2c18c900a45c1d864a1c6f7aba75d84f91648a30b7fb641d212",
-    "yolov8s-pose": None,
-    "yolov8m-pose": None,
+    "yolov8s-pose": "234314cd8baf62616791aceb9ea6ad5c19f26cf6c0d8f3a1bfce1e23b186cfb3",
+    "yolov8m-pose": "dbe539ea268db2534390942cfdf206e521f376f19e5415967a57f6a2ddfa3c90",
     "yolov8l-pose": None,
     "yolov8x-pose": None,
     "yolo11n-pose": "869e83fcdffdc7371fa4e34cd8e51c838cc729571d1635e5141e3075e9319dc0",
     "yolo11s-pose": "1060bda4a27012060eca246f9b2adeea22eabb045a1e58f8d229be29b7ebc2ba",
     "yolo11m-pose": "29b17eaf3a3117cbea906090dbedf9159f7c6a49db58ec8b99ed2dfde1cf6eb2",
-    "yolo11l-pose": None,
-    "yolo11x-pose": None,
+    "yolo11l-pose": "61921abe1f2ed930bf28328a16b3162278cdb239a1e8280b6ac827119f13cee0",
+    "yolo11x-pose": "013c43543b0751b8918486ba96e01ee44a59040683a07f96cc22bcc2cb7785f8",
 }
 PUBLISHED = tuple(_CHECKSUMS)
 
