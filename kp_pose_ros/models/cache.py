@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from kp_pose_ros.errors import ModelError
 
@@ -76,7 +77,7 @@ def cached(name: str, make: Callable[[], bytes]) -> Path:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_name(f"{name}.lock")):
+        with locked(path.with_name(f".{name}.lock")):
             if not _is_whole(path):
                 if path.exists():
                     _log.warning("%s in the cache is damaged: it is made again", path)
@@ -111,7 +112,24 @@ def _write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; it ends with the process, even if that is killed."""
-    with path.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    """Hold a lock between processes; it ends with the process, even if that is killed.
+
+    The file at `path` is there only as long as somebody holds the lock or waits for it.
+    """
+    while True:
+        with path.open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if not _is_open_as(stream, path):
+                continue  # whoever held it has removed it: by now others lock a new file
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_open_as(stream: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.cache import cache_folder, cached, content_hash
+from kp_pose_ros.models.cache import cache_folder, cached, content_hash, locked
 
 
 @pytest.fixture
@@ -48,6 +48,29 @@ def test_file_is_made_once(folder):
     assert path == folder / "a.onnx"
     assert path.read_bytes() == b"content"
     assert cached("a.onnx", never) == path
+
+
+def test_nothing_but_the_file_and_its_checksum_stays(folder):
+    cached("a.onnx", lambda: b"content")
+    assert sorted(path.name for path in folder.iterdir()) == ["a.onnx", "a.onnx.sha256"]
+
+
+def _work(folder, times):
+    for _ in range(times):
+        with locked(folder / "lock"):
+            (folder / "busy").mkdir()  # raises if somebody else is in here
+            (folder / "busy").rmdir()
+
+
+def test_lock_that_is_removed_after_use_keeps_others_out(tmp_path):
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_work, args=(tmp_path, 200)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_keep_contents_apart(folder):
@@ -149,13 +172,11 @@ def test_folder_that_cannot_be_written_is_named_with_the_variable(tmp_path, monk
 
 def test_whole_file_in_a_read_only_folder_is_used(folder):
     path = cached("a.onnx", lambda: b"content")
-    (folder / "a.onnx.lock").unlink()
     folder.chmod(0o500)
     try:
         assert cached("a.onnx", never) == path
     finally:
         folder.chmod(0o700)
-    assert not (folder / "a.onnx.lock").exists()
 
 
 def test_hash_is_of_the_contents_one_after_the_other(tmp_path):
