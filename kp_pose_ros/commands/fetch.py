@@ -27,9 +27,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch, and say what came and under which licence."""
-    source = find_source(args.source)
-    if args.sha256:
-        source = source._replace(sha256=args.sha256)
+    source = find_source(args.source, args.sha256)
     path = fetch(source)
     print(path)
     if source.sha256 is None:

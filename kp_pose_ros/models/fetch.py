@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import urllib.parse
 from pathlib import Path
@@ -17,6 +18,7 @@ LICENCE = "AGPL-3.0, by Ultralytics (https://www.ultralytics.com/license)"
 MODELS_VARIABLE = "KP_POSE_MODELS"
 SUFFIXES = (".pt", ".onnx", ".engine")
 
+_log = logging.getLogger(__name__)
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
 
 # GitHub names no checksums for this release. Those of yolo11 are what Ultralytics' own repository
@@ -54,22 +56,43 @@ class Source(NamedTuple):
     licence: str | None
 
 
-def find_source(name_or_url: str) -> Source:
+def find_source(name_or_url: str, sha256: str | None = None) -> Source:
     """Return where to fetch a published checkpoint, or the file at an address.
 
+    Args:
+        name_or_url: one of `PUBLISHED`, or an http or https address.
+        sha256: what the file's SHA-256 must be, if the caller knows that.
+
     Raises:
-        ModelError: it is neither.
+        ModelError: it is neither, or the file at the address would get the name of a published
+            checkpoint, which models are found by, without being known to be it.
     """
     if name_or_url in _CHECKSUMS:
         url = f"{_RELEASE}/{name_or_url}.pt"
-        return Source(url, _CHECKSUMS[name_or_url], LICENCE)
-    parts = urllib.parse.urlsplit(name_or_url)
-    if parts.scheme not in ("http", "https"):
+        return Source(url, sha256 or _CHECKSUMS[name_or_url], LICENCE)
+    if urllib.parse.urlsplit(name_or_url).scheme not in ("http", "https"):
         raise ModelError(
             f"{name_or_url!r} cannot be fetched: expected an http or https address, or one of "
             f"{', '.join(PUBLISHED)}"
         )
-    return Source(name_or_url, None, None)
+    file_name = _file_name(name_or_url)
+    if Path(file_name).stem in _CHECKSUMS:
+        return _copy_of_published(name_or_url, file_name, sha256)
+    return Source(name_or_url, sha256, None)
+
+
+def _copy_of_published(url: str, file_name: str, sha256: str | None) -> Source:
+    """Return a source that would be kept under a published name: it must be checked."""
+    name = Path(file_name).stem
+    published = _CHECKSUMS[name] if file_name == f"{name}.pt" else None
+    wanted = published or sha256
+    if wanted is None or (sha256 or wanted).lower() != wanted.lower():
+        raise ModelError(
+            f"{url} would be kept under the name of the published checkpoint {name}, but nothing "
+            f"says that it is that: run `kp_pose fetch {name}`, give the file another name, or its "
+            "checksum with --sha256"
+        )
+    return Source(url, wanted, LICENCE if published else None)
 
 
 def fetch(source: Source) -> Path:
@@ -83,10 +106,8 @@ def fetch(source: Source) -> Path:
     target = fetched_folder() / _file_name(source.url)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(target.with_name(f"{target.name}.lock")):
-            if not target.exists() or (
-                source.sha256 is not None and content_hash(target) != source.sha256.lower()
-            ):
+        with locked(target.with_name(f".{target.name}.lock")):
+            if not _is_there(target, source.sha256):
                 download(source.url, target, source.sha256)
     except OSError as error:
         raise ModelError(
@@ -94,6 +115,13 @@ def fetch(source: Source) -> Path:
             f"variable {VARIABLE} to a folder that can"
         ) from error
     return target
+
+
+def _is_there(target: Path, sha256: str | None) -> bool:
+    if not target.exists() or (sha256 is not None and content_hash(target) != sha256.lower()):
+        return False
+    _log.info("%s is there already; delete it to fetch it anew", target)
+    return True
 
 
 def fetched_folder() -> Path:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
 import http.server
+import logging
 import threading
 
 import pytest
@@ -10,12 +11,14 @@ from kp_pose_ros.cli import main
 
 
 @pytest.fixture
-def url(demo_weights):
-    """Address of the demo's weights on a server on this machine."""
+def url(demo_weights, tmp_path_factory):
+    """Address of a copy of the demo's weights on a server on this machine."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "mine.pt").write_bytes(demo_weights.read_bytes())
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args, **kwargs):
-            super().__init__(*args, directory=str(demo_weights.parent), **kwargs)
+            super().__init__(*args, directory=str(folder), **kwargs)
 
         def log_message(self, *_):
             pass
@@ -23,7 +26,7 @@ def url(demo_weights):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/{demo_weights.name}"
+    yield f"http://127.0.0.1:{server.server_port}/mine.pt"
     server.shutdown()
     thread.join()
     server.server_close()
@@ -39,10 +42,10 @@ def test_fetched_model_is_used_by_its_name(url, cache, demo_weights, capsys):
     sha256 = hashlib.sha256(demo_weights.read_bytes()).hexdigest()
     assert main(["fetch", url]) == 0
     out = capsys.readouterr().out
-    assert str(cache / "models" / demo_weights.name) in out
+    assert str(cache / "models" / "mine.pt") in out
     assert sha256 in out
     assert "Licence of the weights: ask whoever published them" in out
-    assert main(["info", demo_weights.stem]) == 0
+    assert main(["info", "mine"]) == 0
     assert "coco17" in capsys.readouterr().out
 
 
@@ -56,6 +59,18 @@ def test_checksum_must_be_one(url, capsys):
     with pytest.raises(SystemExit):
         main(["fetch", url, "--sha256", "abc"])
     assert "'abc' is not 64 hexadecimal digits" in capsys.readouterr().err
+
+
+def test_what_is_there_already_is_said(url, caplog):
+    with caplog.at_level(logging.INFO):
+        assert main(["fetch", url]) == main(["fetch", url]) == 0
+    assert caplog.text.count("mine.pt is there already; delete it to fetch it anew") == 1
+
+
+def test_unchecked_file_never_gets_a_published_name(url, cache, capsys):
+    assert main(["fetch", url.replace("mine", "yolov8l-pose")]) == 1
+    assert "run `kp_pose fetch yolov8l-pose`, give the file" in capsys.readouterr().err
+    assert not cache.joinpath("models").exists()
 
 
 def test_licence_of_published_weights_is_said(demo_weights, cache, capsys):

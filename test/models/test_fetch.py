@@ -59,10 +59,40 @@ def test_anything_else_is_no_source(name):
         find_source(name)
 
 
+PUBLISHED_SHA256 = find_source("yolo11n-pose").sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "wanted"),
+    [
+        pytest.param("yolo11n-pose.pt", None, PUBLISHED_SHA256, id="checked by ours"),
+        pytest.param("yolo11n-pose.pt", PUBLISHED_SHA256.upper(), PUBLISHED_SHA256, id="the same"),
+        pytest.param("yolov8l-pose.pt", SHA256, SHA256, id="we know none, the user does"),
+        pytest.param("yolo11n-pose.onnx", SHA256, SHA256, id="another format, the user knows"),
+    ],
+)
+def test_copy_of_a_published_checkpoint_is_checked(name, sha256, wanted):
+    assert find_source(f"https://example.org/{name}", sha256).sha256 == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256"),
+    [
+        pytest.param("yolov8l-pose.pt", None, id="nobody knows a checksum"),
+        pytest.param("yolo11n-pose.onnx", None, id="another format"),
+        pytest.param("yolo11n-pose.pt", SHA256, id="another checksum than the published one"),
+    ],
+)
+def test_file_that_may_be_another_gets_no_published_name(name, sha256):
+    with pytest.raises(ModelError, match=r"name of the published checkpoint yolo\w+-pose, but"):
+        find_source(f"https://example.org/{name}", sha256)
+
+
 def test_fetched_model_is_found_by_its_name(server, folder):
     path = fetch(find_source(server.url("a%20face.onnx?download=true")))
     assert path == folder / "a face.onnx"
     assert path.read_bytes() == CONTENT
+    assert list(folder.iterdir()) == [path]
     assert find_fetched("a face") == path
     assert find_fetched("a hand") is None
 
