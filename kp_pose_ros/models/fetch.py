@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
 
 # GitHub names no checksums for this release. Those of yolo11 are what Ultralytics' own repository
-# huggingface.co/Ultralytics/YOLO11 has for its files; yolo11n-pose was checked against a file of our
-# own, too. Those of yolov8 are what unrelated projects pin or keep for the files of this release:
-# n: many; s: huggingface.co/spaces/shihabsarar29/pose-estimation and, on GitHub,
+# huggingface.co/Ultralytics/YOLO11 has for its files; yolo11n-pose was checked against a file of
+# our own, too. Those of yolov8 are what unrelated projects pin or keep for the files of this
+# release: n: many; s: huggingface.co/spaces/shihabsarar29/pose-estimation and, on GitHub,
 # zhujinpeng169-web/badminton-trajectory-analysis-platform; m: pedramsalimi/MAYANHSDEMO on GitHub.
 # Where None stands there is no such source, and `kp_pose fetch` prints the one it found.
 _CHECKSUMS: dict[str, str | None] = {
