@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kp_pose_ros.compressed import decode_compressed
+from kp_pose_ros.compressed import EnoughColumns, decode_compressed
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.frame import ENCODINGS, Encoding, Frame, Pixels
 
@@ -77,14 +77,20 @@ def image_to_frame(
         ) from error
 
 
-def compressed_to_frame(image: CompressedImageMessage) -> Frame:
+def compressed_to_frame(
+    image: CompressedImageMessage, enough_columns: EnoughColumns | None = None
+) -> Frame:
     """Return the picture in a JPEG or PNG CompressedImage message.
+
+    Args:
+        image: the message.
+        enough_columns: see `decode_compressed`.
 
     Raises:
         ImageError: the data is of neither kind, cut short or damaged.
     """
     try:
-        return Frame(decode_compressed(bytes(image.data)))
+        return decode_compressed(bytes(image.data), enough_columns)
     except FrameError as error:
         found = f"{len(image.data)} bytes of data (format '{image.format}')"
         raise ImageError("data", f"{found} {error}") from error
@@ -99,8 +105,24 @@ def _view(image: ImageMessage, layout: Encoding) -> Frame:
             f"width and height are {image.width} and {image.height}: expected multiples of "
             f"{layout.grid[1]} and {layout.grid[0]} with encoding '{image.encoding}'",
         )
-    dtype = np.dtype(layout.dtype).newbyteorder(">" if image.is_bigendian else "<")
-    pixel_bytes = layout.channels * dtype.itemsize
+    pixels = pixels_of(image, rows, layout.channels, np.dtype(layout.dtype))
+    return Frame(pixels, image.encoding)
+
+
+def pixels_of(image: ImageMessage, rows: int, channels: int, dtype: np.dtype[Any]) -> Any:
+    """Return a message's bytes as an array, a view whose row stride is the message's step.
+
+    Args:
+        image: the message.
+        rows: of the array; the message's height, or more where planes follow each other.
+        channels: elements a pixel; with 1 the array is (rows, width), else it has a third axis.
+        dtype: of an element; the array has it in the byte order that the message says.
+
+    Raises:
+        ImageError: a field contradicts the others.
+    """
+    dtype = dtype.newbyteorder(">" if image.is_bigendian else "<")
+    pixel_bytes = channels * dtype.itemsize
     if image.step < image.width * pixel_bytes:
         raise ImageError(
             "step",
@@ -109,9 +131,9 @@ def _view(image: ImageMessage, layout: Encoding) -> Frame:
         )
     _check_length(image, rows)
     shape, strides = (rows, image.width), (image.step, pixel_bytes)
-    if layout.channels > 1:
-        shape, strides = (*shape, layout.channels), (*strides, dtype.itemsize)  # type: ignore[assignment]
-    return Frame(np.ndarray(shape, dtype, image.data, 0, strides), image.encoding)
+    if channels > 1:
+        shape, strides = (*shape, channels), (*strides, dtype.itemsize)  # type: ignore[assignment]
+    return np.ndarray(shape, dtype, image.data, 0, strides)
 
 
 def _check_length(image: ImageMessage, rows: int) -> None:

@@ -94,7 +94,8 @@ class CameraModel:
         if min(self.size) <= 0:
             height, width = self.size
             raise CalibrationError(
-                f"camera_info has the size {width} x {height}: expected that of the pictures"
+                f"camera_info has the size {width} x {height}: expected that of the pictures; have "
+                "its driver fill it in"
             )
         object.__setattr__(self, "matrix", matrix.reshape(3, 3))
         coefficients = np.array(self.coefficients, np.float64)
@@ -109,13 +110,14 @@ class CameraModel:
         if self.model not in _MODELS:
             raise CalibrationError(
                 f"camera_info has the distortion model '{self.model}': expected one of "
-                f"{', '.join(_MODELS)}"
+                f"{', '.join(_MODELS)}; calibrate the camera for one of them"
             )
         counts = _MODELS[self.model].counts
         if len(coefficients) not in counts or not np.isfinite(coefficients).all():
             raise CalibrationError(
                 f"camera_info has the distortion {coefficients.tolist()}: expected "
-                f"{' or '.join(map(str, counts))} numbers for {self.model}"
+                f"{' or '.join(map(str, counts))} numbers for {self.model}; "
+                "calibrate the camera"
             )
 
     def at_depth_one(self, pixels: npt.NDArray[np.floating]) -> Array:

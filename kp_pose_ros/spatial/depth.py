@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 # Encodings of depth images (REP 118): array type and metres for a value of 1.
-ENCODINGS = {
+ENCODINGS: dict[str, tuple[np.dtype[Any], float]] = {
     "16UC1": (np.dtype(np.uint16), 0.001),
     "mono16": (np.dtype(np.uint16), 0.001),
     "32FC1": (np.dtype(np.float32), 1.0),
@@ -55,7 +56,8 @@ class DepthImage:
                 f"{', '.join(ENCODINGS)}"
             )
         dtype, _ = ENCODINGS[self.encoding]
-        if self.values.ndim != 2 or 0 in self.values.shape or self.values.dtype != dtype:
+        found = self.values.dtype.newbyteorder("=")
+        if self.values.ndim != 2 or 0 in self.values.shape or found != dtype:
             raise FrameError(
                 f"an array of shape {self.values.shape} and type {self.values.dtype} is no "
                 f"'{self.encoding}' depth image: expected (height, width) of {dtype}"
