@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from builtin_interfaces.msg import Duration
+import numpy.typing as npt
+from builtin_interfaces.msg import Duration, Time
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray
+from kp_pose_ros.msg import Keypoint, Keypoint3D, KeypointPose, PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.poses import UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Skeleton
@@ -35,7 +37,11 @@ class Vocabulary:
 
 
 def poses_to_msg(
-    poses: Poses, header: Header, size: tuple[int, int], vocabulary: Vocabulary
+    poses: Poses,
+    header: Header,
+    size: tuple[int, int],
+    vocabulary: Vocabulary,
+    places: npt.NDArray[np.float64] | None = None,
 ) -> PoseArray:
     """Return the message for one image.
 
@@ -44,6 +50,8 @@ def poses_to_msg(
         header: the image's own; it is not copied.
         size: (height, width) of the image in pixels.
         vocabulary: the model's.
+        places: (n, k, 3) metres, where the keypoints are in space, NaN where that is not known;
+            None: there is no depth.
     """
     height, width = size
     message = PoseArray(
@@ -64,6 +72,7 @@ def poses_to_msg(
                 Keypoint(x=x, y=y, score=score, state=state)
                 for (x, y, score), state in zip(keypoints[index], states[index], strict=True)
             ],
+            keypoints_3d=[] if places is None else _places_to_msgs(places[index]),
         )
         message.poses.append(person)
     return message
@@ -120,6 +129,23 @@ def skeleton_from_msg(message: SkeletonMsg) -> Skeleton:
     plain = Skeleton.from_names(message.name, message.keypoint_names)
     edges = tuple(zip(message.edges[::2], message.edges[1::2], strict=True))
     return replace(plain, edges=edges, edge_colors=plain.keypoint_colors[:1] * len(edges))
+
+
+def nanoseconds(time: Time | Duration) -> int:
+    """Return a Time or Duration message in nanoseconds."""
+    return int(time.sec) * 10**9 + int(time.nanosec)
+
+
+def _places_to_msgs(places: npt.NDArray[np.float64]) -> list[Keypoint3D]:
+    messages = []
+    for x, y, z in places.tolist():
+        message = Keypoint3D(valid=not math.isnan(z))
+        if message.valid:
+            # Cheaper than a Point of our own: one is made anyway.
+            position = message.position
+            position.x, position.y, position.z = x, y, z
+        messages.append(message)
+    return messages
 
 
 def _boxes_to_msgs(boxes: Floats) -> list[BoundingBox2D]:

@@ -24,7 +24,7 @@ from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.matching import Hold, Wanted
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.poses import Floats, Poses
-from kp_pose_ros.ros.conversions import poses_from_msg
+from kp_pose_ros.ros.conversions import nanoseconds, poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 Result = WaitForPose.Result
@@ -66,7 +66,7 @@ class Wait:
             self.end(Result.INVALID_GOAL, str(error))
             return
         held = self.hold.update(
-            int(fitting.sum()) >= self.wanted.count, _nanoseconds(message.header.stamp)
+            int(fitting.sum()) >= self.wanted.count, nanoseconds(message.header.stamp)
         )
         matches = PoseArray(
             header=message.header,
@@ -79,14 +79,14 @@ class Wait:
             WaitForPose.Feedback(poses=matches, held=Duration(sec=held // _NS, nanosec=held % _NS))
         )
         goal = self.handle.request
-        if len(matches.poses) >= self.wanted.count and held >= _nanoseconds(goal.hold):
+        if len(matches.poses) >= self.wanted.count and held >= nanoseconds(goal.hold):
             self.end(poses=matches)
 
     def check_time(self, now: int) -> None:
         """End the wait if it has lasted too long; `now` is in nanoseconds of the server's clock."""
         if not 0 < self.began <= now:  # simulated time had not begun, or its bag has started again
             self.began = now
-        timeout = _nanoseconds(self.handle.request.timeout)
+        timeout = nanoseconds(self.handle.request.timeout)
         if timeout and now - self.began >= timeout:
             self.end(
                 Result.TIMEOUT,
@@ -215,11 +215,6 @@ def _distance(person: KeypointPose) -> float:
     if not known:
         return math.nan
     return float(np.median([math.hypot(each.x, each.y, each.z) for each in known]))
-
-
-def _nanoseconds(time: Any) -> int:
-    """Return a Time or Duration message in nanoseconds."""
-    return int(time.sec) * _NS + int(time.nanosec)
 
 
 def main() -> int:

@@ -65,6 +65,26 @@ def test_header_size_and_skeleton_are_in_the_message():
     assert message.skeleton == "coco17"
 
 
+def test_places_in_space_come_with_the_keypoints_and_unknown_ones_are_zero():
+    places = np.arange(2 * 17 * 3).reshape(2, 17, 3) / 8
+    places[1, 5] = np.nan
+    message = through_the_wire(
+        poses_to_msg(some_poses(2), Header(), (480, 640), VOCABULARY, places)
+    )
+    places[1, 5] = 0
+    for person, expected in zip(message.poses, places, strict=True):
+        positions = [(p.position.x, p.position.y, p.position.z) for p in person.keypoints_3d]
+        assert positions == [tuple(each) for each in expected.tolist()]
+    assert [p.valid for p in message.poses[0].keypoints_3d] == [True] * 17
+    invalid = [i for i, p in enumerate(message.poses[1].keypoints_3d) if not p.valid]
+    assert invalid == [5]
+
+
+def test_without_depth_there_are_no_places_in_space():
+    message = poses_to_msg(some_poses(2), Header(), (480, 640), VOCABULARY)
+    assert [len(person.keypoints_3d) for person in message.poses] == [0, 0]
+
+
 def test_the_box_is_given_by_its_centre():
     poses = Poses(
         np.array([[10, 20, 30, 60]], np.float32),
