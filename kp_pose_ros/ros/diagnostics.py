@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from kp_pose_ros.device import available_memory, temperatures
+from kp_pose_ros.device import readings
 from kp_pose_ros.health import Counts, Level, Limits, Report
 from kp_pose_ros.measure import PERCENTILES, percentiles
 from kp_pose_ros.timing import StageTimes
@@ -62,10 +62,7 @@ class Diagnostics:
         values = dict(status.facts)
         for stage, durations in status.times.seconds().items():
             values[f"{stage} (ms)"] = _milliseconds(durations)
-        for sensor, degrees in temperatures().items():
-            values[f"temperature {sensor} (C)"] = f"{degrees:.1f}"
-        if (memory := available_memory()) is not None:
-            values["available memory (MB)"] = f"{memory / 2**20:.0f}"
+        values |= {name: f"{number:.1f}" for name, number in readings().items()}
         return self._status("node", status.level, status.message, values)
 
     def _camera_status(self, camera: Camera, seconds: float, limits: Limits) -> DiagnosticStatus:

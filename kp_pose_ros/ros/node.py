@@ -91,7 +91,11 @@ def _spin(executor: Executor, ends: Ends) -> None:
 
 
 def _on_signals(act: Callable[[], None]) -> None:
-    for each in (signal.SIGINT, signal.SIGTERM):
+    """Have the signals that ask a process to end call `act`; a closed terminal sends SIGHUP."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which is what nohup asks for
+        numbers.append(signal.SIGHUP)
+    for each in numbers:
         signal.signal(each, lambda *_: act())
 
 
