@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from kp_pose_ros.decode import Candidates, DecodeSettings, decode
@@ -14,23 +15,37 @@ from kp_pose_ros.timing import StageTimes
 
 
 class Engine(Protocol):
-    """Runs the network. Owned by one thread, from its first `infer` to `close`.
+    """Runs the network. Owned by one thread, from its first call to `close`.
 
     Attributes:
         name: what runs it, for people, such as "ONNX Runtime 1.20 on the CPU".
-        max_batch: how many frames `infer` takes at most.
-        times: how long each stage of `infer` took.
+        max_batch: how many frames `submit` takes at most.
+        overlaps: whether one more batch may begin before the one before it has ended.
+        times: how long each stage took.
     """
 
     name: str
     max_batch: int
+    overlaps: bool
     times: StageTimes
 
-    def infer(self, frames: Sequence[Frame]) -> list[Candidates]:
-        """Return the candidates of each frame; frames may have different sizes and encodings.
+    def prepare(self, frame: tuple[int, int]) -> Path:
+        """Open the network for frames of (height, width); return the file that it runs.
+
+        What the cache does not have is made, which may take many minutes.
 
         Raises:
-            EngineError: the engine failed; later calls may work.
+            EngineError: the network cannot be opened.
+            ModelError: the model cannot be prepared for that size.
+        """
+
+    def submit(self, frames: Sequence[Frame]) -> Callable[[], list[Candidates]]:
+        """Begin with a batch; the call that is returned ends it, with the candidates of each frame.
+
+        Frames may have different sizes and encodings. Batches end in the order of their beginning.
+
+        Raises:
+            EngineError: the engine failed; later calls may work. The returned call raises it, too.
         """
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
@@ -59,7 +74,20 @@ class PoseEstimator:
         Raises:
             EngineError: the engine failed.
         """
-        candidates = self.engine.infer(frames)
-        settings = self.settings
-        with self.engine.times.measure("decode"):
-            return [decode(each, self._kpt_shape, settings) for each in candidates]
+        return self.submit(frames)()
+
+    def submit(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
+        """Begin with a batch; the call that is returned ends it, with what `estimate` returns.
+
+        Where `engine.overlaps`, one more batch may begin before this one has ended. Raises as
+        `estimate` does, and so does the returned call.
+        """
+        collect = self.engine.submit(frames)
+
+        def finish() -> list[Poses]:
+            candidates = collect()
+            settings = self.settings
+            with self.engine.times.measure("decode"):
+                return [decode(each, self._kpt_shape, settings) for each in candidates]
+
+        return finish

@@ -15,13 +15,15 @@ class OnePersonEach:
 
     name = "a stand-in"
     max_batch = 4
+    overlaps = True
 
     def __init__(self):
         self.times = StageTimes()
 
-    def infer(self, frames):
+    def submit(self, frames):
         row = np.array([[24, 24, 40, 40, 0.5, 0, 32, 32, 0.9]], np.float32)
-        return [Candidates(row, Letterbox.fit(frame.size, (64, 64))) for frame in frames]
+        found = [Candidates(row, Letterbox.fit(frame.size, (64, 64))) for frame in frames]
+        return lambda: found
 
     def close(self):
         pass
@@ -47,6 +49,13 @@ def test_new_settings_count_from_the_next_frame():
     assert len(estimator.estimate([frame(64, 64)])[0]) == 1
     estimator.settings = DecodeSettings(score_threshold=0.6)
     assert len(estimator.estimate([frame(64, 64)])[0]) == 0
+
+
+def test_a_batch_may_begin_before_the_one_before_it_has_ended():
+    estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings())
+    first, second = estimator.submit([frame(64, 64)]), estimator.submit([frame(640, 640)] * 2)
+    assert [poses.keypoints[0, 0, 0] for poses in first()] == [32]
+    assert [poses.keypoints[0, 0, 0] for poses in second()] == [320, 320]
 
 
 def test_decoding_is_timed():

@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -33,6 +34,7 @@ class OnnxEngine:
     """Runs a model's prepared graph, one session for each network size that the frames need."""
 
     name = f"ONNX Runtime {ort.__version__} on the CPU"
+    overlaps = False  # one batch keeps every core busy
 
     def __init__(self, model: PoseModel, imgsz: Size | None = None, max_batch: int = 1) -> None:
         """Open the engine; sessions are made when the first frame of a shape arrives.
@@ -40,13 +42,21 @@ class OnnxEngine:
         Args:
             model: what to run.
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
-            max_batch: how many frames `infer` takes at most.
+            max_batch: how many frames a batch has at most.
         """
         self.max_batch = max_batch
         self.times = StageTimes()
         self._model = model
         self._imgsz = imgsz
         self._sessions: OrderedDict[Size, _Session] = OrderedDict()
+
+    def prepare(self, frame: Size) -> Path:
+        """Open the network for frames of (height, width); return its graph. Raises as `infer`."""
+        return self._session(self._model.network_size(frame, self._imgsz)).graph
+
+    def submit(self, frames: Sequence[Frame]) -> Callable[[], list[Candidates]]:
+        """Return the call that does all the work: `infer`."""
+        return partial(self.infer, frames)
 
     def infer(self, frames: Sequence[Frame]) -> list[Candidates]:
         """Return the candidates of each frame.
@@ -89,7 +99,7 @@ class _Session:
     """One graph at one network size, with the memory that its input lives in."""
 
     def __init__(self, model: PoseModel, size: Size, max_batch: int) -> None:
-        graph = model.graph(size)
+        self.graph = graph = model.graph(size)
         options = ort.SessionOptions()
         # Measured with yolo11n-pose on two cores: a thread for each core (the default) is 1.6 times
         # as fast as one thread, all optimisations (the default) 1.4 times as fast as the extended

@@ -8,6 +8,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kp_pose_ros.decode import Candidates
@@ -114,10 +115,11 @@ class Pipeline:
             self._free_slots.append(slot)
         self._held.callback(self._close_networks)
 
-    def prepare(self, size: Size) -> None:
+    def prepare(self, size: Size) -> Path:
         """Open the network for inputs of (height, width), built if the cache has none."""
         with self.gpu.current(), self.gpu.errors("opening the network"):
             self._network(size)
+            return self._source.path(size)
 
     def submit(self, frames: Sequence[Frame]) -> Job:
         """Put a batch on its way; at most `SLOTS` are, until `collect`.

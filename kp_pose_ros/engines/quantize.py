@@ -132,7 +132,8 @@ class _Pictures:
         return None
 
     def _network(self, picture: npt.NDArray[Any]) -> Floats:
-        letterbox = Letterbox.fit(picture.shape[:2], self._size)
+        height, width = picture.shape[:2]
+        letterbox = Letterbox.fit((height, width), self._size)
         canvas = letterbox.canvas()
         letterbox.apply(picture, canvas)
         planes = canvas[None, ..., ::-1].transpose(0, 3, 1, 2)

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from kp_pose_ros.decode import Candidates
 from kp_pose_ros.engines.bindings import NAME
@@ -25,8 +27,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """A batch between `submit` and `collect`.
+class _Ticket:
+    """A batch that was submitted and not collected yet.
 
     Attributes:
         frames: the batch, kept so that it can be run again.
@@ -52,6 +54,8 @@ class TensorRTEngine:
         times: how long each stage took: copy, h2d, letterbox, infer and d2h, the last four as the
             GPU measured them.
     """
+
+    overlaps = True
 
     def __init__(
         self,
@@ -91,14 +95,14 @@ class TensorRTEngine:
                 self.close()
                 raise
 
-    def prepare(self, frame: Size) -> None:
-        """Open the network for frames of (height, width) before the first one comes.
+    def prepare(self, frame: Size) -> Path:
+        """Open the network for frames of (height, width); return its plan.
 
         Raises:
             EngineError: it cannot be built or loaded.
             ModelError: the model cannot be prepared for that size.
         """
-        self._running().prepare(self._network_size(frame))
+        return self._running().prepare(self._network_size(frame))
 
     def infer(self, frames: Sequence[Frame]) -> list[Candidates]:
         """Return the candidates of each frame.
@@ -107,26 +111,27 @@ class TensorRTEngine:
             EngineError: a network cannot be opened, or the GPU failed twice.
             ModelError: the model cannot be prepared for the size that a frame needs.
         """
-        return self.collect(self.submit(frames))
+        return self.submit(frames)()
 
-    def submit(self, frames: Sequence[Frame]) -> Ticket:
-        """Put a batch on its way; its pictures may change as soon as this returns.
+    def submit(self, frames: Sequence[Frame]) -> Callable[[], list[Candidates]]:
+        """Put a batch on its way; the call that is returned waits for its candidates.
 
-        One more batch may be submitted before this one is collected: its upload then runs while
-        this one is in the network. Raises as `infer` does.
+        One more batch may be submitted before that call: its upload then runs while this one is in
+        the network. Both raise as `infer` does. The frames have to stay as they are, because after
+        a failure of the GPU they are run again.
         """
         pipeline = self._running()
         try:
-            return Ticket(frames, pipeline.submit(frames), pipeline)
+            ticket = _Ticket(frames, pipeline.submit(frames), pipeline)
         except GpuFailureError as failure:
-            return self._submit_anew(frames, failure)
+            ticket = self._submit_anew(frames, failure)
+        return partial(self._collect, ticket)
 
-    def collect(self, ticket: Ticket) -> list[Candidates]:
-        """Wait for a batch and return the candidates of each frame; raises as `infer` does."""
+    def _collect(self, ticket: _Ticket) -> list[Candidates]:
         try:
             if ticket.pipeline is self._pipeline:
                 return ticket.pipeline.collect(ticket.job)
-            again = Ticket(ticket.frames, self._running().submit(ticket.frames), self._running())
+            again = _Ticket(ticket.frames, self._running().submit(ticket.frames), self._running())
         except GpuFailureError as failure:
             again = self._submit_anew(ticket.frames, failure)
         return again.pipeline.collect(again.job)
@@ -154,10 +159,10 @@ class TensorRTEngine:
         source = NetworkSource(self._model, self._options, gpu, self._progress)
         return Pipeline(gpu, source, self._network_size, self.times)
 
-    def _submit_anew(self, frames: Sequence[Frame], failure: GpuFailureError) -> Ticket:
+    def _submit_anew(self, frames: Sequence[Frame], failure: GpuFailureError) -> _Ticket:
         _log.warning("everything on the GPU is made anew: %s", failure)
         let_go(failure)
         with suppress(EngineError):
             self.close()
         pipeline = self._running()
-        return Ticket(frames, pipeline.submit(frames), pipeline)
+        return _Ticket(frames, pipeline.submit(frames), pipeline)

@@ -60,9 +60,9 @@ frames = [Frame(noise), Frame(noise // 2), Frame(noise[..., :2], "yuyv")]
 expected = OnnxEngine(model, (64, 96), 3).infer(frames)
 engine = in_a_thread(TensorRTEngine, model, (64, 96), 3, precision="fp32")
 for _ in range(20):
-    tickets = [in_a_thread(engine.submit, frames) for _ in range(2)]
-    for ticket in tickets:
-        for one, other in zip(in_a_thread(engine.collect, ticket), expected, strict=True):
+    collects = [in_a_thread(engine.submit, frames) for _ in range(2)]
+    for collect in collects:
+        for one, other in zip(in_a_thread(collect), expected, strict=True):
             np.testing.assert_allclose(one.rows, other.rows, atol=1 / 255)
 in_a_thread(engine.close)
 print(engine.name)

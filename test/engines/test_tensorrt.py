@@ -105,10 +105,10 @@ def test_more_network_sizes_than_are_kept_come_and_go(open_engine, model):
 def test_a_network_in_use_does_not_go(open_engine, model):
     engine = open_engine(imgsz=None)
     frames = [random_frame(1, size=ONE_MORE_THAN_KEPT[0])]
-    ticket = engine.submit(frames)
+    collect = engine.submit(frames)
     for size in ONE_MORE_THAN_KEPT[1:]:
         engine.prepare(size)
-    assert_same(engine.collect(ticket), by_onnx_runtime(model, frames, None))
+    assert_same(collect(), by_onnx_runtime(model, frames, None))
 
 
 def test_a_network_of_a_fixed_batch_takes_any_number_of_frames(open_engine, tmp_path):
@@ -127,18 +127,18 @@ def test_two_batches_are_on_their_way_at_once(open_engine, model):
     earlier = engine.submit(batches[0])
     for index, batch in enumerate(batches[1:]):
         later = engine.submit(batch)
-        assert_same(engine.collect(earlier), expected[index])
+        assert_same(earlier(), expected[index])
         earlier = later
-    assert_same(engine.collect(earlier), expected[-1])
+    assert_same(earlier(), expected[-1])
 
 
-def test_a_picture_may_change_once_it_is_submitted(open_engine, model):
+def test_a_picture_is_taken_as_it_was_when_it_was_submitted(open_engine, model):
     frame = random_frame(1)
     expected = by_onnx_runtime(model, [frame])
     engine = open_engine()
-    ticket = engine.submit([frame])
+    collect = engine.submit([frame])
     frame.pixels[:] = 0
-    assert_same(engine.collect(ticket), expected)
+    assert_same(collect(), expected)
 
 
 def test_what_was_found_stays_when_later_batches_come(open_engine, model):
@@ -151,11 +151,11 @@ def test_what_was_found_stays_when_later_batches_come(open_engine, model):
 
 def test_a_third_batch_has_to_wait(open_engine):
     engine = open_engine()
-    tickets = [engine.submit([random_frame(seed)]) for seed in range(2)]
+    collects = [engine.submit([random_frame(seed)]) for seed in range(2)]
     with pytest.raises(RuntimeError, match="collect one first"):
         engine.submit([random_frame(3)])
-    for ticket in tickets:
-        engine.collect(ticket)
+    for collect in collects:
+        collect()
 
 
 def test_memory_grows_with_the_largest_frame_and_no_further(open_engine, machine, model):
@@ -194,8 +194,8 @@ def test_any_thread_may_call(open_engine, model):
 
     frames = [random_frame(1)]
     engine = in_a_thread(open_engine)
-    ticket = in_a_thread(engine.submit, frames)
-    assert_same(in_a_thread(engine.collect, ticket), by_onnx_runtime(model, frames))
+    collect = in_a_thread(engine.submit, frames)
+    assert_same(in_a_thread(collect), by_onnx_runtime(model, frames))
     in_a_thread(engine.close)
 
 
@@ -285,14 +285,14 @@ def test_a_failure_while_a_network_makes_room_is_one_of_the_gpu(open_engine, mod
 def test_a_failure_does_not_cost_the_batch_behind_it(open_engine, model, fail, times):
     engine = open_engine()
     batches = [[random_frame(seed)] for seed in range(2)]
-    tickets = [engine.submit(batch) for batch in batches]
+    collects = [engine.submit(batch) for batch in batches]
     fail("Event.synchronize", times)
     if times == 2:
         with pytest.raises(EngineError):
-            engine.collect(tickets.pop(0))
+            collects.pop(0)()
         batches.pop(0)
-    for batch, ticket in zip(batches, tickets, strict=True):
-        assert_same(engine.collect(ticket), by_onnx_runtime(model, batch))
+    for batch, collect in zip(batches, collects, strict=True):
+        assert_same(collect(), by_onnx_runtime(model, batch))
 
 
 def test_an_enqueue_that_tensorrt_refuses_is_a_failure(open_engine, machine, model):
