@@ -15,6 +15,7 @@ from kp_pose_ros.errors import FrameError
 
 Pixels = npt.NDArray[np.uint8]
 RawPixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Size = tuple[int, int]  # height, width
 
 
 def _bgr(pixels: RawPixels) -> Pixels:
@@ -91,6 +92,8 @@ class Frame:
             is (height, width, channels), without the last axis where there is one channel, and
             (height * 3 / 2, width) for nv12 and nv21.
         encoding: a key of `ENCODINGS`.
+        reduction: how many times smaller the pixels are than the camera's picture, in each
+            direction: a JPEG decoder can leave out detail that nobody needs.
 
     Raises:
         FrameError: the encoding is unknown, or the array's shape or type contradicts it.
@@ -98,6 +101,7 @@ class Frame:
 
     pixels: RawPixels
     encoding: str = "bgr8"
+    reduction: int = 1
 
     def __post_init__(self) -> None:
         layout = ENCODINGS.get(self.encoding)
@@ -123,10 +127,16 @@ class Frame:
             )
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the picture, in pixels."""
+    def size(self) -> Size:
+        """Height and width of the picture that is here, in pixels."""
         rows, columns = self.pixels.shape[:2]
         return rows * 2 // ENCODINGS[self.encoding].half_rows, columns
+
+    @property
+    def source_size(self) -> Size:
+        """Height and width of the camera's picture, in whose pixels poses are given."""
+        height, width = self.size
+        return height * self.reduction, width * self.reduction
 
     def to_bgr(self) -> Pixels:
         """Return the picture as (height, width, 3) uint8 BGR; bgr8 frames are not copied."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,13 @@ class Poses:
             self.track_ages[index],
             self.states[index],
         )
+
+    def scaled(self, factor: float) -> Poses:
+        """Return the poses as they are in a picture `factor` times as large."""
+        if factor == 1:
+            return self
+        keypoints = self.keypoints * np.array((factor, factor, 1), np.float32)
+        return replace(self, boxes=self.boxes * np.float32(factor), keypoints=keypoints)
 
 
 def observed(keypoints: Floats, threshold: float) -> npt.NDArray[np.uint8]:

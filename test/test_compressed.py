@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kp_pose_ros.compressed import decode_compressed
+from kp_pose_ros.compressed import decode_compressed, encode_jpeg
 from kp_pose_ros.errors import FrameError
 
 PICTURE = cv2.GaussianBlur(
@@ -56,7 +56,53 @@ def jpeg_claiming(width, height):
     ],
 )
 def test_a_whole_picture_is_decoded(content):
-    assert decode_compressed(content).shape == (120, 160, 3)
+    assert decode_compressed(content).source_size == (120, 160)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "reduction"),
+    [
+        pytest.param(JPEG, 161, 1, id="more columns than there are"),
+        pytest.param(JPEG, 81, 1, id="more than half of them"),
+        pytest.param(JPEG, 80, 2, id="half of them"),
+        pytest.param(JPEG, 39, 4, id="a little less than a quarter"),
+        pytest.param(JPEG, 0, 8, id="none, as when nobody looks"),
+        pytest.param(PROGRESSIVE, 80, 2, id="progressive JPEG"),
+        pytest.param(GRAY, 80, 2, id="grey JPEG"),
+        pytest.param(WITH_EXIF, 80, 2, id="turned by EXIF"),
+        pytest.param(PNG, 10, 1, id="a PNG cannot be reduced"),
+    ],
+)
+def test_a_jpeg_is_reduced_as_far_as_enough_columns_remain(content, columns, reduction):
+    frame = decode_compressed(content, lambda size: columns)
+    assert frame.reduction == reduction
+    assert frame.size == (120 // reduction, 160 // reduction)
+    assert frame.source_size == (120, 160)
+    expected = cv2.resize(PICTURE, frame.size[::-1], interpolation=cv2.INTER_AREA)
+    if content is not GRAY:
+        assert np.abs(frame.pixels.astype(int) - expected).mean() < 3
+
+
+def test_a_jpeg_is_not_reduced_to_a_part_of_a_pixel():
+    odd = cv2.imencode(".jpg", PICTURE[:, :158])[1].tobytes()
+    assert decode_compressed(odd, lambda size: 20).size == (60, 79)
+
+
+def test_enough_columns_are_asked_for_the_picture_s_own_size():
+    asked = []
+    decode_compressed(JPEG, lambda size: asked.append(size) or 1000)
+    assert asked == [(120, 160)]
+
+
+@pytest.mark.parametrize(("quality", "error"), [(95, 2), (50, 8)])
+def test_a_picture_becomes_a_jpeg(quality, error):
+    jpeg = encode_jpeg(PICTURE, quality).tobytes()
+    assert np.abs(decode_compressed(jpeg).pixels.astype(int) - PICTURE).mean() < error
+
+
+def test_a_lower_quality_is_smaller():
+    sizes = [len(encode_jpeg(PICTURE, quality)) for quality in (1, 50, 100)]
+    assert sizes == sorted(set(sizes))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +136,7 @@ def test_mutated_pictures_are_decoded_or_refused(original):
             content[position] = random.integers(0, 256)
         cut = random.integers(len(content)) if random.random() < 0.3 else len(content)
         try:
-            assert decode_compressed(bytes(content[:cut])).shape[2] == 3
+            assert decode_compressed(bytes(content[:cut]), lambda size: 80).pixels.shape[2] == 3
         except FrameError:
             refused += 1
     assert refused > 100

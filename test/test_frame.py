@@ -96,6 +96,12 @@ def test_bgr_is_not_copied():
     assert Frame(pixels).to_bgr() is pixels
 
 
+def test_a_reduced_frame_knows_the_size_of_the_camera_s_picture():
+    frame = Frame(two_halves(), reduction=4)
+    assert frame.size == (HEIGHT, WIDTH)
+    assert frame.source_size == (4 * HEIGHT, 4 * WIDTH)
+
+
 def test_big_endian_mono16_keeps_its_brightness():
     pixels = np.full((2, 2), 0x8000, ">u2")
     assert Frame(pixels, "mono16").to_bgr().max() == 0x80

@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,16 @@ def test_choosing_poses_chooses_from_every_array(index):
     assert chosen.keypoints.shape == (2, 17, 3)
     assert chosen.track_ages.tolist() == [0.5, 0.7]
     assert chosen.states[:, 16].tolist() == [OBSERVED, PREDICTED]
+
+
+def test_scaled_poses_are_those_of_a_larger_picture():
+    keypoints = np.random.default_rng(0).uniform(1, 100, (3, 17, 3)).astype(np.float32)
+    poses = replace(three_poses(), keypoints=keypoints)
+    scaled = poses.scaled(2.5)
+    np.testing.assert_allclose(scaled.boxes, poses.boxes * 2.5)
+    np.testing.assert_allclose(scaled.keypoints, keypoints * (2.5, 2.5, 1), rtol=1e-6)
+    assert scaled.boxes.dtype == scaled.keypoints.dtype == np.float32
+    assert scaled.states is poses.states
 
 
 @pytest.mark.parametrize(

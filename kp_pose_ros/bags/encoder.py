@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 
+from kp_pose_ros.compressed import JPEG_FORMAT, encode_jpeg
 from kp_pose_ros.frame import Pixels
 from kp_pose_ros.poses import UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Skeleton
@@ -82,8 +82,8 @@ class Encoder:
 
     def picture(self, picture: Pixels, header: Any) -> bytes:
         """Return a (height, width, 3) BGR picture as a JPEG CompressedImage."""
-        jpeg = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1]
-        message = self._make(PICTURE, header=header, format="bgr8; jpeg compressed bgr8", data=jpeg)
+        jpeg = encode_jpeg(picture, _JPEG_QUALITY)
+        message = self._make(PICTURE, header=header, format=JPEG_FORMAT, data=jpeg)
         return self._serialize(message, PICTURE)
 
     def _people(self, poses: Poses) -> list[Any]:
