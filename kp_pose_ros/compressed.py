@@ -70,7 +70,7 @@ def decode_compressed(content: bytes, enough_columns: EnoughColumns | None = Non
 
 def encode_jpeg(picture: Pixels, quality: int) -> npt.NDArray[np.uint8]:
     """Return a (height, width, 3) BGR picture as the bytes of a JPEG; `quality` is 1 to 100."""
-    return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]  # type: ignore[return-value]
+    return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
 
 
 def _reduction(size: Size, columns: int) -> int:

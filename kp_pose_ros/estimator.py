@@ -69,7 +69,9 @@ class PoseEstimator:
         self._kpt_shape = kpt_shape
 
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
-        """Return the poses of each frame, in source pixels; at most `engine.max_batch` frames.
+        """Return the poses of each frame, at most `engine.max_batch` of them.
+
+        They are in pixels of the camera's pictures, also where a frame was reduced.
 
         Raises:
             EngineError: the engine failed.
@@ -88,6 +90,9 @@ class PoseEstimator:
             candidates = collect()
             settings = self.settings
             with self.engine.times.measure("decode"):
-                return [decode(each, self._kpt_shape, settings) for each in candidates]
+                return [
+                    decode(each, self._kpt_shape, settings).scaled(frame.reduction)
+                    for each, frame in zip(candidates, frames, strict=True)
+                ]
 
         return finish

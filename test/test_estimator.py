@@ -1,12 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import cv2
 import numpy as np
 import pytest
 
+from kp_pose_ros.compressed import decode_compressed, encode_jpeg
 from kp_pose_ros.decode import Candidates, DecodeSettings
 from kp_pose_ros.estimator import PoseEstimator
+from kp_pose_ros.factory import Settings, make_estimator
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.letterbox import Letterbox
+from kp_pose_ros.poses import OBSERVED
 from kp_pose_ros.timing import StageTimes
 
 
@@ -40,6 +44,13 @@ def test_each_frame_gets_poses_in_its_own_pixels():
     assert large.keypoints[0, 0].tolist() == pytest.approx([320, 320, 0.9])
 
 
+def test_a_reduced_frame_gets_poses_in_the_camera_s_pixels():
+    reduced = Frame(np.zeros((64, 64, 3), np.uint8), reduction=4)
+    (poses,) = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings()).estimate([reduced])
+    assert poses.keypoints[0, 0].tolist() == pytest.approx([128, 128, 0.9])
+    assert poses.boxes[0].tolist() == [96, 96, 160, 160]
+
+
 def test_no_frames_give_no_poses():
     assert PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings()).estimate([]) == []
 
@@ -62,3 +73,24 @@ def test_decoding_is_timed():
     estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings())
     estimator.estimate([frame(64, 64)])
     assert len(estimator.engine.times.seconds()["decode"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("photo", "size"), [("bus.jpg", (1920, 1440)), ("zidane.jpg", (1080, 1920))]
+)
+def test_a_jpeg_decoded_at_half_its_size_shows_the_same_people(
+    demo_weights, demo_photo, photo, size
+):
+    _, estimator = make_estimator(Settings(demo_weights))
+    large = cv2.resize(demo_photo(photo), size[::-1], interpolation=cv2.INTER_CUBIC)
+    jpeg = encode_jpeg(large, 90).tobytes()
+    reduced = decode_compressed(jpeg, lambda size: 640 * size[1] // max(size))
+    assert reduced.reduction == 2
+    (found,) = estimator.estimate([reduced])
+    (expected,) = estimator.estimate([decode_compressed(jpeg)])
+    network_pixel = max(size) / 640
+    assert len(found) == len(expected) >= 2
+    np.testing.assert_allclose(found.scores, expected.scores, atol=0.03)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=5 * network_pixel)
+    distances = np.linalg.norm((found.keypoints - expected.keypoints)[..., :2], axis=2)
+    assert np.median(distances[expected.states == OBSERVED]) < network_pixel
