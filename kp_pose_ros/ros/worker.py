@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -19,6 +19,7 @@ from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.estimator import PoseEstimator
 from kp_pose_ros.factory import make_estimator
+from kp_pose_ros.frame import Frame
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.camera import Camera
@@ -32,6 +33,18 @@ from kp_pose_ros.tracking.tracker import Tracker
 
 # Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
 OnPoses = Callable[[str, Poses, int, str], None]
+
+
+# Of different cameras: the camera, the message and the frame in it.
+Images = list[tuple[Camera, Any, Frame]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Images that the engine works on; `finish` waits for their poses."""
+
+    images: Images
+    finish: Callable[[], list[Poses]]
 
 
 class Worker:
@@ -116,7 +129,7 @@ class Worker:
         for camera in self._cameras.values():
             camera.outputs.describe(presentation.vocabulary)
         self._call(partial(self.opened.set_result, None))
-        while batch := self._mailbox.take(estimator.engine.max_batch):
+        while batch := self._begin_next(estimator):
             if adopted is not self._parameters:
                 adopted = self._parameters
                 presentation = _presentation(model, adopted, estimator.engine.times)
@@ -125,29 +138,39 @@ class Worker:
                 )
                 for tracker in self._trackers.values():
                     tracker.settings = adopted.tracking_settings()
-            self._process(batch, estimator, presentation)
+            results = self._finish(batch)
+            self._mailbox.call_for_items()  # they come while these results are published
+            if results is not None:
+                self._publish(batch, results, presentation)
 
-    def _process(
-        self, batch: list[tuple[str, Any]], estimator: PoseEstimator, presentation: Presentation
-    ) -> None:
-        """Estimate and publish the poses of messages of different cameras."""
-        work = [
-            (self._cameras[name], message, frame)
-            for name, message in batch
-            if (frame := self._cameras[name].read(message)) is not None
-        ]
-        if not work:
-            return
+    def _begin_next(self, estimator: PoseEstimator) -> _Batch | None:
+        """Wait for images that can be read, and submit them; None once the mailbox is closed."""
+        while taken := self._mailbox.take(estimator.engine.max_batch):
+            images = [
+                (self._cameras[name], message, frame)
+                for name, message in taken
+                if (frame := self._cameras[name].read(message)) is not None
+            ]
+            try:
+                if images:
+                    return _Batch(images, estimator.submit([frame for _, _, frame in images]))
+            except KpPoseError as error:
+                self._fail(images, error)
+        return None
+
+    def _finish(self, batch: _Batch) -> list[Poses] | None:
+        """Wait for the poses in a batch's images; None if the engine fails."""
         try:
-            results = estimator.estimate([frame for _, _, frame in work])
+            results = batch.finish()
         except KpPoseError as error:
-            for camera, _, _ in work:
-                camera.counts.failed += 1
-            self._report(error)
-            return
+            self._fail(batch.images, error)
+            return None
         self._report(None)
-        self._mailbox.call_for_items()  # they come while these results are published
-        for (camera, message, frame), found in zip(work, results, strict=True):
+        return results
+
+    def _publish(self, batch: _Batch, results: list[Poses], presentation: Presentation) -> None:
+        """Track and publish what was found in a batch."""
+        for (camera, message, frame), found in zip(batch.images, results, strict=True):
             stamp = _nanoseconds(message.header.stamp)
             with self.times.measure("track"):
                 poses = self._trackers[camera.name].update(found, stamp)
@@ -155,6 +178,11 @@ class Worker:
             if self._on_poses is not None:
                 self._on_poses(camera.name, poses, stamp, message.header.frame_id)
             camera.processed(stamp)
+
+    def _fail(self, images: Images, error: KpPoseError) -> None:
+        for camera, _, _ in images:
+            camera.counts.failed += 1
+        self._report(error)
 
     def _report(self, error: KpPoseError | None) -> None:
         """Log an engine's trouble when it begins, changes and ends; it is tried again each time."""
