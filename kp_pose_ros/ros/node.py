@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.ros.signals import on_signals
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
@@ -26,13 +25,13 @@ Ends = SimpleQueue["BaseException | None"]
 def main() -> int:
     """Run the node until it is told to end, or cannot go on; return the process's exit code."""
     # The imports below take a second; until they are done, nothing needs tidying up.
-    _on_signals(lambda: os._exit(0))
+    on_signals(lambda: os._exit(0))
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
     # Not rclpy's own handlers: they pull the context away from under a worker that publishes.
     ends: Ends = SimpleQueue()
-    _on_signals(lambda: ends.put(None))
+    on_signals(lambda: ends.put(None))
     try:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # --ros-args that make no sense
@@ -63,10 +62,12 @@ def _run(ends: Ends) -> bool:
 
     from kp_pose_ros.ros.memory import keep_image_memory
     from kp_pose_ros.ros.pose_node import PoseNode
+    from kp_pose_ros.ros.reception import receive_first
 
     keep_image_memory()
     executor = SingleThreadedExecutor()
     node = PoseNode(on_failure=ends.put)
+    receive_first()
     executor.add_node(node)
     # In a thread, because this one has to hear signals: it cannot inside of rclpy's wait.
     spinner = Thread(target=_spin, args=(executor, ends), name="executor", daemon=True)
@@ -88,15 +89,6 @@ def _spin(executor: Executor, ends: Ends) -> None:
         executor.spin()
     except BaseException as error:  # nobody else would hear of it
         ends.put(error)
-
-
-def _on_signals(act: Callable[[], None]) -> None:
-    """Have the signals that ask a process to end call `act`; a closed terminal sends SIGHUP."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which is what nohup asks for
-        numbers.append(signal.SIGHUP)
-    for each in numbers:
-        signal.signal(each, lambda *_: act())
 
 
 if __name__ == "__main__":
