@@ -7,10 +7,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from kp_pose_ros.decode import DecodeSettings
-from kp_pose_ros.engines.availability import why_unavailable
+from kp_pose_ros.engines.availability import has_gpu, why_unavailable
 from kp_pose_ros.engines.progress import ProgressLog
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.estimator import Engine, PoseEstimator
@@ -89,13 +90,20 @@ def _tensorrt(model: PoseModel, settings: Settings) -> Engine:
 
 
 def _auto(model: PoseModel, settings: Settings) -> Engine:
-    if reason := why_unavailable():
-        engine = _onnx(model, settings)
-        _log.info("engine 'auto' chose %s, because %s", engine.name, reason)
-    else:
-        engine = _tensorrt(model, settings)
-        _log.info("engine 'auto' chose %s, because a GPU is here", engine.name)
+    reason = why_unavailable()
+    make, level, why = _onnx, logging.INFO, "since no NVIDIA GPU was found"
+    if reason is None:
+        make, why = _tensorrt, "since there is an NVIDIA GPU"
+    elif has_gpu():
+        level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {reason}"
+    engine = make(model, settings)
+    _say_once(level, f"engine auto: {engine.name}, {why}")
     return engine
+
+
+@cache  # a program may open many estimators
+def _say_once(level: int, line: str) -> None:
+    _log.log(level, line)
 
 
 _MAKERS: dict[str, Callable[[PoseModel, Settings], Engine]] = {

@@ -4,19 +4,41 @@ import logging
 import sys
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
+from kp_pose_ros import factory
 from kp_pose_ros.decode import DecodeSettings
+from kp_pose_ros.engines import availability
 from kp_pose_ros.errors import EngineError, ModelError, SettingsError
 from kp_pose_ros.factory import ENGINES, Settings, make_estimator
 from kp_pose_ros.frame import Frame
 
 
-def test_auto_says_what_it_chose_and_why(demo_weights, caplog):
+@pytest.mark.parametrize(
+    ("gpu", "level", "reason"),
+    [
+        pytest.param(False, "INFO", "since no NVIDIA GPU was found", id="no GPU"),
+        pytest.param(True, "WARNING", "although there is an NVIDIA GPU, because TensorRT cannot "
+                     "be imported", id="a GPU without TensorRT"),
+    ],
+)  # fmt: skip
+def test_auto_says_once_what_it_chose_and_why(
+    demo_weights, caplog, monkeypatch, tmp_path, gpu, level, reason
+):
+    monkeypatch.setattr(availability, "GPU_FILES", [tmp_path / "gpu"])
+    for name in ("tensorrt", "tensorrt_rtx_bindings"):
+        monkeypatch.setitem(sys.modules, name, None)
+    if gpu:
+        (tmp_path / "gpu").touch()
+    factory._say_once.cache_clear()
     with caplog.at_level(logging.INFO, "kp_pose_ros"):
-        make_estimator(Settings(demo_weights))
-    (line,) = [line for line in caplog.messages if "engine 'auto'" in line]
-    assert "chose ONNX Runtime" in line
+        for _ in range(2):
+            make_estimator(Settings(demo_weights))
+    (record,) = [each for each in caplog.records if "engine auto" in each.message]
+    assert record.levelname == level
+    assert record.message.startswith(f"engine auto: ONNX Runtime {onnxruntime.__version__} on the ")
+    assert reason in record.message
 
 
 def test_the_estimator_finds_people(demo_weights, demo_photo):

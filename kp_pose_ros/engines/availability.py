@@ -4,6 +4,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+# What a driver puts there, be Python able to use it or not: of a card, of a Jetson's GPU from
+# JetPack 6 on and before, and of Windows' driver inside of WSL.
+GPU_FILES = tuple(
+    map(Path, ("/dev/nvidia0", "/dev/nvgpu", "/dev/nvhost-gpu", "/usr/lib/wsl/lib/libcuda.so.1"))
+)
+
+
+def has_gpu() -> bool:
+    """Return whether this machine, or what a container sees of it, has an NVIDIA GPU."""
+    return any(file.exists() for file in GPU_FILES)
+
 
 def why_unavailable() -> str | None:
     """Return in one sentence what keeps TensorRT from running here, or None if nothing does."""

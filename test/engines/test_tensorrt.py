@@ -352,8 +352,8 @@ def test_auto_takes_it_where_there_is_a_gpu(engines, model, caplog):
     caplog.set_level(logging.INFO, "kp_pose_ros")
     _, estimator = make_estimator(Settings(model.path))
     estimator.engine.close()
-    (line,) = [line for line in caplog.messages if "engine 'auto'" in line]
-    assert "chose TensorRT 10.3.0 on Rule Machine" in line
+    (line,) = [line for line in caplog.messages if "engine auto" in line]
+    assert line.startswith("engine auto: TensorRT 10.3.0 on Rule Machine")
 
 
 # Plans
