@@ -69,7 +69,7 @@ class Annotator:
         visible = poses.states != ABSENT
         # A pixel's centre is half a pixel from its edge, where our coordinates begin.
         points = _fixed_point(poses.keypoints[..., :2] - 0.5)
-        colors = [_person_color(poses, index) for index in range(len(poses))]
+        colors = [person_color(poses, index) for index in range(len(poses))]
         if style.boxes:
             corners = _fixed_point(poses.boxes.reshape(-1, 2, 2) - 0.5)
             for (start, end), color in zip(corners.tolist(), colors, strict=True):
@@ -161,7 +161,7 @@ def _fixed_point(xy: npt.NDArray[np.float32]) -> Points:
     return np.rint(clipped * (1 << _SHIFT)).astype(np.int32)
 
 
-def _person_color(poses: Poses, index: int) -> Color:
+def person_color(poses: Poses, index: int) -> Color:
     """Return a colour that stays with a track; without tracks, one for each place in the list."""
     track_id = int(poses.track_ids[index])
     number = index if track_id == UNTRACKED else track_id

@@ -37,7 +37,9 @@ class Limits:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of a camera's frames; received is the sum of the others and those under way.
+    """What became of a camera's frames.
+
+    Received is the sum of the others, but those with and without depth, and those under way.
 
     Attributes:
         received: frames that arrived.
@@ -46,6 +48,8 @@ class Counts:
         bad: could not be read, by the message's field at fault.
         failed: the engine failed on them.
         processed: their poses were published.
+        with_depth: of those processed, had a depth image and a calibration.
+        without_depth: of those processed, lacked one, although they should have had it.
     """
 
     received: int = 0
@@ -54,6 +58,8 @@ class Counts:
     bad: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     processed: int = 0
+    with_depth: int = 0
+    without_depth: int = 0
 
     def copy(self) -> Counts:
         """Return the counts as they are now."""
@@ -103,8 +109,16 @@ class Report:
         if bad and share > limits.warn_bad:
             fields = ", ".join(sorted(bad))
             return Level.WARN, f"{share:.0%} of the images cannot be read: wrong {fields}"
+        return self._judge_results(limits)
+
+    def _judge_results(self, limits: Limits) -> tuple[Level, str]:
+        """Return how the camera is, if its images are well."""
         if self.latency is not None and self.latency > limits.warn_latency:
             return Level.WARN, f"poses come {self.latency:.2f} s after the image"
+        without_depth = self.after.without_depth - self.before.without_depth
+        # One image may just have been too early.
+        if without_depth > 1 and self.after.with_depth == self.before.with_depth:
+            return Level.WARN, "no depth image fits: the log says why"
         is_wanted = self.after.unwanted == self.before.unwanted
         use = f"{self.processed_rate:.1f} looked at" if is_wanted else "nobody subscribes"
         return Level.OK, f"{self.rate:.1f} images/s, {use}"

@@ -7,14 +7,19 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.node import Node
+from std_msgs.msg import Header
 
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.health import Counts
 from kp_pose_ros.image_message import ImageError
+from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros.depth_source import DepthSource
 from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.mailbox import Mailbox
-from kp_pose_ros.ros.outputs import Outputs
+from kp_pose_ros.ros.outputs import Outputs, Presentation
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.source import TRANSPORTS, ImageSource
 from kp_pose_ros.ros.throttle import Throttle
@@ -35,7 +40,7 @@ class Camera:
         self._clock = node.get_clock()
         self.always_on = parameters.always_on
         prefix = f"{name}/" if name else ""
-        self.outputs = Outputs(node, prefix)
+        self.outputs = Outputs(node, prefix, in_space=parameters.depth.enabled)
         self.label = f"camera '{name}'" if name else "camera"
         self._logger = node.get_logger()
         self._mailbox = mailbox
@@ -50,14 +55,31 @@ class Camera:
             gate=Gate(lambda: mailbox.wants(name)),
             deliver=self._on_image,
         )
+        self.depth = (
+            DepthSource(
+                node,
+                prefix,
+                label=self.label,
+                qos=parameters.image_qos,
+                gate=Gate(self._is_wanted),
+                slop=parameters.depth.slop,
+            )
+            if parameters.depth.enabled
+            else None
+        )
+        self._sources: list[ImageSource | DepthSource] = [self._source]
+        if self.depth is not None:
+            self._sources.append(self.depth)
 
     def start(self) -> None:
         """Subscribe to the images."""
-        self._source.start()
+        for source in self._sources:
+            source.start()
 
     def stop(self) -> None:
         """Receive no more images."""
-        self._source.stop()
+        for source in self._sources:
+            source.stop()
 
     def close(self) -> None:
         """Stop, and take back the results' topics."""
@@ -66,7 +88,8 @@ class Camera:
 
     def watch(self) -> None:
         """Look after the subscription; call at 1 Hz."""
-        self._source.watch()
+        for source in self._sources:
+            source.watch()
 
     def read(self, message: Any) -> Frame | None:
         """Return the frame in an image message, or None, with a warning, if it cannot be read."""
@@ -80,6 +103,23 @@ class Camera:
                     f"({self.counts.bad[error.field]} such frames so far)"
                 )
             return None
+
+    def locate(
+        self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
+    ) -> npt.NDArray[np.float64] | None:
+        """Return where the keypoints in a frame are, (n, k, 3) metres, NaN where not known.
+
+        None without depth: it is off, or none is there for this frame at this moment.
+        """
+        if self.depth is None:
+            return None
+        with presentation.times.measure("lift"):
+            found = self.depth.look_up(header, frame.source_size)
+            if found is None:
+                self.counts.without_depth += 1
+                return None
+            self.counts.with_depth += 1
+            return presentation.lifter.lift(poses, *found)
 
     def processed(self, stamp: int) -> None:
         """Take note that the poses of an image of this stamp, in nanoseconds, were published."""
@@ -98,7 +138,10 @@ class Camera:
     def _on_image(self, message: Any, skipped: int) -> None:
         self.counts.received += 1 + skipped
         self.counts.dropped += skipped
-        if not (self.always_on or self.outputs.wanted()):
+        if not self._is_wanted():
             self.counts.unwanted += 1
         elif self._mailbox.put(self.name, message):
             self.counts.dropped += 1
+
+    def _is_wanted(self) -> bool:
+        return self.always_on or self.outputs.wanted()

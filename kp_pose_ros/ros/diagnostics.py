@@ -85,6 +85,9 @@ class Diagnostics:
             "age of the newest (s)": "none" if report.age is None else f"{report.age:.2f}",
             "stamp to publish (ms)": _milliseconds(latencies),
         }
+        if camera.depth is not None:
+            values["with depth"] = str(after.with_depth)
+            values["without depth"] = str(after.without_depth)
         level, words = report.judge(limits)
         return self._status(camera.label, level, words, values)
 

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
+from visualization_msgs.msg import MarkerArray
 
 from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.frame import Frame
@@ -23,45 +26,60 @@ from kp_pose_ros.ros.conversions import (
     skeleton_to_msg,
 )
 from kp_pose_ros.ros.images import PictureMessage
+from kp_pose_ros.ros.markers import Markers
 from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
+from kp_pose_ros.spatial.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How poses become messages and pictures.
+    """How poses become places, messages and pictures.
 
     Attributes:
         vocabulary: what the numbers in Poses mean.
         annotator: draws the annotated picture.
+        lifter: gives keypoints a place in space.
         times: where the duration of each stage is recorded.
     """
 
     vocabulary: Vocabulary
     annotator: Annotator
+    lifter: Lifter
     times: StageTimes
 
 
 class Outputs:
     """The publishers of one camera. One thread publishes; `wanted` may be asked by any."""
 
-    def __init__(self, node: Node, prefix: str) -> None:
-        """Create the publishers on `node`; `prefix` stands before each topic's name."""
+    def __init__(self, node: Node, prefix: str, *, in_space: bool) -> None:
+        """Create the publishers.
+
+        Args:
+            node: the node that publishes.
+            prefix: stands before each topic's name.
+            in_space: whether there are `markers`.
+        """
         self._node = node
         self._poses = node.create_publisher(PoseArray, f"{prefix}poses", RESULTS)
         self._detections = node.create_publisher(Detection2DArray, f"{prefix}detections", RESULTS)
         self._annotated = node.create_publisher(Image, f"{prefix}annotated", NEWEST)
         self._skeleton = node.create_publisher(SkeletonMsg, f"{prefix}skeleton", LATCHED)
         self._picture = PictureMessage()
+        self._in_space = (
+            [node.create_publisher(MarkerArray, f"{prefix}markers", RESULTS)] if in_space else []
+        )
+        self._markers = Markers()
 
     def wanted(self) -> bool:
         """Return whether anybody subscribes to what a frame would be looked at for."""
-        publishers = (self._poses, self._detections, self._annotated)
+        publishers = (self._poses, self._detections, self._annotated, *self._in_space)
         return any(publisher.get_subscription_count() for publisher in publishers)
 
     def close(self) -> None:
         """Destroy the publishers."""
-        for publisher in (self._poses, self._detections, self._annotated, self._skeleton):
+        publishers = (self._poses, self._detections, self._annotated, self._skeleton)
+        for publisher in (*publishers, *self._in_space):
             self._node.destroy_publisher(publisher)
 
     def describe(self, vocabulary: Vocabulary) -> None:
@@ -69,17 +87,37 @@ class Outputs:
         self._skeleton.publish(skeleton_to_msg(vocabulary))
 
     def publish(
-        self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
+        self,
+        header: Header,
+        frame: Frame,
+        poses: Poses,
+        presentation: Presentation,
+        places: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Publish the poses found in `frame`, with the header of its message."""
+        """Publish what was found in a frame.
+
+        Args:
+            header: its message's.
+            frame: the frame.
+            poses: what was found.
+            presentation: how it is published.
+            places: (n, k, 3) metres, where the keypoints are in space, NaN where that is not known;
+                None: there is no depth.
+        """
         vocabulary, times = presentation.vocabulary, presentation.times
         if self._poses.get_subscription_count():
             with times.measure("message"):
-                message = poses_to_msg(poses, header, frame.size, vocabulary)
+                message = poses_to_msg(poses, header, frame.source_size, vocabulary, places)
             with times.measure("publish"):
                 self._poses.publish(message)
         if self._detections.get_subscription_count():
             self._detections.publish(detections_to_msg(poses, header, vocabulary))
+        for publisher in self._in_space:
+            # Without depth for once, the latest markers stay for their lifetime.
+            if places is not None and publisher.get_subscription_count():
+                with times.measure("markers"):
+                    message = self._markers.build(header, poses, places, vocabulary)
+                    publisher.publish(message)
         if self._annotated.get_subscription_count():
             with times.measure("annotate"):
                 picture = self._picture.fill(header, frame.to_bgr())

@@ -61,6 +61,20 @@ class Tracking:
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """Where keypoints are in space."""
+
+    enabled: bool = parameter(
+        False, "Subscribe to `depth` and `camera_info`; fill in keypoints_3d; publish markers."
+    )
+    slop: float = parameter(
+        0.02,
+        "Seconds by which the stamps of an image and its depth image may differ.",
+        limits=(0, 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosticLimits:
     """From where on /diagnostics says that a camera is not well."""
 

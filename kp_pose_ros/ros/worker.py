@@ -27,6 +27,7 @@ from kp_pose_ros.ros.conversions import Vocabulary
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Presentation
 from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.spatial.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.tracker import Tracker
@@ -174,7 +175,8 @@ class Worker:
             stamp = _nanoseconds(message.header.stamp)
             with self.times.measure("track"):
                 poses = self._trackers[camera.name].update(found, stamp)
-            camera.outputs.publish(message.header, frame, poses, presentation)
+            places = camera.locate(message.header, frame, poses, presentation)
+            camera.outputs.publish(message.header, frame, poses, presentation, places)
             if self._on_poses is not None:
                 self._on_poses(camera.name, poses, stamp, message.header.frame_id)
             camera.processed(stamp)
@@ -213,5 +215,6 @@ def _presentation(model: PoseModel, parameters: Parameters, times: StageTimes) -
     return Presentation(
         Vocabulary(model.skeleton, names),
         Annotator(model.skeleton, names, parameters.style()),
+        Lifter(model.skeleton.keypoint_names),
         times,
     )

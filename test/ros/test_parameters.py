@@ -102,7 +102,7 @@ def test_the_thresholds_reach_the_estimator_and_the_picture():
 
 def test_the_config_file_lists_every_parameter_with_its_default():
     listed = yaml.safe_load(CONFIG.read_text())["/**"]["ros__parameters"]
-    for group in ("annotated", "tracking", "diagnostics"):
+    for group in ("annotated", "tracking", "depth", "diagnostics"):
         listed |= {f"{group}.{name}": value for name, value in listed.pop(group).items()}
     defaults = {
         name: list(rule.default) if isinstance(rule.default, tuple) else rule.default
