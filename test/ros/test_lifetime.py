@@ -8,7 +8,7 @@ from time import sleep
 import pytest
 from peer import image_of
 
-from kp_pose_ros.ros.node import _on_signals
+from kp_pose_ros.ros.signals import on_signals
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 PROMPT = 2.0  # seconds within which a node has to end
@@ -36,10 +36,10 @@ def test_a_closed_terminal_ends_it_unless_nohup_asked_for_the_opposite():
     before = {each: signal.getsignal(each) for each in ENDING}
     try:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        _on_signals(lambda: told.append("ignored"))
+        on_signals(lambda: told.append("ignored"))
         signal.raise_signal(signal.SIGHUP)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        _on_signals(lambda: told.append("heard"))
+        on_signals(lambda: told.append("heard"))
         signal.raise_signal(signal.SIGHUP)
     finally:
         for each, handler in before.items():
