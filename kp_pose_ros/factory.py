@@ -12,10 +12,10 @@ from pathlib import Path
 
 from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.engines.availability import has_gpu, why_unavailable
-from kp_pose_ros.engines.progress import ProgressLog
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.estimator import Engine, PoseEstimator
 from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.progress import Progress, ProgressLog
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +43,14 @@ class Settings:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
-def make_estimator(settings: Settings) -> tuple[PoseModel, PoseEstimator]:
+def make_estimator(
+    settings: Settings, progress: Progress | None = None
+) -> tuple[PoseModel, PoseEstimator]:
     """Open the model and an engine for it.
+
+    Args:
+        settings: what to make it from.
+        progress: is told how far the build of an engine is; None tells the log.
 
     Raises:
         SettingsError: no engine has that name, or the model cannot run at `imgsz`.
@@ -58,13 +64,13 @@ def make_estimator(settings: Settings) -> tuple[PoseModel, PoseEstimator]:
     model = PoseModel.open(settings.model, skeleton=settings.skeleton)
     if settings.imgsz is not None:
         model.network_size(settings.imgsz, settings.imgsz)  # refuses what the model cannot take
-    engine = _MAKERS[settings.engine](model, settings)
+    engine = _MAKERS[settings.engine](model, settings, progress or ProgressLog())
     metadata = model.metadata
     decode = replace(settings.decode, suppress=metadata.needs_suppression)
     return model, PoseEstimator(engine, metadata.kpt_shape, decode)
 
 
-def _onnx(model: PoseModel, settings: Settings) -> Engine:
+def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:
     try:
         from kp_pose_ros.engines.onnx import OnnxEngine
     except ImportError as error:
@@ -75,7 +81,7 @@ def _onnx(model: PoseModel, settings: Settings) -> Engine:
     return OnnxEngine(model, settings.imgsz, settings.max_batch)
 
 
-def _tensorrt(model: PoseModel, settings: Settings) -> Engine:
+def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
     if reason := why_unavailable():
         raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
     from kp_pose_ros.engines.tensorrt import TensorRTEngine
@@ -85,18 +91,18 @@ def _tensorrt(model: PoseModel, settings: Settings) -> Engine:
         settings.imgsz,
         settings.max_batch,
         precision=settings.precision,
-        progress=ProgressLog(),
+        progress=progress,
     )
 
 
-def _auto(model: PoseModel, settings: Settings) -> Engine:
+def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
     reason = why_unavailable()
-    make, level, why = _onnx, logging.INFO, "since no NVIDIA GPU was found"
+    level, why = logging.INFO, "since no NVIDIA GPU was found"
     if reason is None:
-        make, why = _tensorrt, "since there is an NVIDIA GPU"
+        why = "since there is an NVIDIA GPU"
     elif has_gpu():
         level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {reason}"
-    engine = make(model, settings)
+    engine = (_onnx if reason else _tensorrt)(model, settings, progress)
     _say_once(level, f"engine auto: {engine.name}, {why}")
     return engine
 
@@ -106,7 +112,7 @@ def _say_once(level: int, line: str) -> None:
     _log.log(level, line)
 
 
-_MAKERS: dict[str, Callable[[PoseModel, Settings], Engine]] = {
+_MAKERS: dict[str, Callable[[PoseModel, Settings, Progress], Engine]] = {
     "auto": _auto,
     "tensorrt": _tensorrt,
     "onnx": _onnx,

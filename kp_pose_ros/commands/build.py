@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from kp_pose_ros.engines.gpu import Gpu
-from kp_pose_ros.engines.progress import Progress, ProgressBar, ProgressLog
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.models.model import PoseModel, Size
+from kp_pose_ros.progress import Progress, ProgressBar, ProgressLog
 
 
 def add_parser(subparsers: Any) -> None:
@@ -51,20 +51,10 @@ def run(args: argparse.Namespace) -> int:
     model = PoseModel.open(args.model)
     imgsz = tuple(args.imgsz) if args.imgsz else None
     size = model.network_size(tuple(args.camera or model.metadata.imgsz), imgsz)
-    with ExitStack() as undo:
-        gpu = Gpu()
-        undo.callback(gpu.close)
-        print(_build(model, size, gpu, _progress(undo), args))
+    progress = ProgressBar(sys.stderr) if sys.stderr.isatty() else ProgressLog()
+    with closing(Gpu()) as gpu:
+        print(_build(model, size, gpu, progress, args))
     return 0
-
-
-def _progress(undo: ExitStack) -> Progress:
-    """Return a bar on a terminal, and lines elsewhere."""
-    if not sys.stderr.isatty():
-        return ProgressLog()
-    bar = ProgressBar(sys.stderr)
-    undo.callback(bar.close)
-    return bar
 
 
 def _build(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import SupportsInt
 
 from kp_pose_ros.engines.bindings import trt
-from kp_pose_ros.engines.progress import Progress
+from kp_pose_ros.progress import Progress
 
 HAS_MONITOR = hasattr(trt, "IProgressMonitor")
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from kp_pose_ros.engines.bindings import IS_RTX, LOGGER, NAME, trt
 from kp_pose_ros.engines.build_monitor import HAS_MONITOR, BuildWatch, attach
-from kp_pose_ros.engines.progress import Progress
 from kp_pose_ros.engines.quantize import quantized_graph
 from kp_pose_ros.engines.tensors import sides_of
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.models.model import PoseModel, Size
+from kp_pose_ros.progress import QUIET, Progress
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def build_plan(
     graph: Path,
     options: BuildOptions,
     *,
-    progress: Progress | None = None,
+    progress: Progress = QUIET,
     timing_cache: Path | None = None,
     for_this_gpu: bool = True,
 ) -> bytes:
@@ -83,8 +83,7 @@ def build_plan(
     Args:
         graph: a prepared ONNX file of fixed height and width, from `graph_for`.
         options: what to build.
-        progress: called often while it works, from the calling thread. What it raises ends the
-            build.
+        progress: is told how far it is. What it raises ends the build.
         timing_cache: file that keeps measured layer times from one build to the next.
         for_this_gpu: False makes TensorRT for RTX build for every GPU that it knows, which needs
             no GPU.
@@ -101,10 +100,14 @@ def build_plan(
         config.set_compute_capability(trt.ComputeCapability.CURRENT, 0)
     if timing_cache is not None:
         _load_timing_cache(config, timing_cache)
-    watch = BuildWatch(progress or _keep_quiet)
+    watch = BuildWatch(progress)
     monitor = attach(config, watch) if HAS_MONITOR else None
     started = time.monotonic()
-    plan: Any = builder.build_serialized_network(network, config)
+    progress.begin()
+    try:
+        plan: Any = builder.build_serialized_network(network, config)
+    finally:
+        progress.end()
     del monitor
     if watch.stopped_by is not None:
         raise watch.stopped_by
@@ -117,10 +120,6 @@ def build_plan(
         _save_timing_cache(config, timing_cache)
     _log.info("built the engine in %.0f s: %.1f MB", time.monotonic() - started, plan.nbytes / 1e6)
     return bytes(plan)
-
-
-def _keep_quiet(_phase: str, _done: int, _total: int) -> None:
-    pass
 
 
 def _parse(builder: trt.Builder, graph: Path) -> trt.INetworkDefinition:

@@ -16,7 +16,6 @@ from kp_pose_ros.engines.builder import BuildOptions, build_plan, graph_for
 from kp_pose_ros.engines.gpu import Gpu
 from kp_pose_ros.engines.network import Network, PlanRefusedError
 from kp_pose_ros.engines.plan_cache import PlanFacts, cached_plan, discard, timing_cache_path
-from kp_pose_ros.engines.progress import Progress
 from kp_pose_ros.engines.raw_rows import select_rows
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.models.cache import content_hash
@@ -24,6 +23,7 @@ from kp_pose_ros.models.engine_file import read_engine_header
 from kp_pose_ros.models.layout import Layout
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.poses import Floats
+from kp_pose_ros.progress import QUIET, Progress
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class NetworkSource:
     model: PoseModel
     options: BuildOptions
     gpu: Gpu
-    progress: Progress | None = None
+    progress: Progress = QUIET
 
     def open(self, size: Size) -> Network:
         """Return the network for inputs of (height, width).

@@ -17,10 +17,10 @@ from kp_pose_ros.engines.builder import BuildOptions
 from kp_pose_ros.engines.gpu import Gpu, GpuFailureError, let_go
 from kp_pose_ros.engines.network_source import NetworkSource
 from kp_pose_ros.engines.pipeline import Job, Pipeline
-from kp_pose_ros.engines.progress import Progress
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.models.model import PoseModel, Size
+from kp_pose_ros.progress import QUIET, Progress
 from kp_pose_ros.timing import StageTimes
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class TensorRTEngine:
         max_batch: int = 1,
         *,
         precision: str = "fp16",
-        progress: Progress | None = None,
+        progress: Progress = QUIET,
     ) -> None:
         """Open the GPU, and the network if its size is known already.
 

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 from echo_model import write_echo_model
+from recorder import Recorder
 
 from kp_pose_ros.engines.quantize import calibrate
 from kp_pose_ros.errors import EngineError, SettingsError
@@ -54,22 +55,20 @@ def test_a_graph_of_a_fixed_batch_becomes_a_plan(builder, tmp_path):
 
 
 def test_the_build_tells_what_it_does(builder, echo):
-    reports = []
-    build(builder, echo.graph((64, 96)), progress=lambda *report: reports.append(report))
+    progress = Recorder()
+    build(builder, echo.graph((64, 96)), progress=progress)
+    first, *reports, last = progress.reports
+    assert (first, last) == ("begin", "end")
     assert {"Building engine", "Optimizing graph"} <= {phase for phase, _, _ in reports}
     assert all(0 <= done <= total for _, done, total in reports)
 
 
 def test_what_progress_raises_ends_the_build(builder, echo):
-    reports = []
-
-    def interrupt(*report):
-        reports.append(report)
-        raise KeyboardInterrupt
-
+    progress = Recorder(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        build(builder, echo.graph((64, 96)), progress=interrupt)
-    assert len(reports) == 1
+        build(builder, echo.graph((64, 96)), progress=progress)
+    first, _, last = progress.reports
+    assert (first, last) == ("begin", "end")
 
 
 def test_a_file_that_is_no_graph_is_refused(builder, tmp_path):

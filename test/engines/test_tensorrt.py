@@ -13,6 +13,7 @@ import pytest
 from echo_model import METADATA, write_echo_model
 from fakes.tensorrt import make_plan
 from pose_graphs import COCO, constant_model, random_raw
+from recorder import Recorder
 
 from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.engines.onnx import OnnxEngine
@@ -225,9 +226,9 @@ def test_the_name_tells_version_and_gpu(open_engine):
 
 
 def test_the_build_of_a_plan_tells_how_far_it_is(open_engine):
-    reports = []
-    open_engine(progress=lambda *report: reports.append(report))
-    assert reports == [("Timing tactics", 0, 1), ("Timing tactics", 1, 1)]
+    progress = Recorder()
+    open_engine(progress=progress)
+    assert progress.reports == ["begin", ("Timing tactics", 0, 1), ("Timing tactics", 1, 1), "end"]
 
 
 def test_a_plan_is_built_once_for_all_engines(open_engine, machine):

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from kp_pose_ros.engines import progress
+from kp_pose_ros import progress
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def clock(monkeypatch):
 def test_the_log_gets_a_line_every_five_seconds(clock, caplog):
     caplog.set_level(logging.INFO)
     report = progress.ProgressLog()
+    report.begin()
     for step in range(48):
         clock[0] += 0.25
         report("Timing tactics", step, 48)
@@ -28,13 +29,28 @@ def test_the_log_gets_a_line_every_five_seconds(clock, caplog):
     ]
 
 
+def test_the_status_says_what_goes_on_from_beginning_to_end(clock):
+    report = progress.ProgressLog()
+    assert report.status == ""
+    for _ in range(2):
+        report.begin()
+        clock[0] += 3
+        assert report.status == "building engine for 3 s"
+        report("Timing tactics", 19, 48)
+        clock[0] += 1
+        assert report.status == "building engine for 4 s: Timing tactics, 19 of 48"
+        report.end()
+        assert report.status == ""
+
+
 def test_the_bar_shows_phase_and_steps_on_one_line(clock):
     terminal = io.StringIO()
     bar = progress.ProgressBar(terminal)
+    bar.begin()
     for step in range(3):
         clock[0] += 1
         bar("Timing tactics", step, 2)
-    bar.close()
+    bar.end()
     first, *drawn = terminal.getvalue().split("\r")
     assert first == ""
     assert [line.rstrip() for line in drawn] == [
@@ -47,12 +63,13 @@ def test_the_bar_shows_phase_and_steps_on_one_line(clock):
 def test_the_bar_stays_inside_of_the_terminal(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "50")
     terminal = io.StringIO()
-    clock[0] += 1
     progress.ProgressBar(terminal)("a phase with a name longer than the line is", 1, 2)
     assert len(terminal.getvalue()) == 50
 
 
 def test_a_bar_that_was_never_drawn_leaves_no_empty_line():
     terminal = io.StringIO()
-    progress.ProgressBar(terminal).close()
+    bar = progress.ProgressBar(terminal)
+    bar.begin()
+    bar.end()
     assert terminal.getvalue() == ""

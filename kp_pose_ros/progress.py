@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Shows how far the build of an engine is: a bar on a terminal, or lines in a log and a status."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from typing import TextIO
+
+_log = logging.getLogger(__name__)
+_BAR_WIDTH = 30
+_SECONDS_BETWEEN_LINES = 5.0
+_SECONDS_BETWEEN_DRAWINGS = 0.1
+
+
+class Progress:
+    """Is told how far the build of an engine is; this one keeps it to itself."""
+
+    def begin(self) -> None:
+        """Hear that a build begins."""
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Hear often what TensorRT is doing, and how many steps of that are done.
+
+        From which thread is TensorRT's choice, and before version 10 it says nothing.
+        """
+
+    def end(self) -> None:
+        """Hear that the build has ended, well or not."""
+
+
+QUIET = Progress()
+
+
+class ProgressLog(Progress):
+    """Writes a line every few seconds, so that a log shows that the build goes on."""
+
+    def __init__(self) -> None:
+        self._started: float | None = None  # when the build that goes on began
+        self._last = 0.0
+        self._phase = ""
+
+    @property
+    def status(self) -> str:
+        """What goes on at this moment, for any thread; empty while nothing is built."""
+        started = self._started
+        if started is None:
+            return ""
+        return f"building engine for {time.monotonic() - started:.0f} s{self._phase}"
+
+    def begin(self) -> None:
+        """Start counting."""
+        self._phase = ""
+        self._started = self._last = time.monotonic()
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Take one report."""
+        self._phase = f": {phase}, {done} of {total}"
+        now = time.monotonic()
+        if now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            _log.info("%s", self.status)
+
+    def end(self) -> None:
+        """Have nothing more to tell."""
+        self._started = None
+
+
+class ProgressBar(Progress):
+    """Draws the phase and its progress on one line of a terminal."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._started = self._last = 0.0
+
+    def begin(self) -> None:
+        """Start counting."""
+        self._started, self._last = time.monotonic(), 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Take one report."""
+        now = time.monotonic()
+        if now - self._last < _SECONDS_BETWEEN_DRAWINGS:
+            return
+        self._last = now
+        filled = _BAR_WIDTH * done // total if total else 0
+        bar = "#" * filled + "." * (_BAR_WIDTH - filled)
+        line = f"[{bar}] {now - self._started:4.0f} s  {phase} {done}/{total}"
+        columns = shutil.get_terminal_size().columns - 1
+        self._terminal.write(f"\r{line[:columns]:<{columns}}")
+        self._terminal.flush()
+
+    def end(self) -> None:
+        """End the line, if one was drawn."""
+        if self._last:
+            self._terminal.write("\n")
