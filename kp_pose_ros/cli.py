@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"kp_pose: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("kp_pose: interrupted", file=sys.stderr)
         return _INTERRUPTED
     return status
 

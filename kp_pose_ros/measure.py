@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from time import perf_counter
 
 import numpy as np
@@ -19,33 +22,75 @@ _PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
+class CameraRound:
+    """What the cameras found in one round with the node.
+
+    Attributes:
+        seconds: how long it was.
+        sent: how many frames each camera sent.
+        answered: how many of each camera's were answered.
+        latencies: seconds from each answered frame's stamp to its poses in the camera's process.
+        cpu_seconds: what all cores together spent on the node's process.
+    """
+
+    seconds: float
+    sent: list[int]
+    answered: list[int]
+    latencies: list[float]
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Answered frames a second, of all cameras together."""
+        return sum(self.answered) / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRound:
     """What one round with the node found.
 
     Attributes:
-        seconds: how long it was.
-        shares: how many frames of each camera were answered.
-        latencies: seconds from each frame's stamp to its poses in the camera's process.
+        cameras: what the cameras found.
+        stages: durations of the node's stages, in seconds.
+        became: what became of the frames that reached the node; `received` is the sum.
         memory: bytes that were resident in the node's process at the end.
+        readings: what the machine told on average, by name and unit.
     """
 
-    seconds: float
-    shares: list[int]
-    latencies: list[float]
+    cameras: CameraRound
+    stages: Mapping[str, Sequence[float]]
+    became: Counter[str]
     memory: int
-
-    @property
-    def rate(self) -> float:
-        """Frames a second, of all cameras together."""
-        return sum(self.shares) / self.seconds
+    readings: Mapping[str, float]
 
 
-@dataclass(slots=True)
-class Rounds:
-    """Rounds of the network alone (frames a second) and of the node, taken in turn."""
+class Sampler:
+    """Averages readings that a thread takes for as long as a `with` statement lasts."""
 
-    network: list[float] = field(default_factory=list)
-    node: list[NodeRound] = field(default_factory=list)
+    def __init__(self, read: Callable[[], Mapping[str, float]], period: float) -> None:
+        """Prepare to call `read` every `period` seconds."""
+        self._read = read
+        self._period = period
+        self._found: defaultdict[str, list[float]] = defaultdict(list)
+        self._ended = Event()
+        self._thread = Thread(target=self._run, name="sampler", daemon=True)
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each reading."""
+        return {name: float(np.mean(values)) for name, values in self._found.items()}
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._period):
+            for name, value in self._read().items():
+                self._found[name].append(value)
 
 
 def network_rate(engine: Engine, frames: Sequence[Frame], seconds: float) -> float:
@@ -65,6 +110,23 @@ def percentiles(seconds: Sequence[float]) -> list[float]:
     return [float(each) for each in np.percentile(seconds, PERCENTILES)]
 
 
+def joined(durations: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """Return the durations of each stage in all of some rounds."""
+    stages: defaultdict[str, list[float]] = defaultdict(list)
+    for each in durations:
+        for name, seconds in each.items():
+            stages[name] += seconds
+    return dict(stages)
+
+
 def resident_bytes() -> int:
     """Return this process's resident memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def cpu_seconds(process: int) -> float:
+    """Return what all threads of a process have used so far, of all cores together."""
+    # Behind the name, which may hold anything: proc(5) counts from the process's number.
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -33,7 +33,7 @@ class Command:
         pytest.param(0, 0, "", id="all went well"),
         pytest.param(3, 3, "", id="a status of its own"),
         pytest.param(FrameError("it is dark"), 1, "kp_pose: it is dark\n", id="an error"),
-        pytest.param(KeyboardInterrupt(), 130, "", id="Ctrl-C"),
+        pytest.param(KeyboardInterrupt(), 130, "kp_pose: interrupted\n", id="Ctrl-C"),
     ],
 )
 def test_result_becomes_status_and_one_line(result, status, message, monkeypatch, capsys):

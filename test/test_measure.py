@@ -2,11 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 import mmap
+import os
+from threading import Event
+from time import process_time
 
 import numpy as np
 
 from kp_pose_ros.frame import Frame
-from kp_pose_ros.measure import NodeRound, network_rate, percentiles, resident_bytes
+from kp_pose_ros.measure import (
+    CameraRound,
+    Sampler,
+    cpu_seconds,
+    joined,
+    network_rate,
+    percentiles,
+    resident_bytes,
+)
 
 
 class CountingEngine:
@@ -23,7 +34,26 @@ class CountingEngine:
 
 
 def test_the_rate_of_a_round_counts_all_cameras():
-    assert NodeRound(2.0, [10, 30], [], 0).rate == 20
+    assert CameraRound(2.0, [20, 30], [10, 30], [], 0.0).rate == 20
+
+
+def test_durations_of_rounds_are_joined_by_stage():
+    rounds = [{"infer": [1.0]}, {"infer": [2.0, 3.0], "annotate": [4.0]}]
+    assert joined(rounds) == {"infer": [1.0, 2.0, 3.0], "annotate": [4.0]}
+
+
+def test_readings_are_averaged_while_it_lasts():
+    numbers, enough = iter([{"power": 1.0}, {"power": 3.0}, {"clock": 8.0}]), Event()
+
+    def read():
+        found = next(numbers, None)
+        if found is None:
+            enough.set()
+        return found or {}
+
+    with Sampler(read, 0.001) as sampler:
+        assert enough.wait(10)
+    assert sampler.means() == {"power": 2.0, "clock": 8.0}
 
 
 def test_network_rate_runs_until_the_time_is_over():
@@ -47,3 +77,10 @@ def test_resident_memory_grows_with_what_is_held():
     with mmap.mmap(-1, 30_000_000) as held:
         held.write(b"\1" * len(held))
         assert resident_bytes() - before > 0.9 * len(held)
+
+
+def test_cpu_time_is_that_of_the_process():
+    before, ours = cpu_seconds(os.getpid()), process_time()
+    while process_time() - ours < 0.2:
+        pass
+    assert 0.1 < cpu_seconds(os.getpid()) - before < 10

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
+import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from kp_pose_ros.commands.bench_report import Rounds, facts_table, results_table
 from kp_pose_ros.commands.estimator_arguments import (
     add_estimator_arguments,
     estimator_settings,
@@ -22,42 +22,71 @@ from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.factory import make_estimator
 from kp_pose_ros.frame import Frame, Pixels
 from kp_pose_ros.letterbox import Letterbox
-from kp_pose_ros.measure import Rounds, network_rate, percentiles
+from kp_pose_ros.measure import network_rate
 from kp_pose_ros.sources import find_sources
 
 MAX_PICTURES = 16
+_OVERLAYS = {"without": [False], "with": [True], "both": [False, True]}
 
 
 def add_parser(subparsers: Any) -> None:
     """Add `kp_pose bench`."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure the node: time of each stage, latency, throughput, memory",
+        help="measure the node: time of each stage, latency, throughput, CPU, memory, power",
         description="Runs the node and its network alone in turn, on the same frames, so that a "
-        "busy machine slows both. A camera in another process sends a frame as soon as one is "
-        "answered, or at --rate.",
+        "busy machine slows both, and prints Markdown. A camera in another process sends a frame "
+        "as soon as one is answered, or at --rate.",
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="pictures of people")
     add_estimator_arguments(parser)
     parser.add_argument(
-        "--size", type=number(int, 16, 16384), nargs=2, default=(720, 1280), metavar=("H", "W")
+        "--size",
+        type=number(int, 16, 16384),
+        nargs=2,
+        default=(720, 1280),
+        metavar=("H", "W"),
+        help="of the cameras' frames; default: 720 1280",
     )
     parser.add_argument(
-        "--seconds", type=number(float, 0.1, 3600), default=5.0, help="length of a round"
+        "--seconds",
+        type=number(float, 0.1, 3600),
+        default=5.0,
+        metavar="N",
+        help="length of a round; default: 5",
     )
-    parser.add_argument("--rounds", type=number(int, 1, 1000), default=3, help="rounds of each")
     parser.add_argument(
-        "--rate", type=number(float, 0, 1000), default=0.0, help="frames a second; 0: as answered"
+        "--rounds",
+        type=number(int, 1, 1000),
+        default=3,
+        metavar="N",
+        help="rounds of each; default: 3",
     )
     parser.add_argument(
-        "--cameras", type=number(int, 1, 64), default=1, help="how many cameras at once"
+        "--rate",
+        type=number(float, 0, 1000),
+        default=0.0,
+        metavar="HZ",
+        help="frames a second of each camera; default: 0, as answered",
     )
-    parser.add_argument("--annotated", action="store_true", help="subscribe to the picture, too")
+    parser.add_argument(
+        "--cameras",
+        type=number(int, 1, 64),
+        default=1,
+        metavar="N",
+        help="how many cameras, and frames in a batch; default: 1",
+    )
+    parser.add_argument(
+        "--overlay",
+        choices=_OVERLAYS,
+        default="both",
+        help="whether somebody subscribes to the annotated pictures; default: both, in turn",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print a table."""
+    """Measure and print the tables."""
     try:
         from kp_pose_ros.ros.bench import NodeUnderTest
     except ImportError as error:
@@ -65,47 +94,30 @@ def run(args: argparse.Namespace) -> int:
             f"kp_pose bench runs the node, but ROS 2 is not to be found ({error}): source a "
             "distribution, or run `tools/in_ros_env kp_pose bench ...`"
         ) from error
+    # As Ctrl-C does, so that the cameras end, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = estimator_settings(args, max_batch=args.cameras)
     pictures = np.stack(_pictures(args.inputs, tuple(args.size)))
     model, estimator = make_estimator(settings)
     frames = [Frame(picture) for picture in pictures]
-    people = [len(estimator.estimate([frame])[0]) for frame in frames]
-    rounds = Rounds()
-    with NodeUnderTest(settings, args, pictures) as node:
-        for _ in tqdm(range(args.rounds), unit="round"):
+    people = float(np.mean([len(estimator.estimate([frame])[0]) for frame in frames]))
+    overlays = _OVERLAYS[args.overlay]
+    rounds = Rounds([], {overlay: [] for overlay in overlays})
+    with (
+        NodeUnderTest(settings, args, pictures) as node,
+        tqdm(total=args.rounds * (1 + len(overlays)), unit="round") as progress,
+    ):
+        for _ in range(args.rounds):
             rounds.network.append(network_rate(estimator.engine, frames, args.seconds))
-            rounds.node.append(node.run(args.seconds))
-    network = model.network_size(frames[0].size, settings.imgsz)
-    print(
-        f"{model.path.name}, {network[0]} x {network[1]}, {estimator.engine.name}, "
-        f"{os.cpu_count()} x {platform.processor() or platform.machine()}; {args.cameras} x "
-        f"{args.size[0]} x {args.size[1]} bgr8, {np.mean(people):.1f} poses a frame"
-        f"{', annotated' if args.annotated else ''}"
-    )
-    _print_table(rounds, node.stage_seconds(), args.cameras)
+            progress.update()
+            for overlay in overlays:
+                rounds.node[overlay].append(node.run(args.seconds, overlay=overlay))
+                progress.update()
+    print(facts_table(model, estimator.engine.name, settings, args, people))
+    print()
+    print(results_table(rounds))
     estimator.engine.close()
     return 0
-
-
-def _print_table(rounds: Rounds, stages: dict[str, list[float]], cameras: int) -> None:
-    print(f"{'milliseconds':<24}{'p50':>9}{'p95':>9}{'p99':>9}")
-    latencies = [latency for each in rounds.node for latency in each.latencies]
-    for name, seconds in (stages | {"camera stamp -> poses": latencies}).items():
-        print(f"{name:<24}" + "".join(f"{1000 * p:9.2f}" for p in percentiles(seconds)))
-    network = float(np.median(rounds.network))
-    node = float(np.median([each.rate for each in rounds.node]))
-    ratio = np.median([b.rate / a for a, b in zip(rounds.network, rounds.node, strict=True)])
-    print(f"\nnetwork alone            {network:9.1f} frames/s")
-    print(f"node                     {node:9.1f} frames/s, {ratio:.2f} of the network alone")
-    if cameras > 1:
-        shares = np.sum([each.shares for each in rounds.node], axis=0)
-        print(f"share of each camera     {np.array2string(shares / shares.sum(), precision=3)}")
-    first, last = rounds.node[0].memory, rounds.node[-1].memory
-    answered = sum(sum(each.shares) for each in rounds.node[1:])
-    print(
-        f"memory                   {last / 2**20:9.1f} MB, {(last - first) / 2**20:+.2f} MB over "
-        f"the last {answered} frames"
-    )
 
 
 def _pictures(inputs: list[Path], size: tuple[int, int]) -> list[Pixels]:

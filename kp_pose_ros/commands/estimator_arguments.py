@@ -17,10 +17,17 @@ _DEFAULTS = DecodeSettings()
 def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `estimator_settings` reads."""
     parser.add_argument(
-        "--model", type=Path, default="yolo11n-pose", help="a file, or a name that was fetched"
+        "--model",
+        type=Path,
+        default="yolo11n-pose",
+        help="a file, or a name that was fetched; default: yolo11n-pose",
     )
-    parser.add_argument("--skeleton", type=Path, help="a YAML file that names the keypoints")
-    parser.add_argument("--engine", choices=ENGINES, default="auto")
+    parser.add_argument(
+        "--skeleton",
+        type=Path,
+        help="a YAML file that names the keypoints; default: as the model says",
+    )
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     parser.add_argument(
         "--precision",
         choices=("fp32", "fp16", "int8"),
@@ -40,10 +47,14 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
             type=number(float, 0, 1),
             default=default,
             metavar="0..1",
-            help=f"default {default}",
+            help=f"default: {default}",
         )
     parser.add_argument(
-        "--max-poses", type=number(int, 1, 1000), default=_DEFAULTS.max_poses, metavar="N"
+        "--max-poses",
+        type=number(int, 1, 1000),
+        default=_DEFAULTS.max_poses,
+        metavar="N",
+        help=f"default: {_DEFAULTS.max_poses}",
     )
 
 

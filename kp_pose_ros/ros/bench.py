@@ -6,31 +6,42 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import rclpy
+from lifecycle_msgs.msg import Transition
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 
+from kp_pose_ros.device import readings
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.factory import Settings
-from kp_pose_ros.measure import NodeRound, resident_bytes
+from kp_pose_ros.measure import CameraRound, NodeRound, Sampler, resident_bytes
 from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.pose_node import PoseNode
 
 _CAMERA = [sys.executable, "-m", "kp_pose_ros.ros.bench_camera"]
+_WARM_UP = 0.5  # seconds of the first round, which does not count
+_SAMPLING = 0.2  # seconds between two looks at the machine
+_POLLING = 0.1  # seconds between two looks at the camera's process
+_PATIENCE = 2.0  # seconds that the node's threads have to end
 
 
 class NodeUnderTest:
-    """Runs a PoseNode for as long as a `with` statement lasts."""
+    """Runs a PoseNode for as long as a `with` statement lasts. Between rounds it rests."""
 
     def __init__(
         self, settings: Settings, args: argparse.Namespace, pictures: npt.NDArray[np.uint8]
@@ -39,7 +50,7 @@ class NodeUnderTest:
 
         Args:
             settings: the estimator's.
-            args: rate (frames a second), cameras (how many), annotated (subscribed or not).
+            args: rate (frames a second) and cameras (how many).
             pictures: (n, height, width, 3) uint8 BGR, what the cameras send.
         """
         self._args = args
@@ -48,54 +59,109 @@ class NodeUnderTest:
         self._namespace = f"/kp_pose_bench_{os.getpid()}"
         self._cameras = [f"camera_{index}" for index in range(args.cameras)]
         self._failures: list[BaseException] = []
+        self._undo = ExitStack()
 
     def __enter__(self) -> NodeUnderTest:
-        self._folder = TemporaryDirectory()
-        self._file = Path(self._folder.name) / "pictures.npy"
+        with ExitStack() as undo:
+            self._start(undo)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def run(self, seconds: float, *, overlay: bool) -> NodeRound:
+        """Let the cameras send frames for a while, with subscribers to the pictures or without.
+
+        Raises:
+            EngineError: no poses came back.
+        """
+        self._change_state(Transition.TRANSITION_ACTIVATE)
+        self._node.times.clear()
+        before = self._became()
+        with Sampler(readings, _SAMPLING) as sampler:
+            found = self._run_cameras(seconds, overlay)
+        self._change_state(Transition.TRANSITION_DEACTIVATE)  # no frame is under way any more
+        return NodeRound(
+            cameras=found,
+            stages=self._node.times.seconds(),
+            became=self._became() - before,
+            memory=resident_bytes(),
+            readings=sampler.means(),
+        )
+
+    def _start(self, undo: ExitStack) -> None:
+        self._file = Path(undo.enter_context(TemporaryDirectory())) / "pictures.npy"
         np.save(self._file, self._pictures)
         keep_image_memory()
-        rclpy.init(args=[])
+        # What there is to know the table says; and rclpy's own handler of Ctrl-C would end the
+        # context under the thread that publishes.
+        quiet = ["--ros-args", "--log-level", "error"]
+        rclpy.init(args=quiet, signal_handler_options=SignalHandlerOptions.NO)
+        undo.callback(rclpy.shutdown)
+        log = logging.getLogger("kp_pose_ros")
+        undo.callback(setattr, log, "propagate", log.propagate)
+        log.propagate = False  # the node has a log of its own
         self._node = PoseNode(
             on_failure=self._failures.append,
             namespace=self._namespace,
             parameter_overrides=self._parameters(),
         )
+        undo.callback(self._node.destroy_node)
+        undo.callback(self._node.close, _PATIENCE)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
-        self._spinner = Thread(target=self._executor.spin, daemon=True)
-        self._spinner.start()
-        self.run(0.5)  # the network is prepared when the first frame arrives
-        self._node.times.clear()
-        return self
+        spinner = Thread(target=self._executor.spin, daemon=True)
+        spinner.start()
+        undo.callback(spinner.join, _PATIENCE)
+        undo.callback(self._executor.shutdown, _PATIENCE)
+        self._run_cameras(_WARM_UP, overlay=False)  # the network is opened for the first frame
+        self._change_state(Transition.TRANSITION_DEACTIVATE)
 
-    def __exit__(self, *_: object) -> None:
-        self._node.close(timeout=2.0)
-        self._executor.shutdown()
-        self._spinner.join(2.0)
-        self._node.destroy_node()
-        rclpy.shutdown()
-        self._folder.cleanup()
+    def _change_state(self, transition: int) -> None:
+        """Make a transition and wait for its end."""
+        ended = Event()
+        task = self._executor.create_task(self._node.change_state, transition)
+        task.add_done_callback(lambda _: ended.set())
+        ended.wait()
+        self._raise_failures()
 
-    def run(self, seconds: float) -> NodeRound:
-        """Let the cameras send frames for a while.
+    def _became(self) -> Counter[str]:
+        """Return what became of all cameras' frames since the node was configured."""
+        became: Counter[str] = Counter()
+        for camera in self._node.cameras.values():
+            counts = asdict(camera.counts)
+            became.update({name: each for name, each in counts.items() if isinstance(each, int)})
+        return became
 
-        Raises:
-            EngineError: no poses came back.
-        """
+    def _run_cameras(self, seconds: float, overlay: bool) -> CameraRound:
         args = self._args
         command = [*_CAMERA, self._namespace, str(self._file), "--seconds", str(seconds)]
-        command += ["--rate", str(args.rate), "--cameras", *self._cameras]
-        command += ["--annotated"] * args.annotated
-        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        command += ["--node", str(os.getpid()), "--rate", str(args.rate)]
+        command += ["--cameras", *self._cameras, *["--overlay"] * overlay]
+        # In a session of its own, so that Ctrl-C is heard by this process only, which ends it.
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            try:
+                output = self._output(process)
+            finally:
+                process.kill()
+        if process.returncode:
+            raise EngineError(f"the camera process ended with code {process.returncode}")
+        return CameraRound(**json.loads(output))
+
+    def _output(self, process: subprocess.Popen[str]) -> str:
+        """Wait for what a process prints, unless the node fails meanwhile."""
+        while True:
+            try:
+                return process.communicate(timeout=_POLLING)[0]
+            except subprocess.TimeoutExpired:
+                self._raise_failures()
+
+    def _raise_failures(self) -> None:
         if self._failures:
             raise self._failures[0]
-        if ended.returncode:
-            raise EngineError(f"the camera process ended with code {ended.returncode}")
-        return NodeRound(**json.loads(ended.stdout), memory=resident_bytes())
-
-    def stage_seconds(self) -> dict[str, list[float]]:
-        """Return the latest durations of each of the node's stages."""
-        return self._node.times.seconds()
 
     def _parameters(self) -> list[Parameter[Any]]:
         settings, decode = self._settings, self._settings.decode

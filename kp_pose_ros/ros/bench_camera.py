@@ -9,7 +9,8 @@ import array
 import json
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -20,6 +21,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 
+from kp_pose_ros.measure import CameraRound, cpu_seconds
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
@@ -33,25 +35,25 @@ class Camera:
     """Sends frames of one camera and receives what the node makes of them."""
 
     def __init__(
-        self, node: Node, name: str, messages: list[Image], rate: float, annotated: bool
+        self, node: Node, name: str, messages: list[Image], rate: float, overlay: bool
     ) -> None:
+        self.sent = 0
         self.latencies: list[float] = []
         self._node = node
         self._messages = messages
-        self._sent = 0
         self._in_flight: deque[int] = deque()  # stamps in nanoseconds, oldest first
         self._last_answer = monotonic()
         # Reliable, so that what is lost on the way does not count against the node.
         self._publisher = node.create_publisher(Image, f"{name}/image", _IN_FLIGHT)
         node.create_subscription(PoseArray, f"{name}/poses", self._on_poses, RESULTS)
-        if annotated:
+        if overlay:
             node.create_subscription(Image, f"{name}/annotated", lambda _: None, NEWEST)
         self._answers_next = rate == 0
         period = 1 / rate if rate else _LOST_AFTER
         self._timer = node.create_timer(period, self._on_timer)
 
     def is_seen(self) -> bool:
-        """Whether the node subscribes to the frames and its poses arrive here."""
+        """Whether the node subscribes to the frames."""
         return self._publisher.get_subscription_count() > 0
 
     def fill(self) -> None:
@@ -59,9 +61,14 @@ class Camera:
         while len(self._in_flight) < _IN_FLIGHT:
             self._send()
 
+    def forget(self) -> None:
+        """Begin to count."""
+        self.sent = 0
+        self.latencies.clear()
+
     def _send(self) -> None:
-        message = self._messages[self._sent % len(self._messages)]
-        self._sent += 1
+        message = self._messages[self.sent % len(self._messages)]
+        self.sent += 1
         now = self._node.get_clock().now()
         self._in_flight.append(now.nanoseconds)
         message.header.stamp = now.to_msg()
@@ -87,38 +94,44 @@ class Camera:
 
 
 def main() -> int:
-    """Send frames for a while and print what was found as JSON."""
+    """Send frames for a while and print what was found, a CameraRound, as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("namespace")
     parser.add_argument("pictures", type=Path, help="an array (n, height, width, 3) of BGR")
+    parser.add_argument("--node", type=int, required=True, help="the number of its process")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--rate", type=float, required=True, help="0: a frame for each answer")
     parser.add_argument("--cameras", nargs="+", required=True)
-    parser.add_argument("--annotated", action="store_true")
+    parser.add_argument("--overlay", action="store_true")
     args = parser.parse_args()
     keep_image_memory()
     rclpy.init(args=[])
     node = Node("camera", namespace=args.namespace)
     messages = [_message(picture) for picture in np.load(args.pictures)]
-    cameras = [Camera(node, name, messages, args.rate, args.annotated) for name in args.cameras]
+    cameras = [Camera(node, name, messages, args.rate, args.overlay) for name in args.cameras]
     _spin(node, _DISCOVERY, lambda: all(camera.is_seen() for camera in cameras))
     for camera in cameras:
         camera.fill()
     # The first answers tell that everything is connected and prepared; they do not count.
     _spin(node, _DISCOVERY, lambda: all(len(camera.latencies) > 2 for camera in cameras))
-    for camera in cameras:
-        camera.latencies.clear()
-    start = monotonic()
-    _spin(node, args.seconds)
-    result: dict[str, Any] = {
-        "seconds": monotonic() - start,
-        "shares": [len(camera.latencies) for camera in cameras],
-        "latencies": [latency for camera in cameras for latency in camera.latencies],
-    }
-    print(json.dumps(result))
+    print(json.dumps(asdict(_measure(node, cameras, args))))
     node.destroy_node()
     rclpy.shutdown()
     return 0
+
+
+def _measure(node: Node, cameras: Sequence[Camera], args: argparse.Namespace) -> CameraRound:
+    for camera in cameras:
+        camera.forget()
+    start, cpu = monotonic(), cpu_seconds(args.node)
+    _spin(node, args.seconds)
+    return CameraRound(
+        seconds=monotonic() - start,
+        sent=[camera.sent for camera in cameras],
+        answered=[len(camera.latencies) for camera in cameras],
+        latencies=[latency for camera in cameras for latency in camera.latencies],
+        cpu_seconds=cpu_seconds(args.node) - cpu,
+    )
 
 
 def _spin(node: Node, seconds: float, until: Callable[[], bool] = lambda: False) -> None:

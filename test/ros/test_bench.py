@@ -1,24 +1,73 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
+from time import monotonic, sleep
 
 import cv2
+import numpy as np
 import pytest
+from echo_model import write_echo_model
 
 pytestmark = pytest.mark.ros
+
+BENCH = [sys.executable, "-m", "kp_pose_ros.cli", "bench"]
 
 
 def test_bench_prints_every_stage_and_compares_with_the_network(demo_weights, demo_photo, tmp_path):
     picture = tmp_path / "zidane.png"
     cv2.imwrite(str(picture), demo_photo("zidane.jpg"))
-    command = [sys.executable, "-m", "kp_pose_ros.cli", "bench", str(picture), "--annotated"]
-    command += ["--model", str(demo_weights), "--rounds", "1", "--seconds", "0.5"]
+    command = [*BENCH, picture, "--model", demo_weights, "--rounds", "1", "--seconds", "0.5"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    rows = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    rows = {line.strip("|").split("|")[0].strip() for line in done.stdout.splitlines()}
     for stage in ("convert", "letterbox", "infer", "decode", "message", "publish", "annotate"):
-        assert stage in rows
-    assert "camera stamp -> poses" in rows
-    assert "of the network alone" in done.stdout
-    assert "2.0 poses a frame" in done.stdout
+        assert f"{stage}, ms (p50, p95, p99)" in rows
+    assert "camera stamp -> poses, ms (p50, p95, p99)" in rows
+    assert "CPU of the node, % of a core" in rows
+    (people,) = (line for line in done.stdout.splitlines() if "people in a frame" in line)
+    assert "| 2.0 " in people
+    assert done.stderr.count("ONNX Runtime") == 1  # which engine it is, is said once
+    assert "[WARN]" not in done.stderr
+
+
+def cameras_of(process):
+    """Numbers of the processes that are the cameras of a bench."""
+    name = f"/kp_pose_bench_{process.pid}\0".encode()
+    commands = Path("/proc").glob("[0-9]*/cmdline")
+    return [int(path.parent.name) for path in commands if name in _content(path)]
+
+
+def _content(path):
+    try:
+        return path.read_bytes()
+    except OSError:  # it has just ended
+        return b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_bench_ends_when_told_and_takes_its_cameras_along(tmp_path, number):
+    cv2.imwrite(str(tmp_path / "dark.png"), np.zeros((64, 96, 3), np.uint8))
+    model = write_echo_model(tmp_path / "echo.onnx")
+    command = [*BENCH, tmp_path / "dark.png", "--model", model, "--engine", "onnx"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = monotonic() + 30
+        while not cameras_of(process):
+            assert monotonic() < deadline
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            sleep(0.05)
+        os.killpg(process.pid, number)  # as a terminal does
+        code = process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+    text = (tmp_path / "log").read_text()
+    assert code == 130, text
+    assert text.rstrip().endswith("kp_pose: interrupted")
+    assert "Traceback" not in text
+    assert cameras_of(process) == []
