@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from kp_pose_ros.frame import Pixels
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"})
 
+_USUAL_RATE = 25.0  # frames a second of a video that does not tell its own
+_COMPLETE = 0.9  # of the frames announced: many containers only estimate their number
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -25,7 +29,7 @@ class Source:
     Attributes:
         path: the file.
         frame_rate: frames a second; 0 for a picture.
-        frame_count: how many frames it has, by its own word.
+        frame_count: how many frames it has, by its own word; 0 if it does not say.
     """
 
     path: Path
@@ -38,16 +42,29 @@ class Source:
         return self.frame_rate > 0
 
     def __iter__(self) -> Iterator[Pixels]:
-        """Yield each frame as (height, width, 3) uint8 BGR."""
+        """Yield each frame as (height, width, 3) uint8 BGR.
+
+        Raises:
+            FrameError: the file cannot be read; of a video, perhaps after some frames.
+        """
         if not self.is_video:
             yield read_picture(self.path)
             return
-        capture = cv2.VideoCapture(str(self.path))
-        try:
-            while (read := capture.read())[0]:
+        frames = 0
+        with _capture(self.path) as video:
+            if not video.isOpened():
+                raise FrameError(
+                    f"the video {self.path} cannot be opened: expected a whole file of a kind that "
+                    "OpenCV has a decoder for"
+                )
+            while (read := video.read())[0]:
+                frames += 1
                 yield read[1]  # type: ignore[misc]
-        finally:
-            capture.release()
+        if frames < max(1, _COMPLETE * self.frame_count):
+            raise FrameError(
+                f"the video {self.path} breaks off after {frames} of {self.frame_count} frames: is "
+                "the file complete?"
+            )
 
 
 def find_sources(paths: Iterable[Path]) -> list[Source]:
@@ -96,11 +113,16 @@ def _open(path: Path) -> Source:
             f"{path} is neither a picture ({', '.join(sorted(PICTURES))}) "
             f"nor a video ({', '.join(sorted(VIDEOS))})"
         )
-    capture = cv2.VideoCapture(str(path))
+    # One that cannot be opened says so when it is read, so that it does not stop the others.
+    with _capture(path) as video:
+        rate, count = (video.get(k) for k in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
+    return Source(path, rate or _USUAL_RATE, max(0, int(count)))
+
+
+@contextmanager
+def _capture(path: Path) -> Iterator[cv2.VideoCapture]:
+    video = cv2.VideoCapture(str(path))
     try:
-        if not capture.isOpened():
-            raise FrameError(f"the video {path} cannot be opened: OpenCV has no decoder for it")
-        rate, count = (capture.get(k) for k in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
-        return Source(path, rate or 25.0, max(0, int(count)))
+        yield video
     finally:
-        capture.release()
+        video.release()

@@ -60,6 +60,21 @@ def test_what_cannot_be_read_is_named(tmp_path, name, content, phrase):
     assert name in str(caught.value)
 
 
+def test_a_video_that_breaks_off_gives_its_frames_and_says_so(tmp_path):
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    video = cv2.VideoWriter(str(tmp_path / "a.avi"), codec, 10, (64, 48))
+    for _ in range(20):
+        video.write(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))
+    video.release()
+    content = (tmp_path / "a.avi").read_bytes()
+    (tmp_path / "a.avi").write_bytes(content[: len(content) // 2])
+    (source,) = find_sources([tmp_path / "a.avi"])
+    frames = iter(source)
+    assert next(frames).shape == (48, 64, 3)
+    with pytest.raises(FrameError, match=r"a\.avi breaks off after (9|10) of 20 frames"):
+        list(frames)
+
+
 def test_a_folder_without_pictures_is_an_error(tmp_path):
     with pytest.raises(FrameError, match="neither pictures nor videos"):
         find_sources([tmp_path])

@@ -7,7 +7,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,7 +20,7 @@ from tqdm import tqdm
 
 from kp_pose_ros.annotate import Annotator, Style
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import FrameError, SettingsError
 from kp_pose_ros.estimator import PoseEstimator
 from kp_pose_ros.factory import make_estimator
 from kp_pose_ros.frame import Frame, Pixels
@@ -43,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Annotate every input and say where the results are."""
+    """Annotate every input and say where the results are; 1 if one could not be read to its end."""
     sources = find_sources(args.inputs)
     outputs = _output_paths(sources, args.output)
     model, estimator = make_estimator(estimator_settings(args))
@@ -51,22 +54,33 @@ def run(args: argparse.Namespace) -> int:
     annotator = Annotator(model.skeleton, model.metadata.class_names, style)
     lines_path = _make_folder(args.output) / "poses.jsonl"
     total = sum(source.frame_count for source in sources)
-    people = frames = 0
-    with (
-        lines_path.open("w", encoding="utf-8") as lines,
-        tqdm(total=total, unit="frame") as progress,
-    ):
+    counts = _Counts()
+    with _open_lines(lines_path) as lines, tqdm(total=total, unit="frame") as progress:
         for source, path in zip(sources, outputs, strict=True):
             job = _Job(source, model, estimator, annotator, lines)
-            with _Writer(path, source.frame_rate) as writer:
-                for index, picture in enumerate(source):
-                    people += job.annotate(picture, index)
-                    writer.write(picture)
-                    frames += 1
+            try:
+                for people in job.annotated(path):
+                    counts.people += people
+                    counts.frames += 1
                     progress.update()
+            except FrameError as error:
+                counts.unreadable += 1
+                progress.write(f"kp_pose: warning: {error}", file=sys.stderr)
     estimator.engine.close()
-    print(f"{people} poses in {frames} frames: see {args.output} and {lines_path}")
-    return 0
+    print(f"{counts.summary(len(sources))}: see {args.output} and {lines_path}")
+    return 1 if counts.unreadable else 0
+
+
+@dataclass(slots=True)
+class _Counts:
+    people: int = 0
+    frames: int = 0
+    unreadable: int = 0
+
+    def summary(self, files: int) -> str:
+        """Return what came of so many files."""
+        found = f"{self.people} poses in {self.frames} frames of {files} files"
+        return f"{found}, {self.unreadable} unreadable" if self.unreadable else found
 
 
 class _Job:
@@ -88,8 +102,19 @@ class _Job:
         sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
         self._tracker = Tracker(TrackingSettings(), sigmas)
 
-    def annotate(self, picture: Pixels, index: int) -> int:
-        """Draw the poses into the picture, write their line, and return how many there are."""
+    def annotated(self, path: Path) -> Iterator[int]:
+        """Write the source with its poses to `path`; yield how many there are in each frame.
+
+        Raises:
+            FrameError: the source cannot be read, or not to its end.
+        """
+        with _Writer(path, self._source.frame_rate) as writer:
+            for index, picture in enumerate(self._source):
+                people = self._annotate(picture, index)
+                writer.write(picture)
+                yield people
+
+    def _annotate(self, picture: Pixels, index: int) -> int:
         (poses,) = self._estimator.estimate([Frame(picture)])
         stamp = None
         if self._source.is_video:
@@ -155,6 +180,15 @@ def _output_paths(sources: list[Source], folder: Path) -> list[Path]:
             f"{clash.pop()} would be overwritten by its own result: choose another output folder"
         )
     return paths
+
+
+@contextmanager
+def _open_lines(path: Path) -> Iterator[TextIO]:
+    try:
+        with path.open("w", encoding="utf-8") as lines:
+            yield lines
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _make_folder(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -39,15 +40,23 @@ def test_a_folder_of_photos_becomes_pictures_and_lines(demo_weights, photos, tmp
     assert tuple(drawn[round(nose[1]), round(nose[0])]) == (10, 214, 255)  # the head's yellow
 
 
-def test_a_video_becomes_a_video_with_a_line_a_frame(demo_weights, demo_photo, tmp_path):
-    small = cv2.resize(demo_photo("zidane.jpg"), (640, 360))
-    writer = cv2.VideoWriter(
-        str(tmp_path / "walk.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 360)
-    )
-    for _ in range(3):
-        writer.write(small)
-    writer.release()
-    assert annotate(demo_weights, tmp_path / "walk.avi", "-o", tmp_path / "out") == 0
+@pytest.fixture
+def video(demo_photo, tmp_path):
+    """Maker of a video of two people, ten frames a second."""
+
+    def make(name, frames):
+        codec = cv2.VideoWriter.fourcc(*"MJPG")
+        writer = cv2.VideoWriter(str(tmp_path / name), codec, 10, (640, 360))
+        for _ in range(frames):
+            writer.write(cv2.resize(demo_photo("zidane.jpg"), (640, 360)))
+        writer.release()
+        return tmp_path / name
+
+    return make
+
+
+def test_a_video_becomes_a_video_with_a_line_a_frame(demo_weights, video, tmp_path):
+    assert annotate(demo_weights, video("walk.avi", frames=3), "-o", tmp_path / "out") == 0
     lines = records(tmp_path / "out")
     assert [line["stamp"]["nanosec"] for line in lines] == [0, 100_000_000, 200_000_000]
     assert all(len(line["poses"]) == 2 for line in lines)
@@ -67,12 +76,37 @@ def test_inputs_of_one_name_do_not_overwrite_each_other(demo_weights, photos, tm
     ]
 
 
+def test_what_cannot_be_read_is_named_and_counted_and_the_rest_is_done(
+    demo_weights, photos, tmp_path, capsys
+):
+    (photos / "no.jpg").write_text("text")
+    (photos / "no.mp4").write_bytes(b"")
+    output = tmp_path / "out"
+    assert annotate(demo_weights, photos, "-o", output) == 1
+    assert [line["frame_id"] for line in records(output)] == ["bus.jpg", "zidane.jpg"]
+    said = capsys.readouterr()
+    assert f"kp_pose: warning: {photos / 'no.jpg'} cannot be decoded" in said.err
+    assert f"kp_pose: warning: the video {photos / 'no.mp4'} cannot be opened" in said.err
+    assert "6 poses in 2 frames of 4 files, 2 unreadable: see" in said.out
+
+
+def test_a_video_that_breaks_off_keeps_the_frames_before(demo_weights, video, tmp_path, capsys):
+    path = video("walk.avi", frames=8)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert annotate(demo_weights, path, "-o", tmp_path / "out") == 1
+    said = capsys.readouterr()
+    assert "walk.avi breaks off after" in said.err
+    assert 0 < len(records(tmp_path / "out")) < 8
+    assert "1 unreadable" in said.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "phrase"),
     [
         pytest.param(["nothing.jpg", "-o", "out"], "does not exist", id="no such picture"),
         pytest.param(["a.png", "-o", "."], "overwritten", id="the input's own folder"),
         pytest.param(["a.png", "-o", "a.png"], "cannot be made", id="a file as folder"),
+        pytest.param(["a.png", "-o", "taken"], "poses.jsonl cannot be", id="a folder in its way"),
         pytest.param(
             ["a.png", "-o", "out", "--imgsz", "100", "100"], "multiples of 32", id="an odd size"
         ),
@@ -81,6 +115,7 @@ def test_inputs_of_one_name_do_not_overwrite_each_other(demo_weights, photos, tm
 def test_errors_are_one_sentence(demo_weights, arguments, phrase, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("a.png", np.zeros((64, 64, 3), np.uint8))
+    Path("taken/poses.jsonl").mkdir(parents=True)
     assert annotate(demo_weights, *arguments) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert phrase in message
