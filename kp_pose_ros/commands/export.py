@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the file and say where it is."""
     if args.max_batch is not None and args.max_batch < 1:
         raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
+    if args.output is not None:
+        _check_output(args.output)
     model = PoseModel.open(args.model)
     imgsz = tuple(args.imgsz) if args.imgsz else None
     height, width = model.network_size(model.metadata.imgsz, imgsz)
@@ -59,12 +61,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_output(path: Path) -> None:
+    if path.suffix.lower() != ".onnx":
+        raise SettingsError(f"--output is {path}: expected the name of an .onnx file")
+    if path.is_dir() or not path.parent.is_dir():
+        raise SettingsError(
+            f"{path} cannot be written: expected a file in a folder that is there already"
+        )
+
+
 def _write(path: Path, content: bytes) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_bytes(content)
         part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise SettingsError(
             f"{path} cannot be written ({error.strerror}): choose another file with --output"
         ) from error

@@ -47,8 +47,9 @@ def test_exported_file_is_a_model_again(demo_weights, tmp_path, monkeypatch):
     [
         pytest.param(["--imgsz", "100", "96"], "such as 128 x 96", id="no multiple of the stride"),
         pytest.param(["--max-batch", "0"], "--max-batch is 0: expected", id="empty batch"),
-        pytest.param(["-o", "{model}"], "is the model itself", id="over itself"),
         pytest.param(["-o", "gone/out.onnx"], "gone/out.onnx cannot be written", id="no folder"),
+        pytest.param(["-o", "out.txt"], "is out.txt: expected the name of an", id="other ending"),
+        pytest.param(["-o", ""], "--output is .: expected the name of", id="no name"),
     ],
 )
 def test_mistakes_are_told_and_nothing_is_written(
@@ -56,6 +57,15 @@ def test_mistakes_are_told_and_nothing_is_written(
 ):
     monkeypatch.chdir(tmp_path)
     command = ["export", str(demo_weights), "--imgsz", "64", "96"]
-    assert main([*command, *(each.format(model=demo_weights) for each in options)]) == 1
+    assert main([*command, *options]) == 1
     assert phrase in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_model_is_not_written_over_itself(demo_weights, tmp_path, capsys):
+    path = tmp_path / "model.onnx"
+    assert main(["export", str(demo_weights), "-o", str(path), "--imgsz", "64", "96"]) == 0
+    content = path.read_bytes()
+    assert main(["export", str(path), "-o", str(path)]) == 1
+    assert "is the model itself" in capsys.readouterr().err
+    assert path.read_bytes() == content
