@@ -48,6 +48,17 @@ class Skeleton:
         return len(self.keypoint_names)
 
     @classmethod
+    def find(cls, name_or_path: str | Path) -> Skeleton:
+        """Return the shipped skeleton of a name, or the one in a file.
+
+        Raises:
+            ModelError: there is neither, or the file contradicts itself.
+        """
+        name = str(name_or_path)
+        is_a_name = Path(name).stem == name and not Path(name).exists()
+        return cls.builtin(name) if is_a_name or name in BUILTIN else cls.load(name_or_path)
+
+    @classmethod
     def load(cls, path: str | Path) -> Skeleton:
         """Read a skeleton file; `config/skeletons/coco17.yaml` explains the format.
 
@@ -56,7 +67,12 @@ class Skeleton:
         """
         try:
             content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except OSError as error:
+            raise ModelError(
+                f"the skeleton file {path} cannot be read ({error.strerror}): expected a YAML "
+                f"file, or the name of a shipped skeleton, {', '.join(BUILTIN)}"
+            ) from error
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"the skeleton file {path} cannot be read: {reason}") from error
         try:

@@ -73,7 +73,7 @@ def test_wrong_file_is_refused_in_one_sentence(skeleton_file, old, new, phrase):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(ModelError, match=r"nowhere\.yaml cannot be read"):
+    with pytest.raises(ModelError, match=r"nowhere\.yaml cannot be read \(No such file"):
         Skeleton.load(tmp_path / "nowhere.yaml")
 
 
@@ -110,6 +110,25 @@ def test_coco_left_is_odd_and_right_follows():
 def test_unknown_builtin_names_those_there_are():
     with pytest.raises(ModelError, match=r"'body25': expected coco17, face5, hand21"):
         Skeleton.builtin("body25")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "phrase"),
+    [
+        pytest.param("body25", "named 'body25': expected coco17, face5, hand21 or", id="a name"),
+        pytest.param("gone.yaml", r"gone.yaml cannot be read \(No such .* coco17", id="a file"),
+        pytest.param("config/coco17", "config/coco17 cannot be read", id="a path without ending"),
+        pytest.param(".", r"\. cannot be read \(Is a directory\)", id="a folder"),
+    ],
+)
+def test_what_is_neither_name_nor_file_is_told_with_the_shipped_names(chosen, phrase):
+    with pytest.raises(ModelError, match=phrase):
+        Skeleton.find(chosen)
+
+
+def test_found_by_name_or_file(skeleton_file):
+    assert Skeleton.find("face5").name == "face5"
+    assert Skeleton.find(skeleton_file(SMALL)).name == "pen"
 
 
 HAND_NAMES = Skeleton.builtin("hand21").keypoint_names

@@ -19,7 +19,7 @@ from kp_pose_ros.models.fetch import PUBLISHED, find_fetched
 from kp_pose_ros.models.formats import EXPECTED, Precision, Size, find_format
 from kp_pose_ros.models.metadata import ModelMetadata
 from kp_pose_ros.models.prepare import prepare
-from kp_pose_ros.skeleton import BUILTIN, Skeleton, find_skeleton
+from kp_pose_ros.skeleton import Skeleton, find_skeleton
 
 __all__ = ["PoseModel", "Precision", "Size"]
 
@@ -155,7 +155,7 @@ def _skeleton(metadata: ModelMetadata, chosen: str | Path | None, path: Path) ->
     count = metadata.kpt_shape[0]
     if chosen is None:
         return find_skeleton(metadata.keypoint_names, count, metadata.class_names)
-    skeleton = Skeleton.builtin(str(chosen)) if str(chosen) in BUILTIN else Skeleton.load(chosen)
+    skeleton = Skeleton.find(chosen)
     if len(skeleton) != count:
         raise ModelError(
             f"the skeleton {skeleton.name} has {len(skeleton)} keypoints, but the model {path} has "
