@@ -18,6 +18,7 @@ from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.progress import Progress, ProgressLog
 
 _log = logging.getLogger(__name__)
+_WIDESCREEN = (1080, 1920)  # (height, width) of most cameras' images, for an example
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,26 @@ def make_estimator(
     metadata = model.metadata
     decode = replace(settings.decode, suppress=metadata.needs_suppression)
     return model, PoseEstimator(engine, metadata.kpt_shape, decode)
+
+
+def build(model: PoseModel, estimator: PoseEstimator, settings: Settings) -> Path:
+    """Make what the estimator needs before the first frame comes; return the file that it runs.
+
+    Raises:
+        SettingsError: the size of the network's input is not known without a frame.
+        EngineError: the engine cannot be built.
+        ModelError: the model cannot be prepared.
+    """
+    size = settings.imgsz
+    if size is None and model.metadata.size_is_static:
+        size = model.metadata.imgsz
+    if size is None:
+        height, width = model.network_size(_WIDESCREEN, None)
+        raise SettingsError(
+            "build_only has no image to take the network's size from, and imgsz is auto: set imgsz "
+            f"to the size that the camera's images need, such as '{height}, {width}' for 16:9"
+        )
+    return estimator.engine.prepare(size)
 
 
 def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:

@@ -33,6 +33,19 @@ ARGUMENTS = [
         description="What runs the model. Empty: as params_file says.",
     ),
     DeclareLaunchArgument(
+        "imgsz",
+        default_value="",
+        description="Height and width of the network's input, such as 384,640. Empty: as "
+        "params_file says.",
+    ),
+    DeclareLaunchArgument(
+        "build_only",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Whether to build the engine for imgsz, say where it is, and end. Empty: as "
+        "params_file says.",
+    ),
+    DeclareLaunchArgument(
         "cameras",
         default_value="",
         description="Names of the cameras, such as front,rear. Empty: as params_file says.",
@@ -91,11 +104,12 @@ def _nodes(context: LaunchContext) -> list[Node]:
     # Arguments left empty must not override the file: that cannot be said with substitutions.
     given: dict[str, str | bool] = {
         name: value
-        for name in ("model", "engine", "cameras")
+        for name in ("model", "engine", "imgsz", "cameras")
         if (value := LaunchConfiguration(name).perform(context))
     }
-    if LaunchConfiguration("autostart").perform(context):
-        given["autostart"] = _is_true("autostart", context)
+    for name in ("autostart", "build_only"):
+        if LaunchConfiguration(name).perform(context):
+            given[name] = _is_true(name, context)
     cameras = _split(given.get("cameras", ""))
     topics = _split(LaunchConfiguration("image_topic").perform(context))
     images = [f"{camera}/image" for camera in cameras] or ["image"]
@@ -115,7 +129,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="screen",
         emulate_tty=True,
-        respawn=_is_true("respawn", context),
+        respawn=_is_true("respawn", context) and not given.get("build_only"),
         respawn_delay=RESPAWN_DELAY,
     )
     return [node, _rviz(context, cameras)] if _is_true("rviz", context) else [node]

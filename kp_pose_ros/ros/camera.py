@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rclpy.node import Node
-from std_msgs.msg import Header
-
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.health import Counts
 from kp_pose_ros.image_message import ImageError
@@ -20,9 +17,12 @@ from kp_pose_ros.ros.depth_source import DepthSource
 from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Outputs, Presentation
-from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.source import TRANSPORTS, ImageSource
 from kp_pose_ros.ros.throttle import Throttle
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from kp_pose_ros.ros.parameters import Parameters
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
 _LATENCIES = 1000  # kept between two looks at them
@@ -138,7 +138,8 @@ class Camera:
     def _on_image(self, message: Any, skipped: int) -> None:
         self.counts.received += 1 + skipped
         self.counts.dropped += skipped
-        if not self._is_wanted():
+        # The first one opens its network, before somebody waits for poses.
+        if self.counts.processed and not self._is_wanted():
             self.counts.unwanted += 1
         elif self._mailbox.put(self.name, message):
             self.counts.dropped += 1

@@ -58,15 +58,15 @@ def _run(ends: Ends) -> bool:
     Raises:
         BaseException: what `ends` had, unless it was None.
     """
+    from kp_pose_ros.ros.memory import keep_image_memory
+    from kp_pose_ros.ros.reception import receive_first
     from rclpy.executors import SingleThreadedExecutor
 
-    from kp_pose_ros.ros.memory import keep_image_memory
     from kp_pose_ros.ros.pose_node import PoseNode
-    from kp_pose_ros.ros.reception import receive_first
 
     keep_image_memory()
     executor = SingleThreadedExecutor()
-    node = PoseNode(on_failure=ends.put)
+    node = PoseNode(on_failure=ends.put, on_built=lambda: ends.put(None))
     receive_first()
     executor.add_node(node)
     # In a thread, because this one has to hear signals: it cannot inside of rclpy's wait.

@@ -14,11 +14,12 @@ from typing import Any
 from kp_pose_ros.annotate import Style
 from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.factory import ENGINES, Settings
 from kp_pose_ros.health import Limits
 from kp_pose_ros.ros.parameter_groups import Annotated, Depth, DiagnosticLimits, Tracking
 from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
 from kp_pose_ros.tracking.settings import TrackingSettings
+
+from kp_pose_ros.factory import ENGINES, Settings
 
 _CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
@@ -78,6 +79,9 @@ class Parameters:
     autostart: bool = parameter(
         True, "Configure and activate at the start; false leaves that to a lifecycle manager."
     )
+    build_only: bool = parameter(
+        False, "Build the engine, say where it is, and end; imgsz has to be given."
+    )
     annotated: Annotated = field(default_factory=Annotated)
     tracking: Tracking = field(default_factory=Tracking)
     depth: Depth = field(default_factory=Depth)
@@ -122,6 +126,11 @@ class Parameters:
                 "pixels such as '384, 640'"
             )
         return int(numbers[1]), int(numbers[2] or numbers[1])
+
+    @property
+    def starts_itself(self) -> bool:
+        """Whether the node configures itself, rather than a lifecycle manager."""
+        return self.autostart or self.build_only
 
     def settings(self) -> Settings:
         """Return what the estimator is made from."""

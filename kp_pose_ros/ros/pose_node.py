@@ -9,23 +9,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from lifecycle_msgs.msg import Transition
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
-from rclpy.task import Future
-from std_srvs.srv import SetBool
-
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.health import Level
-from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.declare import declare_parameters, follow_changes
 from kp_pose_ros.ros.diagnostics import Diagnostics, NodeStatus
 from kp_pose_ros.ros.handover import Handover
 from kp_pose_ros.ros.logs import RosLogHandler
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.managed import ManagedNode
+from kp_pose_ros.timing import StageTimes
+from lifecycle_msgs.msg import Transition
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.task import Future
+from std_srvs.srv import SetBool
+
+from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.worker import OnPoses, Worker
-from kp_pose_ros.timing import StageTimes
 
 _WATCH_PERIOD = 1.0  # seconds
 
@@ -46,6 +46,7 @@ class PoseNode(ManagedNode):
         *,
         on_poses: OnPoses | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
+        on_built: Callable[[], None] = lambda: None,
         **node_arguments: Any,
     ) -> None:
         """Declare the parameters; unless `autostart` is off, begin as soon as the executor spins.
@@ -58,6 +59,7 @@ class PoseNode(ManagedNode):
                 replace older ones meanwhile. What it raises ends the worker.
             on_failure: called with the error that ends a start of its own, or the work after it,
                 in place of a line in the log.
+            on_built: called when `build_only` has done what it is for, in place of activation.
             node_arguments: those of rclpy's Node, such as namespace or parameter_overrides.
 
         Raises:
@@ -66,7 +68,8 @@ class PoseNode(ManagedNode):
         super().__init__(name, **node_arguments)
         self._values = declare_parameters(self)
         self._on_poses = on_poses
-        self._on_failure = on_failure if self._values.autostart else None
+        self._on_failure = on_failure if self._values.starts_itself else None
+        self._on_built = on_built
         self.cameras: dict[str, Camera] = {}
         self._worker: Worker | None = None
         self._active, self._enabled = False, True
@@ -81,7 +84,7 @@ class PoseNode(ManagedNode):
         # stumbles over a subscription that a timer destroys while an image waits in it.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_WATCH_PERIOD, partial(self._do, self._watch), clock=clock)
-        if self._values.autostart:
+        if self._values.starts_itself:
             self._handover.call(partial(self._do, self._start))
 
     @property
@@ -165,7 +168,11 @@ class PoseNode(ManagedNode):
         return ended
 
     async def _start(self) -> None:
-        if await self.change_state(Transition.TRANSITION_CONFIGURE):
+        if not await self.change_state(Transition.TRANSITION_CONFIGURE):
+            return
+        if self._values.build_only:
+            self._on_built()
+        else:
             await self.change_state(Transition.TRANSITION_ACTIVATE)
 
     def _deactivate_if_active(self) -> None:
@@ -207,9 +214,10 @@ class PoseNode(ManagedNode):
 
     def _status(self) -> NodeStatus:
         pause = "" if self._enabled else ", paused by the service enable"
+        building = self._worker.building if self._worker else ""
         return NodeStatus(
             Level.ERROR if self._trouble else Level.OK,
-            self._trouble or f"{self.state}{pause}",
+            self._trouble or building or f"{self.state}{pause}",
             {
                 "state": self.state,
                 "model": self._values.model,

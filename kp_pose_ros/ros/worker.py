@@ -12,25 +12,26 @@ from threading import Thread
 from typing import Any
 
 from builtin_interfaces.msg import Time
-from rclpy.impl.rcutils_logger import RcutilsLogger
-from rclpy.task import Future
-
 from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.estimator import PoseEstimator
-from kp_pose_ros.factory import make_estimator
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.camera import Camera
+from kp_pose_ros.progress import ProgressLog
 from kp_pose_ros.ros.conversions import Vocabulary
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Presentation
-from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.spatial.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.tracker import Tracker
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.task import Future
+
+from kp_pose_ros.factory import build, make_estimator
+from kp_pose_ros.ros.camera import Camera
+from kp_pose_ros.ros.parameters import Parameters
 
 # Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
 OnPoses = Callable[[str, Poses, int, str], None]
@@ -83,9 +84,15 @@ class Worker:
         self.times = StageTimes()  # the engine's, once it is open
         self.engine = "not open yet"
         self._trackers: dict[str, Tracker] = {}
+        self._progress = ProgressLog()
         self._trouble = ""  # the engine's error that was logged last, while it goes on
         # A daemon: a thread inside a library's call of minutes must not hold up the exit.
         self._thread = Thread(target=self._run, name="engine", daemon=True)
+
+    @property
+    def building(self) -> str:
+        """How far the build of an engine is; empty while none is built."""
+        return self._progress.status
 
     def start(self) -> None:
         """Begin."""
@@ -103,9 +110,12 @@ class Worker:
     def _run(self) -> None:
         failure = None
         try:
-            model, estimator = make_estimator(self._parameters.settings())
+            settings = self._parameters.settings()
+            model, estimator = make_estimator(settings, self._progress)
             self.times = estimator.engine.times
             try:
+                if self._parameters.build_only:
+                    self._logger.info(f"built {build(model, estimator, settings)}")
                 self._work(model, estimator)
             finally:
                 estimator.engine.close()

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node inside another program: its executor, its callback, its errors."""
 
+import re
 import threading
 from itertools import count
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from echo_model import write_echo_model
+from kp_pose_ros.errors import SettingsError
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from manager import ACTIVATE, CONFIGURE, Manager
@@ -16,7 +19,6 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.ros import worker
 from kp_pose_ros.ros.pose_node import PoseNode
 
@@ -84,9 +86,12 @@ def gate(monkeypatch):
     """An event that the opening of every model waits for."""
     opened, make_estimator = threading.Event(), worker.make_estimator
 
-    def wait(settings):
+    def wait(settings, progress):
+        progress.begin()
+        progress("Timing tactics", 19, 48)
         assert opened.wait(30)
-        return make_estimator(settings)
+        progress.end()
+        return make_estimator(settings, progress)
 
     monkeypatch.setattr(worker, "make_estimator", wait)
     yield opened
@@ -116,7 +121,9 @@ def test_each_camera_of_a_program_has_its_name(compose, peer):
 
 
 @pytest.mark.parametrize("executor", [SingleThreadedExecutor, MultiThreadedExecutor])
-def test_while_it_configures_everything_else_is_answered(compose, manager, peer, gate, executor):
+def test_while_it_builds_its_engine_everything_else_is_answered(
+    compose, manager, peer, gate, executor
+):
     _, namespace = compose(executor=executor(), autostart=False)
     client = manager(namespace)
     request = ChangeState.Request(transition=Transition(id=CONFIGURE))
@@ -132,6 +139,15 @@ def test_while_it_configures_everything_else_is_answered(compose, manager, peer,
     other.node.destroy_client(parameters)
     assert values.result().values[0].integer_value == 300
     assert not configured.done()
+    said = []
+    diagnostics = other.node.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda array: said.append(array.status[0]), 10
+    )
+    status = other.spin_until(
+        lambda: next((each for each in said if each.name == f"{namespace}/eyes: node"), None)
+    )
+    other.node.destroy_subscription(diagnostics)
+    assert re.fullmatch(r"building engine for \d+ s: Timing tactics, 19 of 48", status.message)
     gate.set()
     other.spin_until(configured.done)
     assert configured.result().success

@@ -81,8 +81,8 @@ def parameters_in(command):
 def test_every_argument_is_declared_and_described():
     arguments = declared("pose.launch.py")
     assert set(arguments) == {
-        "model", "params_file", "namespace", "image_topic", "cameras", "engine", "autostart",
-        "respawn", "rviz", "fixed_frame", "log_level", "use_sim_time",
+        "model", "params_file", "namespace", "image_topic", "cameras", "engine", "imgsz",
+        "build_only", "autostart", "respawn", "rviz", "fixed_frame", "log_level", "use_sim_time",
     }  # fmt: skip
     assert all(each.description for each in arguments.values())
 
@@ -104,6 +104,8 @@ def test_arguments_override_the_config_file(commands, demo_weights):
         cameras="front,rear",
         image_topic="/a/image_raw, /b/image_raw",
         namespace="robot",
+        imgsz="384,640",
+        build_only="true",
         use_sim_time="true",
         autostart="false",
         log_level="debug",
@@ -111,7 +113,8 @@ def test_arguments_override_the_config_file(commands, demo_weights):
     values = parameters_in(command)
     assert (values["model"], values["engine"]) == (str(demo_weights), "onnx")
     assert (values["cameras"], values["use_sim_time"]) == ("front,rear", True)
-    assert values["autostart"] is False
+    assert values["imgsz"] == "384,640"
+    assert (values["autostart"], values["build_only"]) == (False, True)
     for words in (
         ["-r", "__ns:=/robot"],
         ["-r", "front/image:=/a/image_raw"],

@@ -3,12 +3,12 @@
 """The node's process starts or says why not, and ends when it is told to."""
 
 import signal
+from pathlib import Path
 from time import sleep
 
 import pytest
-from peer import image_of
-
 from kp_pose_ros.ros.signals import on_signals
+from peer import image_of
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 PROMPT = 2.0  # seconds within which a node has to end
@@ -77,6 +77,15 @@ def test_a_starting_node_ends_when_told(start_node, delay):
     assert "Traceback" not in node.log or delay < 0.5
 
 
+def test_build_only_makes_what_it_can_and_ends_well(start_node):
+    node = start_node(build_only=True, imgsz="96, 160", engine="onnx", autostart=False)
+    assert node.wait() == 0
+    (line,) = node.log_lines("built ")
+    graph = Path(line.split("built ")[1])
+    assert graph.is_file()
+    assert "96x160" in graph.name
+
+
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
@@ -88,6 +97,8 @@ def test_a_starting_node_ends_when_told(start_node, delay):
         pytest.param({"cameras": ["2nd"]}, "the name '2nd'", id="invalid camera"),
         pytest.param({"imgsz": "100, 100"}, "multiples of 32", id="size that no network has"),
         pytest.param({"skeleton": "face5"}, "face5", id="skeleton of another model"),
+        pytest.param({"build_only": True}, "such as '384, 640'", id="a build of no size"),
+        pytest.param({"engine": "tensorrt"}, "engine 'tensorrt' cannot run here", id="no GPU"),
     ],
 )
 def test_a_wrong_parameter_ends_the_start_with_one_sentence(start_node, parameters, sentence):

@@ -7,7 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from kp_pose_ros.frame import Frame
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from kp_pose_ros.ros.conversions import poses_from_msg
+from kp_pose_ros.ros.images import image_to_frame
 from peer import image_of, stamped
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -16,9 +20,6 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
 from kp_pose_ros.factory import Settings, make_estimator
-from kp_pose_ros.frame import Frame
-from kp_pose_ros.ros.conversions import poses_from_msg
-from kp_pose_ros.ros.images import image_to_frame
 
 PREPARING = "preparing the network"  # the engine says so at its first frame of a size
 
@@ -181,15 +182,23 @@ def test_a_threshold_changes_while_the_node_runs(node, peer, bus):
         assert len(camera.ask(image_of(bus)).poses) == people
 
 
-def test_nothing_is_done_for_nobody(start_node, peer, bus):
+def test_for_nobody_only_the_first_image_is_looked_at_to_open_its_network(start_node, peer, bus):
     node = start_node("-r", "__ns:=/lazy").wait_until_ready()
+    counts = {}
+
+    def note(array):
+        for each in array.status:
+            if each.name == "lazy/kp_pose: camera":
+                counts.update({value.key: value.value for value in each.values})
+
     camera = peer("lazy", results=None).connect()
-    for _ in range(20):
-        camera.publisher.publish(image_of(bus))
-        camera.spin_for(0.05)
-    assert PREPARING not in node.log
-    peer("lazy").connect().ask(image_of(bus))
+    listener = camera.node.create_subscription(DiagnosticArray, "/diagnostics", note, 10)
+    camera.send_until(
+        lambda: int(counts.get("unwanted, nobody subscribed", 0)) > 10, lambda: image_of(bus)
+    )
+    camera.node.destroy_subscription(listener)
     assert PREPARING in node.log
+    assert counts["processed"] == "1"
 
 
 def test_always_on_works_without_subscribers(start_node, peer, bus):
