@@ -30,6 +30,7 @@ from kp_pose_ros.device import readings
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.factory import Settings
 from kp_pose_ros.measure import CameraRound, NodeRound, Sampler, resident_bytes
+from kp_pose_ros.ros.large_images import large_images_environment
 from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.pose_node import PoseNode
 
@@ -141,7 +142,11 @@ class NodeUnderTest:
         command += ["--cameras", *self._cameras, *["--overlay"] * overlay]
         # In a session of its own, so that Ctrl-C is heard by this process only, which ends it.
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=large_images_environment(),
         ) as process:
             try:
                 output = self._output(process)

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.resources import config_path
+from kp_pose_ros.ros.large_images import large_images_environment
 
 _PATIENCE = 5.0  # seconds that a process has to end
 
@@ -22,10 +21,6 @@ class Processes:
         """Prepare; `folder` is where the logs go."""
         self._folder = folder
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
-        # Raw images fit into the shared memory of this profile. Two names: Kilted's, and Humble's.
-        profile = str(config_path("large_images.xml"))
-        names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-        self._environment = {**dict.fromkeys(names, profile), **os.environ}
 
     def __enter__(self) -> Processes:
         return self
@@ -46,7 +41,7 @@ class Processes:
                 [sys.executable, "-m", module, *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=large_images_environment(),
             )
         self._started.append((name, process))
 
