@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rclpy.node import Node
+from std_msgs.msg import Header
+
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.health import Counts
 from kp_pose_ros.image_message import ImageError
@@ -17,12 +20,9 @@ from kp_pose_ros.ros.depth_source import DepthSource
 from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Outputs, Presentation
+from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.source import TRANSPORTS, ImageSource
 from kp_pose_ros.ros.throttle import Throttle
-from rclpy.node import Node
-from std_msgs.msg import Header
-
-from kp_pose_ros.ros.parameters import Parameters
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
 _LATENCIES = 1000  # kept between two looks at them

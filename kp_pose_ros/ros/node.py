@@ -58,11 +58,11 @@ def _run(ends: Ends) -> bool:
     Raises:
         BaseException: what `ends` had, unless it was None.
     """
-    from kp_pose_ros.ros.memory import keep_image_memory
-    from kp_pose_ros.ros.reception import receive_first
     from rclpy.executors import SingleThreadedExecutor
 
+    from kp_pose_ros.ros.memory import keep_image_memory
     from kp_pose_ros.ros.pose_node import PoseNode
+    from kp_pose_ros.ros.reception import receive_first
 
     keep_image_memory()
     executor = SingleThreadedExecutor()

@@ -14,12 +14,11 @@ from typing import Any
 from kp_pose_ros.annotate import Style
 from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.factory import ENGINES, Settings
 from kp_pose_ros.health import Limits
 from kp_pose_ros.ros.parameter_groups import Annotated, Depth, DiagnosticLimits, Tracking
 from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
 from kp_pose_ros.tracking.settings import TrackingSettings
-
-from kp_pose_ros.factory import ENGINES, Settings
 
 _CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")

@@ -9,23 +9,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.task import Future
+from std_srvs.srv import SetBool
+
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.health import Level
+from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.declare import declare_parameters, follow_changes
 from kp_pose_ros.ros.diagnostics import Diagnostics, NodeStatus
 from kp_pose_ros.ros.handover import Handover
 from kp_pose_ros.ros.logs import RosLogHandler
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.managed import ManagedNode
-from kp_pose_ros.timing import StageTimes
-from lifecycle_msgs.msg import Transition
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
-from rclpy.task import Future
-from std_srvs.srv import SetBool
-
-from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.worker import OnPoses, Worker
+from kp_pose_ros.timing import StageTimes
 
 _WATCH_PERIOD = 1.0  # seconds
 

@@ -12,26 +12,26 @@ from threading import Thread
 from typing import Any
 
 from builtin_interfaces.msg import Time
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.task import Future
+
 from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.estimator import PoseEstimator
+from kp_pose_ros.factory import build, make_estimator
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.progress import ProgressLog
+from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.conversions import Vocabulary
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Presentation
+from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.spatial.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.tracker import Tracker
-from rclpy.impl.rcutils_logger import RcutilsLogger
-from rclpy.task import Future
-
-from kp_pose_ros.factory import build, make_estimator
-from kp_pose_ros.ros.camera import Camera
-from kp_pose_ros.ros.parameters import Parameters
 
 # Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
 OnPoses = Callable[[str, Poses, int, str], None]

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from echo_model import write_echo_model
-from kp_pose_ros.errors import SettingsError
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from manager import ACTIVATE, CONFIGURE, Manager
@@ -19,6 +18,7 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
+from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.ros import worker
 from kp_pose_ros.ros.pose_node import PoseNode
 

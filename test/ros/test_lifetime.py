@@ -7,8 +7,9 @@ from pathlib import Path
 from time import sleep
 
 import pytest
-from kp_pose_ros.ros.signals import on_signals
 from peer import image_of
+
+from kp_pose_ros.ros.signals import on_signals
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 PROMPT = 2.0  # seconds within which a node has to end

@@ -8,10 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from kp_pose_ros.frame import Frame
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
-from kp_pose_ros.ros.conversions import poses_from_msg
-from kp_pose_ros.ros.images import image_to_frame
 from peer import image_of, stamped
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -20,6 +17,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
 from kp_pose_ros.factory import Settings, make_estimator
+from kp_pose_ros.frame import Frame
+from kp_pose_ros.ros.conversions import poses_from_msg
+from kp_pose_ros.ros.images import image_to_frame
 
 PREPARING = "preparing the network"  # the engine says so at its first frame of a size
 
