@@ -10,10 +10,10 @@ START = 30  # seconds that a node may take to start, on a busy machine
 
 
 class NodeProcess:
-    """A pose_node in a process of its own."""
+    """A pose_node, or another of our nodes, in a process of its own."""
 
-    def __init__(self, log, ros_arguments, parameters):
-        command = [sys.executable, "-m", "kp_pose_ros.ros.node", "--ros-args", *ros_arguments]
+    def __init__(self, log, ros_arguments, parameters, module="kp_pose_ros.ros.node"):
+        command = [sys.executable, "-m", module, "--ros-args", *ros_arguments]
         for name, value in parameters.items():
             text = value if isinstance(value, str) else json.dumps(value, default=str)
             command += ["-p", f"{name}:={text}"]

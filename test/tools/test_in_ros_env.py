@@ -141,6 +141,7 @@ def test_it_may_be_called_from_any_folder(ready, tmp_path, monkeypatch):
         pytest.param("CMakeLists.txt", ["colcon"], id="the build"),
         pytest.param("package.xml", ["colcon"], id="the manifest"),
         pytest.param("tools/ros_env/vision_msgs/msg/Pose2D.msg", ["colcon"], id="vision_msgs"),
+        pytest.param("tools/ros_env/hri_msgs/msg/IdsList.msg", ["colcon"], id="hri_msgs"),
         pytest.param(
             "tools/ros_env/constraints.txt", ["venv", "pip", "colcon"], id="a version of a wheel"
         ),

@@ -81,7 +81,7 @@ build_workspace() {
   rm -f "$workspace/.made_from"
   mkdir -p "$workspace/src"
   ln -sfn "$root" "$workspace/src/kp_pose_ros"
-  ln -sfn "$here/vision_msgs" "$workspace/src/vision_msgs"
+  ln -sfn "$here"/*_msgs "$workspace/src"
   (
     set_environment
     cd "$workspace"
