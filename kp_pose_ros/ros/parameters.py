@@ -139,7 +139,8 @@ class Parameters:
             engine=self.engine,
             imgsz=self.network_size,
             precision=self.precision,
-            max_batch=self.max_batch,
+            # An engine is the fastest at the largest batch that it was built for.
+            max_batch=min(self.max_batch, len(self.cameras)),
             decode=self.decode_settings(),
         )
 

@@ -100,6 +100,19 @@ def test_the_thresholds_reach_the_estimator_and_the_picture():
     assert (decode.keypoint_threshold, decode.max_poses) == (0.3, 4)
 
 
+@pytest.mark.parametrize(
+    ("cameras", "batch"),
+    [
+        pytest.param([], 1, id="one camera"),
+        pytest.param(["a", "b"], 2, id="fewer cameras than it may be"),
+        pytest.param(["a", "b", "c", "d", "e"], 3, id="more cameras"),
+    ],
+)
+def test_a_batch_is_not_larger_than_there_are_cameras(cameras, batch):
+    parameters = Parameters.from_values({"cameras": cameras, "max_batch": 3})
+    assert parameters.settings().max_batch == batch
+
+
 def test_the_config_file_lists_every_parameter_with_its_default():
     listed = yaml.safe_load(CONFIG.read_text())["/**"]["ros__parameters"]
     for group in ("annotated", "tracking", "depth", "diagnostics"):
