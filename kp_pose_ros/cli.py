@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 from kp_pose_ros.commands import annotate, bag, bench, build, export, fetch, info
 from kp_pose_ros.errors import KpPoseError
@@ -19,13 +21,20 @@ _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; return its exit status, 1 for an error that the user can mend."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    parser = argparse.ArgumentParser(
-        prog="kp_pose", description="YOLOv8-pose models on pictures, and what runs them."
-    )
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add_parser(subparsers)
-    args = parser.parse_args(arguments)
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            if sys.stdout is not None:  # flushed while somebody is there to catch what it raises
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has had enough, as `head` has; Python's own last flush must not complain, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    args = _parser().parse_args(arguments)
     try:
         status: int = args.run(args)
     except KpPoseError as error:
@@ -35,6 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("kp_pose: interrupted", file=sys.stderr)
         return _INTERRUPTED
     return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kp_pose", description="YOLOv8-pose models on pictures, and what runs them."
+    )
+    parser.add_argument("--version", action="version", version=f"kp_pose {_version()}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("kp_pose_ros")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 if __name__ == "__main__":

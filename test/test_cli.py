@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import argparse
+import os
 import subprocess
 import sys
 
@@ -48,6 +49,28 @@ def test_command_explains_itself(command, capsys):
         main([command, "--help"])
     assert caught.value.code == 0
     assert f"usage: kp_pose {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param(["info", "{model}"], id="a table"), pytest.param(["--help"], id="help")],
+)
+def test_closed_output_ends_it_quietly(demo_weights, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "kp_pose_ros.cli"]
+    command += [each.format(model=demo_weights) for each in arguments]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert result.stderr == ""
+
+
+def test_version_is_the_package_manifests(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "version", {"kp_pose_ros": "1.2.3"}.__getitem__)
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == "kp_pose 1.2.3\n"
 
 
 def test_missing_model_is_one_sentence_without_a_traceback():

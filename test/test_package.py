@@ -124,3 +124,5 @@ def test_pip_knows_the_version_of_the_package_manifest(pip_packages):
     (information,) = pip_packages.glob("kp_pose_ros-*.dist-info")
     version = ElementTree.parse(ROOT / "package.xml").findtext("version")
     assert information.name == f"kp_pose_ros-{version}.dist-info"
+    said = run(pip_packages / "bin" / "kp_pose", "--version", python_path=pip_packages)
+    assert said == f"kp_pose {version}"
