@@ -52,6 +52,8 @@ def decode_compressed(content: bytes, enough_columns: EnoughColumns | None = Non
     size = _claimed_size(content)
     if size[0] * size[1] > MAX_PIXELS:
         raise FrameError(f"claim {size[1]} x {size[0]} pixels: expected at most {MAX_PIXELS}")
+    if 0 in size:
+        raise FrameError("are a damaged picture")
     reduction = 1
     if enough_columns is not None and content.startswith(_JPEG):
         reduction = _reduction(size, enough_columns(size))

@@ -119,11 +119,14 @@ def test_a_lower_quality_is_smaller():
         pytest.param(png_claiming(20000, 20000), "claim 20000 x 20000", id="400 megapixel PNG"),
         pytest.param(jpeg_claiming(60000, 60000), "claim 60000 x 60000", id="3.6 gigapixel JPEG"),
         pytest.param(jpeg_claiming(0, 0), "damaged", id="JPEG without pixels"),
+        pytest.param(jpeg_claiming(160, 0), "damaged", id="JPEG without rows"),
     ],
 )
 def test_anything_else_is_refused(content, problem):
     with pytest.raises(FrameError, match=problem):
         decode_compressed(content)
+    with pytest.raises(FrameError, match=problem):
+        decode_compressed(content, lambda size: 640 // max(size))
 
 
 @pytest.mark.parametrize("original", [JPEG, PROGRESSIVE, PNG], ids=["JPEG", "progressive", "PNG"])

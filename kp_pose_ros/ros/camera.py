@@ -12,15 +12,17 @@ import numpy.typing as npt
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.compressed import EnoughColumns
+from kp_pose_ros.frame import Frame, Size
 from kp_pose_ros.health import Counts
 from kp_pose_ros.image_message import ImageError
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.depth_source import DepthSource
 from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.mailbox import Mailbox
-from kp_pose_ros.ros.outputs import Outputs, Presentation
+from kp_pose_ros.ros.outputs import Outputs
 from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.presentation import JpegSettings, Presentation
 from kp_pose_ros.ros.source import TRANSPORTS, ImageSource
 from kp_pose_ros.ros.throttle import Throttle
 
@@ -91,10 +93,23 @@ class Camera:
         for source in self._sources:
             source.watch()
 
-    def read(self, message: Any) -> Frame | None:
-        """Return the frame in an image message, or None, with a warning, if it cannot be read."""
+    def read(
+        self, message: Any, network_columns: EnoughColumns, jpeg: JpegSettings
+    ) -> Frame | None:
+        """Return the frame in an image message, or None, with a warning, if it cannot be read.
+
+        Args:
+            message: the image's.
+            network_columns: how many columns of a picture the network takes in.
+            jpeg: what a compressed annotated picture is like.
+        """
+
+        def enough_columns(size: Size) -> int:
+            seen = self.outputs.annotated.columns(size, message.header, jpeg)
+            return max(seen, network_columns(size))
+
         try:
-            return self._transport.to_frame(message)
+            return self._transport.to_frame(message, enough_columns)
         except ImageError as error:
             self.counts.bad[error.field] += 1
             if self._throttle.passes(error.field):

@@ -4,53 +4,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import MarkerArray
 
-from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros.annotated import AnnotatedPictures
 from kp_pose_ros.ros.conversions import (
     Vocabulary,
     detections_to_msg,
     poses_to_msg,
     skeleton_to_msg,
 )
-from kp_pose_ros.ros.images import PictureMessage
 from kp_pose_ros.ros.markers import Markers
-from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
-from kp_pose_ros.spatial.lift import Lifter
-from kp_pose_ros.timing import StageTimes
-
-
-@dataclass(frozen=True, slots=True)
-class Presentation:
-    """How poses become places, messages and pictures.
-
-    Attributes:
-        vocabulary: what the numbers in Poses mean.
-        annotator: draws the annotated picture.
-        lifter: gives keypoints a place in space.
-        times: where the duration of each stage is recorded.
-    """
-
-    vocabulary: Vocabulary
-    annotator: Annotator
-    lifter: Lifter
-    times: StageTimes
+from kp_pose_ros.ros.presentation import Presentation
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 
 class Outputs:
-    """The publishers of one camera. One thread publishes; `wanted` may be asked by any."""
+    """The publishers of one camera. One thread publishes; `wanted` may be asked by any.
+
+    Attributes:
+        annotated: those of pictures.
+    """
 
     def __init__(self, node: Node, prefix: str, *, in_space: bool) -> None:
         """Create the publishers.
@@ -63,9 +45,8 @@ class Outputs:
         self._node = node
         self._poses = node.create_publisher(PoseArray, f"{prefix}poses", RESULTS)
         self._detections = node.create_publisher(Detection2DArray, f"{prefix}detections", RESULTS)
-        self._annotated = node.create_publisher(Image, f"{prefix}annotated", NEWEST)
+        self.annotated = AnnotatedPictures(node, prefix)
         self._skeleton = node.create_publisher(SkeletonMsg, f"{prefix}skeleton", LATCHED)
-        self._picture = PictureMessage()
         self._in_space = (
             [node.create_publisher(MarkerArray, f"{prefix}markers", RESULTS)] if in_space else []
         )
@@ -73,13 +54,15 @@ class Outputs:
 
     def wanted(self) -> bool:
         """Return whether anybody subscribes to what a frame would be looked at for."""
-        publishers = (self._poses, self._detections, self._annotated, *self._in_space)
-        return any(publisher.get_subscription_count() for publisher in publishers)
+        publishers = (self._poses, self._detections, *self._in_space)
+        return self.annotated.wanted() or any(
+            publisher.get_subscription_count() for publisher in publishers
+        )
 
     def close(self) -> None:
         """Destroy the publishers."""
-        publishers = (self._poses, self._detections, self._annotated, self._skeleton)
-        for publisher in (*publishers, *self._in_space):
+        self.annotated.close()
+        for publisher in (self._poses, self._detections, self._skeleton, *self._in_space):
             self._node.destroy_publisher(publisher)
 
     def describe(self, vocabulary: Vocabulary) -> None:
@@ -118,9 +101,4 @@ class Outputs:
                 with times.measure("markers"):
                     message = self._markers.build(header, poses, places, vocabulary)
                     publisher.publish(message)
-        if self._annotated.get_subscription_count():
-            with times.measure("annotate"):
-                picture = self._picture.fill(header, frame.to_bgr())
-                presentation.annotator.draw(picture, poses)
-            with times.measure("publish annotated"):
-                self._annotated.publish(self._picture.message)
+        self.annotated.publish(header, frame, poses, presentation)

@@ -24,6 +24,24 @@ class Annotated:
         choices=("part", "track"),
         changeable=True,
     )
+    jpeg_quality: int = parameter(
+        80,
+        "Quality of annotated/compressed, from 1 (small) to 100 (like the original).",
+        limits=(1, 100),
+        changeable=True,
+    )
+    max_rate: float = parameter(
+        0.0,
+        "Pictures a second on annotated/compressed, at most; 0: every one.",
+        limits=(0, 1000),
+        changeable=True,
+    )
+    max_width: int = parameter(
+        0,
+        "Pixels that a picture on annotated/compressed is wide, at most; 0: as wide as the image.",
+        limits=(0, 65500),
+        changeable=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

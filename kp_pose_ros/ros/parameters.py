@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.factory import ENGINES, Settings
 from kp_pose_ros.health import Limits
 from kp_pose_ros.ros.parameter_groups import Annotated, Depth, DiagnosticLimits, Tracking
+from kp_pose_ros.ros.presentation import JpegSettings
 from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
 from kp_pose_ros.tracking.settings import TrackingSettings
 
@@ -155,7 +156,13 @@ class Parameters:
 
     def style(self) -> Style:
         """Return what is drawn, and how."""
-        return Style(**asdict(self.annotated))
+        names = [each.name for each in fields(Style)]
+        return Style(**{name: getattr(self.annotated, name) for name in names})
+
+    def jpeg_settings(self) -> JpegSettings:
+        """Return what a compressed annotated picture is like."""
+        annotated = self.annotated
+        return JpegSettings(annotated.jpeg_quality, annotated.max_rate, annotated.max_width)
 
     def tracking_settings(self) -> TrackingSettings:
         """Return how people are followed."""

@@ -15,6 +15,7 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
+from kp_pose_ros.compressed import EnoughColumns
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.image_message import compressed_to_frame
 from kp_pose_ros.ros.gate import Gate
@@ -32,17 +33,18 @@ class Transport:
         message: its type.
         type_name: what ROS calls the type.
         suffix: what its topics have behind the name of the raw image's.
-        to_frame: reads a message; raises ImageError.
+        to_frame: reads a message, if the codec allows with no more than enough columns; raises
+            ImageError.
     """
 
     message: type
     type_name: str
     suffix: str
-    to_frame: Callable[[Any], Frame]
+    to_frame: Callable[[Any, EnoughColumns], Frame]
 
 
 TRANSPORTS = {
-    "raw": Transport(Image, "sensor_msgs/msg/Image", "", image_to_frame),
+    "raw": Transport(Image, "sensor_msgs/msg/Image", "", lambda image, _: image_to_frame(image)),
     "compressed": Transport(
         CompressedImage, "sensor_msgs/msg/CompressedImage", "/compressed", compressed_to_frame
     ),

@@ -11,7 +11,6 @@ from functools import partial
 from threading import Thread
 from typing import Any
 
-from builtin_interfaces.msg import Time
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.task import Future
 
@@ -19,15 +18,17 @@ from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.estimator import PoseEstimator
 from kp_pose_ros.factory import build, make_estimator
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.frame import Frame, Size
+from kp_pose_ros.letterbox import Letterbox
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.progress import ProgressLog
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.conversions import Vocabulary
 from kp_pose_ros.ros.mailbox import Mailbox
-from kp_pose_ros.ros.outputs import Presentation
 from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.presentation import Presentation
+from kp_pose_ros.ros.stamps import nanoseconds
 from kp_pose_ros.spatial.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.association import sigmas_of
@@ -137,6 +138,7 @@ class Worker:
         adopted = self._parameters
         presentation = _presentation(model, adopted, estimator.engine.times)
         self._trackers = _trackers(model, adopted, self._cameras.values())
+        self._network_columns = partial(_network_columns, model, adopted.network_size)
         for camera in self._cameras.values():
             camera.outputs.describe(presentation.vocabulary)
         self._call(partial(self.opened.set_result, None))
@@ -157,11 +159,13 @@ class Worker:
     def _begin_next(self, estimator: PoseEstimator) -> _Batch | None:
         """Wait for images that can be read, and submit them; None once the mailbox is closed."""
         while taken := self._mailbox.take(estimator.engine.max_batch):
-            images = [
-                (self._cameras[name], message, frame)
-                for name, message in taken
-                if (frame := self._cameras[name].read(message)) is not None
-            ]
+            jpeg = self._parameters.jpeg_settings()
+            images = []
+            for name, message in taken:
+                camera = self._cameras[name]
+                frame = camera.read(message, self._network_columns, jpeg)
+                if frame is not None:
+                    images.append((camera, message, frame))
             try:
                 if images:
                     return _Batch(images, estimator.submit([frame for _, _, frame in images]))
@@ -182,7 +186,7 @@ class Worker:
     def _publish(self, batch: _Batch, results: list[Poses], presentation: Presentation) -> None:
         """Track and publish what was found in a batch."""
         for (camera, message, frame), found in zip(batch.images, results, strict=True):
-            stamp = _nanoseconds(message.header.stamp)
+            stamp = nanoseconds(message.header.stamp)
             with self.times.measure("track"):
                 poses = self._trackers[camera.name].update(found, stamp)
             places = camera.locate(message.header, frame, poses, presentation)
@@ -215,9 +219,9 @@ def _trackers(
     return {each.name: Tracker(settings, sigmas, ids, each.label) for each in cameras}
 
 
-def _nanoseconds(stamp: Time) -> int:
-    seconds: int = stamp.sec
-    return seconds * 10**9 + int(stamp.nanosec)
+def _network_columns(model: PoseModel, imgsz: Size | None, source: Size) -> int:
+    """Return how many columns a picture of (height, width) has in the network's input."""
+    return Letterbox.fit(source, model.network_size(source, imgsz)).resized[1]
 
 
 def _presentation(model: PoseModel, parameters: Parameters, times: StageTimes) -> Presentation:
@@ -225,6 +229,7 @@ def _presentation(model: PoseModel, parameters: Parameters, times: StageTimes) -
     return Presentation(
         Vocabulary(model.skeleton, names),
         Annotator(model.skeleton, names, parameters.style()),
+        parameters.jpeg_settings(),
         Lifter(model.skeleton.keypoint_names),
         times,
     )

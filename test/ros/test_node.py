@@ -207,14 +207,43 @@ def test_always_on_works_without_subscribers(start_node, peer, bus):
     camera.send_until(lambda: PREPARING in node.log, lambda: image_of(bus))
 
 
-def test_compressed_images_show_the_same_people(start_node, peer, bus):
-    start_node("-r", "__ns:=/packed", image_transport="compressed")
-    camera = peer("packed", compressed=True).connect()
-    for suffix in (".jpg", ".png"):
-        data = cv2.imencode(suffix, bus)[1].tobytes()
-        answer = camera.ask(stamped(CompressedImage(format=suffix, data=data)))
-        assert len(answer.poses) == 4
-        assert (answer.image_width, answer.image_height) == (640, 480)
+@pytest.fixture(scope="module")
+def packed(start_node):
+    """Namespace of a node that reads compressed images, and sends small ones."""
+    start_node(
+        *("-r", "__ns:=/packed", "-p", "annotated.max_width:=320"), image_transport="compressed"
+    )
+    return "packed"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "size"),
+    [
+        pytest.param(".jpg", (640, 480), id="JPEG"),
+        pytest.param(".png", (640, 480), id="PNG"),
+        pytest.param(".jpg", (2560, 1920), id="JPEG that is decoded at a quarter of its size"),
+    ],
+)
+def test_compressed_images_show_the_same_people(packed, peer, bus, estimator, suffix, size):
+    large = cv2.resize(bus, size)
+    data = cv2.imencode(suffix, large)[1].tobytes()
+    answer = peer(packed, compressed=True).connect().ask(stamped(CompressedImage(data=data)))
+    (expected,) = estimator.estimate([Frame(large)])
+    assert (answer.image_width, answer.image_height) == size
+    found = poses_from_msg(answer)
+    assert len(found) == len(expected) == 4
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=size[0] / 100)
+
+
+def test_a_compressed_annotated_image_is_as_wide_as_asked_for(packed, peer, bus):
+    message = stamped(CompressedImage(data=cv2.imencode(".png", bus)[1].tobytes()))
+    viewer = peer(packed, results=CompressedImage, topic="annotated/compressed", compressed=True)
+    answer = viewer.connect().ask(message)
+    assert answer.format == "bgr8; jpeg compressed bgr8"
+    picture = cv2.imdecode(np.array(answer.data), cv2.IMREAD_COLOR)
+    changed = np.abs(picture.astype(int) - cv2.resize(bus, (320, 240))).max(axis=2) > 90
+    assert picture.shape == (240, 320, 3)
+    assert 0.01 < changed.mean() < 0.5
 
 
 def test_compressed_images_follow_a_remapped_image(start_node, ros_node):

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kp_pose_ros.annotate import Style
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.ros.parameters import RULES, Parameters
+from kp_pose_ros.ros.presentation import JpegSettings
 
 CONFIG = Path(__file__).parents[2] / "config" / "pose.yaml"
 
@@ -98,6 +100,14 @@ def test_the_thresholds_reach_the_estimator_and_the_picture():
     decode = parameters.settings().decode
     assert (decode.score_threshold, decode.iou_threshold) == (0.1, 0.2)
     assert (decode.keypoint_threshold, decode.max_poses) == (0.3, 4)
+
+
+def test_what_is_said_of_annotated_pictures_reaches_both_kinds():
+    parameters = Parameters.from_values(
+        {"annotated.limbs": False, "annotated.jpeg_quality": 50, "annotated.max_width": 320}
+    )
+    assert parameters.style() == Style(limbs=False)
+    assert parameters.jpeg_settings() == JpegSettings(quality=50, max_rate=0.0, max_width=320)
 
 
 @pytest.mark.parametrize(
