@@ -31,11 +31,13 @@ class Body:
         self, header: Header, box: list[float], score: float, joints: list[list[float]]
     ) -> None:
         """Publish what one image shows, all as fractions: x1 y1 x2 y2, and 18 times x y score."""
-        region = NormalizedRegionOfInterest2D(header=header, c=score)
-        region.xmin, region.ymin, region.xmax, region.ymax = box
-        self._region.publish(region)
-        points = [NormalizedPointOfInterest2D(x=x, y=y, c=c) for x, y, c in joints]
-        self._points.publish(Skeleton2D(header=header, skeleton=points))
+        if self._region.get_subscription_count():
+            region = NormalizedRegionOfInterest2D(header=header, c=score)
+            region.xmin, region.ymin, region.xmax, region.ymax = box
+            self._region.publish(region)
+        if self._points.get_subscription_count():
+            points = [NormalizedPointOfInterest2D(x=x, y=y, c=c) for x, y, c in joints]
+            self._points.publish(Skeleton2D(header=header, skeleton=points))
 
     def close(self) -> None:
         """Take the topics back."""

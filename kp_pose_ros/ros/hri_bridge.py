@@ -21,7 +21,7 @@ def main() -> int:
         package = f"ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-hri-msgs"
         print(
             "hri_bridge: hri_msgs, the package of the messages that it publishes, was not found: "
-            f"apt install {package}",
+            f"apt install {package}, or build github.com/ros4hri/hri_msgs in your workspace",
             file=sys.stderr,
         )
         return 1
