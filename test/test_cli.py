@@ -60,7 +60,10 @@ def test_closed_output_ends_it_quietly(demo_weights, arguments):
     os.close(reader)
     command = [sys.executable, "-m", "kp_pose_ros.cli"]
     command += [each.format(model=demo_weights) for each in arguments]
-    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    result = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=buffered
+    )
     os.close(writer)
     assert result.stderr == ""
 
