@@ -56,6 +56,18 @@ ARGUMENTS = [
         description="Image topic to read; with `cameras` one for each of them, comma-separated. "
         "Empty: `image`, or `<camera>/image`.",
     ),
+    DeclareLaunchArgument(
+        "depth_topic",
+        default_value="",
+        description="Depth image topic, registered to the image; with `cameras` one for each of "
+        "them. Gives keypoints a place in space. Empty: as params_file says.",
+    ),
+    DeclareLaunchArgument(
+        "camera_info_topic",
+        default_value="",
+        description="Calibration of the image, read with depth; with `cameras` one for each of "
+        "them. Empty: `camera_info`, or `<camera>/camera_info`.",
+    ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
     DeclareLaunchArgument(
         "autostart",
@@ -74,7 +86,7 @@ ARGUMENTS = [
         "rviz",
         default_value="false",
         choices=["true", "false"],
-        description="Whether to start RViz with annotated images and TF.",
+        description="Whether to start RViz with annotated images, people in space and TF.",
     ),
     DeclareLaunchArgument(
         "fixed_frame",
@@ -111,12 +123,13 @@ def _nodes(context: LaunchContext) -> list[Node]:
         if LaunchConfiguration(name).perform(context):
             given[name] = _is_true(name, context)
     cameras = _split(given.get("cameras", ""))
-    topics = _split(LaunchConfiguration("image_topic").perform(context))
-    images = [f"{camera}/image" for camera in cameras] or ["image"]
-    if topics and len(topics) != len(images):
-        raise ValueError(
-            f"image_topic names {len(topics)} topics: expected {len(images)}, one for each camera"
-        )
+    remappings = [
+        remapping
+        for topic in ("image", "depth", "camera_info")
+        for remapping in _remappings(topic, cameras, context)
+    ]
+    if LaunchConfiguration("depth_topic").perform(context):
+        given["depth.enabled"] = True
     node = Node(
         package="kp_pose_ros",
         executable="pose_node",
@@ -125,7 +138,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
             LaunchConfiguration("params_file"),
             {**given, "use_sim_time": _is_true("use_sim_time", context)},
         ],
-        remappings=list(zip(images, topics, strict=False)),
+        remappings=remappings,
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="screen",
         emulate_tty=True,
@@ -133,6 +146,17 @@ def _nodes(context: LaunchContext) -> list[Node]:
         respawn_delay=RESPAWN_DELAY,
     )
     return [node, _rviz(context, cameras)] if _is_true("rviz", context) else [node]
+
+
+def _remappings(topic: str, cameras: list[str], context: LaunchContext) -> list[tuple[str, str]]:
+    """Return what is asked for in place of `topic`, or of `<camera>/topic` of each camera."""
+    ours = [f"{camera}/{topic}" for camera in cameras] or [topic]
+    theirs = _split(LaunchConfiguration(f"{topic}_topic").perform(context))
+    if theirs and len(theirs) != len(ours):
+        raise ValueError(
+            f"{topic}_topic names {len(theirs)} topics: expected {len(ours)}, one for each camera"
+        )
+    return list(zip(ours, theirs, strict=False))
 
 
 def _rviz(context: LaunchContext, cameras: list[str]) -> Node:

@@ -81,8 +81,9 @@ def parameters_in(command):
 def test_every_argument_is_declared_and_described():
     arguments = declared("pose.launch.py")
     assert set(arguments) == {
-        "model", "params_file", "namespace", "image_topic", "cameras", "engine", "imgsz",
-        "build_only", "autostart", "respawn", "rviz", "fixed_frame", "log_level", "use_sim_time",
+        "model", "params_file", "namespace", "image_topic", "depth_topic", "camera_info_topic",
+        "cameras", "engine", "imgsz", "build_only", "autostart", "respawn", "rviz",
+        "fixed_frame", "log_level", "use_sim_time",
     }  # fmt: skip
     assert all(each.description for each in arguments.values())
 
@@ -129,6 +130,17 @@ def test_one_image_topic_is_enough_for_one_camera(commands):
     assert "image:=/camera/image_raw" in command
 
 
+def test_depth_is_on_where_its_topic_is_named(commands):
+    (command,) = commands(
+        image_topic="/camera/color/image_raw",
+        depth_topic="/camera/aligned_depth_to_color/image_raw",
+        camera_info_topic="/camera/color/camera_info",
+    )
+    assert parameters_in(command)["depth.enabled"] is True
+    assert "depth:=/camera/aligned_depth_to_color/image_raw" in command
+    assert "camera_info:=/camera/color/camera_info" in command
+
+
 def test_a_node_that_ends_is_started_again_if_asked_for(commands):
     first, second = commands(model="/nowhere/model.pt", respawn="true", starts=2)
     assert first == second
@@ -150,7 +162,7 @@ def test_rviz_has_displays_for_each_camera(commands, monkeypatch, tmp_path):
     assert rviz[3:5] == ["-f", "map"]
     displays = yaml.safe_load(Path(rviz[2]).read_text())["Visualization Manager"]["Displays"]
     topics = [each["Topic"]["Value"] for each in displays if "Topic" in each]
-    assert topics == ["front/annotated", "rear/annotated"]
+    assert topics == ["front/annotated", "front/markers", "rear/annotated", "rear/markers"]
 
 
 def install_rviz(monkeypatch, prefix):
