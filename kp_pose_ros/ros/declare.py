@@ -33,7 +33,8 @@ def declare_parameters(node: Node) -> Parameters:
     given: dict[str, object] = {}
     for name, rule in RULES.items():
         anything = ParameterDescriptor(dynamic_typing=True)
-        given[name] = node.declare_parameter(name, _to_ros(rule.default), anything).value
+        value = node.declare_parameter(name, _to_ros(rule.default), anything).value
+        given[name] = [] if value is None else value  # `[]` has no type of its own in ROS
         node.undeclare_parameter(name)
     _warn_of_unknown_names(node)
     parameters = Parameters.from_values(given)

@@ -49,6 +49,13 @@ def test_what_the_node_was_started_with_is_what_it_runs_with(make_node):
     assert node.get_parameter("imgsz").value == "384, 640"
 
 
+def test_an_empty_list_is_taken_as_one(make_node):
+    """`-p cameras:=[]` reaches rclpy without a type and a value."""
+    assert declare_parameters(make_node(cameras=None)).cameras == ("",)
+    with pytest.raises(SettingsError, match=r"parameter 'model' is \[\]: expected a text"):
+        declare_parameters(make_node(model=None))
+
+
 def test_a_wrong_value_stops_the_declaration(make_node):
     with pytest.raises(SettingsError, match=r"parameter 'score_threshold' is 1\.5"):
         declare_parameters(make_node(score_threshold=1.5))
