@@ -31,7 +31,9 @@ class AnnotatedPictures:
         """Create the publishers on `node`; `prefix` stands before each topic's name."""
         self._node = node
         self._raw = node.create_publisher(Image, f"{prefix}annotated", NEWEST)
-        self._jpeg = node.create_publisher(CompressedImage, f"{prefix}annotated/compressed", NEWEST)
+        # As image_transport does: a remapped `annotated` takes its compressed form along.
+        compressed = node.resolve_topic_name(f"{prefix}annotated") + "/compressed"
+        self._jpeg = node.create_publisher(CompressedImage, compressed, NEWEST)
         self._picture = PictureMessage()
         self._pace = Pace()
 

@@ -16,7 +16,7 @@ from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.spatial.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 
-RAW, JPEG = "front/annotated", "front/annotated/compressed"
+RAW, JPEG = "front/annotated", "/seen/compressed"  # `annotated` is remapped
 SIZE = (480, 640)
 BLACK = Frame(np.zeros((*SIZE, 3), np.uint8))
 SOMEBODY = Poses(
@@ -49,6 +49,9 @@ class Camera:
         self.pictures = AnnotatedPictures(self, "front/")
         for topic in watched:
             self.topics[topic].subscribers = 1
+
+    def resolve_topic_name(self, name):
+        return name.replace("front/annotated", "/seen")
 
     def create_publisher(self, _kind, topic, _qos):
         return self.topics.setdefault(topic, Topic())
