@@ -50,6 +50,8 @@ class Counts:
         processed: their poses were published.
         with_depth: of those processed, had a depth image and a calibration.
         without_depth: of those processed, lacked one, although they should have had it.
+        repeated: of those processed, had the same stamp as the one before.
+        back: of those processed, had an earlier stamp than the one before.
     """
 
     received: int = 0
@@ -60,6 +62,8 @@ class Counts:
     processed: int = 0
     with_depth: int = 0
     without_depth: int = 0
+    repeated: int = 0
+    back: int = 0
 
     def copy(self) -> Counts:
         """Return the counts as they are now."""
@@ -94,6 +98,14 @@ class Report:
         """Images a second whose poses were published."""
         return (self.after.processed - self.before.processed) / self.seconds
 
+    def _stamp_fault(self) -> str:
+        """Return what is wrong with the stamps; empty if nothing is."""
+        if repeated := self.after.repeated - self.before.repeated:
+            return f"{repeated} images have the stamp of the one before: the camera stands still"
+        if self.after.back > self.before.back:
+            return "the stamps jumped back: is there a second camera, or a second clock?"
+        return ""
+
     def judge(self, limits: Limits) -> tuple[Level, str]:
         """Return how the camera is and why, the worst first."""
         bad = self.after.bad - self.before.bad
@@ -113,6 +125,8 @@ class Report:
 
     def _judge_results(self, limits: Limits) -> tuple[Level, str]:
         """Return how the camera is, if its images are well."""
+        if fault := self._stamp_fault():
+            return Level.WARN, fault
         if self.latency is not None and self.latency > limits.warn_latency:
             return Level.WARN, f"poses come {self.latency:.2f} s after the image"
         without_depth = self.after.without_depth - self.before.without_depth

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -35,6 +34,7 @@ from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.pose_node import PoseNode
 
 _CAMERA = [sys.executable, "-m", "kp_pose_ros.ros.bench_camera"]
+_BECAME = ("received", "processed", "dropped", "unwanted", "failed")  # of Counts
 _WARM_UP = 0.5  # seconds of the first round, which does not count
 _SAMPLING = 0.2  # seconds between two looks at the machine
 _POLLING = 0.1  # seconds between two looks at the camera's process
@@ -131,8 +131,7 @@ class NodeUnderTest:
         """Return what became of all cameras' frames since the node was configured."""
         became: Counter[str] = Counter()
         for camera in self._node.cameras.values():
-            counts = asdict(camera.counts)
-            became.update({name: each for name, each in counts.items() if isinstance(each, int)})
+            became.update({name: getattr(camera.counts, name) for name in _BECAME})
         return became
 
     def _run_cameras(self, seconds: float, overlay: bool) -> CameraRound:

@@ -40,6 +40,8 @@ class Camera:
         self.counts = Counts()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._clock = node.get_clock()
+        self._stamp = -1  # of the image processed last, nanoseconds
+        self.image = "none"  # what the newest one that could be read is like
         self.always_on = parameters.always_on
         prefix = f"{name}/" if name else ""
         self.outputs = Outputs(node, prefix, in_space=parameters.depth.enabled)
@@ -109,7 +111,7 @@ class Camera:
             return max(seen, network_columns(size))
 
         try:
-            return self._transport.to_frame(message, enough_columns)
+            frame = self._transport.to_frame(message, enough_columns)
         except ImageError as error:
             self.counts.bad[error.field] += 1
             if self._throttle.passes(error.field):
@@ -118,6 +120,8 @@ class Camera:
                     f"({self.counts.bad[error.field]} such frames so far)"
                 )
             return None
+        self.image = "{} x {} {}".format(*frame.source_size, frame.encoding)
+        return frame
 
     def locate(
         self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
@@ -139,6 +143,9 @@ class Camera:
     def processed(self, stamp: int) -> None:
         """Take note that the poses of an image of this stamp, in nanoseconds, were published."""
         self.counts.processed += 1
+        self.counts.repeated += stamp == self._stamp
+        self.counts.back += stamp < self._stamp
+        self._stamp = stamp
         self._latencies.append((self._clock.now().nanoseconds - stamp) * 1e-9)
 
     def take_latencies(self) -> list[float]:
