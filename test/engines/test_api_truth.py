@@ -4,6 +4,7 @@
 
 import enum
 import types
+from pathlib import Path
 
 import pytest
 from fakes.cuda import make_driver
@@ -66,8 +67,24 @@ def test_tensorrt_for_rtx_has_its_own_names(real):
     assert missing(ONLY_RTX, real("tensorrt_rtx_bindings")) == []
 
 
-def test_pycuda_has_every_name(real):
+def written_down():
+    """Names of pycuda.driver, which few have installed: {name: its attributes}."""
+    lines = Path(__file__).with_name("pycuda_names.txt").read_text().splitlines()
+    pairs = [line.partition(":")[::2] for line in lines if not line.startswith("#")]
+    return {name: members.split() for name, members in pairs}
+
+
+def test_pycuda_has_every_name():
+    assert missing(sorted(offered(make_driver(Machine(None)))), written_down()) == []
+
+
+def test_the_installed_pycuda_has_every_name(real):
     assert missing(sorted(offered(make_driver(Machine(None)))), real("pycuda.driver")) == []
+
+
+def test_a_name_that_pycuda_lacks_is_found():
+    wrong = ["Event.wait", "graph_launch"]
+    assert missing(wrong, written_down()) == [("Event", "wait"), ("graph_launch", "")]
 
 
 def test_a_name_that_is_not_there_is_found(real):
