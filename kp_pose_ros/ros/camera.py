@@ -163,7 +163,10 @@ class Camera:
         # The first one opens its network, before somebody waits for poses.
         if self.counts.processed and not self._is_wanted():
             self.counts.unwanted += 1
-        elif self._mailbox.put(self.name, message):
+            return
+        if self.depth is not None:
+            self.depth.expect(message.header)
+        if self._mailbox.put(self.name, message):
             self.counts.dropped += 1
 
     def _is_wanted(self) -> bool:

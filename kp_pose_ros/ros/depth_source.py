@@ -92,6 +92,10 @@ class DepthSource:
         """Look after the subscription; call at 1 Hz."""
         self._source.watch()
 
+    def expect(self, header: Header) -> None:
+        """Take note that a picture with this header will be looked up."""
+        self._images.expect(nanoseconds(header.stamp))
+
     def look_up(
         self, header: Header, size: tuple[int, int]
     ) -> tuple[DepthImage, CameraModel] | None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The latest few messages of a topic, by their stamps."""
+"""The latest few messages of a topic, and those that belong to what is under way, by their stamps."""
 
 from __future__ import annotations
 
@@ -10,20 +10,34 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-_KEPT = 16  # half a second at 30 Hz: longer than an engine takes
+_KEPT = 8  # a quarter of a second at 30 Hz; they may be megabytes each
+_EXPECTED = 4  # pictures under way: one in the engine, one or two that wait
 
 
 class Recent(Generic[Item]):
-    """One thread puts, another one looks up."""
+    """Any thread puts, another one looks up."""
 
     def __init__(self) -> None:
-        self._items: deque[tuple[int, Item]] = deque(maxlen=_KEPT)
+        self._items: list[tuple[int, Item]] = []
+        self._expected: deque[int] = deque(maxlen=_EXPECTED)
         self._lock = Lock()
 
+    def expect(self, stamp: int) -> None:
+        """Keep what is nearest to a stamp, in nanoseconds, until it is looked up.
+
+        An engine may take so long that it would have gone by then.
+        """
+        with self._lock:
+            self._expected.append(stamp)
+
     def put(self, stamp: int, item: Item) -> None:
-        """Keep an item of a stamp, in nanoseconds, in place of the one that came first."""
+        """Keep an item of a stamp, in nanoseconds, in place of the first that nobody expects."""
         with self._lock:
             self._items.append((stamp, item))
+            if len(self._items) > _KEPT:
+                expected = {self._nearest(each) for each in self._expected}
+                index = next(i for i in range(len(self._items)) if i not in expected)
+                del self._items[index]
 
     def nearest(self, stamp: int) -> tuple[int, Item] | None:
         """Return the item whose stamp is nearest to `stamp`, with its stamp; None if there is none.
@@ -31,14 +45,18 @@ class Recent(Generic[Item]):
         Those that came before it are forgotten: whoever looks up goes with time.
         """
         with self._lock:
+            while self._expected and self._expected[0] <= stamp:
+                self._expected.popleft()
             if not self._items:
                 return None
-            nearest = min(self._items, key=lambda item: abs(item[0] - stamp))
-            while self._items[0] is not nearest:
-                self._items.popleft()
-            return nearest
+            del self._items[: self._nearest(stamp)]
+            return self._items[0]
 
     def clear(self) -> None:
         """Forget all."""
         with self._lock:
             self._items.clear()
+            self._expected.clear()
+
+    def _nearest(self, stamp: int) -> int:
+        return min(range(len(self._items)), key=lambda index: abs(self._items[index][0] - stamp))

@@ -43,6 +43,27 @@ def test_only_the_latest_are_kept():
     assert 900 < stamp < 1000
 
 
+def test_what_is_expected_is_kept_until_it_is_looked_up():
+    items = recent(490)
+    for stamp in (495, 520):
+        items.expect(stamp)
+    for stamp in range(500, 1000):
+        items.put(stamp, f"item {stamp}")
+    assert items.nearest(495)[0] == 490
+    assert items.nearest(520)[0] == 520
+    for stamp in range(1000, 2000):
+        items.put(stamp, f"item {stamp}")
+    assert items.nearest(520)[0] > 1900
+
+
+def test_what_was_expected_but_never_looked_up_takes_no_room_for_ever():
+    items = recent()
+    for stamp in range(1000):
+        items.expect(stamp)
+        items.put(stamp, f"item {stamp}")
+    assert items.nearest(999)[0] == 999
+
+
 def test_all_may_be_forgotten():
     items = recent(10)
     items.clear()
