@@ -5,13 +5,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from kp_pose_ros.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.timing import StageTimes
+
+
+Found = TypeVar("Found", covariant=True)
+
+
+class Pending(Protocol[Found]):
+    """A batch that has begun; concurrent.futures.Future is one."""
+
+    def done(self) -> bool:
+        """Return whether `result` need not wait."""
+
+    def result(self) -> Found:
+        """Wait for the end of the batch; call it once.
+
+        Raises:
+            EngineError: the engine failed.
+        """
 
 
 class Engine(Protocol):
@@ -39,13 +57,14 @@ class Engine(Protocol):
             ModelError: the model cannot be prepared for that size.
         """
 
-    def submit(self, frames: Sequence[Frame]) -> Callable[[], list[Candidates]]:
-        """Begin with a batch; the call that is returned ends it, with the candidates of each frame.
+    def submit(self, frames: Sequence[Frame]) -> Pending[list[Candidates]]:
+        """Begin with a batch, whose result is the candidates of each frame.
 
-        Frames may have different sizes and encodings. Batches end in the order of their beginning.
+        Frames may have different sizes and encodings. Results are to be asked for in the order of
+        the beginnings.
 
         Raises:
-            EngineError: the engine failed; later calls may work. The returned call raises it, too.
+            EngineError: the engine failed; later calls may work.
         """
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
@@ -76,23 +95,36 @@ class PoseEstimator:
         Raises:
             EngineError: the engine failed.
         """
-        return self.submit(frames)()
+        return self.submit(frames).result()
 
-    def submit(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
-        """Begin with a batch; the call that is returned ends it, with what `estimate` returns.
+    def submit(self, frames: Sequence[Frame]) -> Pending[list[Poses]]:
+        """Begin with a batch, whose result is what `estimate` returns.
 
         Where `engine.overlaps`, one more batch may begin before this one has ended. Raises as
-        `estimate` does, and so does the returned call.
+        `estimate` does, and so does the result.
         """
-        collect = self.engine.submit(frames)
+        return _Estimate(self, frames, self.engine.submit(frames))
 
-        def finish() -> list[Poses]:
-            candidates = collect()
-            settings = self.settings
-            with self.engine.times.measure("decode"):
-                return [
-                    decode(each, self._kpt_shape, settings).scaled(frame.reduction)
-                    for each, frame in zip(candidates, frames, strict=True)
-                ]
+    def decode(self, frames: Sequence[Frame], candidates: Sequence[Candidates]) -> list[Poses]:
+        """Return the poses of each frame among the candidates that the engine gave for it."""
+        settings = self.settings
+        with self.engine.times.measure("decode"):
+            return [
+                decode(each, self._kpt_shape, settings).scaled(frame.reduction)
+                for each, frame in zip(candidates, frames, strict=True)
+            ]
 
-        return finish
+
+@dataclass(frozen=True, slots=True)
+class _Estimate:
+    """The poses in a batch that has begun."""
+
+    estimator: PoseEstimator
+    frames: Sequence[Frame]
+    batch: Pending[list[Candidates]]
+
+    def done(self) -> bool:
+        return self.batch.done()
+
+    def result(self) -> list[Poses]:
+        return self.estimator.decode(self.frames, self.batch.result())

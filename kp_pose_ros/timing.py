@@ -13,7 +13,7 @@ KEPT = 1000  # durations a stage; at 30 Hz the last half minute
 
 
 class StageTimes:
-    """The latest durations of named stages, written by one thread and read by any."""
+    """The latest durations of named stages, written by the engine's threads and read by any."""
 
     def __init__(self) -> None:
         self._seconds: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KEPT))

@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from concurrent.futures import Future
+
 import cv2
 import numpy as np
 import pytest
@@ -27,7 +29,9 @@ class OnePersonEach:
     def submit(self, frames):
         row = np.array([[24, 24, 40, 40, 0.5, 0, 32, 32, 0.9]], np.float32)
         found = [Candidates(row, Letterbox.fit(frame.size, (64, 64))) for frame in frames]
-        return lambda: found
+        pending = Future()
+        pending.set_result(found)
+        return pending
 
     def close(self):
         pass
@@ -65,8 +69,9 @@ def test_new_settings_count_from_the_next_frame():
 def test_a_batch_may_begin_before_the_one_before_it_has_ended():
     estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings())
     first, second = estimator.submit([frame(64, 64)]), estimator.submit([frame(640, 640)] * 2)
-    assert [poses.keypoints[0, 0, 0] for poses in first()] == [32]
-    assert [poses.keypoints[0, 0, 0] for poses in second()] == [320, 320]
+    assert first.done()
+    assert [poses.keypoints[0, 0, 0] for poses in first.result()] == [32]
+    assert [poses.keypoints[0, 0, 0] for poses in second.result()] == [320, 320]
 
 
 def test_decoding_is_timed():

@@ -142,6 +142,11 @@ class Pipeline:
             raise
         return Job(slot, passes)
 
+    def done(self, job: Job) -> bool:
+        """Return whether `collect` need not wait; it raises as `collect` does."""
+        with self.gpu.current(), self.gpu.errors("running the network"):
+            return job.slot.done()
+
     def collect(self, job: Job) -> list[Candidates]:
         """Wait for a batch and return the candidates of each of its frames.
 

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from kp_pose_ros.decode import Candidates
@@ -31,14 +30,22 @@ class _Ticket:
     """A batch that was submitted and not collected yet.
 
     Attributes:
+        engine: to which.
         frames: the batch, kept so that it can be run again.
         job: what the GPU does with it.
         pipeline: which does it.
     """
 
+    engine: TensorRTEngine
     frames: Sequence[Frame]
     job: Job
     pipeline: Pipeline
+
+    def done(self) -> bool:
+        return self.engine._is_done(self)
+
+    def result(self) -> list[Candidates]:
+        return self.engine._collect(self)
 
 
 class TensorRTEngine:
@@ -111,27 +118,36 @@ class TensorRTEngine:
             EngineError: a network cannot be opened, or the GPU failed twice.
             ModelError: the model cannot be prepared for the size that a frame needs.
         """
-        return self.submit(frames)()
+        return self.submit(frames).result()
 
-    def submit(self, frames: Sequence[Frame]) -> Callable[[], list[Candidates]]:
-        """Put a batch on its way; the call that is returned waits for its candidates.
+    def submit(self, frames: Sequence[Frame]) -> _Ticket:
+        """Put a batch on its way; its result is the candidates of each frame.
 
-        One more batch may be submitted before that call: its upload then runs while this one is in
-        the network. Both raise as `infer` does. The frames have to stay as they are, because after
-        a failure of the GPU they are run again.
+        One more batch may be submitted before the result is asked for: its upload then runs while
+        this one is in the network. Both raise as `infer` does. The frames have to stay as they are,
+        because after a failure of the GPU they are run again.
         """
         pipeline = self._running()
         try:
-            ticket = _Ticket(frames, pipeline.submit(frames), pipeline)
+            return _Ticket(self, frames, pipeline.submit(frames), pipeline)
         except GpuFailureError as failure:
-            ticket = self._submit_anew(frames, failure)
-        return partial(self._collect, ticket)
+            return self._submit_anew(frames, failure)
+
+    def _is_done(self, ticket: _Ticket) -> bool:
+        """Return whether `_collect` need not wait for the GPU, also because the batch was lost."""
+        if ticket.pipeline is not self._pipeline:
+            return True
+        try:
+            return ticket.pipeline.done(ticket.job)
+        except GpuFailureError:
+            return True
 
     def _collect(self, ticket: _Ticket) -> list[Candidates]:
         try:
             if ticket.pipeline is self._pipeline:
                 return ticket.pipeline.collect(ticket.job)
-            again = _Ticket(ticket.frames, self._running().submit(ticket.frames), self._running())
+            pipeline = self._running()
+            again = _Ticket(self, ticket.frames, pipeline.submit(ticket.frames), pipeline)
         except GpuFailureError as failure:
             again = self._submit_anew(ticket.frames, failure)
         return again.pipeline.collect(again.job)
@@ -165,4 +181,4 @@ class TensorRTEngine:
         with suppress(EngineError):
             self.close()
         pipeline = self._running()
-        return _Ticket(frames, pipeline.submit(frames), pipeline)
+        return _Ticket(self, frames, pipeline.submit(frames), pipeline)

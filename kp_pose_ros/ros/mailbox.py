@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
+_LOOK_AGAIN = 0.001  # seconds; a GPU tells only if it is asked
+
 
 class Mailbox(Generic[Item]):
     """One slot a camera. Any thread may put, one thread takes."""
@@ -55,19 +57,25 @@ class Mailbox(Generic[Item]):
         self._wanted = True
         self._when_wanted()
 
-    def take(self, limit: int) -> list[tuple[str, Item]]:
+    def take(self, limit: int, until: Callable[[], bool] | None = None) -> list[tuple[str, Item]]:
         """Wait for items and return what is there, at most `limit` of them.
 
         Where more cameras are ready than that, those served longest ago go first. The list is
         empty once the mailbox is closed.
+
+        Args:
+            limit: how many items to take.
+            until: given while the taker still works on what it took before. It is asked again and
+                again; when it returns true, the list may be empty, too.
         """
         if not self._wanted:
             self.call_for_items()
         with self._filled:
-            self._taken = False
+            self._taken = until is not None
             self._tell_if_idle()
-            self._filled.wait_for(lambda: self._slots or self._closed)
-            if self._closed:
+            while not (self._slots or self._closed or (until and until())):
+                self._filled.wait(_LOOK_AGAIN if until else None)
+            if self._closed or not self._slots:
                 return []
             self._taken, self._wanted = True, False
             served = [camera for camera in self._turns if camera in self._slots][:limit]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -18,11 +18,12 @@ from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.estimator import PoseEstimator
 from kp_pose_ros.factory import build, make_estimator
-from kp_pose_ros.frame import Frame, Size
+from kp_pose_ros.frame import Size
 from kp_pose_ros.letterbox import Letterbox
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.progress import ProgressLog
+from kp_pose_ros.ros.batches import Batch, Batches, Images
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.conversions import Vocabulary
 from kp_pose_ros.ros.mailbox import Mailbox
@@ -36,18 +37,6 @@ from kp_pose_ros.tracking.tracker import Tracker
 
 # Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
 OnPoses = Callable[[str, Poses, int, str], None]
-
-
-# Of different cameras: the camera, the message and the frame in it.
-Images = list[tuple[Camera, Any, Frame]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Images that the engine works on; `finish` waits for their poses."""
-
-    images: Images
-    finish: Callable[[], list[Poses]]
 
 
 class Worker:
@@ -142,7 +131,7 @@ class Worker:
         for camera in self._cameras.values():
             camera.outputs.describe(presentation.vocabulary)
         self._call(partial(self.opened.set_result, None))
-        while batch := self._begin_next(estimator):
+        for batch in Batches(self._mailbox, estimator, self._read, self._fail):
             if adopted is not self._parameters:
                 adopted = self._parameters
                 presentation = _presentation(model, adopted, estimator.engine.times)
@@ -156,34 +145,28 @@ class Worker:
             if results is not None:
                 self._publish(batch, results, presentation)
 
-    def _begin_next(self, estimator: PoseEstimator) -> _Batch | None:
-        """Wait for images that can be read, and submit them; None once the mailbox is closed."""
-        while taken := self._mailbox.take(estimator.engine.max_batch):
-            jpeg = self._parameters.jpeg_settings()
-            images = []
-            for name, message in taken:
-                camera = self._cameras[name]
-                frame = camera.read(message, self._network_columns, jpeg)
-                if frame is not None:
-                    images.append((camera, message, frame))
-            try:
-                if images:
-                    return _Batch(images, estimator.submit([frame for _, _, frame in images]))
-            except KpPoseError as error:
-                self._fail(images, error)
-        return None
+    def _read(self, taken: list[tuple[str, Any]]) -> Images:
+        """Return the images in messages that can be read."""
+        jpeg = self._parameters.jpeg_settings()
+        images = []
+        for name, message in taken:
+            camera = self._cameras[name]
+            frame = camera.read(message, self._network_columns, jpeg)
+            if frame is not None:
+                images.append((camera, message, frame))
+        return images
 
-    def _finish(self, batch: _Batch) -> list[Poses] | None:
+    def _finish(self, batch: Batch) -> list[Poses] | None:
         """Wait for the poses in a batch's images; None if the engine fails."""
         try:
-            results = batch.finish()
+            results = batch.poses.result()
         except KpPoseError as error:
             self._fail(batch.images, error)
             return None
         self._report(None)
         return results
 
-    def _publish(self, batch: _Batch, results: list[Poses], presentation: Presentation) -> None:
+    def _publish(self, batch: Batch, results: list[Poses], presentation: Presentation) -> None:
         """Track and publish what was found in a batch."""
         for (camera, message, frame), found in zip(batch.images, results, strict=True):
             stamp = nanoseconds(message.header.stamp)

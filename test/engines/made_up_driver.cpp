@@ -77,6 +77,7 @@ int cuStreamSynchronize(void*) { return count("synchronize", 0); }
 int cuEventCreate(void** event, unsigned) { return make("event", event); }
 int cuEventDestroy_v2(void* event) { return release("event", event); }
 int cuEventRecord(void*, void*) { return count("record", 0); }
+int cuEventQuery(void*) { return count("query", 0); }
 int cuEventSynchronize(void*) { return count("synchronize", 0); }
 int cuEventElapsedTime(float* milliseconds, void*, void*) { return *milliseconds = 1, SUCCESS; }
 int cuEventElapsedTime_v2(float* milliseconds, void*, void*) { return *milliseconds = 1, SUCCESS; }

@@ -60,9 +60,10 @@ frames = [Frame(noise), Frame(noise // 2), Frame(noise[..., :2], "yuyv")]
 expected = OnnxEngine(model, (64, 96), 3).infer(frames)
 engine = in_a_thread(TensorRTEngine, model, (64, 96), 3, precision="fp32")
 for _ in range(20):
-    collects = [in_a_thread(engine.submit, frames) for _ in range(2)]
-    for collect in collects:
-        for one, other in zip(in_a_thread(collect), expected, strict=True):
+    batches = [in_a_thread(engine.submit, frames) for _ in range(2)]
+    assert all(in_a_thread(batch.done) for batch in batches)
+    for batch in batches:
+        for one, other in zip(in_a_thread(batch.result), expected, strict=True):
             np.testing.assert_allclose(one.rows, other.rows, atol=1 / 255)
 in_a_thread(engine.close)
 print(engine.name)

@@ -120,3 +120,13 @@ def test_a_graph_that_the_runtime_refuses_is_named(model, tmp_path, monkeypatch)
     monkeypatch.setattr(PoseModel, "graph", lambda *_: broken)
     with pytest.raises(EngineError, match=r"broken\.onnx"):
         poses_of(OnnxEngine(model), np.zeros((64, 64, 3), np.uint8))
+
+
+def test_two_batches_beside_each_other_find_what_each_finds_alone(model, demo_photo):
+    frames = [Frame(demo_photo(name)) for name in ("bus.jpg", "zidane.jpg")]
+    engine = OnnxEngine(model)
+    alone = [engine.infer([frame]) for frame in frames]
+    together = [engine.submit([frame]) for frame in frames]
+    for one, other in zip(alone, together, strict=True):
+        for expected, found in zip(one, other.result(), strict=True):
+            np.testing.assert_allclose(found.rows[:50], expected.rows[:50], atol=0.05)

@@ -106,10 +106,10 @@ def test_more_network_sizes_than_are_kept_come_and_go(open_engine, model):
 def test_a_network_in_use_does_not_go(open_engine, model):
     engine = open_engine(imgsz=None)
     frames = [random_frame(1, size=ONE_MORE_THAN_KEPT[0])]
-    collect = engine.submit(frames)
+    pending = engine.submit(frames)
     for size in ONE_MORE_THAN_KEPT[1:]:
         engine.prepare(size)
-    assert_same(collect(), by_onnx_runtime(model, frames, None))
+    assert_same(pending.result(), by_onnx_runtime(model, frames, None))
 
 
 def test_a_network_of_a_fixed_batch_takes_any_number_of_frames(open_engine, tmp_path):
@@ -120,6 +120,21 @@ def test_a_network_of_a_fixed_batch_takes_any_number_of_frames(open_engine, tmp_
     assert_same(found, expected)
 
 
+def test_a_batch_is_done_when_the_gpu_is(open_engine, machine):
+    pending = open_engine().submit([random_frame(1)])
+    assert not pending.done()
+    machine.finish()
+    assert pending.done()
+
+
+def test_a_batch_that_the_gpu_has_lost_need_not_be_waited_for(open_engine, model, fail):
+    frames = [random_frame(1)]
+    pending = open_engine().submit(frames)
+    fail("Event.query", 1)
+    assert pending.done()
+    assert_same(pending.result(), by_onnx_runtime(model, frames))
+
+
 @pytest.mark.parametrize("machine", [DISCRETE, INTEGRATED], indirect=True)
 def test_two_batches_are_on_their_way_at_once(open_engine, model):
     engine = open_engine(max_batch=2)
@@ -128,18 +143,18 @@ def test_two_batches_are_on_their_way_at_once(open_engine, model):
     earlier = engine.submit(batches[0])
     for index, batch in enumerate(batches[1:]):
         later = engine.submit(batch)
-        assert_same(earlier(), expected[index])
+        assert_same(earlier.result(), expected[index])
         earlier = later
-    assert_same(earlier(), expected[-1])
+    assert_same(earlier.result(), expected[-1])
 
 
 def test_a_picture_is_taken_as_it_was_when_it_was_submitted(open_engine, model):
     frame = random_frame(1)
     expected = by_onnx_runtime(model, [frame])
     engine = open_engine()
-    collect = engine.submit([frame])
+    pending = engine.submit([frame])
     frame.pixels[:] = 0
-    assert_same(collect(), expected)
+    assert_same(pending.result(), expected)
 
 
 def test_what_was_found_stays_when_later_batches_come(open_engine, model):
@@ -152,11 +167,11 @@ def test_what_was_found_stays_when_later_batches_come(open_engine, model):
 
 def test_a_third_batch_has_to_wait(open_engine):
     engine = open_engine()
-    collects = [engine.submit([random_frame(seed)]) for seed in range(2)]
+    pending = [engine.submit([random_frame(seed)]) for seed in range(2)]
     with pytest.raises(RuntimeError, match="collect one first"):
         engine.submit([random_frame(3)])
-    for collect in collects:
-        collect()
+    for each in pending:
+        each.result()
 
 
 def test_memory_grows_with_the_largest_frame_and_no_further(open_engine, machine, model):
@@ -195,8 +210,8 @@ def test_any_thread_may_call(open_engine, model):
 
     frames = [random_frame(1)]
     engine = in_a_thread(open_engine)
-    collect = in_a_thread(engine.submit, frames)
-    assert_same(in_a_thread(collect), by_onnx_runtime(model, frames))
+    pending = in_a_thread(engine.submit, frames)
+    assert_same(in_a_thread(pending.result), by_onnx_runtime(model, frames))
     in_a_thread(engine.close)
 
 
@@ -286,14 +301,14 @@ def test_a_failure_while_a_network_makes_room_is_one_of_the_gpu(open_engine, mod
 def test_a_failure_does_not_cost_the_batch_behind_it(open_engine, model, fail, times):
     engine = open_engine()
     batches = [[random_frame(seed)] for seed in range(2)]
-    collects = [engine.submit(batch) for batch in batches]
+    pending = [engine.submit(batch) for batch in batches]
     fail("Event.synchronize", times)
     if times == 2:
         with pytest.raises(EngineError):
-            collects.pop(0)()
+            pending.pop(0).result()
         batches.pop(0)
-    for batch, collect in zip(batches, collects, strict=True):
-        assert_same(collect(), by_onnx_runtime(model, batch))
+    for batch, each in zip(batches, pending, strict=True):
+        assert_same(each.result(), by_onnx_runtime(model, batch))
 
 
 def test_an_enqueue_that_tensorrt_refuses_is_a_failure(open_engine, machine, model):

@@ -182,7 +182,7 @@ def test_a_threshold_changes_while_the_node_runs(node, peer, bus):
         assert len(camera.ask(image_of(bus)).poses) == people
 
 
-def test_for_nobody_only_the_first_image_is_looked_at_to_open_its_network(start_node, peer, bus):
+def test_for_nobody_only_the_first_images_are_looked_at_to_open_their_network(start_node, peer, bus):
     node = start_node("-r", "__ns:=/lazy").wait_until_ready()
     counts = {}
 
@@ -198,7 +198,7 @@ def test_for_nobody_only_the_first_image_is_looked_at_to_open_its_network(start_
     )
     camera.node.destroy_subscription(listener)
     assert PREPARING in node.log
-    assert counts["processed"] == "1"
+    assert int(counts["processed"]) <= 2  # while the first is looked at, one more may come
 
 
 def test_always_on_works_without_subscribers(start_node, peer, bus):

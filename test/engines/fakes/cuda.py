@@ -76,9 +76,7 @@ def make_driver(machine):
         @staticmethod
         def synchronize():
             machine.call("Context.synchronize")
-            for each in list(machine.alive):
-                if isinstance(each, Queue):
-                    each.run_all()
+            machine.finish()
 
         def detach(self):
             """Release it; where it is current, pycuda pops it."""
@@ -133,6 +131,10 @@ def make_driver(machine):
         def _reach(self, mark):
             while self.reached < mark:
                 machine.run_next(self.stream)
+
+        def query(self):
+            machine.call("Event.query")
+            return self.reached == self.mark
 
         def synchronize(self):
             machine.call("Event.synchronize")

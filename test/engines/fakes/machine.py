@@ -131,6 +131,12 @@ class Machine:
         stream.queue.append(work)
         self._pending.add(work)
 
+    def finish(self):
+        """Run what is on all streams."""
+        for each in list(self.alive):
+            if isinstance(each, Stream):
+                each.run_all()
+
     def run_next(self, stream):
         work = stream.queue.popleft()
         work.run()
