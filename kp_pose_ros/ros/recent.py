@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The latest few messages of a topic, and those that belong to what is under way, by their stamps."""
+"""The latest few messages of a topic, by their stamps."""
 
 from __future__ import annotations
 
