@@ -107,7 +107,8 @@ def print_tracks(
     """
     lengths: dict[int, int] = {}
     links = switches = tracked = 0
-    before, ids_before = Poses.empty(0), np.zeros(0, np.int32)
+    before = Poses.empty(0)
+    ids_before: npt.NDArray[np.int32] = np.zeros(0, np.int32)
     for index in np.flatnonzero(arrived).tolist():
         now = poses[index]
         ids = update(now, round(index / hz * 1e9))

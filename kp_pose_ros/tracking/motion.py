@@ -122,4 +122,5 @@ class Motion(Rows):
 @cache
 def _of_points(values: tuple[float, float, float], points: int) -> Array:
     """Return (p,): the values of centre and size, and the third for every keypoint."""
-    return np.array(values)[np.minimum(np.arange(points), FIRST_KEYPOINT)]
+    of_points: Array = np.array(values)[np.minimum(np.arange(points), FIRST_KEYPOINT)]
+    return of_points

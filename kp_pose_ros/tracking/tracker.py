@@ -173,8 +173,8 @@ class Tracker:
         hidden = stamp - tracks.keypoints_seen[rows]
         predicted = ~seen & (hidden <= self.settings.predict_ms * 1e6)
         states[columns] = np.where(predicted, PREDICTED, states[columns])
-        xy = keypoints[columns, :, :2]
-        xy = np.where(predicted[..., None], tracks.motion.position[rows, FIRST_KEYPOINT:], xy)
+        expected = tracks.motion.position[rows, FIRST_KEYPOINT:]
+        xy = np.where(predicted[..., None], expected, keypoints[columns, :, :2])
         if smoothing > 0:
             weights = np.where(predicted, 1.0, keypoints[columns, :, 2] * seen)
             spans = tracks.motion.spans[rows]
