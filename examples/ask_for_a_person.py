@@ -2,26 +2,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks the server wait_for_pose for somebody in the middle of the image, and says who came."""
 
+import signal
+from contextlib import suppress
+
 import rclpy
 from kp_pose_ros.action import WaitForPose
 from rclpy.action import ActionClient
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
-rclpy.init()
-node = rclpy.create_node("ask_for_a_person")
-client = ActionClient(node, WaitForPose, "wait_for_pose")
-client.wait_for_server()
 
-goal = WaitForPose.Goal(min_score=0.5, keypoints=["nose"], region=[0.25, 0.0, 0.75, 1.0])
-goal.hold.nanosec = 500_000_000  # for half a second without a break
-goal.timeout.sec = 60
-accepted = client.send_goal_async(goal)
-rclpy.spin_until_future_complete(node, accepted)
-answer = accepted.result().get_result_async()
-rclpy.spin_until_future_complete(node, answer)
+def ask(node: Node) -> None:
+    """Send a goal, wait for its result, and print it."""
+    client = ActionClient(node, WaitForPose, "wait_for_pose")
+    client.wait_for_server()
 
-result = answer.result().result
-if result.error_code == WaitForPose.Result.NONE:
-    stamp = result.poses.header.stamp
-    print(f"{len(result.poses.poses)} in the middle at {stamp.sec}.{stamp.nanosec:09}")
-else:
-    print(result.error_msg)
+    goal = WaitForPose.Goal(min_score=0.5, keypoints=["nose"], region=[0.25, 0.0, 0.75, 1.0])
+    goal.hold.nanosec = 500_000_000  # for half a second without a break
+    goal.timeout.sec = 60
+    accepted = client.send_goal_async(goal)
+    rclpy.spin_until_future_complete(node, accepted)
+    answer = accepted.result().get_result_async()
+    rclpy.spin_until_future_complete(node, answer)
+
+    result = answer.result().result
+    if result.error_code == WaitForPose.Result.NONE:
+        stamp = result.poses.header.stamp
+        print(f"{len(result.poses.poses)} in the middle at {stamp.sec}.{stamp.nanosec:09}")
+    else:
+        print(result.error_msg)
+
+
+if __name__ == "__main__":
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is Python's own
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
+    with suppress(KeyboardInterrupt):
+        ask(rclpy.create_node("ask_for_a_person"))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the pose node inside of a planner's process: poses come as arrays, not as messages."""
 
+import signal
 import sys
 
 import rclpy
@@ -34,6 +35,7 @@ class Planner(Node):
 
 # rclpy's own handlers would end its context while the worker publishes.
 rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
 planner = Planner()
 eyes = PoseNode("eyes", on_poses=planner.keep)
 executor = SingleThreadedExecutor()

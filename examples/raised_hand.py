@@ -2,27 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns the robot towards whoever raises a hand; without fresh poses it stands still."""
 
+import signal
+
 import rclpy
 from geometry_msgs.msg import TwistStamped
-from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
+from gestures import raises_a_hand
+from kp_pose_ros.msg import PoseArray, Skeleton
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MAX_AGE = 0.4  # seconds since the image was taken; 20 commands a second, so it stops within 0.5
 
 
-def raises_a_hand(person: KeypointPose, names: list[str]) -> bool:
-    """Return whether a wrist is seen above its shoulder; y points down."""
-    points = dict(zip(names, person.keypoints, strict=True))
-    pairs = [(points[f"{side}_wrist"], points[f"{side}_shoulder"]) for side in ("left", "right")]
-    return any(w.state == s.state == Keypoint.OBSERVED and w.y < s.y for w, s in pairs)
-
-
 class RaisedHand(Node):
-    """Poses in, commands out."""
-
     def __init__(self) -> None:
         super().__init__("raised_hand")
         self.latest = {Skeleton: Skeleton(), PoseArray: PoseArray()}
@@ -44,16 +39,21 @@ class RaisedHand(Node):
                     return 2 * person.bbox.center.position.x / seen.image_width - 1
         return None
 
-    def speed(self) -> float:  # radians a second, to the left
-        return -(self.raised_hand() or 0.0)
-
     def command(self) -> None:
+        self.turn(-(self.raised_hand() or 0.0))
+
+    def turn(self, speed: float) -> None:  # radians a second, to the left
         command = TwistStamped()
         command.header.stamp, command.header.frame_id = self.get_clock().now().to_msg(), "base_link"
-        command.twist.angular.z = self.speed()
+        command.twist.angular.z = speed
         self.commands.publish(command)
 
 
 if __name__ == "__main__":
-    rclpy.init()
-    rclpy.spin(RaisedHand())
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the last command needs a context
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
+    robot = RaisedHand()
+    try:
+        rclpy.spin(robot)
+    except KeyboardInterrupt:
+        robot.turn(0.0)

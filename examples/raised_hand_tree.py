@@ -7,11 +7,14 @@ It needs py_trees: `apt install ros-$ROS_DISTRO-py-trees`, or `pip install py_tr
 
 from __future__ import annotations
 
+import signal
+
 import rclpy
 from py_trees.behaviour import Behaviour
 from py_trees.common import Status
 from py_trees.composites import Sequence
 from raised_hand import RaisedHand
+from rclpy.signals import SignalHandlerOptions
 
 CENTRED = 0.1  # of half the image's width: nearer to the middle than this, they are in front
 
@@ -51,12 +54,17 @@ class Robot(RaisedHand):
         # Without memory: each tick asks again whether a hand is raised, and poses are fresh.
         self.tree = Sequence("greet", False, [SomebodyRaisesAHand(self), TurnTowardsThem(self)])
 
-    def speed(self) -> float:
+    def command(self) -> None:
         self.wanted = 0.0
         self.tree.tick_once()
-        return self.wanted
+        self.turn(self.wanted)
 
 
 if __name__ == "__main__":
-    rclpy.init()
-    rclpy.spin(Robot())
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the last command needs a context
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
+    robot = Robot()
+    try:
+        rclpy.spin(robot)
+    except KeyboardInterrupt:
+        robot.turn(0.0)

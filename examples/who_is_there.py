@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prints who is seen: about the smallest consumer of poses."""
 
+from contextlib import suppress
+
 import rclpy
 from kp_pose_ros.msg import PoseArray
+from rclpy.executors import ExternalShutdownException
 
 
 def show(seen: PoseArray) -> None:
@@ -16,4 +19,5 @@ def show(seen: PoseArray) -> None:
 rclpy.init()
 node = rclpy.create_node("who_is_there")
 node.create_subscription(PoseArray, "poses", show, 10)
-rclpy.spin(node)
+with suppress(KeyboardInterrupt, ExternalShutdownException):  # Ctrl-C, SIGTERM
+    rclpy.spin(node)

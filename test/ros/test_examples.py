@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of examples/, run as a user runs them."""
 
+import signal
 import subprocess
 import sys
 from itertools import count
@@ -14,10 +15,8 @@ import pytest
 import rclpy
 from geometry_msgs.msg import TwistStamped
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
-from peer import image_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
-from sensor_msgs.msg import Image
 
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.wait_for_pose import WaitForPoseServer
@@ -100,10 +99,9 @@ def start_example():
     processes = []
 
     def start(name, namespace):
-        command = [sys.executable, "-u", str(EXAMPLES / name), "--ros-args", "-r"]
-        processes.append(
-            subprocess.Popen([*command, f"__ns:=/{namespace}"], stdout=subprocess.PIPE, text=True)
-        )
+        command = [sys.executable, "-u", EXAMPLES / name, "--ros-args", "-r", f"__ns:=/{namespace}"]
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True))
         return processes[-1]
 
     yield start
@@ -178,7 +176,37 @@ def test_it_stops_when_poses_are_stale(robot, age):
     assert robot.speed_after(hand, stamp=stamp.to_msg()) == 0.0
 
 
-def test_who_is_there_prints_who_is_seen(start_example, ros_node):
+def assert_ends_quietly(process, number):
+    process.send_signal(number)
+    assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        pytest.param("raised_hand.py", signal.SIGINT, id="plain, Ctrl-C"),
+        pytest.param("raised_hand.py", signal.SIGTERM, id="plain, SIGTERM"),
+        pytest.param("raised_hand_tree.py", signal.SIGINT, id="tree, Ctrl-C"),
+    ],
+)
+def test_it_stops_the_robot_at_its_end(start_example, ros_node, name, number):
+    if "tree" in name:
+        pytest.importorskip("py_trees")
+    namespace = next(_namespaces)
+    process = start_example(name, namespace)
+    robot = Robot(ros_node, namespace)
+    robot.describe()
+    hand = person(raised=["left_wrist"])
+    assert robot.turns(-1, hand)
+    robot.see(hand)
+    assert_ends_quietly(process, number)
+    assert robot.spin_until_still() < STOP
+    robot.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_there_prints_who_is_seen(start_example, ros_node, number):
     namespace = next(_namespaces)
     process = start_example("who_is_there.py", namespace)
     robot = Robot(ros_node, namespace)
@@ -189,6 +217,7 @@ def test_who_is_there_prints_who_is_seen(start_example, ros_node):
     robot.see(person(x=160.0), person(x=480.0))
     assert process.stdout.readline() == "person 7: 90% sure, 25% from left\n"
     assert process.stdout.readline() == "person 7: 90% sure, 75% from left\n"
+    assert_ends_quietly(process, number)
     robot.close()
 
 
@@ -214,27 +243,58 @@ def test_ask_for_a_person_says_when_somebody_has_been_there_for_long_enough(
     robot.close()
 
 
+def test_ask_for_a_person_ends_quietly_while_it_waits(start_example, ros_node):
+    namespace = next(_namespaces)
+    process = start_example("ask_for_a_person.py", namespace)
+    deadline = monotonic() + 30
+    while ("ask_for_a_person", f"/{namespace}") not in ros_node.get_node_names_and_namespaces():
+        assert monotonic() < deadline
+        rclpy.spin_once(ros_node, timeout_sec=0.05)
+    assert_ends_quietly(process, signal.SIGINT)
+
+
 @pytest.fixture(scope="session")
-def tilted(demo_photo):
-    """Zidane's photograph, turned until the arm that he stretches out is above its shoulder."""
-    picture = demo_photo("zidane.jpg")
-    height, width = picture.shape[:2]
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 60, 1)
-    return cv2.resize(cv2.warpAffine(picture, turn, (width, height)), (640, 360))
+def video(demo_photo, tmp_path_factory):
+    """A camera that looks at two people, rolls to the side, and looks on, at 10 Hz.
+
+    Then the arm that one of them stretches out is above its shoulder.
+    """
+    picture = cv2.resize(demo_photo("zidane.jpg"), (640, 360))
+    path = tmp_path_factory.mktemp("video") / "people.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (640, 360))
+    for angle in [0] * 8 + [*range(5, 60, 5)] + [60] * 15:
+        roll = cv2.getRotationMatrix2D((320, 180), angle, 1)
+        writer.write(cv2.warpAffine(picture, roll, (640, 360)))
+    writer.release()
+    return path
 
 
-def test_pictures_in_commands_out_and_none_when_the_node_dies(
-    robot, example, start_node, tilted, ros_node
-):
+@pytest.fixture
+def play(video):
+    """Starter of a camera that plays the video again and again."""
+    started = []
+
+    def start(namespace):
+        command = [sys.executable, "-m", "kp_pose_ros.ros.demo.camera", video, "--loop"]
+        command += ["--ros-args", "-r", f"__ns:=/{namespace}"]
+        started.append(subprocess.Popen(command))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_video_in_commands_out_and_none_when_the_node_dies(robot, example, start_node, play):
     node = start_node("-r", f"__ns:=/{example}", imgsz="192, 320").wait_until_ready()
-    camera = ros_node.create_publisher(Image, f"/{example}/image", 1)
-    message = image_of(tilted)
+    robot.commands.clear()
+    camera = play(example)
     deadline = monotonic() + 60
     while not any(each.twist.angular.z for each in robot.commands):
         assert monotonic() < deadline, node.log
-        message.header.stamp = ros_node.get_clock().now().to_msg()
-        camera.publish(message)
-        rclpy.spin_once(ros_node, timeout_sec=0.1)
+        rclpy.spin_once(robot.node, timeout_sec=0.1)
+    assert robot.commands[-1].twist.angular.z < 0.0  # they are right of the middle
     node.kill()
     assert robot.spin_until_still() < STOP
-    ros_node.destroy_publisher(camera)
+    assert camera.poll() is None

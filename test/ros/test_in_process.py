@@ -21,7 +21,7 @@ def test_a_planner_sees_people_in_its_own_process(peer, bus, demo_weights, tmp_p
     try:
         camera = peer("inside", results=None).connect()
         camera.send_until(lambda: "4 people, scores [0." in log.read_text(), lambda: image_of(bus))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:
         process.kill()
