@@ -182,7 +182,9 @@ def test_a_threshold_changes_while_the_node_runs(node, peer, bus):
         assert len(camera.ask(image_of(bus)).poses) == people
 
 
-def test_for_nobody_only_the_first_images_are_looked_at_to_open_their_network(start_node, peer, bus):
+def test_for_nobody_only_the_first_images_are_looked_at_to_open_their_network(
+    start_node, peer, bus
+):
     node = start_node("-r", "__ns:=/lazy").wait_until_ready()
     counts = {}
 
