@@ -14,17 +14,16 @@ from kp_pose_ros.frame import Frame
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.timing import StageTimes
 
+Found_co = TypeVar("Found_co", covariant=True)
 
-Found = TypeVar("Found", covariant=True)
 
-
-class Pending(Protocol[Found]):
+class Pending(Protocol[Found_co]):
     """A batch that has begun; concurrent.futures.Future is one."""
 
     def done(self) -> bool:
         """Return whether `result` need not wait."""
 
-    def result(self) -> Found:
+    def result(self) -> Found_co:
         """Wait for the end of the batch; call it once.
 
         Raises:
