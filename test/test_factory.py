@@ -11,7 +11,7 @@ from kp_pose_ros import factory
 from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.engines import availability
 from kp_pose_ros.errors import EngineError, ModelError, SettingsError
-from kp_pose_ros.factory import ENGINES, Settings, make_estimator
+from kp_pose_ros.factory import ENGINES, Settings, build, make_estimator
 from kp_pose_ros.frame import Frame
 
 
@@ -72,6 +72,21 @@ def test_what_cannot_be_made_is_refused_in_one_sentence(demo_weights, change, er
     with pytest.raises(error, match=phrase) as refused:
         make_estimator(Settings(**{"model": demo_weights, **change}))
     assert "\n" not in str(refused.value)
+
+
+def test_what_is_built_ahead_is_made_once(demo_weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path))
+    settings = Settings(demo_weights, engine="onnx", imgsz=(96, 160))
+    first, second = (build(*make_estimator(settings), settings) for _ in range(2))
+    assert first == second
+    assert first.is_relative_to(tmp_path)
+    assert first.stat().st_size > 1e6
+
+
+def test_nothing_is_built_ahead_for_a_size_that_only_frames_tell(demo_weights):
+    settings = Settings(demo_weights, engine="onnx")
+    with pytest.raises(SettingsError, match=r"set imgsz .* such as '384, 640' for 16:9"):
+        build(*make_estimator(settings), settings)
 
 
 def test_onnx_without_its_runtime_says_how_to_install_it(demo_weights, monkeypatch):

@@ -6,11 +6,13 @@ import json
 import logging
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
 from echo_model import METADATA, write_echo_model
+from fakes.machine import Stream
 from fakes.tensorrt import make_plan
 from pose_graphs import COCO, constant_model, random_raw
 from recorder import Recorder
@@ -19,7 +21,7 @@ from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.engines.onnx import OnnxEngine
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.estimator import PoseEstimator
-from kp_pose_ros.factory import Settings, make_estimator
+from kp_pose_ros.factory import Settings, build, make_estimator
 from kp_pose_ros.frame import ENCODINGS, Frame
 from kp_pose_ros.models.cache import content_hash
 from kp_pose_ros.models.model import PoseModel
@@ -146,6 +148,27 @@ def test_two_batches_are_on_their_way_at_once(open_engine, model):
         assert_same(earlier.result(), expected[index])
         earlier = later
     assert_same(earlier.result(), expected[-1])
+
+
+def test_a_batch_uploads_while_the_one_before_it_is_in_the_network(open_engine, machine, model):
+    engine = open_engine()
+    batches = [[random_frame(1)], [random_frame(2)]]
+    first = engine.submit(batches[0])
+    uploads, main = streams(machine)
+    second = engine.submit(batches[1])
+    waiting = len(main.queue)
+    uploads.run_all()
+    assert len(main.queue) == waiting, "nothing of either network had to run before"
+    assert machine.calls.count("execute_async_v3") == 2
+    assert "Event.synchronize" not in machine.calls
+    assert_same(first.result(), by_onnx_runtime(model, batches[0]))
+    assert_same(second.result(), by_onnx_runtime(model, batches[1]))
+
+
+def streams(machine):
+    """Return the stream of the uploads and that of the networks, which has more on it."""
+    found = [each for each in machine.alive if isinstance(each, Stream)]
+    return sorted(found, key=lambda stream: len(stream.queue))
 
 
 def test_a_picture_is_taken_as_it_was_when_it_was_submitted(open_engine, model):
@@ -362,6 +385,18 @@ def test_the_factory_opens_it_with_the_settings(engines, model):
     assert estimator.engine.name.startswith("TensorRT 10.3.0 on Rule Machine")
     assert estimator.engine.max_batch == 2
     estimator.engine.close()
+
+
+def test_what_is_built_ahead_serves_frames_of_that_shape(engines, machine, model):
+    settings = Settings(model.path, engine="tensorrt", precision="fp32")
+    given, estimator = make_estimator(replace(settings, imgsz=(64, 96)))
+    plan = build(given, estimator, replace(settings, imgsz=(64, 96)))
+    estimator.engine.close()
+    assert (plan.is_file(), plan.suffix) == (True, ".plan")
+    _, estimator = make_estimator(settings)
+    estimator.estimate([random_frame(1, size=(640, 960))])
+    estimator.engine.close()
+    assert machine.calls.count("build_serialized_network") == 1
 
 
 def test_auto_takes_it_where_there_is_a_gpu(engines, model, caplog):
