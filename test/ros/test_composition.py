@@ -4,6 +4,7 @@
 
 import re
 import threading
+from concurrent.futures import Future
 from itertools import count
 
 import numpy as np
@@ -18,7 +19,7 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.ros import worker
 from kp_pose_ros.ros.pose_node import PoseNode
 
@@ -96,6 +97,47 @@ def gate(monkeypatch):
     monkeypatch.setattr(worker, "make_estimator", wait)
     yield opened
     opened.set()
+
+
+@pytest.fixture
+def faults(monkeypatch):
+    """Where the engine fails at its next batches: 'submit', 'result' or nowhere, None."""
+    given, make_estimator = [], worker.make_estimator
+
+    def make(settings, progress):
+        model, estimator = make_estimator(settings, progress)
+        submit = estimator.engine.submit
+
+        def submit_or_fail(frames):
+            where = given.pop(0) if given else None
+            if where == "submit":
+                raise EngineError("the GPU is lost")
+            pending = submit(frames)
+            if where == "result":
+                pending.result()
+                pending = Future()
+                pending.set_exception(EngineError("the GPU is lost"))
+            return pending
+
+        estimator.engine.submit = submit_or_fail
+        return model, estimator
+
+    monkeypatch.setattr(worker, "make_estimator", make)
+    return given
+
+
+@pytest.mark.parametrize("where", ["submit", "result"])
+def test_images_that_the_engine_fails_on_are_counted_and_the_next_are_tried(
+    compose, peer, faults, where
+):
+    faults += [None, where, where]
+    found = []
+    node, namespace = compose(on_poses=lambda *given: found.append(given))
+    camera = peer(namespace, results=None).connect()
+    camera.send_until(lambda: not faults, lambda: image_of(PICTURE))
+    before = len(found)
+    camera.send_until(lambda: len(found) > before, lambda: image_of(PICTURE))
+    assert node.cameras[""].counts.failed == 2
 
 
 def test_poses_are_handed_over_with_the_stamp_and_frame_of_their_image(
