@@ -45,6 +45,7 @@ class Camera:
         self.always_on = parameters.always_on
         prefix = f"{name}/" if name else ""
         self.outputs = Outputs(node, prefix, in_space=parameters.depth.enabled)
+        self.wanted_by = [self.outputs.wanted]  # each says whether somebody waits for poses
         self.label = f"camera '{name}'" if name else "camera"
         self._logger = node.get_logger()
         self._mailbox = mailbox
@@ -170,4 +171,4 @@ class Camera:
             self.counts.dropped += 1
 
     def _is_wanted(self) -> bool:
-        return self.always_on or self.outputs.wanted()
+        return self.always_on or any(wanted() for wanted in self.wanted_by)

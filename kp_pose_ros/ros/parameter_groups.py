@@ -93,6 +93,20 @@ class Depth:
 
 
 @dataclass(frozen=True, slots=True)
+class Rig:
+    """Where the cameras stand, to join what they see."""
+
+    file: str = parameter(
+        "", "Path of the file that says where the cameras stand; publish poses_3d. Empty: do not."
+    )
+    slop: float = parameter(
+        0.02,
+        "Seconds by which the stamps of images that are joined may differ.",
+        limits=(0, 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosticLimits:
     """From where on /diagnostics says that a camera is not well."""
 

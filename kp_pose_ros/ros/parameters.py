@@ -16,7 +16,7 @@ from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.factory import ENGINES, Settings
 from kp_pose_ros.health import Limits
-from kp_pose_ros.ros.parameter_groups import Annotated, Depth, DiagnosticLimits, Tracking
+from kp_pose_ros.ros.parameter_groups import Annotated, Depth, DiagnosticLimits, Rig, Tracking
 from kp_pose_ros.ros.presentation import JpegSettings
 from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
 from kp_pose_ros.tracking.settings import TrackingSettings
@@ -85,6 +85,7 @@ class Parameters:
     annotated: Annotated = field(default_factory=Annotated)
     tracking: Tracking = field(default_factory=Tracking)
     depth: Depth = field(default_factory=Depth)
+    rig: Rig = field(default_factory=Rig)
     diagnostics: DiagnosticLimits = field(default_factory=DiagnosticLimits)
 
     @classmethod
@@ -199,10 +200,11 @@ def _taken_out(values: dict[str, Value], group: str) -> dict[str, Any]:
     return {name.removeprefix(f"{group}."): values.pop(name) for name in names}
 
 
-_GROUPS: dict[str, type[Annotated | Tracking | Depth | DiagnosticLimits]] = {
+_GROUPS: dict[str, type[Annotated | Tracking | Depth | Rig | DiagnosticLimits]] = {
     "annotated": Annotated,
     "tracking": Tracking,
     "depth": Depth,
+    "rig": Rig,
     "diagnostics": DiagnosticLimits,
 }
 RULES: dict[str, Rule] = dict(rules_of(Parameters))

@@ -20,6 +20,7 @@ from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.declare import declare_parameters, follow_changes
 from kp_pose_ros.ros.diagnostics import Diagnostics, NodeStatus
 from kp_pose_ros.ros.handover import Handover
+from kp_pose_ros.ros.joint import JointPoses
 from kp_pose_ros.ros.logs import RosLogHandler
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.managed import ManagedNode
@@ -71,6 +72,7 @@ class PoseNode(ManagedNode):
         self._on_failure = on_failure if self._values.starts_itself else None
         self._on_built = on_built
         self.cameras: dict[str, Camera] = {}
+        self._joint: JointPoses | None = None
         self._worker: Worker | None = None
         self._active, self._enabled = False, True
         self._log_handler = RosLogHandler(self.get_logger())
@@ -94,10 +96,14 @@ class PoseNode(ManagedNode):
 
     async def configure(self) -> None:
         """Open model and engine, in the worker."""
+        self._joint = JointPoses(self, self._values) if self._values.rig.file else None
         self._mailbox: Mailbox[Any] = Mailbox(self._values.cameras, self._wake)
         self.cameras = {
             name: Camera(self, name, self._values, self._mailbox) for name in self._values.cameras
         }
+        if self._joint is not None:
+            for camera in self.cameras.values():
+                camera.wanted_by.append(self._joint.wanted)
         self._worker = Worker(
             self._values,
             self._mailbox,
@@ -105,6 +111,7 @@ class PoseNode(ManagedNode):
             self.get_logger(),
             call=self._handover.call,
             on_poses=self._on_poses,
+            joint=self._joint,
         )
         self._adopt(self._values)
         self._worker.ended.add_done_callback(lambda _: self._deactivate_if_active())
@@ -140,7 +147,9 @@ class PoseNode(ManagedNode):
         await self._worker.ended
         for camera in self.cameras.values():
             camera.close()
-        self.cameras, self._worker = {}, None
+        if self._joint is not None:
+            self._joint.close()
+        self.cameras, self._joint, self._worker = {}, None, None
 
     shutdown = recover = cleanup
 

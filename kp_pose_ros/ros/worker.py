@@ -26,6 +26,7 @@ from kp_pose_ros.progress import ProgressLog
 from kp_pose_ros.ros.batches import Batch, Batches, Images
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.conversions import Vocabulary
+from kp_pose_ros.ros.joint import JointPoses
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.presentation import Presentation
@@ -51,6 +52,7 @@ class Worker:
         *,
         call: Callable[[Callable[[], object]], None],
         on_poses: OnPoses | None = None,
+        joint: JointPoses | None = None,
     ) -> None:
         """Make a worker that does not run yet.
 
@@ -61,6 +63,7 @@ class Worker:
             logger: the node's.
             call: hands a call over to the executor, where the two futures are awaited.
             on_poses: called in the thread with the poses of every frame.
+            joint: joins the poses of all cameras.
         """
         # Each has the error that ended the thread, or None.
         self.opened: Future[BaseException | None] = Future()
@@ -71,6 +74,7 @@ class Worker:
         self._logger = logger
         self._call = call
         self._on_poses = on_poses
+        self._joint = joint
         self.times = StageTimes()  # the engine's, once it is open
         self.engine = "not open yet"
         self._trackers: dict[str, Tracker] = {}
@@ -130,6 +134,8 @@ class Worker:
         self._network_columns = partial(_network_columns, model, adopted.network_size)
         for camera in self._cameras.values():
             camera.outputs.describe(presentation.vocabulary)
+        if self._joint is not None:
+            self._joint.describe(presentation.vocabulary)
         self._call(partial(self.opened.set_result, None))
         for batch in Batches(self._mailbox, estimator, self._read, self._fail):
             if adopted is not self._parameters:
@@ -176,6 +182,10 @@ class Worker:
             camera.outputs.publish(message.header, frame, poses, presentation, places)
             if self._on_poses is not None:
                 self._on_poses(camera.name, poses, stamp, message.header.frame_id)
+            if self._joint is not None:
+                size, vocabulary = frame.source_size, presentation.vocabulary
+                with self.times.measure("join"):
+                    self._joint.add(camera.name, message.header, size, poses, vocabulary)
             camera.processed(stamp)
 
     def _fail(self, images: Images, error: KpPoseError) -> None:

@@ -125,7 +125,7 @@ def test_a_batch_is_not_larger_than_there_are_cameras(cameras, batch):
 
 def test_the_config_file_lists_every_parameter_with_its_default():
     listed = yaml.safe_load(CONFIG.read_text())["/**"]["ros__parameters"]
-    for group in ("annotated", "tracking", "depth", "diagnostics"):
+    for group in ("annotated", "tracking", "depth", "rig", "diagnostics"):
         listed |= {f"{group}.{name}": value for name, value in listed.pop(group).items()}
     defaults = {
         name: list(rule.default) if isinstance(rule.default, tuple) else rule.default

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What several cameras saw at the same time, put together by the stamps of their images."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+_SILENCE = 2 * 10**9  # nanoseconds without an image after which nobody waits for a camera
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[Item]):
+    """What a camera saw, and when: nanoseconds."""
+
+    stamp: int
+    item: Item
+
+
+class SameTime(Generic[Item]):
+    """Sets of items of different cameras, complete as soon as they can be; each item is in one."""
+
+    def __init__(self, cameras: Iterable[str], slop: int) -> None:
+        """Prepare for some cameras; stamps in a set differ by at most `slop` nanoseconds."""
+        self._waiting: dict[str, deque[Seen[Item]]] = {name: deque() for name in cameras}
+        self._newest: dict[str, int] = {}
+        self._slop = slop
+
+    def put(self, camera: str, stamp: int, item: Item) -> list[dict[str, Seen[Item]]]:
+        """Take an item in; return the sets, by camera, that are complete now, oldest first.
+
+        A set has two cameras at least. It is complete when each of the others has gone on, or has
+        been silent for long. A clock that jumps back begins anew.
+        """
+        if stamp < self._newest.get(camera, stamp):
+            for items in self._waiting.values():
+                items.clear()
+            self._newest.clear()
+        if not self._newest:
+            self._began = stamp
+        self._newest[camera] = stamp
+        self._waiting[camera].append(Seen(stamp, item))
+        sets = []
+        while (found := self._take()) is not None:
+            if len(found) > 1:
+                sets.append(found)
+        return sets
+
+    def _take(self) -> dict[str, Seen[Item]] | None:
+        """Remove and return the items that belong to the oldest one; None if more may come."""
+        now = max(self._newest.values())
+        first = {}
+        for name, items in self._waiting.items():
+            if items:
+                first[name] = items[0]
+            elif now - self._newest.get(name, self._began) <= _SILENCE:
+                return None
+        if not first:
+            return None
+        oldest = min(seen.stamp for seen in first.values())
+        found = {name: seen for name, seen in first.items() if seen.stamp - oldest <= self._slop}
+        for name in found:
+            self._waiting[name].popleft()
+        return found
