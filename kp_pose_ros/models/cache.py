@@ -118,7 +118,11 @@ def locked(path: Path) -> Iterator[None]:
     """
     while True:
         with path.open("a") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.info("waiting for another process that has locked %s", path)
+                fcntl.flock(stream, fcntl.LOCK_EX)
             if not _is_open_as(stream, path):
                 continue  # whoever held it has removed it: by now others lock a new file
             try:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -71,6 +72,17 @@ def test_lock_that_is_removed_after_use_keeps_others_out(tmp_path):
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waits_for_a_lock_says_so(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "kp_pose_ros")
+    waiter = Thread(target=_work, args=(tmp_path, 1))
+    with locked(tmp_path / "lock"):
+        waiter.start()
+        while not caplog.messages and waiter.is_alive():
+            time.sleep(0.01)
+    waiter.join()
+    assert caplog.messages == [f"waiting for another process that has locked {tmp_path / 'lock'}"]
 
 
 def test_names_keep_contents_apart(folder):
