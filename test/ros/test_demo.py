@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 
@@ -10,53 +12,85 @@ import pytest
 
 
 @pytest.fixture
-def run_demo(demo_weights, tmp_path):
-    def run(*arguments, model=demo_weights):
+def start_demo(demo_weights, tmp_path):
+    def start(*arguments, model=demo_weights):
         command = [sys.executable, "-m", "kp_pose_ros.ros.demo", "--output", tmp_path / "out"]
         command += ["--model", model, *arguments]
         environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=150, check=False, env=environment
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, **pipes, text=True, env=environment)
+
+    return start
+
+
+@pytest.fixture
+def run_demo(start_demo):
+    def run(*arguments, **options):
+        with start_demo(*arguments, **options) as process:
+            output, errors = process.communicate(timeout=150)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     return run
+
+
+def write_video(path, picture, count):
+    """Write ten frames a second of one picture; return the path."""
+    height, width = picture.shape[:2]
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), codec, 10.0, (width, height))
+    for _ in range(count):
+        writer.write(picture)
+    writer.release()
+    return path
 
 
 def read_lines(folder):
     return [json.loads(line) for line in (folder / "poses.jsonl").read_text().splitlines()]
 
 
-def test_photographs_are_seen_written_and_listed(run_demo, demo_photo, tmp_path):
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    sizes = {}
-    for name in ("bus", "zidane"):
-        picture = demo_photo(f"{name}.jpg")
-        sizes[name] = picture.shape
-        cv2.imwrite(str(photos / f"{name}.jpg"), picture)
-    for _ in ("first", "again over the first one's files"):
-        done = run_demo("--source", photos)
-        assert done.returncode == 0, done.stderr
-    lines = read_lines(tmp_path / "out")
-    for name, people in (("bus", 4), ("zidane", 2)):
-        of_photo = [line for line in lines if line["frame_id"] == name]
-        assert {len(line["poses"]) for line in of_photo} == {people}
-        assert {(line["height"], line["width"]) for line in of_photo} == {sizes[name][:2]}
-        assert len(of_photo[0]["poses"][0]["keypoints"]["left_wrist"]) == 3
-        assert cv2.imread(str(tmp_path / "out" / f"{name}.png")).shape == sizes[name]
-        assert str(tmp_path / "out" / f"{name}.png") in done.stdout
+def rows(output):
+    """The table's rows: image, messages, people."""
+    found = re.findall(r"^[\d.]+ +(\S+) +(\d+) +(\d+) +\d+ ms ", output, re.MULTILINE)
+    return [(name, int(messages), int(people)) for name, messages, people in found]
+
+
+def test_photographs_and_videos_are_seen_written_and_listed(run_demo, demo_photo, bus, tmp_path):
+    source, output = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    cv2.imwrite(str(source / "zidane.jpg"), demo_photo("zidane.jpg"))
+    write_video(source / "bus.avi", bus, 15)
+    done = run_demo("--source", source)
+    assert done.returncode == 0, done.stderr
+    for name, people, size in (("bus", {3, 4, 5}, (480, 640)), ("zidane", {2}, (720, 1280))):
+        lines = [line for line in read_lines(output) if line["frame_id"] == name]
+        assert {len(line["poses"]) for line in lines} <= people
+        assert {(line["height"], line["width"]) for line in lines} == {size}
+        assert len(lines[0]["poses"][0]["keypoints"]["left_wrist"]) == 3
+        assert cv2.imread(str(output / f"{name}.png")).shape[:2] == size
+        assert str(output / f"{name}.png") in done.stdout
+        assert sum(row[1] for row in rows(done.stdout) if row[0] == name) == len(lines)
     assert "Try next" in done.stdout
 
 
-def test_a_video_is_played(run_demo, bus, tmp_path):
-    video = tmp_path / "bus.avi"
-    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (640, 480))
-    for _ in range(40):
-        writer.write(bus)
-    writer.release()
-    done = run_demo("--source", video)
-    assert done.returncode == 0, done.stderr
-    assert {len(line["poses"]) for line in read_lines(tmp_path / "out")} <= {3, 4, 5}
+def test_what_cannot_be_read_is_named_when_the_rest_was_shown(run_demo, demo_photo, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    cv2.imwrite(str(photos / "bus.jpg"), demo_photo("bus.jpg"))
+    (photos / "a.jpg").write_text("no picture")
+    done = run_demo("--source", photos)
+    assert done.returncode == 1
+    assert str(tmp_path / "out" / "bus.png") in done.stdout
+    assert "a.jpg cannot be decoded" in done.stderr
+
+
+def test_who_stops_a_demo_sees_what_came_until_then(start_demo, bus, tmp_path):
+    with start_demo("--source", write_video(tmp_path / "bus.avi", bus, 300)) as demo:
+        while "bus" not in demo.stdout.readline().split():
+            assert demo.poll() is None
+        demo.send_signal(signal.SIGTERM)
+        rest, errors = demo.communicate(timeout=60)
+    assert (demo.returncode, errors) == (130, "demo: stopped\n")
+    assert str(tmp_path / "out" / "bus.png") in rest
     assert (tmp_path / "out" / "bus.png").is_file()
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,10 +16,9 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.ros.demo import NAMESPACE
+from kp_pose_ros.ros.demo.folder import Folder
 from kp_pose_ros.ros.demo.processes import Processes
 from kp_pose_ros.ros.demo.receiver import Receiver
-from kp_pose_ros.ros.demo.report import Report
 from kp_pose_ros.ros.demo.window import Window
 from kp_pose_ros.ros.memory import keep_image_memory
 
@@ -26,6 +26,7 @@ _FOLDER = Path("build/demo")
 _ANSWERS = 5  # to each picture
 _ANSWERS_IN_WINDOW = 30  # so that there is time to look at it
 _LAST_MESSAGES = 0.5  # seconds after the camera's end
+_STOPPED = 130  # what a shell reports for Ctrl-C
 
 _NEXT = """\
 Try next:
@@ -47,55 +48,73 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         window = Window("kp_pose_ros") if args.view else None
-        args.output.mkdir(parents=True, exist_ok=True)
-        with (args.output / "poses.jsonl").open("w", encoding="utf-8") as lines:
-            report = _watch(args, lines, window)
+        folder = Folder(args.output)
+        with folder.file("poses.jsonl").open("w", encoding="utf-8") as lines:
+            return _show(args, window, folder, lines)
     except KpPoseError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("demo: stopped", file=sys.stderr)
-        return 130
+        return _STOPPED
+
+
+def _show(args: argparse.Namespace, window: Window | None, folder: Folder, lines: TextIO) -> int:
+    """Run node and camera, and print what came of it, whatever ended them.
+
+    Raises:
+        KpPoseError: one of them failed before there was anything to show.
+    """
+    keep_image_memory()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    namespace = f"/demo_{os.getpid()}"  # another demo on this machine has another one
+    node = rclpy.create_node("planner", namespace=namespace)
+    receiver = Receiver(node, folder, lines, window)
+    end: BaseException | None = None
+    try:
+        _watch(args, receiver, namespace)
+    except (KpPoseError, KeyboardInterrupt) as error:
+        end = error
+    finally:
+        rclpy.shutdown()
+    report = receiver.report
+    if end is not None and (report is None or not report.latencies):
+        raise end
+    if report is None:
+        raise KpPoseError("the node ended before it was ready")
+    pictures = report.finish()
     print(report.summary())
-    print("Look at", *report.finish(), args.output / "poses.jsonl", sep="\n  ")
-    print(_NEXT)
+    print("Look at", *pictures, lines.name, sep="\n  ")
+    print(_NEXT, flush=True)
+    if end is not None:
+        raise end
     return 0
 
 
-def _watch(args: argparse.Namespace, lines: TextIO, window: Window | None) -> Report:
-    """Start node and camera, and report what comes until the camera ends.
+def _watch(args: argparse.Namespace, receiver: Receiver, namespace: str) -> None:
+    """Start node and camera, and receive what comes until the camera ends.
 
     Raises:
         KpPoseError: one of them failed.
     """
-    keep_image_memory()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("planner", namespace=NAMESPACE)
-    receiver = Receiver(node, args.output, lines, window)
-    try:
-        with Processes(args.output) as processes:
-            print(f"Starting the node with {args.model} ...", flush=True)
-            namespace = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
-            model = ["-p", f"model:={args.model}"]
-            processes.start("pose_node", "kp_pose_ros.ros.node", *namespace, *model)
-            while receiver.report is None and processes.running("pose_node"):
-                receiver.spin_once()
-            print(f"... and a camera that shows {args.source}\n", flush=True)
-            answers = str(_ANSWERS_IN_WINDOW if window else _ANSWERS)
-            camera = "kp_pose_ros.ros.demo.camera"
-            processes.start("camera", camera, args.source, "--answers", answers, *namespace)
-            while processes.running("camera") and processes.running("pose_node"):
-                receiver.spin_once()
-                if receiver.closed:
-                    break
-            end = monotonic() + _LAST_MESSAGES
-            while monotonic() < end and not receiver.closed:
-                receiver.spin_once()
-    finally:
-        rclpy.shutdown()
-    if receiver.report is None:
-        raise KpPoseError("the node ended before it was ready")
-    return receiver.report
+    with Processes(args.output) as processes:
+        print(f"Starting the node with {args.model} ...", flush=True)
+        ros_arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
+        model = ["-p", f"model:={args.model}"]
+        processes.start("pose_node", "kp_pose_ros.ros.node", *ros_arguments, *model)
+        while receiver.report is None and processes.running("pose_node"):
+            receiver.spin_once()
+        print(f"... and a camera that shows {args.source}, both in {namespace}\n", flush=True)
+        answers = str(_ANSWERS_IN_WINDOW if args.view else _ANSWERS)
+        camera = ["kp_pose_ros.ros.demo.camera", args.source, "--answers", answers]
+        processes.start("camera", *camera, *ros_arguments)
+        while processes.running("camera") and processes.running("pose_node"):
+            receiver.spin_once()
+            if receiver.closed:
+                break
+        end = monotonic() + _LAST_MESSAGES
+        while monotonic() < end and not receiver.closed:
+            receiver.spin_once()
 
 
 if __name__ == "__main__":

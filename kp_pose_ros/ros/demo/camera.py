@@ -9,6 +9,8 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from math import inf
 from pathlib import Path
 from time import monotonic
 
@@ -26,11 +28,11 @@ from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.images import PictureMessage
 from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
-from kp_pose_ros.sources import find_sources
+from kp_pose_ros.sources import Source, find_sources
 
 _PICTURE_RATE = 10.0  # frames a second at which a still picture is sent
-_WEBCAM_RATE = 100.0  # never reached: the device sets the pace
 _SHOWN = 3.0  # seconds for which a still picture is shown
+_LONGEST_PAUSE = 0.1  # seconds without a picture, where a video is decoded too slowly
 _PATIENCE = 60.0  # seconds that the node has for a picture, on the slowest of machines
 
 
@@ -42,25 +44,27 @@ def main() -> int:
     parser.add_argument(
         "--answers",
         type=int,
-        help=f"show a picture until so many messages on `poses` answered it, not for {_SHOWN:g} s",
+        help=f"show a picture until so many messages on `poses` answered it, not for {_SHOWN:g} s, "
+        "and begin a video when one has answered",
     )
     args = parser.parse_args(remove_ros_args(sys.argv)[1:])
     keep_image_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         camera = Camera(rclpy.create_node("camera"))
-        _send_all(camera, args)
+        complete = _send_all(camera, args)
         while args.loop:
             _send_all(camera, args)
+        return 0 if complete else 1
     except KpPoseError as error:
         print(f"demo_camera: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         # Ctrl-C reaches the whole demo, which says so itself; and from `ros2 launch` comes another.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return 0
     finally:
         rclpy.shutdown()
-    return 0
 
 
 class Camera:
@@ -77,49 +81,81 @@ class Camera:
         """Send one picture until it was answered so many times.
 
         Raises:
-            FrameError: no answer comes.
+            KpPoseError: no answer comes.
         """
         deadline = monotonic() + _PATIENCE
         while self._answers[name] < answers:
             if monotonic() > deadline:
-                raise FrameError(
+                raise KpPoseError(
                     f"the node gave {self._answers[name]} answers to {name} in {_PATIENCE:g} s: "
                     f"expected {answers}; its log says why"
                 )
             self.play(name, [picture], _PICTURE_RATE)
 
     def play(self, name: str, pictures: Iterable[Pixels], rate: float) -> None:
-        """Send each picture once, at most `rate` of them a second."""
-        due = monotonic()
-        for picture in pictures:
-            stamp = self._node.get_clock().now().to_msg()
-            self._message.fill(Header(stamp=stamp, frame_id=name), picture)
-            self._publisher.publish(self._message.message)
-            due = max(due + 1 / rate, monotonic())
-            while (wait := due - monotonic()) > 0:
+        """Send pictures, `rate` of them a second.
+
+        A picture that comes when the next one is due already is left out, as a camera would do,
+        unless nothing were sent for too long.
+        """
+        start, sent = monotonic(), -inf
+        for index, picture in enumerate(pictures):
+            now = monotonic()
+            if now > start + (index + 1) / rate and now < sent + _LONGEST_PAUSE:
+                continue
+            self.send(name, picture)
+            sent = now
+            while (wait := start + (index + 1) / rate - monotonic()) > 0:
                 rclpy.spin_once(self._node, timeout_sec=wait)
+
+    def send(self, name: str, picture: Pixels) -> None:
+        """Send one picture now."""
+        stamp = self._node.get_clock().now().to_msg()
+        self._message.fill(Header(stamp=stamp, frame_id=name), picture)
+        self._publisher.publish(self._message.message)
 
     def _on_poses(self, message: PoseArray) -> None:
         self._answers[message.header.frame_id] += 1
 
 
-def _send_all(camera: Camera, args: argparse.Namespace) -> None:
+def _send_all(camera: Camera, args: argparse.Namespace) -> bool:
+    """Send what the command line names; return whether all of it could be read.
+
+    Raises:
+        KpPoseError: nothing can be read, or the node does not answer.
+    """
     if args.source.isdecimal():
-        camera.play("webcam", _webcam(int(args.source)), _WEBCAM_RATE)
-        return
+        for picture in _webcam(int(args.source)):
+            camera.send("webcam", picture)
+        return True
     names: set[str] = set()
-    for source in find_sources([Path(args.source)]):
+    errors: list[FrameError] = []
+    sources = find_sources([Path(args.source)])
+    for source in sources:
         path = source.path
         name = path.name if path.stem in names else path.stem
         names.add(name)
-        if source.is_video:
-            camera.play(name, source, source.frame_rate)
-        else:
-            (picture,) = source
-            if args.answers:
-                camera.show(name, picture, args.answers)
-            else:
-                camera.play(name, [picture] * round(_SHOWN * _PICTURE_RATE), _PICTURE_RATE)
+        try:
+            _send(camera, name, source, args.answers)
+        except FrameError as error:
+            errors.append(error)
+            print(f"demo_camera: {error}", file=sys.stderr, flush=True)
+    if len(errors) == len(sources):
+        raise errors[-1]
+    return not errors
+
+
+def _send(camera: Camera, name: str, source: Source, answers: int | None) -> None:
+    pictures = iter(source)
+    first = next(pictures)
+    if source.is_video:
+        if answers:  # held until the node has come up: a short video would be over by then
+            camera.show(name, first, 1)
+        camera.play(name, chain([first], pictures), source.frame_rate)
+    elif answers:
+        camera.show(name, first, answers)
+    else:
+        camera.play(name, [first] * round(_SHOWN * _PICTURE_RATE), _PICTURE_RATE)
 
 
 def _webcam(number: int) -> Iterator[Pixels]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TextIO
 
 import rclpy
@@ -15,6 +14,7 @@ from sensor_msgs.msg import Image
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.ros.conversions import skeleton_from_msg
+from kp_pose_ros.ros.demo.folder import Folder
 from kp_pose_ros.ros.demo.report import Report
 from kp_pose_ros.ros.demo.window import Window
 from kp_pose_ros.ros.images import image_to_frame
@@ -24,7 +24,7 @@ from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
 class Receiver:
     """Hears the node's topics and keeps a report of them, once the skeleton is known."""
 
-    def __init__(self, node: Node, folder: Path, lines: TextIO, window: Window | None) -> None:
+    def __init__(self, node: Node, folder: Folder, lines: TextIO, window: Window | None) -> None:
         """Subscribe; `folder` and `lines` are the report's, `window` shows the pictures."""
         self.report: Report | None = None
         self._node = node

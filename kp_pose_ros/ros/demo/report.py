@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from time import monotonic
 from typing import TextIO
 
 import cv2
@@ -17,18 +17,36 @@ from kp_pose_ros.jsonl import to_record
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.conversions import poses_from_msg
+from kp_pose_ros.ros.demo.folder import Folder
 from kp_pose_ros.skeleton import Skeleton
 
-_ROW = "{:>15}  {:<16} {:>6}  {:>8}  {}"
-_ROWS_A_SECOND = 5.0
+_ROW = "{:>14}  {:<16} {:>8}  {:>6}  {:>8}  {}"
+_ROW_LENGTH = 1.0  # seconds of one image source that a row stands for, at most
 _SCORES_SHOWN = 8
+
+
+@dataclass(slots=True)
+class _Row:
+    """Messages in a row about images of one name; the table shows the last one's poses."""
+
+    name: str
+    start: float  # of the first image, in seconds
+    poses: Poses
+    latencies: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        scores = " ".join(f"{score:.2f}" for score in self.poses.scores[:_SCORES_SHOWN])
+        more = " ..." if len(self.poses) > _SCORES_SHOWN else ""
+        latency = f"{median(self.latencies) * 1e3:.0f} ms"
+        count, people = len(self.latencies), len(self.poses)
+        return _ROW.format(f"{self.start:.3f}", self.name, count, people, latency, scores + more)
 
 
 class Report:
     """A table on the terminal, JSON lines, and the annotated picture of each image source."""
 
     def __init__(
-        self, folder: Path, lines: TextIO, skeleton: Skeleton, class_names: list[str]
+        self, folder: Folder, lines: TextIO, skeleton: Skeleton, class_names: list[str]
     ) -> None:
         """Prepare an empty report.
 
@@ -45,7 +63,7 @@ class Report:
         self._class_names = class_names
         self._people: dict[int, int] = {}  # by stamp
         self._best: dict[str, tuple[int, Pixels]] = {}  # by frame id: people, annotated picture
-        self._last_row = ("", 0.0)
+        self._row: _Row | None = None
 
     def add_poses(self, message: PoseArray, latency: float) -> None:
         """Report one message, received `latency` seconds after its image's stamp."""
@@ -62,12 +80,21 @@ class Report:
         self._lines.write(json.dumps(record) + "\n")
         self._people[stamp] = len(poses)
         if not self.latencies:
-            print(_ROW.format("stamp", "image", "people", "latency", "scores"))
+            print(_ROW.format("stamp", "image", "messages", "people", "latency", "scores"))
         self.latencies.append(latency)
-        name, printed = self._last_row
-        if name != header.frame_id or monotonic() - printed > 1 / _ROWS_A_SECOND:
-            self._last_row = header.frame_id, monotonic()
-            self._print_row(f"{stamp / 1e9:.3f}", header.frame_id, poses, latency)
+        self._add_to_row(header.frame_id, stamp * 1e-9, poses, latency)
+
+    def _add_to_row(self, name: str, stamp: float, poses: Poses, latency: float) -> None:
+        row = self._row
+        if row is None or row.name != name or stamp - row.start >= _ROW_LENGTH:
+            self._print_row()
+            row = self._row = _Row(name, stamp, poses)
+        row.poses = poses
+        row.latencies.append(latency)
+
+    def _print_row(self) -> None:
+        if self._row is not None:
+            print(self._row, flush=True)
 
     def add_picture(self, name: str, stamp: int, picture: Pixels) -> None:
         """Keep an annotated picture, if no other of that name shows more people."""
@@ -75,17 +102,12 @@ class Report:
         if people >= self._best.get(name, (0,))[0]:
             self._best[name] = people, picture
 
-    def _print_row(self, time: str, name: str, poses: Poses, latency: float) -> None:
-        scores = " ".join(f"{score:.2f}" for score in poses.scores[:_SCORES_SHOWN])
-        more = " ..." if len(poses) > _SCORES_SHOWN else ""
-        row = _ROW.format(time, name, len(poses), f"{latency * 1e3:.0f} ms", scores + more)
-        print(row, flush=True)
-
     def finish(self) -> list[Path]:
-        """Write the annotated pictures; return their paths."""
+        """Print the last row and write the annotated pictures; return their paths."""
+        self._print_row()
         paths = []
         for name, (_, picture) in self._best.items():
-            paths.append(self._folder / f"{name}.png")
+            paths.append(self._folder.file(f"{name}.png"))
             cv2.imwrite(str(paths[-1]), picture)
         return paths
 

@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's folder: what an earlier run wrote goes, and whatever else lies there stays."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from kp_pose_ros.errors import SettingsError
+
+_LIST = ".written_by_demo"
+
+
+class Folder:
+    """A folder that a run writes files into, and no other run meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the folder, and delete the files that the run before has listed.
+
+        Raises:
+            SettingsError: it cannot be written, or another demo writes into it now.
+        """
+        self._path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._list = (path / _LIST).open("a+", encoding="utf-8")
+            fcntl.flock(self._list, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._list.seek(0)
+            for name in self._list.read().split("\0")[:-1]:
+                (path / name).unlink(missing_ok=True)
+            self._list.truncate(0)
+        except BlockingIOError as error:
+            raise SettingsError(
+                f"another demo writes into {path}: wait for its end, or choose another folder with "
+                "OUTPUT=DIR"
+            ) from error
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file that this run writes, and the next one deletes."""
+        self._list.write(f"{name}\0")
+        self._list.flush()
+        return self._path / name
