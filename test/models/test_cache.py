@@ -79,7 +79,9 @@ def test_who_waits_for_a_lock_says_so(tmp_path, caplog):
     waiter = Thread(target=_work, args=(tmp_path, 1))
     with locked(tmp_path / "lock"):
         waiter.start()
-        while not caplog.messages and waiter.is_alive():
+        for _ in range(1000):
+            if caplog.messages:
+                break
             time.sleep(0.01)
     waiter.join()
     assert caplog.messages == [f"waiting for another process that has locked {tmp_path / 'lock'}"]
