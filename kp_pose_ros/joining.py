@@ -90,11 +90,13 @@ class _Ids:
             own = [track for track in row if track != UNTRACKED]
             # Two people may have been taken for one before: only one of them keeps the id.
             known = {self._known[track] for track in own if track in self._known} - set(ids)
-            person = UNTRACKED if not own else min(known) if known else next(self._new)
-            ids.append(person)
+            if not own:
+                ids.append(UNTRACKED)
+                continue
+            ids.append(min(known) if known else next(self._new))
             for track in own:
                 self._known.pop(track, None)  # to come last
-                self._known[track] = person
+                self._known[track] = ids[-1]
         for track in list(self._known)[:-_KEPT]:
             del self._known[track]
         return np.array(ids, np.int32)

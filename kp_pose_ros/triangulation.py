@@ -28,6 +28,7 @@ Views = tuple[int, int]
 
 MISSING = -1
 _LEAST_COMMON = 4  # keypoints that two views must share to say that they show one person
+_WIDEST = 1e3  # at depth 1: what lies beyond is what a lens's model says where it knows nothing
 _FAR_OFF = 3.0  # in tolerances: a single keypoint says no more against two being one
 
 
@@ -71,7 +72,12 @@ class Triangulator:
             view.camera.at_depth_one(poses.keypoints[..., :2])
             for view, poses in zip(self._rig.viewpoints, views, strict=True)
         ]
-        weights = [np.where(p.states == ABSENT, 0, p.keypoints[..., 2]) for p in views]
+        known = [np.abs(plane).max(axis=-1) < _WIDEST for plane in planes]
+        planes = [np.where(k[..., None], plane, 0) for k, plane in zip(known, planes, strict=True)]
+        weights = [
+            np.where((poses.states != ABSENT) & k, poses.keypoints[..., 2], 0)
+            for k, poses in zip(known, views, strict=True)
+        ]
         members = self._match(planes, weights)
         seen = np.stack([_rows(plane, members[:, v]) for v, plane in enumerate(planes)], axis=-2)
         trust = np.stack(

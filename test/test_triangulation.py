@@ -6,6 +6,7 @@ from room import CAMERA, FOCAL, ROOM, WIDE, people, seen_by
 
 from kp_pose_ros.errors import CalibrationError
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.spatial.camera import CameraModel
 from kp_pose_ros.spatial.rig import Viewpoint
 from kp_pose_ros.triangulation import MISSING, Triangulator
 
@@ -118,6 +119,21 @@ def test_absent_keypoints_do_not_take_part():
         view.keypoints[0, 9, :2] = 0
     [valid] = np.isfinite(Triangulator(ROOM).join(poses).points).all(axis=-1)
     assert np.flatnonzero(~valid).tolist() == [9]
+
+
+@pytest.mark.parametrize("nonsense", [np.nan, np.inf, -1e6])
+def test_where_a_lens_model_knows_nothing_the_view_does_not_take_part(nonsense, monkeypatch):
+    inside = CameraModel.at_depth_one
+
+    def at_depth_one(camera, pixels):
+        return np.where(pixels < -5000, nonsense, inside(camera, pixels))
+
+    monkeypatch.setattr(CameraModel, "at_depth_one", at_depth_one)
+    joints = people(1, 1)
+    poses = [seen_by(view, joints) for view in ROOM]
+    poses[0].keypoints[0, 9, 0] = -6000
+    joined = Triangulator(ROOM).join(poses)
+    np.testing.assert_allclose(error(joined, joints), 0, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.conversions import Vocabulary, poses_to_msg, skeleton_to_msg
 from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.presentation import Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.stamps import nanoseconds
 from kp_pose_ros.ros.throttle import Throttle
@@ -65,7 +66,7 @@ class JointPoses:
         self._skeleton.publish(skeleton_to_msg(vocabulary))
 
     def add(
-        self, camera: str, header: Header, size: Size, poses: Poses, vocabulary: Vocabulary
+        self, camera: str, header: Header, size: Size, poses: Poses, presentation: Presentation
     ) -> None:
         """Take in what one camera sees; publish what is complete with it.
 
@@ -74,7 +75,7 @@ class JointPoses:
             header: its image's.
             size: (height, width) of its image, pixels.
             poses: the people in it.
-            vocabulary: the model's.
+            presentation: how they are published.
         """
         if not self.wanted():
             return
@@ -83,8 +84,11 @@ class JointPoses:
             return
         for views in self._same_time.put(camera, nanoseconds(header.stamp), (header, poses)):
             newest, _ = max(views.values(), key=lambda seen: seen.stamp).item
-            joined, places = self._joiner.join({name: seen.item[1] for name, seen in views.items()})
             common = Header(stamp=newest.stamp, frame_id=self._frame_id)
+            with presentation.times.measure("join"):
+                of_each = {name: seen.item[1] for name, seen in views.items()}
+                joined, places = self._joiner.join(of_each)
+            vocabulary = presentation.vocabulary
             self._poses.publish(poses_to_msg(joined, common, (0, 0), vocabulary, places))
 
     def _warn(self, camera: str, size: Size) -> None:

@@ -183,9 +183,8 @@ class Worker:
             if self._on_poses is not None:
                 self._on_poses(camera.name, poses, stamp, message.header.frame_id)
             if self._joint is not None:
-                size, vocabulary = frame.source_size, presentation.vocabulary
-                with self.times.measure("join"):
-                    self._joint.add(camera.name, message.header, size, poses, vocabulary)
+                size = frame.source_size
+                self._joint.add(camera.name, message.header, size, poses, presentation)
             camera.processed(stamp)
 
     def _fail(self, images: Images, error: KpPoseError) -> None:
