@@ -83,8 +83,8 @@ class DepthImage:
         depths *= ENCODINGS[self.encoding][1]
         known = inside_y[..., :, None] & inside_x[..., None, :]
         known &= (depths >= _RANGE[0]) & (depths <= _RANGE[1])
-        depths = np.where(known, depths, np.float32(np.inf))
-        return _nearest_surface(depths.reshape(*pixels.shape[:2], len(_STEPS) ** 2))
+        np.putmask(depths, ~known, np.inf)
+        return _nearest_surface(depths.reshape(-1, len(_STEPS) ** 2)).reshape(pixels.shape[:2])
 
 
 def _looks(places: Array, spans: Array, count: int) -> tuple[npt.NDArray[np.intp], Bools]:
@@ -97,18 +97,15 @@ def _looks(places: Array, spans: Array, count: int) -> tuple[npt.NDArray[np.intp
 
 
 def _nearest_surface(depths: npt.NDArray[np.float32]) -> Array:
-    """Return the (n, k) nearest surfaces among (n, k, m) depths; infinite ones are unknown."""
+    """Return the (m,) nearest surfaces among (m, looks) depths; infinite ones are unknown."""
     ordered = np.sort(depths, axis=-1)
-    near = ordered[..., : 1 - _LEAST_HITS]
-    is_surface = ordered[..., _LEAST_HITS - 1 :] <= near + _thickness(near)
-    is_surface &= np.isfinite(near)
-    first = is_surface.argmax(axis=-1)[..., None]
-    start = np.take_along_axis(ordered, first, axis=-1)
-    same = (ordered >= start) & (ordered <= start + _thickness(start))
-    middle = first + same.sum(axis=-1, keepdims=True) // 2
-    depth = np.take_along_axis(ordered, middle.clip(max=ordered.shape[-1] - 1), axis=-1)[..., 0]
-    known = np.isfinite(ordered[..., _LEAST_KNOWN - 1]) & is_surface.any(axis=-1)
-    known &= first[..., 0] <= _MOST_STRAYS
+    near = ordered[:, : _MOST_STRAYS + 1]
+    reach = near + _thickness(near)
+    is_surface = ordered[:, _LEAST_HITS - 1 : _LEAST_HITS + _MOST_STRAYS] <= reach
+    rows, first = np.arange(len(ordered)), is_surface.argmax(axis=-1)
+    behind = (ordered <= reach[rows, first, None]).sum(axis=-1)  # where the surface ends
+    depth = ordered[rows, (first + behind) // 2]
+    known = is_surface[rows, first] & np.isfinite(ordered[:, _LEAST_KNOWN - 1])
     return np.where(known, depth, np.nan).astype(np.float64)
 
 

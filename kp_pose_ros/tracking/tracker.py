@@ -140,7 +140,7 @@ class Tracker:
             rows = np.flatnonzero(of_tracks & (mates == _ALONE))
             columns = np.flatnonzero(of_sightings & free)
             if len(rows) and len(columns):
-                i, j = assign(alike[np.ix_(rows, columns)], least)
+                i, j = assign(alike[rows[:, None], columns], least)
                 mates[rows[i]] = columns[j]
                 free[columns[j]] = False
         rows = np.flatnonzero(mates != _ALONE)
