@@ -19,6 +19,7 @@ from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import BagError, SettingsError
 from kp_pose_ros.factory import make_estimator
+from kp_pose_ros.image_memory import keep_image_memory
 from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.settings import TrackingSettings
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     from kp_pose_ros.bags.files import open_bag
 
+    keep_image_memory()
     with open_bag(args.input) as bag:
         return _rerun(bag, args)
 

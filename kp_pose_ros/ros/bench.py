@@ -28,9 +28,9 @@ from rclpy.signals import SignalHandlerOptions
 from kp_pose_ros.device import readings
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.factory import Settings
+from kp_pose_ros.image_memory import keep_image_memory
 from kp_pose_ros.measure import CameraRound, NodeRound, Sampler, resident_bytes
 from kp_pose_ros.ros.large_images import large_images_environment
-from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.pose_node import PoseNode
 
 _CAMERA = [sys.executable, "-m", "kp_pose_ros.ros.bench_camera"]

@@ -21,9 +21,9 @@ from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 
+from kp_pose_ros.image_memory import keep_image_memory
 from kp_pose_ros.measure import CameraRound, cpu_seconds
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.ros.memory import keep_image_memory
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 _IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame

@@ -60,7 +60,7 @@ def _run(ends: Ends) -> bool:
     """
     from rclpy.executors import SingleThreadedExecutor
 
-    from kp_pose_ros.ros.memory import keep_image_memory
+    from kp_pose_ros.image_memory import keep_image_memory
     from kp_pose_ros.ros.pose_node import PoseNode
     from kp_pose_ros.ros.reception import receive_first
 

@@ -16,11 +16,11 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.image_memory import keep_image_memory
 from kp_pose_ros.ros.demo.folder import Folder
 from kp_pose_ros.ros.demo.processes import Processes
 from kp_pose_ros.ros.demo.receiver import Receiver
 from kp_pose_ros.ros.demo.window import Window
-from kp_pose_ros.ros.memory import keep_image_memory
 
 _FOLDER = Path("build/demo")
 _ANSWERS = 5  # to each picture

@@ -17,9 +17,10 @@ _KEPT = 256 * 2**20  # bytes of free memory that are not given back
 def keep_image_memory() -> None:
     """Let the C library use freed memory again instead of giving it back to the kernel.
 
-    Each image passes through three buffers of its own size on its way through DDS and rclpy. glibc
-    maps each anew, and the kernel fills it with zeros page by page: 2,000 page faults and 5 ms of
-    every 1280 x 720 frame, more than everything else that receiving it costs.
+    Each image passes through several buffers of its own size, on its way through DDS and rclpy as
+    from bag to bag. glibc maps each anew, and the kernel fills it with zeros page by page: 2,000
+    page faults and 5 ms of every 1280 x 720 frame, more than everything else that receiving or
+    copying it costs.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # another C library than glibc has none
