@@ -13,6 +13,8 @@ from tqdm import tqdm
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.models.model import PoseModel, Precision
 
+_LARGEST_BATCH = 1024  # more than any tool takes
+
 
 def add_parser(subparsers: Any) -> None:
     """Add `kp_pose export`."""
@@ -41,8 +43,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and say where it is."""
-    if args.max_batch is not None and args.max_batch < 1:
-        raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
+    if args.max_batch is not None and not 1 <= args.max_batch <= _LARGEST_BATCH:
+        raise SettingsError(
+            f"--max-batch is {args.max_batch}: expected a number from 1 to {_LARGEST_BATCH}"
+        )
     if args.output is not None:
         _check_output(args.output)
     model = PoseModel.open(args.model)

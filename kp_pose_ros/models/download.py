@@ -109,9 +109,11 @@ def _download_all(url: str, part: _Part) -> None:
             elif code < _SERVER_ERRORS:
                 raise ModelError(f"{url} cannot be fetched: the server says {error}") from error
             if attempt == _ATTEMPTS:
+                reason = getattr(error, "reason", error)
+                what = f"broke off after {part.size} bytes" if part.size else "cannot be fetched"
                 raise ModelError(
-                    f"{url} broke off after {part.size} bytes ({error}): check the network and run "
-                    "the same command again, which goes on from there"
+                    f"{url} {what} ({reason}): check the network and run the same command again, "
+                    "which goes on from there"
                 ) from error
             time.sleep(_PAUSE)
 

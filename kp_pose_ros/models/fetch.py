@@ -70,11 +70,7 @@ def find_source(name_or_url: str, sha256: str | None = None) -> Source:
     if name_or_url in _CHECKSUMS:
         url = f"{_RELEASE}/{name_or_url}.pt"
         return Source(url, sha256 or _CHECKSUMS[name_or_url], LICENCE)
-    if urllib.parse.urlsplit(name_or_url).scheme not in ("http", "https"):
-        raise ModelError(
-            f"{name_or_url!r} cannot be fetched: expected an http or https address, or one of "
-            f"{', '.join(PUBLISHED)}"
-        )
+    _check_address(name_or_url)
     file_name = _file_name(name_or_url)
     if Path(file_name).stem in _CHECKSUMS:
         return _copy_of_published(name_or_url, file_name, sha256)
@@ -118,7 +114,7 @@ def fetch(source: Source) -> Path:
 
 
 def _is_there(target: Path, sha256: str | None) -> bool:
-    if not target.exists() or (sha256 is not None and content_hash(target) != sha256.lower()):
+    if not target.is_file() or (sha256 is not None and content_hash(target) != sha256.lower()):
         return False
     _log.info("%s is there already; delete it to fetch it anew", target)
     return True
@@ -138,6 +134,24 @@ def find_fetched(name: str) -> Path | None:
     folders = (fetched_folder(), *map(Path, more))
     paths = (folder / f"{name}{suffix}" for folder in folders for suffix in SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        is_address = False
+    if not is_address:
+        raise ModelError(
+            f"{url!r} cannot be fetched: expected an http or https address, or one of "
+            f"{', '.join(PUBLISHED)}"
+        )
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ModelError(
+            f"{url!r} cannot be fetched: expected an address with every blank and every letter "
+            "beyond ASCII as % and numbers, as a browser copies it"
+        )
 
 
 def _file_name(url: str) -> str:

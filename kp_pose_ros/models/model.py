@@ -8,6 +8,7 @@ import functools
 import hashlib
 import logging
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,16 +139,24 @@ class PoseModel:
 
 
 def _find(path_or_name: str | Path) -> Path:
-    path = Path(path_or_name).expanduser()
+    path = Path(path_or_name)
+    with suppress(RuntimeError):  # of a user who is not there
+        path = path.expanduser()
     if path.is_file():
         return path
+    is_plain = path.name == str(path_or_name)
     if path.suffix:
-        raise ModelError(f"the model file {path} does not exist: expected {EXPECTED}")
-    fetched = find_fetched(path.name) if path.name == str(path_or_name) else None
+        found = "is a folder" if path.is_dir() else "does not exist"
+        name = f" or {path.stem}, which was fetched" if is_plain and find_fetched(path.stem) else ""
+        raise ModelError(f"the model file {path} {found}: expected {EXPECTED}{name}")
+    fetched = find_fetched(path.name) if is_plain else None
     if fetched is None:
         is_published = str(path_or_name) in PUBLISHED
         mend = f"run `kp_pose fetch {path_or_name}`, or give" if is_published else "expected"
-        raise ModelError(f"the model {path_or_name} is not to be found: {mend} {EXPECTED}")
+        raise ModelError(
+            f"the model {path_or_name} is not to be found: {mend} {EXPECTED} or the name of a "
+            "fetched one"
+        )
     return fetched
 
 

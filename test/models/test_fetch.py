@@ -51,12 +51,22 @@ def test_demo_weights_have_the_checksum_that_is_pinned(demo_weights):
         pytest.param("yolo12n-pose", id="unknown name"),
         pytest.param("file:///etc/passwd.pt", id="a file"),
         pytest.param("ftp://host/pose.pt", id="another protocol"),
+        pytest.param("http:///pose.pt", id="no host"),
+        pytest.param("http://host:x/pose.pt", id="no port number"),
+        pytest.param("http://host:99999/pose.pt", id="no such port"),
+        pytest.param("http://[::1/pose.pt", id="half a bracket"),
         pytest.param("", id="nothing"),
     ],
 )
 def test_anything_else_is_no_source(name):
     with pytest.raises(ModelError, match="expected an http or https address, or one of yolov8n"):
         find_source(name)
+
+
+@pytest.mark.parametrize("name", [pytest.param("a b", id="blank"), pytest.param("ü", id="umlaut")])
+def test_address_of_other_characters_is_refused_before_a_server_is_asked(server, name):
+    with pytest.raises(ModelError, match="expected an address with every blank and every letter"):
+        find_source(server.url(f"{name}.pt"))
 
 
 PUBLISHED_SHA256 = find_source("yolo11n-pose").sha256
@@ -122,6 +132,12 @@ def test_what_has_another_checksum_is_fetched_again(server, folder):
 def test_address_must_end_in_a_model_file(server, name):
     with pytest.raises(ModelError, match=r"expected the address of a \.pt, \.onnx, \.engine file"):
         fetch(find_source(server.url(name)))
+
+
+def test_folder_in_the_files_place_is_named(server, folder):
+    (folder / "pose.pt").mkdir(parents=True)
+    with pytest.raises(ModelError, match=r"pose\.pt cannot be written \(Is a directory\)"):
+        fetch(find_source(server.url()))
 
 
 def test_address_cannot_leave_the_folder(server, folder):

@@ -86,7 +86,7 @@ def test_skeleton_of_another_number_names_both_numbers(save):
     ("name", "phrase"),
     [
         pytest.param("gone.onnx", r"gone\.onnx does not exist: expected a \.pt", id="missing"),
-        pytest.param("folder.onnx", "does not exist", id="a folder"),
+        pytest.param("folder.onnx", r"folder\.onnx is a folder: expected", id="a folder"),
         pytest.param("pose.trt", r"pose\.trt has an unknown ending: expected a \.pt", id="ending"),
         pytest.param("folder/pose", "folder/pose is not to be found: expected", id="no ending"),
     ],
@@ -101,6 +101,18 @@ def test_what_cannot_be_opened_is_named(tmp_path, name, phrase):
 def test_name_that_was_not_fetched_tells_the_command():
     with pytest.raises(ModelError, match="run `kp_pose fetch yolov8x-pose`"):
         PoseModel.open("yolov8x-pose")
+
+
+def test_file_name_of_a_fetched_one_tells_its_name(save, tmp_path):
+    (tmp_path / "cache" / "models").mkdir(parents=True)
+    save().rename(tmp_path / "cache" / "models" / "pose.onnx")
+    with pytest.raises(ModelError, match=r"pose\.pt does not exist.* or pose, which was fetched"):
+        PoseModel.open("pose.pt")
+
+
+def test_home_of_nobody_is_no_home():
+    with pytest.raises(ModelError, match=r"~nobody-here/pose\.pt does not exist"):
+        PoseModel.open("~nobody-here/pose.pt")
 
 
 def test_file_in_this_folder_comes_before_a_fetched_one(save, tmp_path, monkeypatch):
