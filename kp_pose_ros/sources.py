@@ -95,6 +95,8 @@ def read_picture(path: Path) -> Pixels:
 
 
 def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise FrameError(f"{path} does not exist: expected a picture, a video or a folder of them")
     if not path.is_dir():
         return [path]
     known = [p for p in sorted(path.iterdir()) if p.suffix.lower() in PICTURES | VIDEOS]
@@ -104,8 +106,6 @@ def _files(path: Path) -> list[Path]:
 
 
 def _open(path: Path) -> Source:
-    if not path.exists():
-        raise FrameError(f"{path} does not exist: expected a picture, a video or a folder of them")
     if path.suffix.lower() in PICTURES:
         return Source(path, 0, 1)
     if path.suffix.lower() not in VIDEOS:

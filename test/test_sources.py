@@ -28,6 +28,14 @@ def test_a_folder_gives_its_pictures_and_videos_in_order(folder):
     assert [source.is_video for source in sources] == [True, False]
 
 
+def test_a_folders_broken_link_is_told_when_it_is_read(folder):
+    (folder / "c.png").symlink_to(folder / "nowhere.png")
+    *others, broken = find_sources([folder])
+    assert len(others) == 2
+    with pytest.raises(FrameError, match=r"c\.png cannot be read: No such file"):
+        next(iter(broken))
+
+
 def test_a_video_gives_its_frames_at_its_rate(folder):
     (video,) = find_sources([folder / "a.avi"])
     assert video.frame_rate == 10

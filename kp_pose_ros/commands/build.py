@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from kp_pose_ros.commands.estimator_arguments import number
 from kp_pose_ros.engines.gpu import Gpu
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.models.model import PoseModel, Size
@@ -30,7 +31,11 @@ def add_parser(subparsers: Any) -> None:
         "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the model's own size"
     )
     size.add_argument(
-        "--camera", type=int, nargs=2, metavar=("H", "W"), help="the size for a camera's pictures"
+        "--camera",
+        type=number(int, 1, 65535),
+        nargs=2,
+        metavar=("H", "W"),
+        help="the size for a camera's pictures",
     )
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument("--fp32", action="store_true", help="default: float16")

@@ -47,6 +47,12 @@ def test_says_where_the_engine_is(build, machine, echo, arguments, names):
     assert machine.blocks == {}
 
 
+def test_a_camera_without_pixels_is_refused(build, echo, capsys):
+    with pytest.raises(SystemExit):
+        build(echo, "--camera", "0", "0")
+    assert "--camera: 0 is not from 1 to 65535" in capsys.readouterr().err
+
+
 def test_the_engine_is_there_the_second_time(build, machine, echo):
     assert build(echo)[1] == build(echo)[1]
     assert machine.calls.count("build_serialized_network") == 1
