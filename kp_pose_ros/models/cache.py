@@ -106,8 +106,12 @@ def _write(path: Path, content: bytes) -> None:
     checksum = hashlib.sha256(content).hexdigest().encode()
     for target, data in ((path, content), (_checksum_file(path), checksum)):
         temporary = target.with_name(f"{target.name}.part")
-        temporary.write_bytes(data)
-        temporary.replace(target)
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(target)
+        except OSError:
+            temporary.unlink(missing_ok=True)  # the half that still found room on the disk
+            raise
 
 
 @contextmanager

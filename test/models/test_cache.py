@@ -4,6 +4,7 @@ import hashlib
 import logging
 import multiprocessing
 import os
+import resource
 import time
 from pathlib import Path
 from threading import Thread
@@ -182,6 +183,17 @@ def test_folder_that_cannot_be_written_is_named_with_the_variable(tmp_path, monk
     monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(ModelError, match=r"file/cache cannot be written .* KP_POSE_CACHE"):
         cached("a.onnx", never)
+
+
+def test_a_disk_that_is_full_is_named_and_not_filled_further(folder):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(ModelError, match=r"cannot be written .*File too large"):
+            cached("a.onnx", lambda: b"content" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(folder.iterdir()) == []
 
 
 def test_whole_file_in_a_read_only_folder_is_used(folder):

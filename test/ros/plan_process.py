@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""plan_process.py MODEL [killed]: builds an engine into the cache; may be killed in the middle."""
+
+import os
+import signal
+import sys
+
+from kp_pose_ros.engines.bindings import NAME
+from kp_pose_ros.engines.builder import BuildOptions, build_plan
+from kp_pose_ros.engines.plan_cache import PlanFacts, cached_plan
+from kp_pose_ros.models.cache import content_hash
+from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.progress import QUIET, Progress
+
+
+class Killed(Progress):
+    """Ends the process at the first report, as if there were no more memory."""
+
+    def __call__(self, *_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+model, *killed = sys.argv[1:]
+graph = PoseModel.open(model).graph((64, 96))
+options = BuildOptions(1, "fp32")
+facts = PlanFacts(graph.name, content_hash(graph), "any", "any", NAME, "fp32", 1, options.workspace)
+progress = Killed() if killed else QUIET
+print(cached_plan(facts, lambda: build_plan(graph, options, progress=progress, for_this_gpu=False)))
