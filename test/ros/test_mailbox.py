@@ -53,6 +53,25 @@ def test_take_waits_for_a_frame():
     assert taken == [("a", 1)]
 
 
+def test_who_works_on_something_else_waits_no_longer_than_that_takes():
+    mailbox, looks = Mailbox(["a"]), iter([False, False, True])
+    assert mailbox.take(1, until=lambda: next(looks)) == []
+    mailbox.put("a", 1)
+    assert mailbox.take(1, until=lambda: True) == [("a", 1)], "what is there goes first"
+
+
+def test_a_pause_waits_for_what_is_worked_on_while_more_is_taken():
+    mailbox, told = Mailbox(["a"]), []
+    mailbox.put("a", 1)
+    mailbox.take(1)
+    mailbox.pause(lambda: told.append("idle"))
+    assert mailbox.take(1, until=lambda: True) == []
+    assert told == []
+    mailbox.close()
+    mailbox.take(1)
+    assert told == ["idle"]
+
+
 def test_closing_wakes_who_waits_and_drops_what_is_there():
     mailbox, taken = Mailbox(["a"]), []
     taker = Thread(target=lambda: taken.append(mailbox.take(1)))
