@@ -21,11 +21,11 @@ from kp_pose_ros.tracking.rows import Rows
 NEVER = -(2**62)  # nanoseconds; its distance to any stamp still fits 64 bits
 Array = npt.NDArray[np.float64]
 
-_STILL_CUTOFF = 0.3  # Hz, of a point at rest
-_REST_SPEED = 0.1  # spans / s; what is slower is at rest: the noise of a model looks like that
-_CUTOFF_PER_SPEED = 14.0  # Hz for every span / s above that
+_STILL_CUTOFF = 0.35  # Hz, of a point at rest
+_REST_SPEED = 0.15  # spans / s; what is slower is at rest: the noise of a model looks like that
+_CUTOFF_PER_SPEED = 60.0  # Hz for every span / s above that
 _SHORTEST = 1e-3  # seconds; two images of one stamp have no speed
-_SPEED_CUTOFF = 1.5  # Hz, of the low-pass filter of the speed itself
+_SPEED_CUTOFF = 1.3  # Hz, of the low-pass filter of the speed itself
 
 
 @dataclass(slots=True)
