@@ -82,6 +82,18 @@ def add_parser(subparsers: Any) -> None:
         default="both",
         help="whether somebody subscribes to the annotated pictures; default: both, in turn",
     )
+    parser.add_argument(
+        "--depth",
+        action="store_true",
+        help="send a depth image with each frame, too: adds the stage lift",
+    )
+    parser.add_argument(
+        "--smoothing",
+        type=number(float, 0, 10),
+        default=0.0,
+        metavar="S",
+        help="as the parameter tracking.smoothing; default: 0",
+    )
     parser.set_defaults(run=run)
 
 

@@ -51,7 +51,7 @@ class NodeUnderTest:
 
         Args:
             settings: the estimator's.
-            args: rate (frames a second) and cameras (how many).
+            args: rate (frames a second), cameras (how many), depth and smoothing.
             pictures: (n, height, width, 3) uint8 BGR, what the cameras send.
         """
         self._args = args
@@ -139,6 +139,7 @@ class NodeUnderTest:
         command = [*_CAMERA, self._namespace, str(self._file), "--seconds", str(seconds)]
         command += ["--node", str(os.getpid()), "--rate", str(args.rate)]
         command += ["--cameras", *self._cameras, *["--overlay"] * overlay]
+        command += ["--depth"] * args.depth
         # In a session of its own, so that Ctrl-C is heard by this process only, which ends it.
         with subprocess.Popen(
             command,
@@ -181,5 +182,7 @@ class NodeUnderTest:
             "score_threshold": decode.score_threshold,
             "iou_threshold": decode.iou_threshold,
             "max_poses": decode.max_poses,
+            "depth.enabled": self._args.depth,
+            "tracking.smoothing": self._args.smoothing,
         }
         return [Parameter(name, value=value) for name, value in values.items()]

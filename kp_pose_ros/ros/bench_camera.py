@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import rclpy
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.time import Time
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from kp_pose_ros.image_memory import keep_image_memory
 from kp_pose_ros.measure import CameraRound, cpu_seconds
@@ -28,6 +29,7 @@ from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 _IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
 _LOST_AFTER = 1.0  # seconds; then frames without an answer are replaced
+_WALL = 3.0  # metres; everything is as far away
 _DISCOVERY = 30.0  # seconds that the node has to appear and to prepare its network
 
 
@@ -35,7 +37,7 @@ class Camera:
     """Sends frames of one camera and receives what the node makes of them."""
 
     def __init__(
-        self, node: Node, name: str, messages: list[Image], rate: float, overlay: bool
+        self, node: Node, name: str, messages: list[Image], args: argparse.Namespace
     ) -> None:
         self.sent = 0
         self.latencies: list[float] = []
@@ -46,10 +48,17 @@ class Camera:
         # Reliable, so that what is lost on the way does not count against the node.
         self._publisher = node.create_publisher(Image, f"{name}/image", _IN_FLIGHT)
         node.create_subscription(PoseArray, f"{name}/poses", self._on_poses, RESULTS)
-        if overlay:
+        # What is sent with each frame, and by whom.
+        self._beside: list[tuple[Publisher[Any], Any]] = []
+        if args.depth:
+            self._beside = [
+                (node.create_publisher(type(message), f"{name}/{topic}", _IN_FLIGHT), message)
+                for topic, message in _depth_and_calibration(messages[0]).items()
+            ]
+        if args.overlay:
             node.create_subscription(Image, f"{name}/annotated", lambda _: None, NEWEST)
-        self._answers_next = rate == 0
-        period = 1 / rate if rate else _LOST_AFTER
+        self._answers_next = args.rate == 0
+        period = 1 / args.rate if args.rate else _LOST_AFTER
         self._timer = node.create_timer(period, self._on_timer)
 
     def is_seen(self) -> bool:
@@ -72,6 +81,9 @@ class Camera:
         now = self._node.get_clock().now()
         self._in_flight.append(now.nanoseconds)
         message.header.stamp = now.to_msg()
+        for publisher, other in self._beside:
+            other.header = message.header
+            publisher.publish(other)
         self._publisher.publish(message)
 
     def _on_poses(self, message: PoseArray) -> None:
@@ -103,12 +115,13 @@ def main() -> int:
     parser.add_argument("--rate", type=float, required=True, help="0: a frame for each answer")
     parser.add_argument("--cameras", nargs="+", required=True)
     parser.add_argument("--overlay", action="store_true")
+    parser.add_argument("--depth", action="store_true")
     args = parser.parse_args()
     keep_image_memory()
     rclpy.init(args=[])
     node = Node("camera", namespace=args.namespace)
     messages = [_message(picture) for picture in np.load(args.pictures)]
-    cameras = [Camera(node, name, messages, args.rate, args.overlay) for name in args.cameras]
+    cameras = [Camera(node, name, messages, args) for name in args.cameras]
     _spin(node, _DISCOVERY, lambda: all(camera.is_seen() for camera in cameras))
     for camera in cameras:
         camera.fill()
@@ -146,6 +159,18 @@ def _message(picture: Any) -> Image:
     message.header.frame_id = "camera"
     message.data = array.array("B", picture.tobytes())
     return message
+
+
+def _depth_and_calibration(frame: Image) -> dict[str, Any]:
+    """Return what a camera of such frames sends beside them, by topic."""
+    height, width = frame.height, frame.width
+    millimetres = np.full((height, width), _WALL * 1000, np.uint16)
+    depth = Image(height=height, width=width, step=width * 2, encoding="16UC1")
+    depth.data = array.array("B", millimetres.tobytes())
+    focal = 0.8 * width  # of a usual lens
+    matrix = [focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0]
+    info = CameraInfo(height=height, width=width, k=matrix)
+    return {"depth": depth, "camera_info": info}
 
 
 if __name__ == "__main__":

@@ -21,10 +21,11 @@ def test_bench_prints_every_stage_and_compares_with_the_network(demo_weights, de
     picture = tmp_path / "zidane.png"
     cv2.imwrite(str(picture), demo_photo("zidane.jpg"))
     command = [*BENCH, picture, "--model", demo_weights, "--rounds", "1", "--seconds", "0.5"]
+    command += ["--depth", "--smoothing", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     rows = {line.strip("|").split("|")[0].strip() for line in done.stdout.splitlines()}
-    for stage in ("convert", "letterbox", "infer", "decode", "message", "publish", "annotate"):
+    for stage in ("convert", "letterbox", "infer", "decode", "track", "lift", "message", "publish", "annotate"):
         assert f"{stage}, ms (p50, p95, p99)" in rows
     assert "camera stamp -> poses, ms (p50, p95, p99)" in rows
     assert "CPU of the node, % of a core" in rows
