@@ -14,6 +14,8 @@ from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.engines.availability import has_gpu, why_unavailable
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.estimator import Engine, PoseEstimator
+from kp_pose_ros.frame import Size
+from kp_pose_ros.letterbox import Letterbox
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.progress import Progress, ProgressLog
 
@@ -38,7 +40,7 @@ class Settings:
     model: Path
     skeleton: str | None = None
     engine: str = "auto"
-    imgsz: tuple[int, int] | None = None
+    imgsz: Size | None = None
     precision: str = "fp16"
     max_batch: int = 1
     decode: DecodeSettings = field(default_factory=DecodeSettings)
@@ -69,6 +71,17 @@ def make_estimator(
     metadata = model.metadata
     decode = replace(settings.decode, suppress=metadata.needs_suppression)
     return model, PoseEstimator(engine, metadata.kpt_shape, decode)
+
+
+def network_columns(model: PoseModel, imgsz: Size | None, picture: Size) -> int:
+    """Return how many columns a picture of (height, width) has in the network's input.
+
+    Args:
+        model: what runs.
+        imgsz: that of the settings.
+        picture: the picture's size.
+    """
+    return Letterbox.fit(picture, model.network_size(picture, imgsz)).resized[1]
 
 
 def build(model: PoseModel, estimator: PoseEstimator, settings: Settings) -> Path:

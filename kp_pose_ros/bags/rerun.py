@@ -15,6 +15,7 @@ from kp_pose_ros.bags.encoder import SKELETON as SKELETON_TYPE
 from kp_pose_ros.bags.files import Output
 from kp_pose_ros.bags.looker import BagImage, Looker
 from kp_pose_ros.bags.topics import ANNOTATED, DETECTIONS, IMAGE_TYPES, POSES, SKELETON
+from kp_pose_ros.compressed import EnoughColumns
 from kp_pose_ros.estimator import PoseEstimator
 from kp_pose_ros.image_message import ImageError
 from kp_pose_ros.poses import Poses
@@ -51,6 +52,7 @@ class Rerun:
         *,
         trackers: Mapping[str, Tracker],
         annotator: Annotator | None,
+        enough_columns: EnoughColumns,
         progress: Callable[[], object],
     ) -> None:
         """Make a rerun.
@@ -63,6 +65,8 @@ class Rerun:
             prefixes: what stands before the names of results, by image topic.
             trackers: by image topic, what tells who is who from image to image.
             annotator: draws pictures that are written, too; None for none.
+            enough_columns: how many columns of a picture the network takes in; a JPEG that nobody
+                draws on is decoded no larger.
             progress: called after each image.
         """
         self.counts = {topic: Count() for topic in prefixes}
@@ -73,6 +77,7 @@ class Rerun:
         self._prefixes = prefixes
         self._trackers = trackers
         self._annotator = annotator
+        self._enough_columns = None if annotator else enough_columns
         self._progress = progress
 
     def run(
@@ -119,7 +124,7 @@ class Rerun:
             raise ImageError(
                 "data", f"the message is no {type_name} ({' '.join(str(error).split())})"
             ) from error
-        frame = IMAGE_TYPES[type_name](message)
+        frame = IMAGE_TYPES[type_name](message, self._enough_columns)
         return BagImage(connection.topic, stamp, message.header, frame)
 
     def _write(self, image: BagImage, found: Poses) -> None:
@@ -129,7 +134,7 @@ class Rerun:
         write, encoder, stamp = self._output.write, self._encoder, image.stamp
         if not count.images:
             write(prefix + SKELETON, SKELETON_TYPE, stamp, encoder.skeleton(), latched=True)
-        message = encoder.poses(poses, image.header, image.frame.size)
+        message = encoder.poses(poses, image.header, image.frame.source_size)
         write(prefix + POSES, POSE_ARRAY, stamp, message)
         detections = encoder.detections(poses, image.header)
         write(prefix + DETECTIONS, DETECTIONS_TYPE, stamp, detections)

@@ -8,6 +8,7 @@ import argparse
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +19,7 @@ from tqdm import tqdm
 from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import BagError, SettingsError
-from kp_pose_ros.factory import make_estimator
+from kp_pose_ros.factory import make_estimator, network_columns
 from kp_pose_ros.image_memory import keep_image_memory
 from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.tracking.association import sigmas_of
@@ -96,7 +97,8 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
 
     types = {each.topic: each.msgtype for each in bag.connections}
     prefixes = result_prefixes(image_topics(types, args.topics), types)
-    model, estimator = make_estimator(estimator_settings(args, max_batch=args.max_batch))
+    settings = estimator_settings(args, max_batch=args.max_batch)
+    model, estimator = make_estimator(settings)
     names, store = model.metadata.class_names, make_typestore()
     total = sum(each.msgcount for each in bag.connections if each.topic in prefixes)
     with (
@@ -112,6 +114,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             prefixes,
             trackers=_trackers(model.skeleton, prefixes),
             annotator=Annotator(model.skeleton, names) if args.annotated else None,
+            enough_columns=partial(network_columns, model, settings.imgsz),
             progress=progress.update,
         )
         start = perf_counter()

@@ -17,9 +17,7 @@ from rclpy.task import Future
 from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.estimator import PoseEstimator
-from kp_pose_ros.factory import build, make_estimator
-from kp_pose_ros.frame import Size
-from kp_pose_ros.letterbox import Letterbox
+from kp_pose_ros.factory import build, make_estimator, network_columns
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.progress import ProgressLog
@@ -131,7 +129,7 @@ class Worker:
         adopted = self._parameters
         presentation = _presentation(model, adopted, estimator.engine.times)
         self._trackers = _trackers(model, adopted, self._cameras.values())
-        self._network_columns = partial(_network_columns, model, adopted.network_size)
+        self._network_columns = partial(network_columns, model, adopted.network_size)
         for camera in self._cameras.values():
             camera.outputs.describe(presentation.vocabulary)
         if self._joint is not None:
@@ -209,11 +207,6 @@ def _trackers(
     settings, ids = parameters.tracking_settings(), itertools.count(1)
     sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
     return {each.name: Tracker(settings, sigmas, ids, each.label) for each in cameras}
-
-
-def _network_columns(model: PoseModel, imgsz: Size | None, source: Size) -> int:
-    """Return how many columns a picture of (height, width) has in the network's input."""
-    return Letterbox.fit(source, model.network_size(source, imgsz)).resized[1]
 
 
 def _presentation(model: PoseModel, parameters: Parameters, times: StageTimes) -> Presentation:

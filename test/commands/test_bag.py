@@ -159,6 +159,22 @@ def test_topics_are_chosen_and_bad_images_counted(demo_weights, tmp_path, capsys
     assert "encoding is '32FC1'" in summary
 
 
+def test_large_jpegs_have_poses_in_their_own_pixels(demo_weights, demo_photo, tmp_path):
+    large = cv2.resize(demo_photo("zidane.jpg"), (2560, 1440))
+    kind = "sensor_msgs/msg/CompressedImage"
+    source = record(
+        tmp_path / "in", {"/front/image_raw/compressed": (kind, [(START, jpeg(large, START))])}
+    )
+    for output, drawn in (("poses", []), ("drawn", ["--annotated"])):
+        assert bag(demo_weights, source, "-o", tmp_path / output, *drawn) == 0
+        (message,) = read(tmp_path / output, "/front/poses", POSES)
+        assert (message.image_width, message.image_height) == (2560, 1440)
+        assert len(message.poses) == 2
+        assert abs(message.poses[0].bbox.center.position.x - 1190) < 80
+    (picture,) = read(tmp_path / "drawn", "/front/annotated/compressed", kind)
+    assert cv2.imdecode(picture.data, cv2.IMREAD_COLOR).shape == (1440, 2560, 3)
+
+
 def without_definitions(path):
     """Make a bag as Humble writes it: its sqlite3 storage has no definitions and no hashes."""
     import sqlite3
