@@ -12,19 +12,21 @@ same detections.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from kp_pose_ros.decode import DecodeSettings
+from kp_pose_ros.errors import FrameError, KpPoseError
 from kp_pose_ros.factory import Settings, make_estimator
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses
+from kp_pose_ros.sources import find_sources
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.settings import TrackingSettings
 from kp_pose_ros.tracking.tracker import Tracker
@@ -46,32 +48,34 @@ def main() -> None:
     parser.add_argument("--imgsz", type=int, nargs=2, metavar=("H", "W"))
     parser.add_argument("--lost", type=float, nargs="+", default=[0.0, 0.3, 0.6])
     args = parser.parse_args()
+    try:
+        _measure(args)
+    except KpPoseError as error:
+        sys.exit(f"measure_tracking: {error}")
+
+
+def _measure(args: argparse.Namespace) -> None:
+    video, *others = find_sources([args.video])
+    if others or not video.is_video:
+        raise FrameError(f"{args.video} is not a video: expected one of people")
     imgsz = tuple(args.imgsz) if args.imgsz else None
     model, estimator = make_estimator(
         Settings(args.model, imgsz=imgsz, engine="onnx", decode=DecodeSettings())
     )
-    video = cv2.VideoCapture(str(args.video))
-    hz = video.get(cv2.CAP_PROP_FPS)
     poses = [
-        estimator.estimate([Frame(picture)])[0]
-        for picture in tqdm(_pictures(video), total=int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        estimator.estimate([Frame(picture)])[0] for picture in tqdm(video, total=video.frame_count)
     ]
+    if not any(map(len, poses)):
+        raise FrameError(f"{video.path} shows nobody: expected a video of people")
     sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
-    print_noise(poses, hz, sigmas)
+    print_noise(poses, video.frame_rate, sigmas)
     for lost in args.lost:
         arrived = np.random.default_rng(0).random(len(poses)) >= lost
         print(f"{lost:.0%} of the images lost")
-        print_tracks("  ours", _ours(sigmas), poses, arrived, hz)
+        print_tracks("  ours", _ours(sigmas), poses, arrived, video.frame_rate)
         if find_spec("supervision"):
-            print_tracks("  supervision's ByteTrack", _peer(hz), poses, arrived, hz)
-
-
-def _pictures(video: cv2.VideoCapture) -> Iterator[npt.NDArray[np.uint8]]:
-    while True:
-        there, picture = video.read()
-        if not there:
-            return
-        yield picture  # type: ignore[misc]
+            peer = _peer(video.frame_rate)
+            print_tracks("  supervision's ByteTrack", peer, poses, arrived, video.frame_rate)
 
 
 def _ours(sigmas: Array) -> Update:
@@ -121,10 +125,10 @@ def print_tracks(
         tracked += int((ids != UNTRACKED).sum())
         before, ids_before = now, ids
     total = sum(len(poses[i]) for i in np.flatnonzero(arrived))
-    seconds = np.median(list(lengths.values())) / hz / max(arrived.mean(), 1e-9)
+    seconds = np.median([*lengths.values()] or [0]) / hz / max(arrived.mean(), 1e-9)
     print(
-        f"{name}: {tracked / total:.1%} of {total} poses tracked, {len(lengths)} ids, half of them"
-        f" for at least {seconds:.1f} s, {switches} switches in {links} steps"
+        f"{name}: {tracked / max(total, 1):.1%} of {total} poses tracked, {len(lengths)} ids, half "
+        f"of them for at least {seconds:.1f} s, {switches} switches in {links} steps"
     )
 
 
@@ -156,6 +160,9 @@ def print_noise(poses: list[Poses], hz: float, sigmas: Array) -> None:
                 box, points = _noise_of(four)
                 boxes.append(box)
                 keypoints.append(points)
+    if not boxes:
+        print(f"noise: unknown, for nobody is tracked through {_LONG} images")
+        return
     print("box sides, in box heights:", _deviation(np.array(boxes)))
     print("keypoints, in square roots of the box area:", _deviation(np.array(keypoints)))
 

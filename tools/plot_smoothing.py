@@ -3,18 +3,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws docs/smoothing.png: how calm and how late `tracking.smoothing` makes a keypoint.
 
+    tools/in_ros_env tools/plot_smoothing.py
+
 Needs matplotlib.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt  # type: ignore[import-not-found]
 import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.tracking.smoothing import OneEuro
+
+try:
+    import matplotlib.pyplot as plt  # type: ignore[import-not-found]
+except ImportError as missing:
+    sys.exit(
+        f"plot_smoothing needs matplotlib ({missing}): run "
+        "`tools/in_ros_env python3 -m pip install matplotlib`"
+    )
 
 Array = npt.NDArray[np.float64]
 
