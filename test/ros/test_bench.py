@@ -15,6 +15,10 @@ from echo_model import write_echo_model
 pytestmark = pytest.mark.ros
 
 BENCH = [sys.executable, "-m", "kp_pose_ros.cli", "bench"]
+STAGES = (
+    *("convert", "letterbox", "infer", "decode", "track", "lift"),
+    *("message", "publish", "annotate"),
+)
 
 
 def test_bench_prints_every_stage_and_compares_with_the_network(demo_weights, demo_photo, tmp_path):
@@ -25,7 +29,7 @@ def test_bench_prints_every_stage_and_compares_with_the_network(demo_weights, de
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     rows = {line.strip("|").split("|")[0].strip() for line in done.stdout.splitlines()}
-    for stage in ("convert", "letterbox", "infer", "decode", "track", "lift", "message", "publish", "annotate"):
+    for stage in STAGES:
         assert f"{stage}, ms (p50, p95, p99)" in rows
     assert "camera stamp -> poses, ms (p50, p95, p99)" in rows
     assert "CPU of the node, % of a core" in rows
