@@ -26,7 +26,8 @@ class Limits:
         error_age: seconds since the newest image for an ERROR.
         warn_latency: seconds from an image's stamp to its poses, at the 95th percentile, for a
             WARN.
-        warn_bad: share of unreadable images, in [0, 1], above which it is a WARN.
+        warn_bad: share of images, in [0, 1], that are unreadable, or that are lost, above which it
+            is a WARN.
     """
 
     warn_age: float = 1.5
@@ -42,6 +43,7 @@ class Counts:
     Received is the sum of the others, but those with and without depth, and those under way.
 
     Attributes:
+        lost: frames that were sent, but did not arrive.
         received: frames that arrived.
         unwanted: nobody subscribed to results.
         dropped: a newer frame, or a pause, came before the worker was free.
@@ -54,6 +56,7 @@ class Counts:
         back: of those processed, had an earlier stamp than the one before.
     """
 
+    lost: int = 0
     received: int = 0
     unwanted: int = 0
     dropped: int = 0
@@ -98,19 +101,8 @@ class Report:
         """Images a second whose poses were published."""
         return (self.after.processed - self.before.processed) / self.seconds
 
-    def _stamp_fault(self) -> str:
-        """Return what is wrong with the stamps; empty if nothing is."""
-        if repeated := self.after.repeated - self.before.repeated:
-            return f"{repeated} images have the stamp of the one before: the camera stands still"
-        if self.after.back > self.before.back:
-            return "the stamps jumped back: is there a second camera, or a second clock?"
-        return ""
-
     def judge(self, limits: Limits) -> tuple[Level, str]:
         """Return how the camera is and why, the worst first."""
-        bad = self.after.bad - self.before.bad
-        readable = self.after.received - self.before.received
-        share = bad.total() / readable if readable else 0.0
         if self.age is None:
             return Level.WARN, "waiting for the first image"
         if self.age > limits.warn_age:
@@ -118,15 +110,27 @@ class Report:
             return level, f"no image for {self.age:.1f} s"
         if self.after.failed > self.before.failed:
             return Level.ERROR, "the engine fails: the log says why"
-        if bad and share > limits.warn_bad:
-            fields = ", ".join(sorted(bad))
-            return Level.WARN, f"{share:.0%} of the images cannot be read: wrong {fields}"
+        if fault := self._fault_of_images(limits):
+            return Level.WARN, fault
         return self._judge_results(limits)
+
+    def _fault_of_images(self, limits: Limits) -> str:
+        """Return what is wrong with the images themselves; empty if nothing is."""
+        bad, received = self.after.bad - self.before.bad, self.after.received - self.before.received
+        if received and bad.total() > limits.warn_bad * received:
+            fields = ", ".join(sorted(bad))
+            return f"{bad.total() / received:.0%} of the images cannot be read: wrong {fields}"
+        lost = self.after.lost - self.before.lost
+        if lost > limits.warn_bad * (lost + received):
+            return f"{lost} of {lost + received} images got lost on the way here"
+        if repeated := self.after.repeated - self.before.repeated:
+            return f"{repeated} images have the stamp of the one before: the camera stands still"
+        if self.after.back > self.before.back:
+            return "the stamps jumped back: is there a second camera, or a second clock?"
+        return ""
 
     def _judge_results(self, limits: Limits) -> tuple[Level, str]:
         """Return how the camera is, if its images are well."""
-        if fault := self._stamp_fault():
-            return Level.WARN, fault
         if self.latency is not None and self.latency > limits.warn_latency:
             return Level.WARN, f"poses come {self.latency:.2f} s after the image"
         without_depth = self.after.without_depth - self.before.without_depth

@@ -79,12 +79,13 @@ def _network_rows(network: Sequence[float], node: Sequence[NodeRound]) -> dict[s
     answered = np.sum([each.cameras.answered for each in node], axis=0)
     seconds = sum(each.cameras.seconds for each in node)
     became = sum((each.became for each in node), Counter[str]())
-    received = became.pop("received", 0)
+    received, lost = became.pop("received", 0), became.pop("lost", 0)
     return {
         "network alone, frames/s": f"{np.median(network):.1f}",
         "node, frames/s": f"{np.median(rates):.1f}",
         "node / network alone": f"{ratio:.2f}",
         "sent by each camera, frames/s": _numbers(sent / seconds, 1),
+        "lost on the way to the node": str(lost),
         "share of each camera": _numbers(answered / max(1, answered.sum()), 3),
         "frames that reached the node": f"{received} = "
         + " + ".join(f"{count} {name}" for name, count in became.items()),

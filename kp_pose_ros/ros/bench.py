@@ -34,7 +34,7 @@ from kp_pose_ros.ros.large_images import large_images_environment
 from kp_pose_ros.ros.pose_node import PoseNode
 
 _CAMERA = [sys.executable, "-m", "kp_pose_ros.ros.bench_camera"]
-_BECAME = ("received", "processed", "dropped", "unwanted", "failed")  # of Counts
+_BECAME = ("lost", "received", "processed", "dropped", "unwanted", "failed")  # of Counts
 _WARM_UP = 0.5  # seconds of the first round, which does not count
 _SAMPLING = 0.2  # seconds between two looks at the machine
 _POLLING = 0.1  # seconds between two looks at the camera's process

@@ -19,6 +19,7 @@ from kp_pose_ros.image_message import ImageError
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.depth_source import DepthSource
 from kp_pose_ros.ros.gate import Gate
+from kp_pose_ros.ros.losses import Losses
 from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.outputs import Outputs
 from kp_pose_ros.ros.parameters import Parameters
@@ -50,6 +51,7 @@ class Camera:
         self._logger = node.get_logger()
         self._mailbox = mailbox
         self._throttle = Throttle(_WARNING_PERIOD)
+        self._losses = Losses()
         self._transport = TRANSPORTS[parameters.image_transport]
         self._source = ImageSource(
             node,
@@ -59,6 +61,7 @@ class Camera:
             qos=parameters.image_qos,
             gate=Gate(lambda: mailbox.wants(name)),
             deliver=self._on_image,
+            on_lost=self._on_lost,
         )
         self.depth = (
             DepthSource(
@@ -95,6 +98,8 @@ class Camera:
         """Look after the subscription; call at 1 Hz."""
         for source in self._sources:
             source.watch()
+        if sentence := self._losses.look(self.counts):
+            self._logger.warning(f"{self.label}: {self._source.topic}: {sentence}")
 
     def read(
         self, message: Any, network_columns: EnoughColumns, jpeg: JpegSettings
@@ -157,6 +162,9 @@ class Camera:
     def age(self) -> float | None:
         """Return the seconds since the newest image came; None before the first."""
         return self._source.age()
+
+    def _on_lost(self, images: int) -> None:
+        self.counts.lost += images
 
     def _on_image(self, message: Any, skipped: int) -> None:
         self.counts.received += 1 + skipped

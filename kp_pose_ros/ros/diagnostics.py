@@ -73,6 +73,7 @@ class Diagnostics:
         latency = percentiles(latencies)[1] if latencies else None
         report = Report(before, after, seconds, camera.age(), latency)
         values = {
+            "lost on the way": str(after.lost),
             "received": str(after.received),
             "processed": str(after.processed),
             "dropped, a newer one came": str(after.dropped),

@@ -8,13 +8,15 @@ import os
 
 from kp_pose_ros.resources import config_path
 
-PROFILE = "large_images.xml"
-VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Kilted, Humble
+# Kilted's name of it, and Humble's.
+VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+def large_images_profile() -> str:
+    """Return the path of the profile that a process needs which publishes raw images."""
+    return str(config_path("large_images.xml"))
 
 
 def large_images_environment() -> dict[str, str]:
-    """Return this process's environment, with the profile for a process that publishes images.
-
-    A profile that the user has chosen stays.
-    """
-    return {**dict.fromkeys(VARIABLES, str(config_path(PROFILE))), **os.environ}
+    """Return this process's environment with the profile; one that the user has chosen stays."""
+    return {**dict.fromkeys(VARIABLES, large_images_profile()), **os.environ}

@@ -123,5 +123,8 @@ class DiagnosticLimits:
         changeable=True,
     )
     warn_bad: float = parameter(
-        0.0, "Share of unreadable images above which it is a WARN.", limits=(0, 1), changeable=True
+        0.0,
+        "Share of unreadable, or of lost, images above which it is a WARN.",
+        limits=(0, 1),
+        changeable=True,
     )

@@ -9,9 +9,17 @@ from collections.abc import Iterable
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 except ImportError:  # Humble's name for it
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 
 __all__ = [
     "LATCHED",
@@ -19,6 +27,7 @@ __all__ = [
     "RESULTS",
     "PublisherEventCallbacks",
     "SubscriptionEventCallbacks",
+    "UnsupportedEventTypeError",
     "image_qos",
     "wanted_reliability",
 ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -20,7 +21,12 @@ from kp_pose_ros.frame import Frame
 from kp_pose_ros.image_message import compressed_to_frame
 from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.images import image_to_frame
-from kp_pose_ros.ros.qos import SubscriptionEventCallbacks, image_qos, wanted_reliability
+from kp_pose_ros.ros.qos import (
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+    image_qos,
+    wanted_reliability,
+)
 
 SILENCE = 5.0  # seconds without a frame after which the log says so
 
@@ -64,6 +70,7 @@ class ImageSource:
         qos: str,
         gate: Gate,
         deliver: Callable[[Any, int], None],
+        on_lost: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Prepare; `start` subscribes.
 
@@ -75,6 +82,8 @@ class ImageSource:
             qos: the parameter image_qos.
             gate: open while there is use for an image.
             deliver: called with a message and the number of those that were not taken before it.
+            on_lost: called with a number of images that got lost on the way here, if the
+                middleware tells; they are not among those that were not taken.
         """
         # As image_transport does: a remapped `image` takes its compressed form along.
         self.topic = node.resolve_topic_name(name) + transport.suffix
@@ -84,6 +93,8 @@ class ImageSource:
         self._qos = qos
         self._gate = gate
         self._deliver = deliver
+        self._on_lost = on_lost
+        self._lost = 0  # images known to be lost, whose gap in the numbers is still to come
         self._sequence: dict[bytes, int] = {}  # by publisher, the number of its last image
         self._reliability = wanted_reliability(qos, ())
         self._subscription: Subscription[Any] | None = None
@@ -135,14 +146,22 @@ class ImageSource:
             self._newest = self._newest and self._last
 
     def _subscribe(self) -> None:
-        self._subscription = self._node.create_subscription(
+        subscribe = partial(
+            self._node.create_subscription,
             self._transport.message,
             self.topic,
             self._on_message,
             image_qos(self._reliability),
             callback_group=self._gate,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
         )
+        events = partial(SubscriptionEventCallbacks, incompatible_qos=self._on_incompatible)
+        self._lost = 0
+        try:
+            self._subscription = subscribe(
+                event_callbacks=events(message_lost=self._on_message_lost)
+            )
+        except UnsupportedEventTypeError:  # a middleware that does not tell
+            self._subscription = subscribe(event_callbacks=events())
 
     def _on_message(self, message: Any, info: Mapping[str, Any]) -> None:
         self._last = self._newest = monotonic()
@@ -151,8 +170,12 @@ class ImageSource:
             self._node.get_logger().info(f"{self._label}: frames come again on {self.topic}")
         self._deliver(message, self._skipped(info))
 
+    def _on_message_lost(self, event: Any) -> None:
+        self._lost += event.total_count_change
+        self._on_lost(event.total_count_change)
+
     def _skipped(self, info: Mapping[str, Any]) -> int:
-        """Return how many images of a publisher lie between this one and the one taken before.
+        """Return how many images that arrived lie between this one and the one taken before.
 
         Humble's rclpy does not tell: there it is always 0.
         """
@@ -162,7 +185,10 @@ class ImageSource:
         publisher = info["publisher_gid"]["data"]
         before = self._sequence.get(publisher, number - 1)
         self._sequence = {publisher: number}  # of a camera that started anew, only the new one
-        return max(0, number - before - 1)
+        gap = max(0, number - before - 1)
+        lost = min(gap, self._lost)
+        self._lost -= lost
+        return gap - lost
 
     def _on_incompatible(self, event: Any) -> None:
         if self._qos == "auto":

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from peer import image_of
+from peer import image_of, stamped
 from rclpy.qos import ReliabilityPolicy
 
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
@@ -72,6 +72,15 @@ def test_a_camera_may_have_any_reliability(node, peer, bus, reliabilities):
         camera = peer("changing", reliability=reliability).connect()
         assert len(camera.ask(image_of(small)).poses) >= 3
         camera.close()
+
+
+def test_images_that_get_lost_on_the_way_are_told_with_the_mend(node, peer):
+    camera = peer("changing", reliability=BEST_EFFORT).connect()
+    large = image_of(np.zeros((1080, 1920, 3), np.uint8))  # a dozen times the shared memory
+    camera.send_until(lambda: "got lost on the way" in node.log, lambda: stamped(large))
+    (line,) = node.log_lines("got lost on the way")
+    assert "camera: /changing/image: " in line
+    assert "large_images.xml" in line
 
 
 def test_an_asked_for_reliability_that_does_not_match_is_explained(start_node, peer, bus):

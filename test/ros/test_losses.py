@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+
+from kp_pose_ros.health import Counts
+from kp_pose_ros.ros import throttle
+from kp_pose_ros.ros.losses import Losses
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, which stands still unless it is set."""
+    now = [1000.0]
+    monkeypatch.setattr(throttle, "monotonic", lambda: now[0])
+    return now
+
+
+def test_many_losses_are_told_with_their_share_and_the_mend(clock):
+    sentence = Losses().look(Counts(lost=60, received=30))
+    assert sentence.startswith("60 of 90 images got lost on the way here: ")
+    (profile,) = (word for word in sentence.split() if word.startswith("FASTDDS_"))
+    assert Path(profile.partition("=")[2]).is_file()
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        pytest.param(Counts(received=1000), id="none"),
+        pytest.param(Counts(lost=9, received=30), id="a few at the start"),
+        pytest.param(Counts(lost=15, received=3000), id="the odd one of very many"),
+    ],
+)
+def test_few_losses_are_not_told(clock, counts):
+    assert Losses().look(counts) is None
+
+
+def test_losses_are_told_again_after_a_while_with_what_came_since(clock):
+    losses = Losses()
+    assert losses.look(Counts(lost=60, received=30))
+    assert losses.look(Counts(lost=100, received=60)) is None
+    clock[0] += 61
+    assert losses.look(Counts(lost=160, received=80)).startswith("100 of 150 images")
+    clock[0] += 61
+    assert losses.look(Counts(lost=160, received=980)) is None
