@@ -26,6 +26,7 @@ __all__ = ["PoseModel", "Precision", "Size"]
 
 # What onnx raises for tensors of a wrong size, texts that are none, and operators that do not fit.
 _BROKEN = (ValueError, TypeError, IndexError, onnx.shape_inference.InferenceError)
+_LARGEST_SIDE = 8192  # a network of the smallest kind needs gigabytes for it
 _log = logging.getLogger(__name__)
 
 
@@ -128,6 +129,10 @@ class PoseModel:
                 f"imgsz is {imgsz[0]} x {imgsz[1]}, but {self.path} has the fixed size "
                 f"{metadata.imgsz[0]} x {metadata.imgsz[1]}: set imgsz to auto, or export the "
                 "model again"
+            )
+        if max(imgsz) > _LARGEST_SIDE:
+            raise SettingsError(
+                f"imgsz is {imgsz[0]} x {imgsz[1]}: expected {_LARGEST_SIDE} pixels a side at most"
             )
         stride = metadata.stride
         if any(side < stride or side % stride for side in imgsz):

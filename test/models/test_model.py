@@ -163,6 +163,7 @@ def test_static_graph_decides_by_itself(save):
         pytest.param(FREE, (400, 640), "multiples of 32, .* such as 416 x 640", id="no multiple"),
         pytest.param(FREE, (0, 640), "such as 32 x 640", id="zero"),
         pytest.param(FREE, (-32, 640), "such as 32 x 640", id="negative"),
+        pytest.param(FREE, (64, 9600), "64 x 9600: expected 8192 pixels a side", id="enormous"),
         pytest.param({}, (640, 640), "has the fixed size 64 x 96: set imgsz to auto", id="static"),
     ],
 )
