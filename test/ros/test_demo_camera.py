@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""When the demo's camera sends a video's frames, by a clock of the test's own."""
+"""What the demo's camera sends, and when, by a clock of the test's own."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -59,3 +62,11 @@ def test_frames_whose_next_one_is_due_are_left_out_so_that_the_video_keeps_its_r
 def test_video_that_is_decoded_too_slowly_is_still_seen(play):
     sent = play(10, decode=4.0, publish=0.5)
     assert [frame for frame, _ in sent] == list(range(10))
+
+
+def test_loop_over_nothing_that_can_be_read_ends(tmp_path, capfd):
+    (tmp_path / "a.jpg").write_text("no picture")
+    command = [sys.executable, "-m", "kp_pose_ros.ros.demo.camera", tmp_path, "--loop"]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "a.jpg cannot be decoded" in line

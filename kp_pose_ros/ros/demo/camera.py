@@ -52,10 +52,10 @@ def main() -> int:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         camera = Camera(rclpy.create_node("camera"))
-        complete = _send_all(camera, args)
-        while args.loop:
+        unreadable = _send_all(camera, args)
+        while args.loop and camera.sent:
             _send_all(camera, args)
-        return 0 if complete else 1
+        return 1 if unreadable else 0
     except KpPoseError as error:
         print(f"demo_camera: {error}", file=sys.stderr)
         return 1
@@ -68,9 +68,14 @@ def main() -> int:
 
 
 class Camera:
-    """Publishes pictures as a camera driver does."""
+    """Publishes pictures as a camera driver does.
+
+    Attributes:
+        sent: how many it has sent.
+    """
 
     def __init__(self, node: Node) -> None:
+        self.sent = 0
         self._node = node
         self._answers: Counter[str] = Counter()
         self._message = PictureMessage()
@@ -110,6 +115,7 @@ class Camera:
 
     def send(self, name: str, picture: Pixels) -> None:
         """Send one picture now."""
+        self.sent += 1
         stamp = self._node.get_clock().now().to_msg()
         self._message.fill(Header(stamp=stamp, frame_id=name), picture)
         self._publisher.publish(self._message.message)
@@ -118,31 +124,28 @@ class Camera:
         self._answers[message.header.frame_id] += 1
 
 
-def _send_all(camera: Camera, args: argparse.Namespace) -> bool:
-    """Send what the command line names; return whether all of it could be read.
+def _send_all(camera: Camera, args: argparse.Namespace) -> int:
+    """Send what the command line names; return how many files could not be read to their end.
 
     Raises:
-        KpPoseError: nothing can be read, or the node does not answer.
+        KpPoseError: there is nothing of that name, or the node does not answer.
     """
     if args.source.isdecimal():
         for picture in _webcam(int(args.source)):
             camera.send("webcam", picture)
-        return True
+        return 0
     names: set[str] = set()
-    errors: list[FrameError] = []
-    sources = find_sources([Path(args.source)])
-    for source in sources:
+    unreadable = 0
+    for source in find_sources([Path(args.source)]):
         path = source.path
         name = path.name if path.stem in names else path.stem
         names.add(name)
         try:
             _send(camera, name, source, args.answers)
         except FrameError as error:
-            errors.append(error)
+            unreadable += 1
             print(f"demo_camera: {error}", file=sys.stderr, flush=True)
-    if len(errors) == len(sources):
-        raise errors[-1]
-    return not errors
+    return unreadable
 
 
 def _send(camera: Camera, name: str, source: Source, answers: int | None) -> None:
