@@ -27,8 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             if sys.stdout is not None:  # flushed while somebody is there to catch what it raises
                 sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has had enough, as `head` has; Python's own last flush must not complain, too.
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # whose reader has had enough, as `head` has
+            print(f"kp_pose: {error}", file=sys.stderr)
+        # Python flushes what is left once more, and would complain about that, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,21 +52,33 @@ def test_command_explains_itself(command, capsys):
     assert f"usage: kp_pose {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [pytest.param(["info", "{model}"], id="a table"), pytest.param(["--help"], id="help")],
-)
-def test_closed_output_ends_it_quietly(demo_weights, arguments):
+@pytest.fixture
+def run_into():
+    """Runner of `kp_pose` with a file as output: returns the status and what it complains of."""
+
+    def run(output, *arguments):
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        command = [sys.executable, "-m", "kp_pose_ros.cli", *arguments]
+        done = subprocess.run(
+            command, stdout=output, stderr=subprocess.PIPE, text=True, check=False, env=buffered
+        )
+        return done.returncode, done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("option", [pytest.param("{model}", id="a table"), "--help"])
+def test_closed_output_ends_it_quietly(run_into, demo_weights, option):
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "kp_pose_ros.cli"]
-    command += [each.format(model=demo_weights) for each in arguments]
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    result = subprocess.run(
-        command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=buffered
-    )
+    assert run_into(writer, "info", option.format(model=demo_weights)) == (1, "")
     os.close(writer)
-    assert result.stderr == ""
+
+
+def test_full_output_is_told_in_one_sentence(run_into, demo_weights):
+    with Path("/dev/full").open("wb") as full:
+        told = run_into(full, "info", str(demo_weights))
+    assert told == (1, "kp_pose: [Errno 28] No space left on device\n")
 
 
 def test_version_is_the_package_manifests(monkeypatch, capsys):
