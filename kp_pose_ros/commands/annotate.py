@@ -35,7 +35,10 @@ from kp_pose_ros.tracking.tracker import Tracker
 def add_parser(subparsers: Any) -> None:
     """Add `kp_pose annotate`."""
     parser = subparsers.add_parser(
-        "annotate", help="find poses in pictures, videos and folders, and draw them"
+        "annotate",
+        help="find poses in pictures, videos and folders, and draw them",
+        description="Writes each picture and video with its poses drawn, and poses.jsonl with a "
+        "line for each frame. What cannot be read is named and left out, and the exit code is 1.",
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
