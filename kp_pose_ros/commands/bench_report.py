@@ -109,8 +109,9 @@ def _use_rows(node: Sequence[NodeRound]) -> dict[str, str]:
         "CPU of the node, % of a core": f"{100 * cpu / seconds:.0f}",
         "memory of the node, MB": f"{node[-1].memory / 2**20:.0f}",
     }
-    if frames := sum(each.became["processed"] for each in node[1:]):
-        growth = (node[-1].memory - node[0].memory) / 2**20
+    # By the end of the second round everything has run once, the overlay included.
+    if frames := sum(each.became["processed"] for each in node[2:]):
+        growth = (node[-1].memory - node[1].memory) / 2**20
         rows["its growth, MB"] = f"{growth:+.2f} over {frames} frames"
     return rows
 

@@ -144,23 +144,27 @@ class NodeUnderTest:
         with subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
             env=large_images_environment(),
         ) as process:
             try:
-                output = self._output(process)
+                output, errors = self._output(process)
             finally:
                 process.kill()
         if process.returncode:
-            raise EngineError(f"the camera process ended with code {process.returncode}")
+            why = " ".join(errors.split()[-40:])  # the end of a traceback
+            raise EngineError(
+                f"the process of the cameras ended with code {process.returncode}: {why}"
+            )
         return CameraRound(**json.loads(output))
 
-    def _output(self, process: subprocess.Popen[str]) -> str:
-        """Wait for what a process prints, unless the node fails meanwhile."""
+    def _output(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        """Wait for what a process prints, and its errors, unless the node fails meanwhile."""
         while True:
             try:
-                return process.communicate(timeout=_POLLING)[0]
+                return process.communicate(timeout=_POLLING)
             except subprocess.TimeoutExpired:
                 self._raise_failures()
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 import argparse
 import array
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -30,6 +32,7 @@ from kp_pose_ros.ros.qos import NEWEST, RESULTS
 _IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
 _LOST_AFTER = 1.0  # seconds; then frames without an answer are replaced
 _WALL = 3.0  # metres; everything is as far away
+_LOOKING_AFTER = 0.1  # seconds between two looks whether the bench still runs
 _DISCOVERY = 30.0  # seconds that the node has to appear and to prepare its network
 
 
@@ -110,7 +113,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("namespace")
     parser.add_argument("pictures", type=Path, help="an array (n, height, width, 3) of BGR")
-    parser.add_argument("--node", type=int, required=True, help="the number of its process")
+    parser.add_argument("--node", type=int, required=True, help="its process, which started this")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--rate", type=float, required=True, help="0: a frame for each answer")
     parser.add_argument("--cameras", nargs="+", required=True)
@@ -120,6 +123,7 @@ def main() -> int:
     keep_image_memory()
     rclpy.init(args=[])
     node = Node("camera", namespace=args.namespace)
+    node.create_timer(_LOOKING_AFTER, partial(_end_with, args.node))
     messages = [_message(picture) for picture in np.load(args.pictures)]
     cameras = [Camera(node, name, messages, args) for name in args.cameras]
     _spin(node, _DISCOVERY, lambda: all(camera.is_seen() for camera in cameras))
@@ -145,6 +149,12 @@ def _measure(node: Node, cameras: Sequence[Camera], args: argparse.Namespace) ->
         latencies=[latency for camera in cameras for latency in camera.latencies],
         cpu_seconds=cpu_seconds(args.node) - cpu,
     )
+
+
+def _end_with(process: int) -> None:
+    """End this process if it has outlived the one that started it."""
+    if os.getppid() != process:
+        os._exit(1)
 
 
 def _spin(node: Node, seconds: float, until: Callable[[], bool] = lambda: False) -> None:

@@ -8,7 +8,7 @@ import os
 
 from kp_pose_ros.resources import config_path
 
-# Kilted's name of it, and Humble's.
+# Its name since Fast DDS 3, that is since Kilted; and the one before.
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 

@@ -29,7 +29,7 @@ class Losses:
         self._told = counts.copy()
         return (
             f"{lost} of {sent} images got lost on the way here: with Fast DDS on one machine, "
-            f"start the camera's driver with {VARIABLES[0]}={large_images_profile()} (Humble: "
-            f"{VARIABLES[1]}), since by default its shared memory holds no image of this size; "
-            "else let it publish reliably with a queue of 5, or compressed"
+            "whose shared memory is half a megabyte by default, start the camera's driver with "
+            f"{VARIABLES[0]}={large_images_profile()} (before Kilted {VARIABLES[1]}); else let it "
+            "publish reliably with a queue of 5, or compressed"
         )

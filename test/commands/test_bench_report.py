@@ -55,10 +55,10 @@ def test_what_the_machine_told_is_averaged_and_what_it_did_not_tell_is_named():
 
 
 def test_growth_of_memory_is_told_only_over_frames():
-    one = Rounds([40.0], {False: [round_of()]})
-    assert "its growth, MB" not in cells(results_table(one))
-    two = Rounds([40.0, 40.0], {False: [round_of(), round_of(memory=101 << 20)]})
-    assert cells(results_table(two))["its growth, MB"] == ["+1.00 over 40 frames"]
+    two = [round_of(memory=50 << 20), round_of()]
+    assert "its growth, MB" not in cells(results_table(Rounds([40.0] * 2, {False: two})))
+    three = Rounds([40.0] * 3, {False: [*two, round_of(memory=101 << 20)]})
+    assert cells(results_table(three))["its growth, MB"] == ["+1.00 over 40 frames"]
 
 
 def test_no_answer_is_no_division_by_zero():
