@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from kp_pose_ros.decode import Candidates, DecodeSettings, decode
+from kp_pose_ros.errors import FrameError
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.timing import StageTimes
@@ -103,6 +105,30 @@ class PoseEstimator:
         `estimate` does, and so does the result.
         """
         return _Estimate(self, frames, self.engine.submit(frames))
+
+    def stream(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Poses]]:
+        """Yield each frame with its poses, in order, while the engine works on the next one.
+
+        If `frames` breaks off with a FrameError, what came before it is yielded first. Raises as
+        `estimate` does.
+        """
+        under_way: deque[tuple[Frame, Pending[list[Poses]]]] = deque()
+
+        def end() -> tuple[Frame, Poses]:
+            frame, pending = under_way.popleft()
+            return frame, pending.result()[0]
+
+        try:
+            for frame in frames:
+                under_way.append((frame, self.submit([frame])))
+                if len(under_way) == (2 if self.engine.overlaps else 1):
+                    yield end()
+        except FrameError:
+            while under_way:
+                yield end()
+            raise
+        while under_way:
+            yield end()
 
     def decode(self, frames: Sequence[Frame], candidates: Sequence[Candidates]) -> list[Poses]:
         """Return the poses of each frame among the candidates that the engine gave for it."""

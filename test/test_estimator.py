@@ -8,6 +8,7 @@ import pytest
 
 from kp_pose_ros.compressed import decode_compressed, encode_jpeg
 from kp_pose_ros.decode import Candidates, DecodeSettings
+from kp_pose_ros.errors import FrameError
 from kp_pose_ros.estimator import PoseEstimator
 from kp_pose_ros.factory import Settings, make_estimator
 from kp_pose_ros.frame import Frame
@@ -99,3 +100,49 @@ def test_a_jpeg_decoded_at_half_its_size_shows_the_same_people(
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=5 * network_pixel)
     distances = np.linalg.norm((found.keypoints - expected.keypoints)[..., :2], axis=2)
     assert np.median(distances[expected.states == OBSERVED]) < network_pixel
+
+
+class Countdown:
+    """A pending result that can be asked for once."""
+
+    def __init__(self, script, frames):
+        self._script, self._frames = script, frames
+
+    def done(self):
+        return False
+
+    def result(self):
+        self._script.append(f"end {len(self._frames[0].pixels)}")
+        return OnePersonEach().submit(self._frames).result()
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "expected"),
+    [
+        (True, ["begin 1", "begin 2", "end 1", "begin 3", "end 2", "end 3"]),
+        (False, ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]),
+    ],
+)
+def test_a_stream_begins_the_next_frame_before_it_gives_the_one_before(overlaps, expected):
+    script, engine = [], OnePersonEach()
+
+    def submit(frames):
+        script.append(f"begin {len(frames[0].pixels)}")
+        return Countdown(script, frames)
+
+    engine.overlaps, engine.submit = overlaps, submit
+    estimator = PoseEstimator(engine, (1, 3), DecodeSettings())
+    frames = [frame(height, 64) for height in (1, 2, 3)]
+    assert [each for each, _ in estimator.stream(frames)] == frames
+    assert script == expected
+
+
+def test_a_stream_that_breaks_off_gives_what_came_before():
+    def frames():
+        yield frame(64, 64)
+        raise FrameError("broken off")
+
+    found = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings()).stream(frames())
+    assert len(next(found)[1]) == 1
+    with pytest.raises(FrameError, match="broken off"):
+        next(found)

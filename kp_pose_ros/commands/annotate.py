@@ -26,6 +26,7 @@ from kp_pose_ros.factory import make_estimator
 from kp_pose_ros.frame import Frame, Pixels
 from kp_pose_ros.jsonl import to_record
 from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.poses import Poses
 from kp_pose_ros.sources import Source, find_sources
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.settings import TrackingSettings
@@ -112,13 +113,15 @@ class _Job:
             FrameError: the source cannot be read, or not to its end.
         """
         with _Writer(path, self._source.frame_rate) as writer:
-            for index, picture in enumerate(self._source):
-                people = self._annotate(picture, index)
+            found = self._estimator.stream(Frame(picture) for picture in self._source)
+            for index, (frame, poses) in enumerate(found):
+                picture = frame.to_bgr()
+                people = self._annotate(picture, poses, index)
                 writer.write(picture)
                 yield people
 
-    def _annotate(self, picture: Pixels, index: int) -> int:
-        (poses,) = self._estimator.estimate([Frame(picture)])
+    def _annotate(self, picture: Pixels, poses: Poses, index: int) -> int:
+        """Draw the poses of the frame of an index, and write their line; return how many."""
         stamp = None
         if self._source.is_video:
             stamp = round(index / self._source.frame_rate * 1e9)
