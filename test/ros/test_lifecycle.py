@@ -68,7 +68,7 @@ def unconfigured(one):
 
 def topics(node, namespace):
     """Image and result topics of a pose node that exist, apart from the tests' own ends of them."""
-    results = ("poses", "detections", "annotated", "skeleton")
+    results = ("poses", "detections", "annotated", "annotated/compressed", "skeleton")
     found = {name for name in results if node.count_publishers(f"/{namespace}/{name}")}
     return found | ({"image"} if node.count_subscribers(f"/{namespace}/image") else set())
 
