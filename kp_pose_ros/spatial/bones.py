@@ -49,8 +49,8 @@ class Bones:
     """
 
     def __init__(self, keypoint_names: Sequence[str]) -> None:
-        pairs: dict[tuple[int, int], tuple[float, bool]] = {}
-        for table, rigid in ((_BONES, True), (_SPANS, False)):
+        pairs: dict[tuple[int, int], float] = {}
+        for table in (_BONES, _SPANS):
             for ends, length in table.items():
                 for side, other in (("left", "right"), ("right", "left")):
                     names = [
@@ -58,13 +58,15 @@ class Bones:
                     ]
                     if set(names) <= set(keypoint_names):
                         first, last = sorted(keypoint_names.index(name) for name in names)
-                        pairs[first, last] = (length, rigid)
+                        pairs[first, last] = length
+            if table is _BONES:
+                self._rigid = len(pairs)  # how many of them tell a height
         self._ends = np.array(list(pairs), np.intp).reshape(-1, 2)
-        self._lengths = np.array([length for length, _ in pairs.values()])
-        self._rigid = np.array([rigid for _, rigid in pairs.values()], np.bool_)
+        self._lengths = np.array(list(pairs.values()))
         # (bones, k): which keypoints a bone joins.
         self._joined = np.zeros((len(pairs), len(keypoint_names)))
         np.put_along_axis(self._joined, self._ends, 1.0, axis=1)
+        self._has_bones = self._joined.any(axis=0)
 
     def plausible(self, points: Array) -> Bools:
         """Return which of (n, k, 3) points in metres, NaN where unknown, may be true: (n, k).
@@ -76,11 +78,10 @@ class Bones:
         known: Bools = np.isfinite(points).all(axis=-1)  # type: ignore[assignment]
         if not len(self._ends):
             return known
-        ends = points[:, self._ends]
-        lengths = np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1)
+        first, last = (points.take(ends, axis=1) for ends in self._ends.T)
+        lengths = np.linalg.norm(first - last, axis=-1)
         limits = self._lengths * self._heights(lengths)[:, None] * _TOLERANCE + _SLACK
         measured, too_long = np.isfinite(lengths), lengths > limits
-        has_bones = self._joined.any(axis=0)
         while True:
             alive = measured & known[:, self._ends].all(axis=-1)
             bones, bad = alive @ self._joined, (alive & too_long) @ self._joined
@@ -88,15 +89,16 @@ class Bones:
             blame = np.where(known, bad / np.maximum(bones, 1) + 1e-3 * bad, 0)
             worst, people = blame.argmax(axis=1), np.flatnonzero(bad.any(axis=1))
             if not len(people):
-                vouched: Bools = (bones > 0) | ~has_bones
+                vouched: Bools = (bones > 0) | ~self._has_bones
                 return known & vouched
             known[people, worst[people]] = False
 
     def _heights(self, lengths: Array) -> Array:
         """Return how tall (n,) people are, by the median of their (n, bones) lengths, metres."""
-        told = np.where(self._rigid, lengths / self._lengths, np.inf)
-        told = np.sort(np.where(np.isnan(told), np.inf, told), axis=1)
-        counts = np.isfinite(told).sum(axis=1)
+        if not self._rigid:
+            return np.full(len(lengths), _USUAL_HEIGHT)
+        told = np.sort(lengths[:, : self._rigid] / self._lengths[: self._rigid], axis=1)
+        counts = np.isfinite(told).sum(axis=1)  # NaN comes last
         # Half of those counted is never behind the last place.
         median = told[np.arange(len(told)), counts // 2]
         return np.where(counts > 0, median, _USUAL_HEIGHT).clip(*_HEIGHTS)

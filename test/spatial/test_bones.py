@@ -58,5 +58,11 @@ def test_a_skeleton_without_known_bones_is_believed():
     assert Bones(["a", "b", "c"]).plausible(points).tolist() == [[True, True, False]]
 
 
+def test_a_face_alone_is_judged_by_a_usual_size():
+    names = ["nose", "left_eye", "right_eye"]
+    face = np.array([[(0, 0, 2.0), (0.03, -0.03, 2.0), (-0.03, -0.03, 2.6)]])
+    assert Bones(names).plausible(face).tolist() == [[True, True, False]]
+
+
 def test_nobody_is_judged():
     assert Bones(NAMES).plausible(np.zeros((0, 17, 3))).shape == (0, 17)
