@@ -25,7 +25,7 @@ SHELL_TOOLS = (
         "ln",
         "mkdir",
     ),
-    *("printf", "rm", "sha256sum", "sleep", "touch", "true"),
+    *("printf", "rm", "sha256sum", "sleep", "sort", "touch", "true"),
 )
 
 # Plays a Python: makes a virtual environment that holds itself and a colcon, and notes what it did.
@@ -61,8 +61,10 @@ class Machine:
     def __init__(self, folder):
         self.root, self.bin, self._calls = folder / "it", folder / "bin", folder / "calls"
         self.variables = {"PATH": str(self.bin), "STUB_CALLS": str(self._calls)}
-        for name in ("action", "msg", "tools"):
+        for name in ("action", "config", "launch", "msg", "tools"):
             shutil.copytree(ROOT / name, self.root / name)
+        (self.root / "kp_pose_ros").mkdir()
+        (self.root / "kp_pose_ros" / "old.py").touch()
         for name in ("CMakeLists.txt", "package.xml"):
             shutil.copy(ROOT / name, self.root)
         self.bin.mkdir()
@@ -145,12 +147,12 @@ def test_it_may_be_called_from_any_folder(ready, tmp_path, monkeypatch):
         pytest.param(
             "tools/ros_env/constraints.txt", ["venv", "pip", "colcon"], id="a version of a wheel"
         ),
-        pytest.param("kp_pose_ros/new.py", [], id="Python code needs no build"),
+        pytest.param("kp_pose_ros/new.py", ["colcon"], id="one more module"),
+        pytest.param("kp_pose_ros/old.py", [], id="a module needs no build"),
     ],
 )
 def test_only_what_is_outdated_is_made_anew(ready, changed, calls):
     path = ready.root / changed
-    path.parent.mkdir(exist_ok=True)
     with path.open("a") as file:
         file.write("\n")
     assert ready.run("true")[0] == 0

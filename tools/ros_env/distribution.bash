@@ -16,8 +16,7 @@ fi
 if ! imports kp_pose_ros.msg; then
   exec {lock}<"$here"
   flock "$lock"
-  mapfile -t files < <(interface_files)
-  wanted="$ROS_DISTRO $(fingerprint "${files[@]}")"
+  wanted="$ROS_DISTRO $(workspace_fingerprint)"
   if [[ $(cat "$root/install/.made_from" 2>/dev/null) != "$wanted" ]]; then
     command -v colcon >/dev/null ||
       fail "colcon was not found: apt install python3-colcon-common-extensions."

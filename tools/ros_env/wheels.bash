@@ -13,8 +13,8 @@ overlay=$workspace/install
 
 compute_stamps() {
   venv_stamp="$venv $(fingerprint tools/ros_env/{requirements.txt,constraints.txt,mend_cmake_exports.py})"
-  mapfile -t files < <(interface_files; cd "$root" && printf '%s\n' tools/ros_env/*_msgs/{*.*,msg/*})
-  workspace_stamp="$workspace $venv_stamp $(fingerprint "${files[@]}")"
+  mapfile -t files < <(cd "$root" && printf '%s\n' tools/ros_env/*_msgs/{*.*,msg/*})
+  workspace_stamp="$workspace $venv_stamp $(workspace_fingerprint "${files[@]}")"
 }
 
 venv_is_current() {
