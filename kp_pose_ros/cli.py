@@ -9,10 +9,10 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from kp_pose_ros.commands import annotate, bag, bench, build, export, fetch, info
 from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.versions import own_version
 
 _COMMANDS = (annotate, bag, bench, build, export, fetch, info)
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
@@ -52,18 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kp_pose", description="YOLOv8-pose models on pictures, and what runs them."
     )
-    parser.add_argument("--version", action="version", version=f"kp_pose {_version()}")
+    parser.add_argument(
+        "--version", action="version", version=f"kp_pose {own_version() or '(not installed)'}"
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add_parser(subparsers)
     return parser
-
-
-def _version() -> str:
-    try:
-        return version("kp_pose_ros")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 if __name__ == "__main__":

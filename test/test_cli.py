@@ -82,7 +82,7 @@ def test_full_output_is_told_in_one_sentence(run_into, demo_weights):
 
 
 def test_version_is_the_package_manifests(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "version", {"kp_pose_ros": "1.2.3"}.__getitem__)
+    monkeypatch.setattr(cli, "own_version", lambda: "1.2.3")
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0

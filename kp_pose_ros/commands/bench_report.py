@@ -5,12 +5,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 
 import numpy as np
 
@@ -18,6 +15,7 @@ from kp_pose_ros.device import board_name, power_mode
 from kp_pose_ros.factory import Settings
 from kp_pose_ros.measure import PERCENTILES, NodeRound, joined, percentiles
 from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.versions import versions
 
 NOT_MEASURED = "not measured here"
 _COLUMNS = {False: "without overlay", True: "with overlay"}
@@ -47,7 +45,7 @@ def facts_table(
     rows = {
         "board": board_name(),
         "power mode": power_mode() or NOT_MEASURED,
-        "versions": _versions(),
+        "versions": ", ".join(f"{name} {each}" for name, each in versions().items()),
         "engine": engine,
         "model": model.path.name,
         "network input": "{} x {}".format(*network),
@@ -129,19 +127,6 @@ def _reading_rows(node: Sequence[NodeRound]) -> dict[str, str]:
 
 
 _ROWS = (_stage_rows, _use_rows, _reading_rows)
-
-
-def _versions() -> str:
-    versions = {"kp_pose_ros": _version("kp_pose_ros"), "ROS 2": os.environ.get("ROS_DISTRO")}
-    versions |= {"Python": platform.python_version(), "numpy": np.__version__}
-    return ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:  # run from the source folder
-        return None
 
 
 def _numbers(values: Iterable[float], digits: int) -> str:

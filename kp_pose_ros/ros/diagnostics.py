@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
@@ -16,6 +17,7 @@ from kp_pose_ros.device import readings
 from kp_pose_ros.health import Counts, Level, Limits, Report
 from kp_pose_ros.measure import PERCENTILES, percentiles
 from kp_pose_ros.timing import StageTimes
+from kp_pose_ros.versions import versions
 
 if TYPE_CHECKING:
     from kp_pose_ros.ros.camera import Camera
@@ -44,7 +46,9 @@ class Diagnostics:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._before: dict[str, Counts] = {}
+        # By the camera itself: one that is configured anew has counts of its own.
+        self._before: WeakKeyDictionary[Camera, Counts] = WeakKeyDictionary()
+        self._versions = {f"version of {name}": each for name, each in versions().items()}
         self._last = monotonic()
 
     def publish(self, status: NodeStatus, cameras: Iterable[Camera], limits: Limits) -> None:
@@ -59,7 +63,7 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def _node_status(self, status: NodeStatus) -> DiagnosticStatus:
-        values = dict(status.facts)
+        values = {**status.facts, **self._versions}
         for stage, durations in status.times.seconds().items():
             values[f"{stage} (ms)"] = _milliseconds(durations)
         values |= {name: f"{number:.1f}" for name, number in readings().items()}
@@ -67,8 +71,8 @@ class Diagnostics:
 
     def _camera_status(self, camera: Camera, seconds: float, limits: Limits) -> DiagnosticStatus:
         after = camera.counts.copy()
-        before = self._before.get(camera.name, Counts())
-        self._before[camera.name] = after
+        before = self._before.get(camera, Counts())
+        self._before[camera] = after
         latencies = camera.take_latencies()
         latency = percentiles(latencies)[1] if latencies else None
         report = Report(before, after, seconds, camera.age(), latency)

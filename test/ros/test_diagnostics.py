@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `/diagnostics` says while a camera is well, stops, lies and comes back."""
 
+import platform
+
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -95,6 +97,7 @@ def test_the_node_says_what_it_runs_and_how_long_it_takes(node, peer, bus, statu
     found = values(status)
     assert status.level == DiagnosticStatus.OK
     assert found["state"] == "active"
+    assert found["version of Python"] == platform.python_version()
     assert "ONNX Runtime" in found["engine"]
     assert found["model"].endswith("yolo11n-pose.pt")
     milliseconds = found["infer (ms)"].replace(",", "").split()[1::2]
