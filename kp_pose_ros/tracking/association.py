@@ -56,12 +56,13 @@ def similarity(tracks: Tracks, sightings: Sightings, sigmas: Array) -> Array:
     near = (gap < _REACH * half).all(axis=-1) & (tracks.classes[:, None] == sightings.classes)
     i, j = pairs = np.nonzero(near)
 
-    area, other_area = sizes[i, 0].prod(axis=-1), other_sizes[j].prod(axis=-1)
+    area, other_area = sizes[:, 0].prod(axis=-1)[i], other_sizes.prod(axis=-1)[j]
     overlap = np.minimum(-gap[pairs], np.minimum(sizes[i, 0], other_sizes[j])).clip(0).prod(axis=-1)
     iou = overlap / (area + other_area - overlap)
 
     both = (tracks.keypoints_seen > NEVER)[i] & sightings.seen[j]
-    distance = ((places[i, FIRST_KEYPOINT:] - others[j, FIRST_KEYPOINT:]) ** 2).sum(axis=-1)
+    ways = (places.take(i, axis=0) - others.take(j, axis=0))[:, FIRST_KEYPOINT:]
+    distance = np.einsum("pki,pki->pk", ways, ways)
     spread = area[:, None] * (2 * sigmas) ** 2 + tracks.motion.covariance[i, FIRST_KEYPOINT:, 0]
     alike = np.exp(-distance / (2 * spread)) * both
     result = np.zeros(near.shape)

@@ -137,6 +137,8 @@ class Tracker:
             (confirmed, ~certain, _ALIKE_UNCERTAIN),
             (~confirmed, certain, _ALIKE),
         ):
+            if not (of_tracks.any() and of_sightings.any()):
+                continue
             rows = np.flatnonzero(of_tracks & (mates == _ALONE))
             columns = np.flatnonzero(of_sightings & free)
             if len(rows) and len(columns):
