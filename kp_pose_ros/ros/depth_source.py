@@ -29,11 +29,7 @@ _WARNING_PERIOD = 10.0  # seconds
 
 
 class DepthSource:
-    """Receives depth and calibration. Its callbacks run in the executor, `look_up` in the worker.
-
-    Attributes:
-        slop: seconds by which the stamps of a picture and its depth image may differ.
-    """
+    """Receives depth and calibration. Its callbacks run in the executor, `look_up` in the worker."""
 
     def __init__(
         self, node: Node, prefix: str, *, label: str, qos: str, gate: Gate, slop: float
@@ -46,9 +42,9 @@ class DepthSource:
             label: what the log calls the camera.
             qos: the parameter image_qos.
             gate: open while there is use for depth.
-            slop: see the attribute.
+            slop: seconds by which the stamps of a picture and its depth image may differ.
         """
-        self.slop = slop
+        self._slop = slop
         self._node = node
         self._label = label
         self._gate = gate
@@ -120,10 +116,10 @@ class DepthSource:
         if nearest is None:
             return None  # about which the source complains
         apart = (nearest[0] - stamp) * 1e-9
-        if abs(apart) > self.slop:
+        if abs(apart) > self._slop:
             raise FrameError(
                 f"the depth image nearest to a picture is {abs(apart):.3f} s "
-                f"{'newer' if apart > 0 else 'older'}: expected at most {self.slop:g} s; give both "
+                f"{'newer' if apart > 0 else 'older'}: expected at most {self._slop:g} s; give both "
                 "the same clock, or raise the parameter depth.slop"
             )
         if self._info is None:

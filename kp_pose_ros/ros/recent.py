@@ -59,4 +59,6 @@ class Recent(Generic[Item]):
             self._expected.clear()
 
     def _nearest(self, stamp: int) -> int:
-        return min(range(len(self._items)), key=lambda index: abs(self._items[index][0] - stamp))
+        # Of equal ones the latest: some drivers leave all stamps at 0.
+        latest_first = reversed(range(len(self._items)))
+        return min(latest_first, key=lambda index: abs(self._items[index][0] - stamp))

@@ -27,6 +27,13 @@ def test_the_nearest_stamp_is_found(stamps, wanted, found):
     assert recent(*stamps).nearest(wanted) == (found, f"item {found}")
 
 
+def test_of_equal_stamps_the_latest_is_found():
+    items = Recent()
+    for item in "abc":
+        items.put(0, item)
+    assert items.nearest(0) == (0, "c")
+
+
 def test_nothing_is_found_where_nothing_came():
     assert recent().nearest(10) is None
 
