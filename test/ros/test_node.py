@@ -200,7 +200,8 @@ def test_for_nobody_only_the_first_images_are_looked_at_to_open_their_network(
     )
     camera.node.destroy_subscription(listener)
     assert PREPARING in node.log
-    assert int(counts["processed"]) <= 2  # while the first is looked at, one more may come
+    # While the first is looked at, the next is begun and one more waits.
+    assert int(counts["processed"]) <= 3
 
 
 def test_always_on_works_without_subscribers(start_node, peer, bus):
