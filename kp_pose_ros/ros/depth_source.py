@@ -29,7 +29,7 @@ _WARNING_PERIOD = 10.0  # seconds
 
 
 class DepthSource:
-    """Receives depth and calibration. Its callbacks run in the executor, `look_up` in the worker."""
+    """Receives depth and calibration; its callbacks run in the executor, `look_up` elsewhere."""
 
     def __init__(
         self, node: Node, prefix: str, *, label: str, qos: str, gate: Gate, slop: float
@@ -119,8 +119,8 @@ class DepthSource:
         if abs(apart) > self._slop:
             raise FrameError(
                 f"the depth image nearest to a picture is {abs(apart):.3f} s "
-                f"{'newer' if apart > 0 else 'older'}: expected at most {self._slop:g} s; give both "
-                "the same clock, or raise the parameter depth.slop"
+                f"{'newer' if apart > 0 else 'older'}: expected at most {self._slop:g} s; give "
+                "both the same clock, or raise the parameter depth.slop"
             )
         if self._info is None:
             raise CalibrationError(
