@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from kp_pose_ros.estimator import PoseEstimator
+from kp_pose_ros.estimator import Pending, PoseEstimator
 from kp_pose_ros.frame import Frame
 from kp_pose_ros.poses import Poses
 
@@ -36,7 +36,11 @@ Batch = list[BagImage]
 
 
 class Looker:
-    """Runs the estimator in a thread of its own, one batch ahead of the results' delivery."""
+    """Keeps the engine at work: the next batch begins before the results of one are delivered.
+
+    Attributes:
+        waited: seconds for which there was nothing to do but wait for the engine.
+    """
 
     def __init__(
         self, estimator: PoseEstimator, deliver: Callable[[BagImage, Poses], None]
@@ -45,14 +49,13 @@ class Looker:
 
         Args:
             estimator: what finds the poses; its engine is closed by `close`.
-            deliver: called for each image, in order, in the thread that calls `add` or `finish`.
+            deliver: called for each image, in order, by `add` and `finish`.
         """
-        self.busy = 0.0  # seconds that the estimator has worked
+        self.waited = 0.0
         self._estimator = estimator
         self._deliver = deliver
-        self._thread = ThreadPoolExecutor(1, "engine")
         self._waiting: Batch = []
-        self._running: tuple[Batch, Future[list[Poses]]] | None = None
+        self._under_way: deque[tuple[Batch, Pending[list[Poses]]]] = deque()
 
     def add(self, image: BagImage) -> None:
         """Take in one image; deliver what is ready as soon as a batch is full.
@@ -61,32 +64,38 @@ class Looker:
             EngineError: the engine failed.
         """
         self._waiting.append(image)
-        if len(self._waiting) == self._estimator.engine.max_batch:
-            self._advance()
+        engine = self._estimator.engine
+        if len(self._waiting) == engine.max_batch:
+            is_full = len(self._under_way) == (2 if engine.overlaps else 1)
+            ended = self._end() if is_full else []
+            self._begin()
+            self._deliver_all(ended)
 
     def finish(self) -> None:
-        """Deliver everything that is left."""
-        self._advance()
-        self._advance()
+        """Deliver everything that is left; raises as `add` does."""
+        while self._under_way:
+            self._deliver_all(self._end())
+        if self._waiting:
+            self._begin()
+            self._deliver_all(self._end())
 
     def close(self) -> None:
-        """End the thread and close the engine in it."""
-        self._thread.submit(self._estimator.engine.close).result()
-        self._thread.shutdown()
+        """Close the engine."""
+        self._estimator.engine.close()
 
-    def _advance(self) -> None:
-        """Start on the images that wait, and deliver those that ran meanwhile."""
-        ran = self._running
-        results = ran[1].result() if ran else []
-        self._running = None
-        if self._waiting:
-            self._running = self._waiting, self._thread.submit(self._look, self._waiting)
-            self._waiting = []
-        for image, poses in zip(ran[0] if ran else [], results, strict=True):
-            self._deliver(image, poses)
+    def _begin(self) -> None:
+        batch, self._waiting = self._waiting, []
+        frames = [image.frame for image in batch]
+        self._under_way.append((batch, self._estimator.submit(frames)))
 
-    def _look(self, batch: Batch) -> list[Poses]:
+    def _end(self) -> list[tuple[BagImage, Poses]]:
+        """Wait for the oldest batch."""
+        batch, pending = self._under_way.popleft()
         start = perf_counter()
-        poses = self._estimator.estimate([image.frame for image in batch])
-        self.busy += perf_counter() - start
-        return poses
+        results = pending.result()
+        self.waited += perf_counter() - start
+        return list(zip(batch, results, strict=True))
+
+    def _deliver_all(self, found: list[tuple[BagImage, Poses]]) -> None:
+        for image, poses in found:
+            self._deliver(image, poses)

@@ -61,7 +61,7 @@ class Rerun:
             output: where everything goes.
             store: the typestore that images are read with.
             encoder: makes the messages.
-            estimator: what finds the poses; its engine is closed by `close`.
+            estimator: what finds the poses; its engine is closed with `looker`.
             prefixes: what stands before the names of results, by image topic.
             trackers: by image topic, what tells who is who from image to image.
             annotator: draws pictures that are written, too; None for none.

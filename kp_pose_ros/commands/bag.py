@@ -167,5 +167,5 @@ def _print_summary(rerun: Rerun, prefixes: dict[str, str], seconds: float, outpu
     images = sum(each.images for each in rerun.counts.values())
     print(
         f"{images} images in {seconds:.1f} s, {images / seconds:.1f} a second; "
-        f"{rerun.looker.busy / seconds:.0%} of the time went into finding poses: see {output}"
+        f"{rerun.looker.waited / seconds:.0%} of the time it waited for the engine: see {output}"
     )
