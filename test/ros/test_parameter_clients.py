@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+import rclpy
 from echo_model import write_echo_model
 from peer import image_of
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParametersAtomically
@@ -43,6 +44,12 @@ class Client:
         }
         for client in self._clients.values():
             assert client.wait_for_service(30)
+        # The node may hear our questions before it knows where the answers go.
+        for _ in range(30):
+            answer = self.set({})
+            rclpy.spin_until_future_complete(node, answer, timeout_sec=1)
+            if answer.done():
+                break
 
     def close(self):
         for client in self._clients.values():
