@@ -22,15 +22,19 @@ _PATIENCE = 5.0  # seconds that nvpmodel may take
 
 
 def readings(root: Path = _ROOT) -> dict[str, float]:
-    """Return all numbers that the machine tells about itself, by name and unit."""
+    """Return the numbers that the machine tells of itself in no time, by name and unit."""
     found = {f"temperature {name} (C)": each for name, each in temperatures(root).items()}
-    found |= {f"power {rail} (W)": each for rail, each in powers(root).items()}
     if (clock := jetson_gpu_clock(root)) is not None:
         found["clock GPU (MHz)"] = clock
     found |= gpu_readings()
     if (memory := available_memory(root)) is not None:
         found["available memory (MB)"] = memory / 2**20
     return found
+
+
+def slow_readings(root: Path = _ROOT) -> dict[str, float]:
+    """Return what a Jetson needs tens of milliseconds to measure: the power of each rail."""
+    return {f"power {rail} (W)": each for rail, each in powers(root).items()}
 
 
 def temperatures(root: Path = _ROOT) -> dict[str, float]:

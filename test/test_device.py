@@ -11,6 +11,7 @@ from kp_pose_ros.device import (
     power_mode,
     powers,
     readings,
+    slow_readings,
     temperatures,
 )
 
@@ -84,8 +85,9 @@ def test_another_machine_is_called_by_its_processor(tmp_path):
 def test_readings_have_their_units(orin):
     found = readings(orin)
     assert found["temperature gpu-thermal (C)"] == 51.0
-    assert found["power VDD_IN (W)"] == pytest.approx(7.5)
+    assert found["clock GPU (MHz)"] == pytest.approx(624.75)
     assert found["available memory (MB)"] == 6
+    assert slow_readings(orin)["power VDD_IN (W)"] == pytest.approx(7.5)
 
 
 def test_a_machine_that_tells_nothing_has_no_numbers(tmp_path):

@@ -25,7 +25,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from kp_pose_ros.device import readings
+from kp_pose_ros.device import readings, slow_readings
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.factory import Settings
 from kp_pose_ros.image_memory import keep_image_memory
@@ -80,7 +80,7 @@ class NodeUnderTest:
         self._change_state(Transition.TRANSITION_ACTIVATE)
         self._node.times.clear()
         before = self._became()
-        with Sampler(readings, _SAMPLING) as sampler:
+        with Sampler(_readings, _SAMPLING) as sampler:
             found = self._run_cameras(seconds, overlay)
         self._change_state(Transition.TRANSITION_DEACTIVATE)  # no frame is under way any more
         return NodeRound(
@@ -190,3 +190,7 @@ class NodeUnderTest:
             "tracking.smoothing": self._args.smoothing,
         }
         return [Parameter(name, value=value) for name, value in values.items()]
+
+
+def _readings() -> dict[str, float]:
+    return readings() | slow_readings()
