@@ -42,24 +42,18 @@ def gpu_readings(library: str = _LIBRARY) -> dict[str, float]:
     if (opened := _open(library)) is None:
         return {}
     nvml, device = opened
-    number, memory = ctypes.c_uint(), _Memory()
-    calls = {
-        "power GPU (W)": (nvml.nvmlDeviceGetPowerUsage, (), number, "value", 1e-3),
-        "clock GPU (MHz)": (nvml.nvmlDeviceGetClockInfo, (_CLOCK_SM,), number, "value", 1),
-        "temperature GPU (C)": (
-            nvml.nvmlDeviceGetTemperature,
-            (_TEMPERATURE_GPU,),
-            number,
-            "value",
-            1,
-        ),
-        "memory GPU in use (MB)": (nvml.nvmlDeviceGetMemoryInfo, (), memory, "used", 2**-20),
+    numbers = {
+        "power GPU (W)": (nvml.nvmlDeviceGetPowerUsage, (), 1e-3),
+        "clock GPU (MHz)": (nvml.nvmlDeviceGetClockInfo, (_CLOCK_SM,), 1),
+        "temperature GPU (C)": (nvml.nvmlDeviceGetTemperature, (_TEMPERATURE_GPU,), 1),
     }
-    return {
-        name: getattr(result, field) * scale
-        for name, (call, arguments, result, field, scale) in calls.items()
-        if call(device, *arguments, ctypes.byref(result)) == _SUCCESS
-    }
+    found, number, memory = {}, ctypes.c_uint(), _Memory()
+    for name, (call, arguments, scale) in numbers.items():
+        if call(device, *arguments, ctypes.byref(number)) == _SUCCESS:
+            found[name] = number.value * scale
+    if nvml.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)) == _SUCCESS:
+        found["memory GPU in use (MB)"] = memory.used / 2**20
+    return found
 
 
 @cache

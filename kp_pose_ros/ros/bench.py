@@ -75,7 +75,7 @@ class NodeUnderTest:
         """Let the cameras send frames for a while, with subscribers to the pictures or without.
 
         Raises:
-            EngineError: no poses came back.
+            EngineError: the cameras' process failed. What the node fails with comes through.
         """
         self._change_state(Transition.TRANSITION_ACTIVATE)
         self._node.times.clear()
