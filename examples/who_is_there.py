@@ -19,5 +19,5 @@ def show(seen: PoseArray) -> None:
 rclpy.init()
 node = rclpy.create_node("who_is_there")
 node.create_subscription(PoseArray, "poses", show, 10)
-with suppress(KeyboardInterrupt, ExternalShutdownException):  # Ctrl-C, SIGTERM
+with suppress(KeyboardInterrupt, ExternalShutdownException):  # Ctrl-C
     rclpy.spin(node)
