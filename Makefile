@@ -15,7 +15,7 @@ demo: $(data)  ## find people in photographs through ROS topics; SOURCE=VIDEO|FO
 
 # Three runs, so that what is broken at the bottom says so first.
 test: lint $(data)  ## check style and types, and run every test
-	@$(run) python3 -m pytest -m "not ros and not reference"
+	@$(run) python3 -m pytest -m "not ros and not reference" --numprocesses auto --dist worksteal
 	@$(run) python3 -m pytest -m ros
 	@if [ -e $(reference) ]; then $(run) python3 -m pytest -m reference; \
 	else echo "skipped: the tests that compare with ultralytics; make reference, then make test, runs them"; fi
