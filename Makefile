@@ -13,11 +13,11 @@ help:  ## show this list
 demo: $(data)  ## find people in photographs through ROS topics; SOURCE=VIDEO|FOLDER|0 (webcam), VIEW=1 (window), OUTPUT=DIR
 	@$(run) python3 -m kp_pose_ros.ros.demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(VIEW),--view) $(if $(OUTPUT),--output "$(OUTPUT)")
 
-# Three runs, so that what is broken at the bottom says so first.
+# Three runs, so that what is broken at the bottom says so first. Tests of nodes mostly wait: two processes do.
 test: lint $(data)  ## check style and types, and run every test
 	@$(run) python3 -m pytest -m "not ros and not reference" --numprocesses auto --dist worksteal
-	@$(run) python3 -m pytest -m ros
-	@if [ -e $(reference) ]; then $(run) python3 -m pytest -m reference; \
+	@$(run) python3 -m pytest -m ros --numprocesses 2 --dist loadfile
+	@if [ -e $(reference) ]; then $(run) python3 -m pytest -m reference --numprocesses 2 --dist worksteal; \
 	else echo "skipped: the tests that compare with ultralytics; make reference, then make test, runs them"; fi
 
 lint:  ## check style and types

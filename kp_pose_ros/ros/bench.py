@@ -37,7 +37,7 @@ _CAMERA = [sys.executable, "-m", "kp_pose_ros.ros.bench_camera"]
 _BECAME = ("lost", "received", "processed", "dropped", "unwanted", "failed")  # of Counts
 _WARM_UP = 0.5  # seconds of the first round, which does not count
 _SAMPLING = 0.2  # seconds between two looks at the machine
-_POLLING = 0.1  # seconds between two looks at the camera's process
+_POLLING = 0.1  # seconds between two looks at whether something has failed
 _PATIENCE = 2.0  # seconds that the node's threads have to end
 
 
@@ -112,19 +112,26 @@ class NodeUnderTest:
         undo.callback(self._node.close, _PATIENCE)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
-        spinner = Thread(target=self._executor.spin, daemon=True)
+        spinner = Thread(target=self._spin, daemon=True)
         spinner.start()
         undo.callback(spinner.join, _PATIENCE)
         undo.callback(self._executor.shutdown, _PATIENCE)
         self._run_cameras(_WARM_UP, overlay=False)  # the network is opened for the first frame
         self._change_state(Transition.TRANSITION_DEACTIVATE)
 
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except BaseException as error:  # nobody else would hear of it
+            self._failures.append(error)
+
     def _change_state(self, transition: int) -> None:
         """Make a transition and wait for its end."""
         ended = Event()
         task = self._executor.create_task(self._node.change_state, transition)
         task.add_done_callback(lambda _: ended.set())
-        ended.wait()
+        while not ended.wait(_POLLING):
+            self._raise_failures()
         self._raise_failures()
 
     def _became(self) -> Counter[str]:

@@ -31,13 +31,13 @@ class Manager:
 
     def __init__(self, node, name):
         self._node = node
-        kinds = {"change_state": ChangeState, "get_state": GetState}
-        self._clients = {
-            service: node.create_client(kind, f"{name}/{service}")
-            for service, kind in kinds.items()
+        services = {
+            "change_state": (ChangeState, f"{name}/change_state"),
+            "enable": (SetBool, f"{name.rpartition('/')[0]}/enable"),
+            "get_state": (GetState, f"{name}/get_state"),
         }
-        namespace = name.rpartition("/")[0]
-        self._clients["enable"] = node.create_client(SetBool, f"{namespace}/enable")
+        self._clients = {each: node.create_client(*services[each]) for each in services}
+        self._greeted = False
 
     def close(self):
         for client in self._clients.values():
@@ -45,9 +45,25 @@ class Manager:
 
     def ask(self, service, request):
         """Return the future of a service's answer."""
-        client = self._clients[service]
-        assert client.wait_for_service(START)
-        return client.call_async(request)
+        if not self._greeted:
+            self._greet()
+        return self._clients[service].call_async(request)
+
+    def _greet(self):
+        """Wait until the node answers.
+
+        It may hear a question before it knows where the answer goes. What it knows last is the
+        client that was made last.
+        """
+        for client in self._clients.values():
+            assert client.wait_for_service(START)
+        for _ in range(START):
+            future = self._clients["get_state"].call_async(GetState.Request())
+            rclpy.spin_until_future_complete(self._node, future, timeout_sec=1)
+            if future.done():
+                self._greeted = True
+                return
+        raise AssertionError("the node does not answer")
 
     def answer(self, service, request):
         future = self.ask(service, request)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from peer import image_of, stamped
@@ -163,22 +164,30 @@ def test_the_newest_of_many_frames_is_always_answered(node, peer, bus):
     assert len(stamps) < len(sent)
 
 
-def set_parameter(node, name, value):
-    """Set a number on the pose node as another process does; return whether it was accepted."""
-    client = node.create_client(SetParameters, "/kp_pose/set_parameters")
-    assert client.wait_for_service(20)
-    number = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=number)])
-    return client, client.call_async(request)
+@pytest.fixture
+def set_number(ros_node):
+    """Set a parameter of the pose node as another process does; return whether it was accepted."""
+    client = ros_node.create_client(SetParameters, "/kp_pose/set_parameters")
+
+    def set_number(name, value):
+        assert client.wait_for_service(20)
+        number = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+        request = SetParameters.Request(parameters=[Parameter(name=name, value=number)])
+        for _ in range(20):  # the node may hear it before it knows where the answer goes
+            answer = client.call_async(request)
+            rclpy.spin_until_future_complete(ros_node, answer, timeout_sec=1)
+            if answer.done():
+                return answer.result().results[0].successful
+        raise AssertionError("the node does not answer")
+
+    yield set_number
+    ros_node.destroy_client(client)
 
 
-def test_a_threshold_changes_while_the_node_runs(node, peer, bus):
+def test_a_threshold_changes_while_the_node_runs(node, peer, bus, set_number):
     camera = peer().connect()
     for threshold, people in ((0.999, 0), (0.25, 4)):
-        client, done = set_parameter(camera.node, "score_threshold", threshold)
-        camera.spin_until(done.done)
-        camera.node.destroy_client(client)
-        assert done.result().results[0].successful
+        assert set_number("score_threshold", threshold)
         assert len(camera.ask(image_of(bus)).poses) == people
 
 
