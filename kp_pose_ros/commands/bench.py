@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import sys
 from pathlib import Path
-from typing import Any
+from threading import Timer
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -25,7 +28,12 @@ from kp_pose_ros.letterbox import Letterbox
 from kp_pose_ros.measure import network_rate
 from kp_pose_ros.sources import find_sources
 
+if TYPE_CHECKING:
+    from kp_pose_ros.ros.bench import NodeUnderTest
+
 MAX_PICTURES = 16
+_INTERRUPTED = 130  # what a shell reports for Ctrl-C
+_PATIENCE = 8.0  # seconds after an interruption
 _OVERLAYS = {"without": [False], "with": [True], "both": [False, True]}
 
 
@@ -106,8 +114,16 @@ def run(args: argparse.Namespace) -> int:
             f"kp_pose bench runs the node, but ROS 2 is not to be found ({error}): source a "
             "distribution, or run `tools/in_ros_env kp_pose bench ...`"
         ) from error
-    # As Ctrl-C does, so that the cameras end, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
+    try:
+        _measure(args, NodeUnderTest)
+    except KeyboardInterrupt:
+        _give_up()
+    return 0
+
+
+def _measure(args: argparse.Namespace, node_under_test: type[NodeUnderTest]) -> None:
     settings = estimator_settings(args, max_batch=args.cameras)
     pictures = np.stack(_pictures(args.inputs, tuple(args.size)))
     model, estimator = make_estimator(settings)
@@ -116,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     overlays = _OVERLAYS[args.overlay]
     rounds = Rounds([], {overlay: [] for overlay in overlays})
     with (
-        NodeUnderTest(settings, args, pictures) as node,
+        node_under_test(settings, args, pictures) as node,
         tqdm(total=args.rounds * (1 + len(overlays)), unit="round") as progress,
     ):
         for _ in range(args.rounds):
@@ -129,7 +145,20 @@ def run(args: argparse.Namespace) -> int:
     print()
     print(results_table(rounds))
     estimator.engine.close()
-    return 0
+
+
+def _interrupt(*_: object) -> None:
+    """Tidy up, but not for ever: nothing ends a thread inside of a library's call."""
+    last_resort = Timer(_PATIENCE, _give_up)
+    last_resort.daemon = True
+    last_resort.start()
+    raise KeyboardInterrupt
+
+
+def _give_up() -> None:
+    """End at once: Python's own end may wait for such a thread, too."""
+    print("kp_pose: interrupted", file=sys.stderr, flush=True)
+    os._exit(_INTERRUPTED)
 
 
 def _pictures(inputs: list[Path], size: tuple[int, int]) -> list[Pixels]:
