@@ -30,7 +30,7 @@ from kp_pose_ros.errors import EngineError
 from kp_pose_ros.factory import Settings
 from kp_pose_ros.image_memory import keep_image_memory
 from kp_pose_ros.measure import CameraRound, NodeRound, Sampler, resident_bytes
-from kp_pose_ros.ros.large_images import large_images_environment
+from kp_pose_ros.ros.large_images import large_images_environment, use_large_images
 from kp_pose_ros.ros.pose_node import PoseNode
 
 _CAMERA = [sys.executable, "-m", "kp_pose_ros.ros.bench_camera"]
@@ -95,6 +95,7 @@ class NodeUnderTest:
         self._file = Path(undo.enter_context(TemporaryDirectory())) / "pictures.npy"
         np.save(self._file, self._pictures)
         keep_image_memory()
+        use_large_images()
         # What there is to know the table says; and rclpy's own handler of Ctrl-C would end the
         # context under the thread that publishes.
         quiet = ["--ros-args", "--log-level", "error"]

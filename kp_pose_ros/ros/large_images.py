@@ -10,6 +10,8 @@ from kp_pose_ros.resources import config_path
 
 # Its name since Fast DDS 3, that is since Kilted; and the one before.
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_BEFORE_KILTED = {"humble", "iron", "jazzy"}
+_TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 
 
 def large_images_profile() -> str:
@@ -18,5 +20,21 @@ def large_images_profile() -> str:
 
 
 def large_images_environment() -> dict[str, str]:
-    """Return this process's environment with the profile; one that the user has chosen stays."""
-    return {**dict.fromkeys(VARIABLES, large_images_profile()), **os.environ}
+    """Return this process's environment with the profile.
+
+    A profile, or transports, that the user has chosen stay.
+    """
+    if _TRANSPORTS in os.environ:  # which the profile would overrule
+        return dict(os.environ)
+    # Kilted warns of the older name.
+    variable = VARIABLES[os.environ.get("ROS_DISTRO") in _BEFORE_KILTED]
+    return {variable: large_images_profile(), **os.environ}
+
+
+def use_large_images() -> None:
+    """Let what this process publishes use the profile; call it before `rclpy.init`.
+
+    A raw annotated image overruns the default shared memory, and takes the poses along: they come
+    again only after Fast DDS has noticed, seconds later.
+    """
+    os.environ.update(large_images_environment())

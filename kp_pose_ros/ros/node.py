@@ -29,6 +29,9 @@ def main() -> int:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
+    from kp_pose_ros.ros.large_images import use_large_images
+
+    use_large_images()
     # Not rclpy's own handlers: they pull the context away from under a worker that publishes.
     ends: Ends = SimpleQueue()
     on_signals(lambda: ends.put(None))

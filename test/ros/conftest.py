@@ -11,6 +11,9 @@ HERE = Path(__file__).parent
 # Each run of the tests is a graph of its own on this machine, whoever else runs nodes here.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+# Whole photographs are sent: the default shared memory loses them whenever a core sleeps.
+PROFILE = HERE.parent.parent / "config" / "large_images.xml"
+os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
 
 if find_spec("rclpy") is None:
     collect_ignore_glob = ["test_*.py"]

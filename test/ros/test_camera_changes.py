@@ -66,7 +66,6 @@ def test_a_killed_camera_may_come_back(node, peer, bus, tmp_path):
     ],
 )
 def test_a_camera_may_have_any_reliability(node, peer, bus, reliabilities):
-    # Small enough for shared memory as Fast DDS sets it up: nobody resends what does not fit.
     small = cv2.resize(bus, (320, 240), interpolation=cv2.INTER_AREA)
     for reliability in reliabilities:
         camera = peer("changing", reliability=reliability).connect()
@@ -76,7 +75,7 @@ def test_a_camera_may_have_any_reliability(node, peer, bus, reliabilities):
 
 def test_images_that_get_lost_on_the_way_are_told_with_the_mend(node, peer):
     camera = peer("changing", reliability=BEST_EFFORT).connect()
-    large = image_of(np.zeros((1080, 1920, 3), np.uint8))  # a dozen times the shared memory
+    large = image_of(np.zeros((4000, 4000, 3), np.uint8))  # more than the shared memory
     camera.send_until(lambda: "got lost on the way" in node.log, lambda: stamped(large))
     (line,) = node.log_lines("got lost on the way")
     assert "camera: /changing/image: " in line
