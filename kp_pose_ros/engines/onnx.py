@@ -15,11 +15,9 @@ import onnxruntime as ort
 
 from kp_pose_ros.decode import Candidates
 from kp_pose_ros.engines.onnx_network import OnnxNetwork
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.frame import Frame, Size
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.timing import StageTimes
-
-Size = tuple[int, int]
 
 _log = logging.getLogger(__name__)
 _KEPT_NETWORKS = 8  # a camera of a new shape costs two; a robot has few shapes at a time

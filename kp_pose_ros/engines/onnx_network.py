@@ -15,13 +15,11 @@ import onnxruntime as ort
 
 from kp_pose_ros.decode import Candidates
 from kp_pose_ros.errors import EngineError
-from kp_pose_ros.frame import Frame, Pixels
+from kp_pose_ros.frame import Frame, Pixels, Size
 from kp_pose_ros.letterbox import Letterbox
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Floats
 from kp_pose_ros.timing import StageTimes
-
-Size = tuple[int, int]
 
 _KEPT_CANVASES = 4  # shapes of frames that share a network
 _TO_UNIT = np.float32(1 / 255)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Duration
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
@@ -129,11 +129,6 @@ def skeleton_from_msg(message: SkeletonMsg) -> Skeleton:
     plain = Skeleton.from_names(message.name, message.keypoint_names)
     edges = tuple(zip(message.edges[::2], message.edges[1::2], strict=True))
     return replace(plain, edges=edges, edge_colors=plain.keypoint_colors[:1] * len(edges))
-
-
-def nanoseconds(time: Time | Duration) -> int:
-    """Return a Time or Duration message in nanoseconds."""
-    return int(time.sec) * 10**9 + int(time.nanosec)
 
 
 def _places_to_msgs(places: npt.NDArray[np.float64]) -> list[Keypoint3D]:

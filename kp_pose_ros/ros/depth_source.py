@@ -14,11 +14,11 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import CalibrationError, FrameError, KpPoseError
-from kp_pose_ros.ros.conversions import nanoseconds
 from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.qos import image_qos
 from kp_pose_ros.ros.recent import Recent
 from kp_pose_ros.ros.source import TRANSPORTS, ImageSource
+from kp_pose_ros.ros.stamps import nanoseconds
 from kp_pose_ros.ros.throttle import Throttle
 from kp_pose_ros.spatial.camera import CameraModel
 from kp_pose_ros.spatial.depth import DepthImage

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from queue import SimpleQueue
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.ros.signals import on_signals
+from kp_pose_ros.ros.signals import on_signals, start_ros
 
 _TICK = 0.1  # seconds at most until a signal is heard
 
@@ -28,15 +28,9 @@ def main() -> int:
     # The imports below take a second; until they are done, nothing needs tidying up.
     on_signals(lambda: os._exit(0))
     import rclpy
-    from rclpy.signals import SignalHandlerOptions
 
-    # Not rclpy's own handlers: they pull the context away from under a callback that publishes.
     told: SimpleQueue[None] = SimpleQueue()
-    on_signals(lambda: told.put(None))
-    try:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # --ros-args that make no sense
-        print(f"hri_bridge: {' '.join(str(error).split())}", file=sys.stderr)
+    if not start_ros("hri_bridge", lambda: told.put(None)):
         return 2
     try:
         _run(told)

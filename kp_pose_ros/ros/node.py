@@ -11,7 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.ros.signals import on_signals
+from kp_pose_ros.ros.signals import on_signals, start_ros
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
@@ -27,18 +27,12 @@ def main() -> int:
     # The imports below take a second; until they are done, nothing needs tidying up.
     on_signals(lambda: os._exit(0))
     import rclpy
-    from rclpy.signals import SignalHandlerOptions
 
     from kp_pose_ros.ros.large_images import use_large_images
 
     use_large_images()
-    # Not rclpy's own handlers: they pull the context away from under a worker that publishes.
     ends: Ends = SimpleQueue()
-    on_signals(lambda: ends.put(None))
-    try:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # --ros-args that make no sense
-        print(f"pose_node: {' '.join(str(error).split())}", file=sys.stderr)
+    if not start_ros("pose_node", lambda: ends.put(None)):
         return 2
     try:
         idle = _run(ends)

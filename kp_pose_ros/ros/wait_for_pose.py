@@ -24,8 +24,9 @@ from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.matching import Hold, Wanted
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.poses import Floats, Poses
-from kp_pose_ros.ros.conversions import nanoseconds, poses_from_msg
+from kp_pose_ros.ros.conversions import poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.stamps import nanoseconds
 
 Result = WaitForPose.Result
 Handle = ServerGoalHandle[Any, Any, Any]

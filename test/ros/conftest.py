@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import os
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +36,29 @@ def ros_node():
     yield node
     node.destroy_node()
     rclpy.shutdown()
+
+
+@pytest.fixture
+def spin(ros_node):
+    """Have an executor spin a pose node of this process in a thread, until the test's end."""
+    ends = []
+
+    def spin(node, executor):
+        executor.add_node(node)
+        spinner = threading.Thread(target=executor.spin, daemon=True)
+        spinner.start()
+
+        def end():
+            executor.shutdown(5)
+            spinner.join(5)
+            node.close(5)
+            node.destroy_node()
+
+        ends.append(end)
+
+    yield spin
+    for end in ends:
+        end()
 
 
 @pytest.fixture(scope="module")

@@ -33,9 +33,8 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture
-def compose(ros_node, tiny):
+def compose(spin, tiny):
     """Maker of a node that an executor of this process spins: returns it and its namespace."""
-    ends = []
 
     def make(*, executor=None, on_poses=None, on_failure=None, **parameters):
         namespace = next(_names)
@@ -49,23 +48,10 @@ def compose(ros_node, tiny):
                 for name, value in {"model": str(tiny), **parameters}.items()
             ],
         )
-        executor = executor or SingleThreadedExecutor()
-        executor.add_node(node)
-        spinner = threading.Thread(target=executor.spin, daemon=True)
-        spinner.start()
-
-        def end():
-            executor.shutdown(5)
-            spinner.join(5)
-            node.close(5)
-            node.destroy_node()
-
-        ends.append(end)
+        spin(node, executor or SingleThreadedExecutor())
         return node, namespace
 
-    yield make
-    for end in ends:
-        end()
+    return make
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`poses_3d` of a whole node whose engine sees people that we know the places of."""
 
-import threading
 from concurrent.futures import Future
 from itertools import count
 
@@ -95,33 +94,19 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def start(ros_node, model, monkeypatch):
+def start(spin, model, monkeypatch):
     """Starter of a node with the engine above, in an executor of its own; returns its namespace."""
     monkeypatch.setitem(factory._MAKERS, "onnx", KnowingEngine)
-    ends = []
 
     def start(on_failure=None, **parameters):
         namespace = next(_namespaces)
         given = {"model": model, "engine": "onnx", "cameras": NAMES} | parameters
         overrides = [Parameter(name, value=value) for name, value in given.items()]
         node = PoseNode(namespace=namespace, parameter_overrides=overrides, on_failure=on_failure)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        spinner = threading.Thread(target=executor.spin, daemon=True)
-        spinner.start()
-
-        def end():
-            executor.shutdown(5)
-            spinner.join(5)
-            node.close(5)
-            node.destroy_node()
-
-        ends.append(end)
+        spin(node, SingleThreadedExecutor())
         return namespace
 
-    yield start
-    for end in ends:
-        end()
+    return start
 
 
 class Robot:

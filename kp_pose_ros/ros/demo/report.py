@@ -18,6 +18,7 @@ from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.conversions import poses_from_msg
 from kp_pose_ros.ros.demo.folder import Folder
+from kp_pose_ros.ros.stamps import nanoseconds
 from kp_pose_ros.skeleton import Skeleton
 
 _ROW = "{:>14}  {:<16} {:>8}  {:>6}  {:>8}  {}"
@@ -68,7 +69,7 @@ class Report:
     def add_poses(self, message: PoseArray, latency: float) -> None:
         """Report one message, received `latency` seconds after its image's stamp."""
         poses, header = poses_from_msg(message), message.header
-        stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
+        stamp = nanoseconds(header.stamp)
         record = to_record(
             poses,
             self._skeleton,
