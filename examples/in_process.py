@@ -35,16 +35,17 @@ class Planner(Node):
 
 # rclpy's own handlers would end its context while the worker publishes.
 rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
+told: list[int] = []
+for each in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(each, lambda number, _: told.append(number))
 planner = Planner()
 eyes = PoseNode("eyes", on_poses=planner.keep)
 executor = SingleThreadedExecutor()
 executor.add_node(planner)
 executor.add_node(eyes)
 try:
-    executor.spin()
-except KeyboardInterrupt:
-    pass
+    while not told:
+        executor.spin_once(timeout_sec=0.1)
 finally:
     executor.shutdown(1.0)
     eyes.close(timeout=1.0)

@@ -8,6 +8,7 @@ import rclpy
 from geometry_msgs.msg import TwistStamped
 from gestures import raises_a_hand
 from kp_pose_ros.msg import PoseArray, Skeleton
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
@@ -49,11 +50,17 @@ class RaisedHand(Node):
         self.commands.publish(command)
 
 
+def drive(robot: RaisedHand) -> None:
+    """Run the robot until Ctrl-C or SIGTERM, and stop it."""
+    told: list[int] = []
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, _: told.append(number))
+    while not told:
+        rclpy.spin_once(robot, timeout_sec=0.1)
+    robot.turn(0.0)
+    robot.commands.wait_for_all_acked(Duration(seconds=0.5))  # else it may end with its publisher
+
+
 if __name__ == "__main__":
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the last command needs a context
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
-    robot = RaisedHand()
-    try:
-        rclpy.spin(robot)
-    except KeyboardInterrupt:
-        robot.turn(0.0)
+    drive(RaisedHand())

@@ -7,13 +7,11 @@ It needs py_trees: `apt install ros-$ROS_DISTRO-py-trees`, or `pip install py_tr
 
 from __future__ import annotations
 
-import signal
-
 import rclpy
 from py_trees.behaviour import Behaviour
 from py_trees.common import Status
 from py_trees.composites import Sequence
-from raised_hand import RaisedHand
+from raised_hand import RaisedHand, drive
 from rclpy.signals import SignalHandlerOptions
 
 CENTRED = 0.1  # of half the image's width: nearer to the middle than this, they are in front
@@ -62,9 +60,4 @@ class Robot(RaisedHand):
 
 if __name__ == "__main__":
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the last command needs a context
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
-    robot = Robot()
-    try:
-        rclpy.spin(robot)
-    except KeyboardInterrupt:
-        robot.turn(0.0)
+    drive(Robot())

@@ -10,6 +10,7 @@ from typing import Any
 from hri_msgs.msg import IdsList
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -23,6 +24,7 @@ from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.rules import Rule
 
 _TICK = 0.1  # seconds between two looks for bodies that are gone
+_PATIENCE = Duration(seconds=0.5)  # for the last message to arrive; it would go with its publisher
 _RULES = {
     "cameras": Rule(("",), "The pose node's cameras; one empty name: no prefix."),
     "timeout": Rule(1.0, "Seconds out of sight after which a body is gone.", limits=(0.1, 60)),
@@ -60,6 +62,7 @@ class HriBodies(Node):
     def close(self) -> None:
         """Say that nobody is tracked any more, and end."""
         self._forget(list(self._bodies))
+        self._tracked.wait_for_all_acked(_PATIENCE)
         self.destroy_node()
 
     def _parameter(self, name: str) -> Any:

@@ -5,18 +5,25 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from kp_pose_ros.resources import config_path
 
-# Its name since Fast DDS 3, that is since Kilted; and the one before.
-VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-_BEFORE_KILTED = {"humble", "iron", "jazzy"}
+# What names its file before Fast DDS 3, that is before Kilted; and since, which warns of the other.
+_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 
 
 def large_images_profile() -> str:
     """Return the path of the profile that a process needs which publishes raw images."""
     return str(config_path("large_images.xml"))
+
+
+def profile_variable() -> str:
+    """Return the name of the variable in which this machine's Fast DDS looks for its profile."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    # Version 3 has renamed the package, too.
+    return _VARIABLES[any(Path(prefix, "share", "fastdds").is_dir() for prefix in prefixes)]
 
 
 def large_images_environment() -> dict[str, str]:
@@ -26,9 +33,7 @@ def large_images_environment() -> dict[str, str]:
     """
     if _TRANSPORTS in os.environ:  # which the profile would overrule
         return dict(os.environ)
-    # Kilted warns of the older name.
-    variable = VARIABLES[os.environ.get("ROS_DISTRO") in _BEFORE_KILTED]
-    return {variable: large_images_profile(), **os.environ}
+    return {profile_variable(): large_images_profile(), **os.environ}
 
 
 def use_large_images() -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from kp_pose_ros.health import Counts
-from kp_pose_ros.ros.large_images import VARIABLES, large_images_profile
+from kp_pose_ros.ros.large_images import large_images_profile, profile_variable
 from kp_pose_ros.ros.throttle import Throttle
 
 _PERIOD = 60.0  # seconds between two warnings
@@ -30,6 +30,6 @@ class Losses:
         return (
             f"{lost} of {sent} images got lost on the way here: with Fast DDS on one machine, "
             "whose shared memory is half a megabyte by default, start the camera's driver with "
-            f"{VARIABLES[0]}={large_images_profile()} (before Kilted {VARIABLES[1]}); else let it "
-            "publish reliably with a queue of 5, or compressed"
+            f"{profile_variable()}={large_images_profile()}; else let it publish reliably with a "
+            "queue of 5, or compressed"
         )

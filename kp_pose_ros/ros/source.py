@@ -29,6 +29,7 @@ from kp_pose_ros.ros.qos import (
 )
 
 SILENCE = 5.0  # seconds without a frame after which the log says so
+_TELLS_INFO = hasattr(Subscription, "CallbackType")  # not in Humble
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class ImageSource:
         self._deliver = deliver
         self._on_lost = on_lost
         self._lost = 0  # images known to be lost, whose gap in the numbers is still to come
-        self._sequence: dict[bytes, int] = {}  # by publisher, the number of its last image
+        self._sequence: dict[bytes | None, int] = {}  # by publisher, the number of its last image
         self._reliability = wanted_reliability(qos, ())
         self._subscription: Subscription[Any] | None = None
         self._newest: float | None = None  # when the newest image came
@@ -150,7 +151,7 @@ class ImageSource:
             self._node.create_subscription,
             self._transport.message,
             self.topic,
-            self._on_message,
+            self._on_message if _TELLS_INFO else partial(self._on_message, info={}),
             image_qos(self._reliability),
             callback_group=self._gate,
         )
@@ -177,12 +178,13 @@ class ImageSource:
     def _skipped(self, info: Mapping[str, Any]) -> int:
         """Return how many images that arrived lie between this one and the one taken before.
 
-        Humble's rclpy does not tell: there it is always 0.
+        Humble's rclpy does not tell: there it is always 0. Jazzy's does not tell whose image it is:
+        there all count as one camera's, as it should be on one topic.
         """
         number: int | None = info.get("publication_sequence_number")
         if number is None:
             return 0
-        publisher = info["publisher_gid"]["data"]
+        publisher = info.get("publisher_gid", {}).get("data")
         before = self._sequence.get(publisher, number - 1)
         self._sequence = {publisher: number}  # of a camera that started anew, only the new one
         gap = max(0, number - before - 1)

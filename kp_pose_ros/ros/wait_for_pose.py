@@ -29,7 +29,6 @@ from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.stamps import nanoseconds
 
 Result = WaitForPose.Result
-Handle = ServerGoalHandle[Any, Any, Any]
 
 _TICK = 0.05  # seconds between two looks at the clock while somebody waits
 _NS = 10**9
@@ -47,7 +46,7 @@ class Wait:
         hold: for how long enough people have fitted.
     """
 
-    handle: Handle
+    handle: ServerGoalHandle[Any, Any, Any]
     wanted: Wanted
     began: int
     ended: Future[Any] = field(default_factory=Future)
@@ -121,7 +120,7 @@ class WaitForPoseServer(Node):
             cancel_callback=self._on_cancel,
         )
 
-    async def _execute(self, handle: Handle) -> Any:
+    async def _execute(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
         """Wait for a goal's end; return its result."""
         try:
             wait = Wait(handle, _wanted(handle.request), self._now())
@@ -152,9 +151,10 @@ class WaitForPoseServer(Node):
             self._poses = self.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
             self._timer.reset()
 
-    def _on_cancel(self, handle: Handle) -> CancelResponse:
+    def _on_cancel(self, handle: ServerGoalHandle[Any, Any, Any]) -> CancelResponse:
         for wait in self._waits:
-            if wait.handle.goal_id == handle.goal_id:
+            # Not by their ids: Humble's messages with arrays are equal if one element is.
+            if wait.handle is handle:
                 wait.end()
         return CancelResponse.ACCEPT
 

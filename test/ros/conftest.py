@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from kp_pose_ros.ros.large_images import use_large_images
+
 HERE = Path(__file__).parent
 
 # Each run of the tests is a graph of its own on this machine, whoever else runs nodes here.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 # Whole photographs are sent: the default shared memory loses them whenever a core sleeps.
-PROFILE = HERE.parent.parent / "config" / "large_images.xml"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
+use_large_images()
 
 if find_spec("rclpy") is None:
     collect_ignore_glob = ["test_*.py"]
@@ -36,6 +37,16 @@ def ros_node():
     yield node
     node.destroy_node()
     rclpy.shutdown()
+
+
+@pytest.fixture
+def fast_dds():
+    """Skip where another middleware is in use, which keeps images elsewhere."""
+    import rclpy
+
+    name = rclpy.get_rmw_implementation_identifier()
+    if "fastrtps" not in name:
+        pytest.skip(f"{name} has no shared memory of this kind")
 
 
 @pytest.fixture

@@ -69,8 +69,10 @@ def test_the_skeleton_is_the_nodes(encoder):
 
 @pytest.mark.parametrize("name", ["Keypoint", "KeypointPose", "PoseArray", "Skeleton"])
 def test_definitions_have_the_hashes_that_ros_gives_them(name):
-    share = Path(get_package_share_directory("kp_pose_ros"))
-    hashes = json.loads((share / "msg" / f"{name}.json").read_text())["type_hashes"]
+    description = Path(get_package_share_directory("kp_pose_ros"), "msg", f"{name}.json")
+    if not description.is_file():
+        pytest.skip("this distribution has no type hashes yet")
+    hashes = json.loads(description.read_text())["type_hashes"]
     expected = {each["type_name"]: each["hash_string"] for each in hashes}
     type_name = f"kp_pose_ros/msg/{name}"
     assert STORE.hash_rihs01(type_name) == expected[type_name]

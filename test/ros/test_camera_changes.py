@@ -73,6 +73,7 @@ def test_a_camera_may_have_any_reliability(node, peer, bus, reliabilities):
         camera.close()
 
 
+@pytest.mark.usefixtures("fast_dds")
 def test_images_that_get_lost_on_the_way_are_told_with_the_mend(node, peer):
     camera = peer("changing", reliability=BEST_EFFORT).connect()
     large = image_of(np.zeros((4000, 4000, 3), np.uint8))  # more than the shared memory

@@ -19,6 +19,7 @@ def first_threads(process):
     }
 
 
+@pytest.mark.usefixtures("fast_dds")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root surely has the right")
 def test_the_nodes_threads_that_read_shared_memory_go_first(start_node):
     node = start_node().wait_until_ready()
