@@ -96,7 +96,8 @@ class Frame:
             direction: a JPEG decoder can leave out detail that nobody needs.
 
     Raises:
-        FrameError: the encoding is unknown, or the array's shape or type contradicts it.
+        FrameError: the encoding is unknown, the array's shape or type contradicts it, or there is
+            only one pixel.
     """
 
     pixels: RawPixels
@@ -110,6 +111,8 @@ class Frame:
                 f"encoding '{self.encoding}' is unknown: expected one of {', '.join(ENCODINGS)}"
             )
         shape, grid = self.pixels.shape, layout.grid
+        if shape[:2] == (1, 1):  # which OpenCV 4.5 (Humble) does not take
+            raise FrameError("there is one pixel: expected a picture")
         # A pixel of one channel has no axis of its own.
         channels = shape[2:] or (1,)
         if (

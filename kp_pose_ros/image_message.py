@@ -106,7 +106,10 @@ def _view(image: ImageMessage, layout: Encoding) -> Frame:
             f"{layout.grid[1]} and {layout.grid[0]} with encoding '{image.encoding}'",
         )
     pixels = pixels_of(image, rows, layout.channels, np.dtype(layout.dtype))
-    return Frame(pixels, image.encoding)
+    try:
+        return Frame(pixels, image.encoding)
+    except FrameError as error:
+        raise ImageError("width", str(error)) from error
 
 
 def pixels_of(image: ImageMessage, rows: int, channels: int, dtype: np.dtype[Any]) -> Any:

@@ -46,7 +46,7 @@ def _project_brown(points: Array, matrix: Array, coefficients: Array) -> Any:
 
 
 def _undistort_fisheye(pixels: Array, matrix: Array, coefficients: Array) -> Any:
-    return cv2.fisheye.undistortPoints(pixels, matrix, coefficients, criteria=_ENOUGH)
+    return cv2.fisheye.undistortPoints(pixels, matrix, coefficients)
 
 
 def _project_fisheye(points: Array, matrix: Array, coefficients: Array) -> Any:

@@ -40,7 +40,7 @@ def look(estimator, widths):
     """Take in images of these widths; return what happened."""
     looker = Looker(estimator, lambda image, width: estimator.log.append((image.stamp, width)))
     for width in widths:
-        frame = Frame(np.zeros((1, width, 3), np.uint8))
+        frame = Frame(np.zeros((2, width, 3), np.uint8))
         looker.add(BagImage("/image", -width, None, frame))
     looker.finish()
     looker.close()

@@ -27,7 +27,7 @@ SIZES = [
 ODD_SIZES = [
     pytest.param((101, 77), (64, 96), id="odd sides reduced"),
     pytest.param((33, 57), (96, 160), id="odd sides enlarged"),
-    pytest.param((1, 1), (32, 32), id="one pixel"),
+    pytest.param((1, 3), (32, 32), id="three pixels"),
     pytest.param((721, 1279), (384, 640), id="a camera's size, odd"),
 ]
 ANY_SIZE = [name for name in kernel.LAYOUTS if ENCODINGS[name].grid == (1, 1)]

@@ -69,6 +69,7 @@ def test_encodings_of_other_converters_are_converted(encoding, sent):
     [
         pytest.param({"height": 0}, "height", "height is 0", id="no height"),
         pytest.param({"width": 0}, "width", "width is 0", id="no width"),
+        pytest.param({"height": 1, "width": 1}, "width", "there is one pixel", id="one pixel"),
         pytest.param({"step": 64}, "step", "at least 192", id="step of one byte a pixel"),
         pytest.param({"step": 0}, "step", "step is 0", id="no step"),
         pytest.param({"step": 4000}, "data", "48 rows of step 4000", id="step larger than sent"),
