@@ -5,7 +5,7 @@ run := tools/in_ros_env
 reference := .venv-reference/.made_from
 data := build/demo/models/yolo11n-pose.pt build/demo/photos/bus.jpg build/demo/photos/zidane.jpg
 
-.PHONY: help demo test lint reference clean
+.PHONY: help demo test lint jazzy reference clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1	\2/p' Makefile
@@ -25,10 +25,13 @@ lint:  ## check style and types
 	@$(run) ruff format --check
 	@$(run) mypy
 
+jazzy: $(data)  ## run the tests of nodes on ROS 2 Jazzy as well, from wheels; TESTS="FILE..." for some
+	@KP_POSE_WHEELS=jazzy $(run) python3 -m pytest -m ros --numprocesses 2 --dist loadfile $(TESTS)
+
 reference:  ## set up ultralytics and torch, which some tests compare with
 	@tools/reference_env
 
-clean:  ## delete what was built; .venv and .venv-reference stay
+clean:  ## delete what was built; the .venvs stay
 	rm -rf build install log
 
 # One call fetches them all, and checks those that are there.

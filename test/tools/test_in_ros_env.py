@@ -147,6 +147,8 @@ def test_it_may_be_called_from_any_folder(ready, tmp_path, monkeypatch):
         pytest.param(
             "tools/ros_env/constraints.txt", ["venv", "pip", "colcon"], id="a version of a wheel"
         ),
+        pytest.param("tools/ros_env/kilted.txt", ["venv", "pip", "colcon"], id="a version of ROS"),
+        pytest.param("tools/ros_env/jazzy.txt", [], id="a version of another ROS"),
         pytest.param("kp_pose_ros/new.py", ["colcon"], id="one more module"),
         pytest.param("kp_pose_ros/old.py", [], id="a module needs no build"),
     ],
@@ -157,6 +159,22 @@ def test_only_what_is_outdated_is_made_anew(ready, changed, calls):
         file.write("\n")
     assert ready.run("true")[0] == 0
     assert ready.calls() == calls
+
+
+def test_jazzy_is_set_up_beside_kilted(ready):
+    show = 'echo "${VIRTUAL_ENV##*/} ${AMENT_PREFIX_PATH%%:*}"'
+    for calls in (["venv", "pip", "colcon"], []):
+        output = ready.run("bash", "-c", show, KP_POSE_WHEELS="jazzy")[1]
+        assert output == f".venv-jazzy {ready.root}/build/ros_env-jazzy/install\n"
+        assert ready.calls() == calls
+    assert ready.run("true") == (0, "", "")
+    assert ready.calls() == []
+
+
+def test_wheels_that_do_not_exist_are_refused(machine):
+    code, _, errors = machine.run("true", KP_POSE_WHEELS="humble")
+    assert code == 1
+    assert "KP_POSE_WHEELS is 'humble': expected kilted or jazzy" in errors
 
 
 def test_a_moved_tree_is_set_up_again(ready):

@@ -2,17 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Sourced by tools/in_ros_env where no ROS 2 distribution is: sets the environment to .venv, with ROS 2
-# from wheels, and to the workspace in build/ros_env. Makes what of it is missing or outdated.
+# from wheels, and to the workspace in build/ros_env. Makes what of it is missing or outdated. That is
+# Kilted; with KP_POSE_WHEELS=jazzy it is Jazzy, in .venv-jazzy and build/ros_env-jazzy beside them.
 #
 # Each of the two gets a stamp when it is finished: where it is and the fingerprint of what it was made
 # from. Whatever lacks the right stamp (never made, interrupted, moved, outdated) is made anew.
 
-venv=$root/.venv
-workspace=$root/build/ros_env
+wheels=${KP_POSE_WHEELS:-kilted}
+case $wheels in
+  kilted) suffix="" ;;
+  jazzy) suffix=-jazzy ;;
+  *) fail "KP_POSE_WHEELS is '$wheels': expected kilted or jazzy, of which there are wheels." ;;
+esac
+venv=$root/.venv$suffix
+workspace=$root/build/ros_env$suffix
 overlay=$workspace/install
 
 compute_stamps() {
-  venv_stamp="$venv $(fingerprint tools/ros_env/{requirements.txt,constraints.txt,mend_cmake_exports.py})"
+  venv_stamp="$venv $(fingerprint tools/ros_env/{requirements.txt,constraints.txt,"$wheels.txt",mend_cmake_exports.py})"
   mapfile -t files < <(cd "$root" && printf '%s\n' tools/ros_env/*_msgs/{*.*,msg/*})
   workspace_stamp="$workspace $venv_stamp $(workspace_fingerprint "${files[@]}")"
 }

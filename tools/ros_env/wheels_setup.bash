@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Sourced by wheels.bash when something is missing or outdated: makes .venv and builds the workspace.
+# Sourced by wheels.bash when something is missing or outdated: makes $venv and builds the workspace.
 
 # Prints the path of the first Python on PATH that there are wheels for; of the real one, not of a
 # virtual environment's, which may be the one that is about to be replaced.
@@ -58,15 +58,16 @@ make_venv() {
   [[ ! -e $venv/pyvenv.cfg || -e $venv/COLCON_IGNORE ]] ||
     fail "$venv exists, but was not made by this tool: move it away or delete it."
   check_machine
-  say "no ROS 2 distribution is sourced: making .venv with ROS 2 from wheels for $python (once, 700 MB)"
+  say "no ROS 2 distribution is sourced: making $(basename "$venv") with ROS 2 $wheels from wheels for $python (once, 1 GB)"
   mkdir -p "$venv"
   touch "$venv/COLCON_IGNORE"  # also the mark of our own, which stays whenever this is interrupted
   find "$venv" -mindepth 1 -not -path "$venv/COLCON_IGNORE" -delete
   rm -rf "$workspace"
   "$python" -m venv "$venv"
   "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
-    --requirement "$here/requirements.txt" --constraint "$here/constraints.txt" | show_progress ||
-    fail "pip could not install tools/ros_env/requirements.txt; its own message is above."
+    --requirement "$here/requirements.txt" --requirement "$here/$wheels.txt" \
+    --constraint "$here/constraints.txt" | show_progress ||
+    fail "pip could not install tools/ros_env/requirements.txt and $wheels.txt; its own message is above."
   "$venv/bin/python" "$here/mend_cmake_exports.py" "$venv/share"
   echo "$venv_stamp" >"$venv/.made_from"
 }
@@ -75,7 +76,7 @@ make_venv() {
 # .venv) that lies inside of the source folder.
 build_workspace() {
   check_machine
-  say "building the messages in build/ros_env (about a minute)"
+  say "building the messages in ${workspace#"$root/"} (about a minute)"
   # A finished build is brought up to date; the rest of an interrupted one cannot be trusted.
   [[ -e $workspace/.made_from ]] || rm -rf "$workspace"
   rm -f "$workspace/.made_from"
