@@ -19,6 +19,9 @@ UNTRACKED = -1
 ABSENT, OBSERVED, PREDICTED = 0, 1, 2
 
 
+_Maker = Callable[[], npt.NDArray[Any]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Poses:
     """The n people (or whatever the model's classes are) found in one frame, best score first.
@@ -48,27 +51,21 @@ class Poses:
     def __post_init__(self) -> None:
         n = len(self.boxes)
         k = self.keypoints.shape[1] if self.keypoints.ndim == 3 else 0
-        defaults: dict[str, Callable[[], npt.NDArray[Any]]] = {
-            "class_ids": lambda: np.zeros(n, np.int32),
-            "track_ids": lambda: np.full(n, UNTRACKED, np.int32),
-            "track_ages": lambda: np.zeros(n),
-            "states": lambda: observed(self.keypoints, 0),
-        }
-        expected = {
-            "boxes": (n, 4),
-            "scores": (n,),
-            "keypoints": (n, k, 3),  # before `states`, which may be made from them
-            "class_ids": (n,),
-            "track_ids": (n,),
-            "track_ages": (n,),
-            "states": (n, k),
-        }
-        for name, shape in expected.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, defaults[name]())
-            found = getattr(self, name).shape
-            if found != shape:
-                raise ValueError(f"Poses.{name} has shape {found}: expected {shape}")
+        self._check("boxes", (n, 4))
+        self._check("scores", (n,))
+        self._check("keypoints", (n, k, 3))  # before `states`, which may be made from them
+        self._check("class_ids", (n,), lambda: np.zeros(n, np.int32))
+        self._check("track_ids", (n,), lambda: np.full(n, UNTRACKED, np.int32))
+        self._check("track_ages", (n,), lambda: np.zeros(n))
+        self._check("states", (n, k), lambda: observed(self.keypoints, 0))
+
+    def _check(self, name: str, shape: tuple[int, ...], default: _Maker | None = None) -> None:
+        array = getattr(self, name)
+        if array is None and default is not None:
+            array = default()
+            object.__setattr__(self, name, array)
+        if array.shape != shape:
+            raise ValueError(f"Poses.{name} has shape {array.shape}: expected {shape}")
 
     @classmethod
     def empty(cls, keypoint_count: int) -> Poses:

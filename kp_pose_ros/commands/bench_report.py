@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kp_pose_ros.device import board_name, power_mode
 from kp_pose_ros.factory import Settings
+from kp_pose_ros.machine.board import board_name, power_mode
+from kp_pose_ros.machine.versions import versions
 from kp_pose_ros.measure import PERCENTILES, NodeRound, joined, percentiles
 from kp_pose_ros.models.model import PoseModel
-from kp_pose_ros.versions import versions
 
 NOT_MEASURED = "not measured here"
 _COLUMNS = {False: "without overlay", True: "with overlay"}

@@ -25,10 +25,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from kp_pose_ros.device import readings, slow_readings
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.factory import Settings
-from kp_pose_ros.image_memory import keep_image_memory
+from kp_pose_ros.machine.board import readings, slow_readings
+from kp_pose_ros.machine.image_memory import keep_image_memory
 from kp_pose_ros.measure import CameraRound, NodeRound, Sampler, resident_bytes
 from kp_pose_ros.ros.large_images import large_images_environment, use_large_images
 from kp_pose_ros.ros.pose_node import PoseNode

@@ -24,7 +24,7 @@ from rclpy.publisher import Publisher
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
-from kp_pose_ros.image_memory import keep_image_memory
+from kp_pose_ros.machine.image_memory import keep_image_memory
 from kp_pose_ros.measure import CameraRound, cpu_seconds
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.qos import NEWEST, RESULTS

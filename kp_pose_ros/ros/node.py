@@ -57,7 +57,7 @@ def _run(ends: Ends) -> bool:
     """
     from rclpy.executors import SingleThreadedExecutor
 
-    from kp_pose_ros.image_memory import keep_image_memory
+    from kp_pose_ros.machine.image_memory import keep_image_memory
     from kp_pose_ros.ros.pose_node import PoseNode
     from kp_pose_ros.ros.reception import receive_first
 

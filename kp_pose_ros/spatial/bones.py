@@ -79,19 +79,19 @@ class Bones:
         if not len(self._ends):
             return known
         first, last = (points.take(ends, axis=1) for ends in self._ends.T)
-        lengths = np.linalg.norm(first - last, axis=-1)
+        ways = first - last
+        lengths = np.sqrt(np.einsum("nbi,nbi->nb", ways, ways))
         limits = self._lengths * self._heights(lengths)[:, None] * _TOLERANCE + _SLACK
-        measured, too_long = np.isfinite(lengths), lengths > limits
-        while True:
-            alive = measured & known[:, self._ends].all(axis=-1)
+        alive, too_long = np.isfinite(lengths), lengths > limits
+        while (alive & too_long).any():
             bones, bad = alive @ self._joined, (alive & too_long) @ self._joined
             # Of equal shares the one with more bones goes first: an elbow before its wrist.
             blame = np.where(known, bad / np.maximum(bones, 1) + 1e-3 * bad, 0)
-            worst, people = blame.argmax(axis=1), np.flatnonzero(bad.any(axis=1))
-            if not len(people):
-                vouched: Bools = (bones > 0) | ~self._has_bones
-                return known & vouched
-            known[people, worst[people]] = False
+            people = np.flatnonzero(bad.any(axis=1))
+            known[people, blame.argmax(axis=1)[people]] = False
+            alive &= known[:, self._ends].all(axis=-1)
+        vouched: Bools = (alive @ self._joined > 0) | ~self._has_bones
+        return known & vouched
 
     def _heights(self, lengths: Array) -> Array:
         """Return how tall (n,) people are, by the median of their (n, bones) lengths, metres."""

@@ -18,7 +18,8 @@ Array = npt.NDArray[np.float64]
 
 # OpenCV and sensor_msgs/CameraInfo count from the centre of the first pixel, we from its corner.
 _PIXEL_CENTER = 0.5
-_ENOUGH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-9)
+# Iterations at most, and the error in pixels at which to stop before.
+_ENOUGH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-4)
 _SAME, _HERE = np.eye(3), np.zeros(3)
 
 
@@ -35,6 +36,10 @@ class _Distortion:
     counts: tuple[int, ...]
     undistort: Callable[[Array, Array, Array], Any]
     project: Callable[[Array, Array, Array], Any]
+
+
+def _undistort_nothing(pixels: Array, matrix: Array, _: Array) -> Any:
+    return (pixels - matrix[:2, 2]) / matrix[[0, 1], [0, 1]]
 
 
 def _undistort_brown(pixels: Array, matrix: Array, coefficients: Array) -> Any:
@@ -56,6 +61,7 @@ def _project_fisheye(points: Array, matrix: Array, coefficients: Array) -> Any:
 # Names and coefficients are those of sensor_msgs/distortion_models.h: plumb_bob k1 k2 p1 p2 k3,
 # rational_polynomial k1 k2 p1 p2 k3 k4 k5 k6, equidistant k1 k2 k3 k4.
 _MODELS = {
+    "": _Distortion((0,), _undistort_nothing, _project_brown),
     "plumb_bob": _Distortion((4, 5), _undistort_brown, _project_brown),
     "rational_polynomial": _Distortion((8,), _undistort_brown, _project_brown),
     "equidistant": _Distortion((4,), _undistort_fisheye, _project_fisheye),
@@ -101,8 +107,8 @@ class CameraModel:
         coefficients = np.array(self.coefficients, np.float64)
         # Drivers of undistorted cameras fill in any name.
         if not coefficients.any():
-            object.__setattr__(self, "model", "plumb_bob")
-            coefficients = np.zeros(5)
+            object.__setattr__(self, "model", "")
+            coefficients = np.zeros(0)
         self._check_distortion(coefficients)
         object.__setattr__(self, "coefficients", coefficients)
 
@@ -110,7 +116,7 @@ class CameraModel:
         if self.model not in _MODELS:
             raise CalibrationError(
                 f"camera_info has the distortion model '{self.model}': expected one of "
-                f"{', '.join(_MODELS)}; calibrate the camera for one of them"
+                f"{', '.join(filter(None, _MODELS))}; calibrate the camera for one of them"
             )
         counts = _MODELS[self.model].counts
         if len(coefficients) not in counts or not np.isfinite(coefficients).all():

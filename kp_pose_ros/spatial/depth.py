@@ -75,25 +75,20 @@ class DepthImage:
             spans: (n,) longer sides of the people's boxes, pixels of the picture.
             picture_size: (height, width) of the picture.
         """
-        height, width = self.values.shape
-        down, right = height / picture_size[0], width / picture_size[1]
-        column, inside_x = _looks(pixels[..., 0] * right, spans * right, width)
-        row, inside_y = _looks(pixels[..., 1] * down, spans * down, height)
-        depths = self.values[row[..., :, None], column[..., None, :]].astype(np.float32)
+        size = np.array(self.values.shape[::-1])  # as x and y are
+        scale = size / picture_size[::-1]
+        reach = np.maximum(_REACH * spans[:, None] * scale, 2.0)  # of different pixels
+        looks = (pixels * scale)[..., None] + reach[:, None, :, None] * _STEPS
+        inside = (looks >= 0) & (looks < size[:, None])
+        # NaN and huge numbers have no integer.
+        places = np.where(inside, looks, 0).astype(np.intp)
+        columns, rows = places[..., 0, None, :], places[..., 1, :, None]
+        depths = self.values[rows, columns].astype(np.float32)
         depths *= ENCODINGS[self.encoding][1]
-        known = inside_y[..., :, None] & inside_x[..., None, :]
+        known = inside[..., 0, None, :] & inside[..., 1, :, None]
         known &= (depths >= _RANGE[0]) & (depths <= _RANGE[1])
         np.putmask(depths, ~known, np.inf)
         return _nearest_surface(depths.reshape(-1, len(_STEPS) ** 2)).reshape(pixels.shape[:2])
-
-
-def _looks(places: Array, spans: Array, count: int) -> tuple[npt.NDArray[np.intp], Bools]:
-    """Return the (n, k, 5) rows or columns to look at around (n, k) places, and which exist."""
-    reach = np.maximum(_REACH * spans, 2.0)  # of different pixels
-    looks = places[..., None] + reach[:, None, None] * _STEPS
-    inside = (looks >= 0) & (looks < count)
-    # NaN and huge numbers have no integer.
-    return np.where(inside, looks, 0).astype(np.intp), inside
 
 
 def _nearest_surface(depths: npt.NDArray[np.float32]) -> Array:

@@ -56,8 +56,9 @@ def similarity(tracks: Tracks, sightings: Sightings, sigmas: Array) -> Array:
     near = (gap < _REACH * half).all(axis=-1) & (tracks.classes[:, None] == sightings.classes)
     i, j = pairs = np.nonzero(near)
 
-    area, other_area = sizes[:, 0].prod(axis=-1)[i], other_sizes.prod(axis=-1)[j]
-    overlap = np.minimum(-gap[pairs], np.minimum(sizes[i, 0], other_sizes[j])).clip(0).prod(axis=-1)
+    size, other_size = sizes[i, 0], other_sizes[j]
+    area, other_area = _area(size), _area(other_size)
+    overlap = _area(np.minimum(-gap[pairs], np.minimum(size, other_size)).clip(0))
     iou = overlap / (area + other_area - overlap)
 
     both = (tracks.keypoints_seen > NEVER)[i] & sightings.seen[j]
@@ -68,6 +69,12 @@ def similarity(tracks: Tracks, sightings: Sightings, sigmas: Array) -> Array:
     result = np.zeros(near.shape)
     result[pairs] = (_BOX_WEIGHT * iou + alike.sum(axis=-1)) / (_BOX_WEIGHT + both.sum(axis=-1))
     return result
+
+
+def _area(sizes: Array) -> Array:
+    """Return the (m,) areas of (m, 2) sizes."""
+    area: Array = sizes[:, 0] * sizes[:, 1]
+    return area
 
 
 def assign(similarities: Array, least: float) -> tuple[Indices, Indices]:

@@ -55,7 +55,7 @@ class Motion(Rows):
     @property
     def spans(self) -> Array:
         """The (n,) spans of the people, pixels."""
-        spans: Array = self.position[:, SIZE].max(axis=-1)
+        spans: Array = np.maximum(self.position[:, SIZE, 0], self.position[:, SIZE, 1])
         return spans
 
     @classmethod

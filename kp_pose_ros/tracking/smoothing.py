@@ -69,24 +69,25 @@ class OneEuro(Rows):
             spans: (m,) of the people, pixels.
             strength: above 0, divides the cutoff: more is steadier and later.
         """
-        value, velocity, stamps = self.value[rows], self.velocity[rows], self.stamps[rows]
+        stamps = self.stamps[rows]
         fresh = ((stamps == NEVER) | (weights == 0))[..., None]
-        seconds = np.where(fresh[..., 0], 1.0, (stamp - stamps) * 1e-9)[..., None]
-        change = np.where(fresh, 0.0, measured - value)
-        velocity = np.where(fresh, 0.0, velocity)
+        value: Array = np.where(fresh, measured, self.value[rows])
+        velocity: Array = np.where(fresh, 0.0, self.velocity[rows])
+        seconds = ((stamp - stamps) * 1e-9)[..., None]
+        change = measured - value
         velocity += _share(_SPEED_CUTOFF, seconds) * (
             change / np.maximum(seconds, _SHORTEST) - velocity
         )
         speed = np.hypot(velocity[..., :1], velocity[..., 1:]) / spans[:, None, None]
         moving = np.maximum(speed - _REST_SPEED, 0)
         cutoff = (_STILL_CUTOFF + _CUTOFF_PER_SPEED * moving) * weights[..., None] / strength
-        value = np.where(fresh, measured, value + _share(cutoff, seconds) * change)
+        value += _share(cutoff, seconds) * change
         self.value[rows], self.velocity[rows] = value, velocity
         self.stamps[rows] = np.where(weights > 0, stamp, NEVER)
         return value
 
 
-def _share(cutoff: Array | float, seconds: Array) -> Array:
+def _share(cutoff: Array | float, seconds: npt.NDArray[np.floating]) -> Array:
     """Return the weight of a new value in a first-order low-pass filter of a cutoff in Hz."""
     angle = 2 * np.pi * cutoff * seconds
     return angle / (1 + angle)

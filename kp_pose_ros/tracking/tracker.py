@@ -165,25 +165,40 @@ class Tracker:
 
     def _describe(self, poses: Poses, rows: Indices, columns: Indices, stamp: int) -> Poses:
         """Return the poses with what their tracks know; `rows` of tracks are `columns` of poses."""
-        tracks, smoothing = self._tracks, self.settings.smoothing
+        tracks = self._tracks
         ids, ages = poses.track_ids.copy(), poses.track_ages.copy()
         ids[columns] = tracks.ids[rows]
         ages[columns] = np.where(ids[columns] != UNTRACKED, (stamp - tracks.born[rows]) * 1e-9, 0)
+        known = replace(poses, track_ids=ids, track_ages=ages)
+        if self.settings.predict_ms > 0:
+            known = self._carry_on(known, rows, columns, stamp)
+        if self.settings.smoothing > 0:
+            return self._steady(known, rows, columns, stamp)
+        tracks.steady.stamps[rows] = NEVER
+        return known
 
-        keypoints, states = poses.keypoints.copy(), poses.states.copy()
-        seen = states[columns] == OBSERVED
+    def _carry_on(self, poses: Poses, rows: Indices, columns: Indices, stamp: int) -> Poses:
+        """Return the poses with keypoints PREDICTED that have not been hidden for long."""
+        tracks, keypoints, states = self._tracks, poses.keypoints.copy(), poses.states.copy()
         hidden = stamp - tracks.keypoints_seen[rows]
-        predicted = ~seen & (hidden <= self.settings.predict_ms * 1e6)
-        states[columns] = np.where(predicted, PREDICTED, states[columns])
-        expected = tracks.motion.position[rows, FIRST_KEYPOINT:]
-        xy = np.where(predicted[..., None], expected, keypoints[columns, :, :2])
-        if smoothing > 0:
-            weights = np.where(predicted, 1.0, keypoints[columns, :, 2] * seen)
-            spans = tracks.motion.spans[rows]
-            xy = tracks.steady.update(
-                rows, xy, weights, stamp=stamp, spans=spans, strength=smoothing
-            )
-        else:
-            tracks.steady.stamps[rows] = NEVER
-        keypoints[columns, :, :2] = xy
-        return replace(poses, keypoints=keypoints, track_ids=ids, track_ages=ages, states=states)
+        predicted = (states[columns] != OBSERVED) & (hidden <= self.settings.predict_ms * 1e6)
+        i, k = np.nonzero(predicted)
+        keypoints[columns[i], k, :2] = tracks.motion.position[rows[i], FIRST_KEYPOINT + k]
+        states[columns[i], k] = PREDICTED
+        return replace(poses, keypoints=keypoints, states=states)
+
+    def _steady(self, poses: Poses, rows: Indices, columns: Indices, stamp: int) -> Poses:
+        """Return the poses with keypoints smoothed, of which ABSENT ones are no part."""
+        found, states = poses.keypoints[columns], poses.states[columns]
+        # A prediction has no score of its own.
+        weights = np.where(states == PREDICTED, 1.0, found[..., 2] * (states == OBSERVED))
+        keypoints = poses.keypoints.copy()
+        keypoints[columns, :, :2] = self._tracks.steady.update(
+            rows,
+            found[..., :2].astype(np.float64),
+            weights,
+            stamp=stamp,
+            spans=self._tracks.motion.spans[rows],
+            strength=self.settings.smoothing,
+        )
+        return replace(poses, keypoints=keypoints)

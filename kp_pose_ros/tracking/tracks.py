@@ -48,15 +48,13 @@ class Sightings(Rows):
         """Return what `poses` show; `sigmas` are (k,), see `association.sigmas_of`."""
         points = np.empty((len(poses), FIRST_KEYPOINT + len(sigmas), 2))
         corners = poses.boxes.reshape(-1, 2, 2).astype(np.float64)
-        points[:, CENTER] = corners.mean(axis=1)
+        points[:, CENTER] = (corners[:, 0] + corners[:, 1]) / 2
         points[:, SIZE] = np.maximum(corners[:, 1] - corners[:, 0], LEAST_SIZE)
         points[:, FIRST_KEYPOINT:] = poses.keypoints[..., :2]
-        sizes = points[:, SIZE]
+        width, height = points[:, SIZE, :1], points[:, SIZE, 1:]
         noise = np.empty(points.shape[:2])
-        noise[:, :FIRST_KEYPOINT] = _BOX_NOISE * sizes.max(axis=-1, keepdims=True)
-        noise[:, FIRST_KEYPOINT:] = (
-            _KEYPOINT_NOISE * sigmas * np.sqrt(sizes.prod(axis=-1, keepdims=True))
-        )
+        noise[:, :FIRST_KEYPOINT] = _BOX_NOISE * np.maximum(width, height)
+        noise[:, FIRST_KEYPOINT:] = _KEYPOINT_NOISE * np.sqrt(width * height) * sigmas
         return cls(points, noise, poses.states == OBSERVED, poses.scores, poses.class_ids)
 
 

@@ -16,7 +16,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.image_memory import keep_image_memory
+from kp_pose_ros.machine.image_memory import keep_image_memory
 from kp_pose_ros.ros.demo.folder import Folder
 from kp_pose_ros.ros.demo.processes import Processes
 from kp_pose_ros.ros.demo.receiver import Receiver

@@ -24,7 +24,7 @@ from std_msgs.msg import Header
 
 from kp_pose_ros.errors import FrameError, KpPoseError
 from kp_pose_ros.frame import Pixels
-from kp_pose_ros.image_memory import keep_image_memory
+from kp_pose_ros.machine.image_memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.images import PictureMessage
 from kp_pose_ros.ros.qos import NEWEST, RESULTS

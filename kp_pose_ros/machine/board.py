@@ -14,7 +14,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from kp_pose_ros.nvml import gpu_name, gpu_readings
+from kp_pose_ros.machine.nvml import gpu_name, gpu_readings
 
 _ROOT = Path("/")
 _JETSON_GPUS = {"gpu", "ga10b", "gv11b", "gp10b"}  # what device trees call them

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kp_pose_ros.device import (
+from kp_pose_ros.machine.board import (
     available_memory,
     board_name,
     jetson_gpu_clock,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 
-from kp_pose_ros.versions import versions
+from kp_pose_ros.machine.versions import versions
 
 
 def test_what_is_known_is_named(monkeypatch):
