@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Protocol
+
+import numpy as np
 
 from kp_pose_ros.image_message import ImageError, ImageMessage, pixels_of
 from kp_pose_ros.spatial.camera import CameraModel
@@ -46,4 +49,11 @@ def camera_of(info: CameraInfoMessage) -> CameraModel:
     Raises:
         CalibrationError: no camera can be like this, or the distortion model is unknown.
     """
-    return CameraModel((info.height, info.width), info.k, info.distortion_model, info.d)
+    return _camera(info.height, info.width, tuple(info.k), info.distortion_model, tuple(info.d))
+
+
+@lru_cache(maxsize=64)  # cameras say the same with every picture
+def _camera(
+    height: int, width: int, k: tuple[float, ...], model: str, d: tuple[float, ...]
+) -> CameraModel:
+    return CameraModel((height, width), np.array(k), model, np.array(d))

@@ -15,6 +15,7 @@ being the longer side of the person's box.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -68,30 +69,31 @@ class Motion(Rows):
         # The model's guess of a hidden keypoint lies somewhere on the person.
         guessed = np.where(seen, motion.covariance[:, FIRST_KEYPOINT:, 0], spans**2)
         motion.covariance[:, FIRST_KEYPOINT:, 0] = guessed
-        motion.covariance[..., 2] = (_of_points(_FIRST_VELOCITIES, points) * spans) ** 2
+        motion.covariance[..., 2] = (np.array(_FIRST_VELOCITIES)[_kinds_of(points)] * spans) ** 2
         return motion
 
     def predict(self, seconds: float) -> None:
         """Move everybody on in time."""
-        points = self.position.shape[1]
-        fade, agitation = _of_points(_FADES, points), _of_points(_AGITATIONS, points)
-        kept = np.exp(-seconds / fade)
-        travel = fade * (1 - kept)  # the way that a velocity of 1 leads to until it has faded
-        carrier = np.zeros_like(self.velocity)
-        carrier[:, FIRST_KEYPOINT:] = self.velocity[:, CENTER, None]
-        own = self.velocity - carrier
-        self.position += carrier * seconds + own * travel[:, None]
-        self.velocity = carrier + own * kept[:, None]
+        kinds = [_step(seconds, *kind) for kind in zip(_FADES, _AGITATIONS, strict=True)]
+        step = np.array(kinds).T[:, _kinds_of(self.position.shape[1])]
+        kept, travel, noise_p, noise_c, noise_v = step
+
+        carrier = self.velocity[:, CENTER, None].copy()
+        own = self.velocity
+        own[:, FIRST_KEYPOINT:] -= carrier
+        self.position += own * travel[:, None]
+        self.position[:, FIRST_KEYPOINT:] += carrier * seconds
+        own *= kept[:, None]
+        own[:, FIRST_KEYPOINT:] += carrier
 
         np.maximum(self.position[:, SIZE], LEAST_SIZE, out=self.position[:, SIZE])
 
         var_p, cov, var_v = (self.covariance[..., part] for part in range(3))
-        power = (agitation * self.spans[:, None]) ** 2
-        noise_p = power * fade**2 * (seconds - 2 * travel + fade * (1 - kept**2) / 2)
+        power = self.spans[:, None] ** 2
         after = np.empty_like(self.covariance)
-        after[..., 0] = var_p + 2 * travel * cov + travel**2 * var_v + noise_p
-        after[..., 1] = kept * (cov + travel * var_v) + power * travel**2 / 2
-        after[..., 2] = kept**2 * var_v + power * fade * (1 - kept**2) / 2
+        after[..., 0] = var_p + 2 * travel * cov + travel**2 * var_v + power * noise_p
+        after[..., 1] = kept * (cov + travel * var_v) + power * noise_c
+        after[..., 2] = kept**2 * var_v + power * noise_v
         self.covariance = after
 
     def shift(self, way: Array) -> None:
@@ -119,8 +121,23 @@ class Motion(Rows):
         self.covariance[rows] = covariance
 
 
+def _step(
+    seconds: float, fade: float, agitation: float
+) -> tuple[float, float, float, float, float]:
+    """Return what some time does to a point of one kind.
+
+    These are what is left of a velocity, the way that a velocity of 1 leads to, and the variance of
+    the position, the covariance and the variance of the velocity that chance adds if the span is 1.
+    """
+    kept = math.exp(-seconds / fade)
+    travel = fade * (1 - kept)
+    noise_v = fade * (1 - kept**2) / 2
+    noise_p = fade**2 * (seconds - 2 * travel + noise_v)
+    power = agitation**2
+    return kept, travel, power * noise_p, power * travel**2 / 2, power * noise_v
+
+
 @cache
-def _of_points(values: tuple[float, float, float], points: int) -> Array:
-    """Return (p,): the values of centre and size, and the third for every keypoint."""
-    of_points: Array = np.array(values)[np.minimum(np.arange(points), FIRST_KEYPOINT)]
-    return of_points
+def _kinds_of(points: int) -> Indices:
+    """Return which of three kinds each of (p,) points is: the centre, the size, a keypoint."""
+    return np.minimum(np.arange(points), FIRST_KEYPOINT)

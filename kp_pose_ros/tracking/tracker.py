@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Poses
+from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Floats, Poses
 from kp_pose_ros.tracking.association import assign, common_shift, similarity
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT
 from kp_pose_ros.tracking.settings import TrackingSettings
@@ -28,6 +28,7 @@ from kp_pose_ros.tracking.tracks import Sightings, Tracks
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
+States = npt.NDArray[np.uint8]
 
 # How alike a track and a pose are at least, see association.similarity.
 _ALIKE = 0.2
@@ -87,7 +88,7 @@ class Tracker:
         self._advance(stamp)
         sightings = Sightings.of(poses, self._sigmas)
         rows, columns = self._match(sightings)
-        self._tracks.see(rows, sightings[columns], stamp)
+        self._tracks.see(rows, sightings, columns, stamp)
         newborn = self._certain(sightings)
         newborn[columns] = False
         if newborn.any():
@@ -169,31 +170,31 @@ class Tracker:
         ids, ages = poses.track_ids.copy(), poses.track_ages.copy()
         ids[columns] = tracks.ids[rows]
         ages[columns] = np.where(ids[columns] != UNTRACKED, (stamp - tracks.born[rows]) * 1e-9, 0)
-        known = replace(poses, track_ids=ids, track_ages=ages)
-        if self.settings.predict_ms > 0:
-            known = self._carry_on(known, rows, columns, stamp)
-        if self.settings.smoothing > 0:
-            return self._steady(known, rows, columns, stamp)
-        tracks.steady.stamps[rows] = NEVER
-        return known
-
-    def _carry_on(self, poses: Poses, rows: Indices, columns: Indices, stamp: int) -> Poses:
-        """Return the poses with keypoints PREDICTED that have not been hidden for long."""
-        tracks, keypoints, states = self._tracks, poses.keypoints.copy(), poses.states.copy()
-        hidden = stamp - tracks.keypoints_seen[rows]
-        predicted = (states[columns] != OBSERVED) & (hidden <= self.settings.predict_ms * 1e6)
-        i, k = np.nonzero(predicted)
-        keypoints[columns[i], k, :2] = tracks.motion.position[rows[i], FIRST_KEYPOINT + k]
-        states[columns[i], k] = PREDICTED
-        return replace(poses, keypoints=keypoints, states=states)
-
-    def _steady(self, poses: Poses, rows: Indices, columns: Indices, stamp: int) -> Poses:
-        """Return the poses with keypoints smoothed, of which ABSENT ones are no part."""
         found, states = poses.keypoints[columns], poses.states[columns]
+        if self.settings.predict_ms > 0:
+            self._carry_on(rows, found, states, stamp)
+        if self.settings.smoothing > 0:
+            self._steady(rows, found, states, stamp)
+        else:
+            tracks.steady.stamps[rows] = NEVER
+        keypoints, all_states = poses.keypoints.copy(), poses.states.copy()
+        keypoints[columns], all_states[columns] = found, states
+        return replace(
+            poses, keypoints=keypoints, track_ids=ids, track_ages=ages, states=all_states
+        )
+
+    def _carry_on(self, rows: Indices, found: Floats, states: States, stamp: int) -> None:
+        """Predict the keypoints of some tracks, (m, k, 3), that have not been hidden for long."""
+        hidden = stamp - self._tracks.keypoints_seen[rows]
+        i, k = np.nonzero((states != OBSERVED) & (hidden <= self.settings.predict_ms * 1e6))
+        found[i, k, :2] = self._tracks.motion.position[rows[i], FIRST_KEYPOINT + k]
+        states[i, k] = PREDICTED
+
+    def _steady(self, rows: Indices, found: Floats, states: States, stamp: int) -> None:
+        """Smooth the keypoints of some tracks, (m, k, 3), but ABSENT ones."""
         # A prediction has no score of its own.
         weights = np.where(states == PREDICTED, 1.0, found[..., 2] * (states == OBSERVED))
-        keypoints = poses.keypoints.copy()
-        keypoints[columns, :, :2] = self._tracks.steady.update(
+        found[..., :2] = self._tracks.steady.update(
             rows,
             found[..., :2].astype(np.float64),
             weights,
@@ -201,4 +202,3 @@ class Tracker:
             spans=self._tracks.motion.spans[rows],
             strength=self.settings.smoothing,
         )
-        return replace(poses, keypoints=keypoints)

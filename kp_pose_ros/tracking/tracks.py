@@ -100,9 +100,10 @@ class Tracks(Rows):
             steady=OneEuro.begin(people, keypoints),
         )
 
-    def see(self, rows: Indices, sightings: Sightings, stamp: int) -> None:
-        """Take in that the image of this stamp shows some of them, at (m,) `rows`."""
+    def see(self, rows: Indices, sightings: Sightings, columns: Indices, stamp: int) -> None:
+        """Take in that the image of this stamp shows (m,) `rows` of them as `columns` of it."""
+        seen = sightings.seen[columns]
         self.hits[rows] += 1
         self.seen[rows] = stamp
-        self.keypoints_seen[rows] = np.where(sightings.seen, stamp, self.keypoints_seen[rows])
-        self.motion.correct(rows, sightings.points, sightings.noise, sightings.seen)
+        self.keypoints_seen[rows] = np.where(seen, stamp, self.keypoints_seen[rows])
+        self.motion.correct(rows, sightings.points[columns], sightings.noise[columns], seen)
