@@ -5,7 +5,7 @@
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
@@ -32,7 +32,11 @@ def generate_launch_description() -> LaunchDescription:
                 description="Whether to start RViz, which shows what the node sees.",
             ),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/pose.launch.py"])
+                PythonLaunchDescriptionSource(
+                    PathJoinSubstitution(
+                        [FindPackageShare("kp_pose_ros"), "launch", "pose.launch.py"]
+                    )
+                )
             ),
             Node(
                 package="kp_pose_ros",

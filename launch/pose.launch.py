@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the pose node; `ros2 launch kp_pose_ros pose.launch.py --show-args` lists arguments."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -14,6 +15,8 @@ from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("kp_pose_ros"), "config"])
 RESPAWN_DELAY = 2.0  # seconds
+# Their debug lines would bury the node's own.
+NOISY_LOGGERS = ("rcl", "rmw_cyclonedds_cpp", "rmw_fastrtps_cpp")
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -57,6 +60,13 @@ ARGUMENTS = [
         "Empty: `image`, or `<camera>/image`.",
     ),
     DeclareLaunchArgument(
+        "image_transport",
+        default_value="",
+        choices=["", "raw", "compressed"],
+        description="Kind of image topic; compressed reads image_topic and /compressed. Empty: as "
+        "params_file says.",
+    ),
+    DeclareLaunchArgument(
         "depth_topic",
         default_value="",
         description="Depth image topic, registered to the image; with `cameras` one for each of "
@@ -97,7 +107,7 @@ ARGUMENTS = [
         "log_level",
         default_value="info",
         choices=["debug", "info", "warn", "error", "fatal"],
-        description="What the node logs.",
+        description="What the node logs, from this level up.",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
@@ -116,13 +126,20 @@ def _nodes(context: LaunchContext) -> list[Node]:
     # Arguments left empty must not override the file: that cannot be said with substitutions.
     given: dict[str, str | bool] = {
         name: value
-        for name in ("model", "engine", "imgsz", "cameras")
+        for name in ("model", "engine", "imgsz", "cameras", "image_transport")
         if (value := LaunchConfiguration(name).perform(context))
     }
     for name in ("autostart", "build_only"):
         if LaunchConfiguration(name).perform(context):
             given[name] = _is_true(name, context)
-    cameras = _split(given.get("cameras", ""))
+    params_file = Path(LaunchConfiguration("params_file").perform(context))
+    if not params_file.is_file():
+        raise FileNotFoundError(f"params_file is '{params_file}': expected a file with parameters")
+    cameras = _split(str(given.get("cameras", "")))
+    if cameras:
+        given["cameras"] = ",".join(cameras)
+    else:
+        cameras = _cameras_in(params_file)
     remappings = [
         remapping
         for topic in ("image", "depth", "camera_info")
@@ -135,17 +152,40 @@ def _nodes(context: LaunchContext) -> list[Node]:
         executable="pose_node",
         namespace=LaunchConfiguration("namespace"),
         parameters=[
-            LaunchConfiguration("params_file"),
+            str(params_file),
             {**given, "use_sim_time": _is_true("use_sim_time", context)},
         ],
         remappings=remappings,
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        ros_arguments=_log_levels(LaunchConfiguration("log_level").perform(context)),
         output="screen",
         emulate_tty=True,
         respawn=_is_true("respawn", context) and not given.get("build_only"),
         respawn_delay=RESPAWN_DELAY,
     )
-    return [node, _rviz(context, cameras)] if _is_true("rviz", context) else [node]
+    # RViz first: where it is not installed nothing starts, rather than a node that stays behind.
+    return [_rviz(context, cameras), node] if _is_true("rviz", context) else [node]
+
+
+def _cameras_in(params_file: Path) -> list[str]:
+    """Return the names of the cameras that a file sets; none for one without a name."""
+
+    def parameters_of(nodes: dict) -> Iterator[dict]:
+        for name, value in nodes.items():
+            if name == "ros__parameters":
+                yield value
+            elif isinstance(value, dict):
+                yield from parameters_of(value)
+
+    names: list[str] = []
+    for parameters in parameters_of(yaml.safe_load(params_file.read_text()) or {}):
+        cameras = parameters.get("cameras", [])
+        names = (_split(cameras) if isinstance(cameras, str) else [*filter(None, cameras)]) or names
+    return names
+
+
+def _log_levels(level: str) -> list[str]:
+    quiet = [f"{each}:=info" for each in NOISY_LOGGERS] if level == "debug" else []
+    return [word for each in (level, *quiet) for word in ("--log-level", each)]
 
 
 def _remappings(topic: str, cameras: list[str], context: LaunchContext) -> list[tuple[str, str]]:
@@ -154,7 +194,8 @@ def _remappings(topic: str, cameras: list[str], context: LaunchContext) -> list[
     theirs = _split(LaunchConfiguration(f"{topic}_topic").perform(context))
     if theirs and len(theirs) != len(ours):
         raise ValueError(
-            f"{topic}_topic names {len(theirs)} topics: expected {len(ours)}, one for each camera"
+            f"{topic}_topic is '{','.join(theirs)}': expected as many topics as there are cameras, "
+            f"{len(ours)}"
         )
     return list(zip(ours, theirs, strict=False))
 
@@ -199,4 +240,4 @@ def _is_true(name: str, context: LaunchContext) -> bool:
 
 
 def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
+    return [name.strip() for name in names.strip("[]").split(",") if name.strip()]

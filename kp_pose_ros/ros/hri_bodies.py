@@ -59,11 +59,11 @@ class HriBodies(Node):
         # By the machine's own clock: simulated time may stand still.
         self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def close(self) -> None:
+    def destroy_node(self) -> None:
         """Say that nobody is tracked any more, and end."""
         self._forget(list(self._bodies))
         self._tracked.wait_for_all_acked(_PATIENCE)
-        self.destroy_node()
+        super().destroy_node()
 
     def _parameter(self, name: str) -> Any:
         rule = _RULES[name]

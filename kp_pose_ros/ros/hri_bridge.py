@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
-from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
-from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.ros.signals import on_signals, start_ros
+from kp_pose_ros.ros.signals import run_until_told
 
-_TICK = 0.1  # seconds at most until a signal is heard
+if TYPE_CHECKING:
+    from kp_pose_ros.ros.hri_bodies import HriBodies
 
 
 def main() -> int:
@@ -25,34 +25,13 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    # The imports below take a second; until they are done, nothing needs tidying up.
-    on_signals(lambda: os._exit(0))
-    import rclpy
-
-    told: SimpleQueue[None] = SimpleQueue()
-    if not start_ros("hri_bridge", lambda: told.put(None)):
-        return 2
-    try:
-        _run(told)
-    except SettingsError as error:
-        rclpy.logging.get_logger("hri_bridge").fatal(str(error))
-        return 1
-    finally:
-        rclpy.shutdown()
-    return 0
+    return run_until_told("hri_bridge", _make)
 
 
-def _run(told: SimpleQueue[None]) -> None:
-    from rclpy.executors import SingleThreadedExecutor
-
+def _make() -> HriBodies:
     from kp_pose_ros.ros.hri_bodies import HriBodies
 
-    node = HriBodies()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    while told.empty():
-        executor.spin_once(_TICK)
-    node.close()
+    return HriBodies()
 
 
 if __name__ == "__main__":

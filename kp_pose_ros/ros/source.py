@@ -202,20 +202,22 @@ class ImageSource:
             "to 'auto'"
         )
 
-    def _others_publish(self, topic: str) -> bool:
-        us = self._node.get_name(), self._node.get_namespace()
-        publishers = self._node.get_publishers_info_by_topic(topic)
-        return any((each.node_name, each.node_namespace) != us for each in publishers)
-
     def _why_silent(self, publishers: list[TopicEndpointInfo]) -> str:
         waiting = f"{self._label}: waiting for {self.topic} ({self._transport.type_name})"
         if publishers:
             return f"{waiting}: it has a publisher, but no frame came for {SILENCE:g} s"
-        types = {each.type_name for each in TRANSPORTS.values()}
-        topics = sorted(
-            f"{topic} ({', '.join(found)})"
-            for topic, found in self._node.get_topic_names_and_types()
-            if types.intersection(found) and self._others_publish(topic)
-        )
-        existing = ", ".join(topics) or "none"
+        existing = ", ".join(sorted(self._topics_of_others())) or "none"
         return f"{waiting}: nobody publishes it; image topics that exist: {existing}"
+
+    def _topics_of_others(self) -> set[str]:
+        """Return the image topics that other nodes publish, with their types."""
+        types = {each.type_name for each in TRANSPORTS.values()}
+        us = self._node.get_name(), self._node.get_namespace()
+        # By node, since a topic that is asked for by name is remapped as our own are.
+        return {
+            f"{topic} ({', '.join(found)})"
+            for other in self._node.get_node_names_and_namespaces()
+            if other != us
+            for topic, found in self._node.get_publisher_names_and_types_by_node(*other)
+            if types.intersection(found)
+        }

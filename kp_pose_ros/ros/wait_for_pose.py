@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import rclpy
 from builtin_interfaces.msg import Duration
 from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.task import Future
@@ -26,6 +24,7 @@ from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.poses import Floats, Poses
 from kp_pose_ros.ros.conversions import poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.signals import run_until_told
 from kp_pose_ros.ros.stamps import nanoseconds
 
 Result = WaitForPose.Result
@@ -220,16 +219,7 @@ def _distance(person: KeypointPose) -> float:
 
 def main() -> int:
     """Serve until told to end."""
-    rclpy.init()
-    node = WaitForPoseServer()
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+    return run_until_told("wait_for_pose", WaitForPoseServer)
 
 
 if __name__ == "__main__":

@@ -105,3 +105,11 @@ def test_a_missing_camera_is_named_with_the_topics_that_exist(start_node, peer, 
     camera = peer("waiting").connect()
     camera.ask(image_of(bus))
     node.wait_for_log("frames come again")
+
+
+def test_a_topic_that_was_remapped_away_is_among_those_that_exist(start_node, peer):
+    other = peer("remapped", results=None)
+    node = start_node("-r", "__ns:=/remapped", "-r", "image:=/remapped/image_raw")
+    node.wait_for_log("waiting for /remapped/image_raw")
+    (line,) = node.log_lines("waiting for")
+    assert f"{other.image_topic} (sensor_msgs/msg/Image)" in line

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ament_index_python import get_packages_with_prefixes
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "launch"
@@ -82,8 +83,8 @@ def test_every_argument_is_declared_and_described():
     arguments = declared("pose.launch.py")
     assert set(arguments) == {
         "model", "params_file", "namespace", "image_topic", "depth_topic", "camera_info_topic",
-        "cameras", "engine", "imgsz", "build_only", "autostart", "respawn", "rviz",
-        "fixed_frame", "log_level", "use_sim_time",
+        "cameras", "engine", "image_transport", "imgsz", "build_only", "autostart", "respawn",
+        "rviz", "fixed_frame", "log_level", "use_sim_time",
     }  # fmt: skip
     assert all(each.description for each in arguments.values())
 
@@ -128,6 +129,45 @@ def test_arguments_override_the_config_file(commands, demo_weights):
 def test_one_image_topic_is_enough_for_one_camera(commands):
     (command,) = commands(image_topic="/camera/image_raw")
     assert "image:=/camera/image_raw" in command
+
+
+def test_the_config_file_may_name_the_cameras(commands, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("robot:\n  kp_pose:\n    ros__parameters: {cameras: [front, rear]}\n")
+    (command,) = commands(params_file=str(file), namespace="robot", image_topic="/a,/b")
+    assert "front/image:=/a" in command
+    assert "rear/image:=/b" in command
+
+
+def test_cameras_may_be_written_as_in_the_config_file(commands):
+    (command,) = commands(cameras="[front, rear]", image_topic="/a,/b")
+    assert parameters_in(command)["cameras"] == "front,rear"
+    assert "rear/image:=/b" in command
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({"params_file": "/nowhere.yaml"}, id="no such config file"),
+        pytest.param({"cameras": "front", "image_topic": "/a,/b"}, id="a topic too many"),
+        pytest.param({"rviz": "true"}, id="RViz is not installed"),
+    ],
+)
+def test_what_cannot_be_starts_nothing(commands, arguments):
+    if "rviz" in arguments and "rviz2" in get_packages_with_prefixes():
+        pytest.skip("RViz is installed")
+    assert commands(**arguments) == []
+
+
+def test_debug_lines_of_the_middleware_do_not_bury_the_nodes(commands):
+    (command,) = commands(log_level="debug")
+    levels = [command[at + 1] for at, word in enumerate(command) if word == "--log-level"]
+    assert levels[0] == "debug"
+    assert "rcl:=info" in levels
+
+
+def test_the_demo_shows_the_arguments_of_the_node():
+    assert set(declared("pose.launch.py")) < set(declared("demo.launch.py"))
 
 
 def test_depth_is_on_where_its_topic_is_named(commands):
