@@ -77,7 +77,13 @@ def test_a_camera_may_have_any_reliability(node, peer, bus, reliabilities):
 def test_images_that_get_lost_on_the_way_are_told_with_the_mend(node, peer):
     camera = peer("changing", reliability=BEST_EFFORT).connect()
     large = image_of(np.zeros((4000, 4000, 3), np.uint8))  # more than the shared memory
-    camera.send_until(lambda: "got lost on the way" in node.log, lambda: stamped(large))
+
+    def burst():  # more than goes through the network's buffers
+        for _ in range(5):
+            camera.publisher.publish(stamped(large))
+        return stamped(large)
+
+    camera.send_until(lambda: "got lost on the way" in node.log, burst, timeout=60)
     (line,) = node.log_lines("got lost on the way")
     assert "camera: /changing/image: " in line
     assert "large_images.xml" in line
