@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from kp_pose_ros.engines.gpu import Gpu, let_go
 from kp_pose_ros.engines.letterbox_kernel import Launch, LetterboxKernel
 from kp_pose_ros.engines.network import Network
 from kp_pose_ros.engines.network_source import NetworkSource
+from kp_pose_ros.engines.passes import Pass, passes_of
 from kp_pose_ros.engines.slot import Picture, Slot
 from kp_pose_ros.frame import Frame
-from kp_pose_ros.letterbox import Letterbox
 from kp_pose_ros.models.model import Size
 from kp_pose_ros.timing import StageTimes
 
@@ -27,39 +27,11 @@ _KEPT_NETWORKS = 4  # a camera of a new shape costs a network; a robot has few s
 
 
 @dataclass(frozen=True, slots=True)
-class _Pass:
-    """The frames that go through a network together.
-
-    Attributes:
-        network: the network.
-        indices: which frames of the batch they are.
-        letterboxes: the geometry of each.
-        start: where their outputs start in the slot's memory.
-    """
-
-    network: Network
-    indices: list[int]
-    letterboxes: list[Letterbox]
-    start: int
-
-    @property
-    def pictures(self) -> int:
-        """How many pictures the network runs."""
-        tensors = self.network.tensors
-        return tensors.batch if tensors.has_fixed_batch else len(self.indices)
-
-    @property
-    def stop(self) -> int:
-        """Where their outputs end."""
-        return self.start + self.pictures * self.network.output_bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """A batch that was submitted and not collected yet."""
 
     slot: Slot
-    passes: list[_Pass]
+    passes: list[Pass]
 
 
 class Pipeline:
@@ -134,7 +106,7 @@ class Pipeline:
         try:
             with self.gpu.current(), self.gpu.errors("running the network"):
                 # First all that may fail without the GPU's doing.
-                passes = list(self._passes(frames))
+                passes = list(passes_of(frames, self._to_size, self._network))
                 pictures = slot.stage(frames, self._times)
                 self._enqueue(slot, passes, pictures)
         except BaseException:
@@ -169,7 +141,7 @@ class Pipeline:
         self.collect(self.submit(frames))
         slot = self._free_slots[-1]
         with self.gpu.current():
-            (only,) = self._passes(frames)
+            (only,) = passes_of(frames, self._to_size, self._network)
             done: Any = self.gpu.driver.Event()
 
             def call() -> None:
@@ -188,22 +160,7 @@ class Pipeline:
         finally:
             self.gpu.close()
 
-    def _passes(self, frames: Sequence[Frame]) -> Iterator[_Pass]:
-        """Sort the frames by network and cut them into what each takes at once."""
-        by_size: defaultdict[Size, list[int]] = defaultdict(list)
-        for index, frame in enumerate(frames):
-            by_size[self._to_size(frame.size)].append(index)
-        start = 0
-        for size, indices in by_size.items():
-            network = self._network(size)
-            batch = network.tensors.batch
-            for first in range(0, len(indices), batch):
-                chunk = indices[first : first + batch]
-                letterboxes = [Letterbox.fit(frames[index].size, size) for index in chunk]
-                yield (one := _Pass(network, chunk, letterboxes, start))
-                start = one.stop
-
-    def _enqueue(self, slot: Slot, passes: list[_Pass], pictures: list[Picture]) -> None:
+    def _enqueue(self, slot: Slot, passes: list[Pass], pictures: list[Picture]) -> None:
         main, uploads = self._streams.main, self._streams.uploads
         slot.outputs.reserve(passes[-1].stop)
         with slot.span("h2d", uploads) as uploaded:
@@ -218,7 +175,7 @@ class Pipeline:
             with slot.span("d2h", main):
                 slot.outputs.download(each.start, each.stop, main)
 
-    def _letterbox(self, each: _Pass, pictures: list[Picture]) -> None:
+    def _letterbox(self, each: Pass, pictures: list[Picture]) -> None:
         for place, (index, letterbox) in enumerate(
             zip(each.indices, each.letterboxes, strict=True)
         ):
@@ -233,7 +190,7 @@ class Pipeline:
             element = each.network.tensors.input_element
             self._kernel.launch(launch, picture.layout.kind, element, self._streams.main)
 
-    def _candidates(self, each: _Pass, slot: Slot) -> Iterator[tuple[int, Candidates]]:
+    def _candidates(self, each: Pass, slot: Slot) -> Iterator[tuple[int, Candidates]]:
         network = each.network
         content = slot.outputs.host[each.start : each.stop].view(network.tensors.output_element)
         outputs = content.reshape(-1, *network.output)
