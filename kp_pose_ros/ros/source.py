@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any
 
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -213,11 +214,13 @@ class ImageSource:
         """Return the image topics that other nodes publish, with their types."""
         types = {each.type_name for each in TRANSPORTS.values()}
         us = self._node.get_name(), self._node.get_namespace()
+        topics: set[str] = set()
         # By node, since a topic that is asked for by name is remapped as our own are.
-        return {
-            f"{topic} ({', '.join(found)})"
-            for other in self._node.get_node_names_and_namespaces()
-            if other != us
-            for topic, found in self._node.get_publisher_names_and_types_by_node(*other)
-            if types.intersection(found)
-        }
+        for other in set(self._node.get_node_names_and_namespaces()) - {us}:
+            with suppress(NodeNameNonExistentError):  # it has just ended
+                topics.update(
+                    f"{topic} ({', '.join(found)})"
+                    for topic, found in self._node.get_publisher_names_and_types_by_node(*other)
+                    if types.intersection(found)
+                )
+        return topics
