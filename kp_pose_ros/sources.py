@@ -91,6 +91,8 @@ def read_picture(path: Path) -> Pixels:
         raise FrameError(
             f"{path} cannot be decoded: expected a whole picture ({', '.join(sorted(PICTURES))})"
         )
+    if picture.shape[:2] == (1, 1):
+        raise FrameError(f"{path} has one pixel: expected a picture")
     return picture  # type: ignore[return-value]
 
 

@@ -129,7 +129,7 @@ class Rerun:
 
     def _write(self, image: BagImage, found: Poses) -> None:
         taken = image.header.stamp.sec * 10**9 + image.header.stamp.nanosec
-        poses = self._trackers[image.topic].update(found, taken)
+        poses = self._trackers[image.topic].update(found, taken, image.frame.source_size)
         prefix, count = self._prefixes[image.topic], self.counts[image.topic]
         write, encoder, stamp = self._output.write, self._encoder, image.stamp
         if not count.images:

@@ -175,7 +175,7 @@ class Worker:
         for (camera, message, frame), found in zip(batch.images, results, strict=True):
             stamp = nanoseconds(message.header.stamp)
             with self.times.measure("track"):
-                poses = self._trackers[camera.name].update(found, stamp)
+                poses = self._trackers[camera.name].update(found, stamp, frame.source_size)
             places = camera.locate(message.header, frame, poses, presentation)
             camera.outputs.publish(message.header, frame, poses, presentation, places)
             if self._on_poses is not None:

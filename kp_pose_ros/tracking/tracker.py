@@ -71,8 +71,9 @@ class Tracker:
         """Forget everybody. Their ids are not given again."""
         self._tracks = self._nobody
         self._stamp: int | None = None  # of the last image
+        self._size: tuple[int, int] | None = None  # of the last image
 
-    def update(self, poses: Poses, stamp: int) -> Poses:
+    def update(self, poses: Poses, stamp: int, size: tuple[int, int] | None = None) -> Poses:
         """Return the same poses in the same order, with what is known from earlier images.
 
         These are `track_ids` and `track_ages`, steady `keypoints`, and PREDICTED `states` with the
@@ -81,10 +82,20 @@ class Tracker:
         Args:
             poses: what the model found in one image, `states` being OBSERVED or ABSENT.
             stamp: when the image was taken, nanoseconds. One before the last image's resets.
+            size: (height, width) of the image. Another one than the last image's resets.
         """
         if not self.settings.enabled:
             self.reset()
             return poses
+        if size != self._size and self._stamp is not None:
+            _log.warning(
+                "%s: the size of images changed from %s to %s: all tracks begin anew",
+                self._camera,
+                self._size,
+                size,
+            )
+            self.reset()
+        self._size = size
         self._advance(stamp)
         sightings = Sightings.of(poses, self._sigmas)
         rows, columns = self._match(sightings)

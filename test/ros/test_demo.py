@@ -110,8 +110,17 @@ def test_what_is_missing_is_said_in_one_sentence(run_demo, arguments, sentence):
     assert sentence in line
 
 
-def test_a_node_that_cannot_start_ends_the_demo_with_its_reason(run_demo, tmp_path):
-    done = run_demo("--source", tmp_path, model="/nowhere/model.pt")
+def test_a_node_that_cannot_start_ends_the_demo_with_its_reason(run_demo):
+    done = run_demo("--source", "97", model="/nowhere/model.pt")
     assert done.returncode == 1
     assert "/nowhere/model.pt" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_results_do_not_replace_the_pictures_that_are_shown(run_demo, tmp_path, bus):
+    cv2.imwrite(str(tmp_path / "me.png"), bus)
+    before = (tmp_path / "me.png").read_bytes()
+    done = run_demo("--source", tmp_path, "--output", tmp_path)
+    assert done.returncode == 1
+    assert "whose pictures the results would replace" in done.stderr
+    assert (tmp_path / "me.png").read_bytes() == before

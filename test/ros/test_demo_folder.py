@@ -31,3 +31,9 @@ def test_a_file_in_the_folders_place_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="file cannot be written: File exists"):
         Folder(tmp_path / "file")
+
+
+def test_what_no_demo_wrote_is_not_replaced(tmp_path):
+    (tmp_path / "bus.png").write_text("the user's")
+    with pytest.raises(SettingsError, match=r"bus\.png exists, and is none of the demo's"):
+        Folder(tmp_path).file("bus.png")

@@ -85,6 +85,17 @@ def test_time_that_jumps_back_resets_with_a_log_line(caplog):
     assert "camera: time jumped back by 3.000 s" in caplog.text
 
 
+def test_images_of_another_size_reset_with_a_log_line(caplog):
+    follow = tracker()
+    ids = [
+        follow.update(people((100, 300), (300, 300)), frame * 33_000_000, size).track_ids.tolist()
+        for frame, size in enumerate([(480, 640), (480, 640), (720, 1280), (720, 1280)])
+    ]
+    assert ids[1] == [0, 1]
+    assert not {0, 1} & set(ids[3])
+    assert "changed from (480, 640) to (720, 1280)" in caplog.text
+
+
 def test_two_images_of_one_stamp_are_no_trouble(caplog):
     follow = tracker()
     assert ids_of(follow, people((100, 300)), 1) == ids_of(follow, people((101, 300)), 1) == [0]

@@ -15,12 +15,13 @@ from typing import TextIO
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
-from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.errors import KpPoseError, SettingsError
 from kp_pose_ros.machine.image_memory import keep_image_memory
 from kp_pose_ros.ros.demo.folder import Folder
 from kp_pose_ros.ros.demo.processes import Processes
 from kp_pose_ros.ros.demo.receiver import Receiver
 from kp_pose_ros.ros.demo.window import Window
+from kp_pose_ros.sources import find_sources
 
 _FOLDER = Path("build/demo")
 _ANSWERS = 5  # to each picture
@@ -47,6 +48,7 @@ def main() -> int:
     # As Ctrl-C does, so that the node and the camera end, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _check_source(args)
         window = Window("kp_pose_ros") if args.view else None
         folder = Folder(args.output)
         with folder.file("poses.jsonl").open("w", encoding="utf-8") as lines:
@@ -57,6 +59,22 @@ def main() -> int:
     except KeyboardInterrupt:
         print("demo: stopped", file=sys.stderr)
         return _STOPPED
+
+
+def _check_source(args: argparse.Namespace) -> None:
+    """Find what is to be shown, before anything of an earlier run is deleted.
+
+    Raises:
+        KpPoseError: there is no such thing, or results would lie among it.
+    """
+    if args.source.isdecimal():
+        return  # a webcam
+    output = args.output.resolve()
+    if any(each.path.resolve().parent == output for each in find_sources([Path(args.source)])):
+        raise SettingsError(
+            f"{args.output} is where {args.source} lies, whose pictures the results would replace: "
+            "choose another folder with OUTPUT=DIR"
+        )
 
 
 def _show(args: argparse.Namespace, window: Window | None, folder: Folder, lines: TextIO) -> int:

@@ -110,7 +110,9 @@ class Camera:
                 continue
             self.send(name, picture)
             sent = now
-            while (wait := start + (index + 1) / rate - monotonic()) > 0:
+            due = start + (index + 1) / rate
+            rclpy.spin_once(self._node, timeout_sec=0)  # also where sending takes longer than that
+            while (wait := due - monotonic()) > 0:
                 rclpy.spin_once(self._node, timeout_sec=wait)
 
     def send(self, name: str, picture: Pixels) -> None:

@@ -39,7 +39,16 @@ class Folder:
             raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
 
     def file(self, name: str) -> Path:
-        """Return the path of a file that this run writes, and the next one deletes."""
+        """Return the path of a file that this run writes, and the next one deletes.
+
+        Raises:
+            SettingsError: there is one of that name, which no demo wrote.
+        """
+        if (self._path / name).exists():
+            raise SettingsError(
+                f"{self._path / name} exists, and is none of the demo's: move it away, or choose "
+                "another folder with OUTPUT=DIR"
+            )
         self._list.write(f"{name}\0")
         self._list.flush()
         return self._path / name

@@ -12,6 +12,7 @@ from typing import TextIO
 
 import cv2
 
+from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.frame import Pixels
 from kp_pose_ros.jsonl import to_record
 from kp_pose_ros.msg import PoseArray
@@ -104,12 +105,17 @@ class Report:
             self._best[name] = people, picture
 
     def finish(self) -> list[Path]:
-        """Print the last row and write the annotated pictures; return their paths."""
+        """Print the last row and write the annotated pictures; return their paths.
+
+        Raises:
+            SettingsError: one cannot be written.
+        """
         self._print_row()
         paths = []
         for name, (_, picture) in self._best.items():
             paths.append(self._folder.file(f"{name}.png"))
-            cv2.imwrite(str(paths[-1]), picture)
+            if not cv2.imwrite(str(paths[-1]), picture):
+                raise SettingsError(f"{paths[-1]} cannot be written: is the disk full?")
         return paths
 
     def summary(self) -> str:
