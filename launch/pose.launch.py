@@ -172,7 +172,7 @@ def _cameras_in(params_file: Path) -> list[str]:
     def parameters_of(nodes: dict) -> Iterator[dict]:
         for name, value in nodes.items():
             if name == "ros__parameters":
-                yield value
+                yield value or {}
             elif isinstance(value, dict):
                 yield from parameters_of(value)
 
