@@ -30,7 +30,8 @@ from kp_pose_ros.ros.qos import (
 )
 
 SILENCE = 5.0  # seconds without a frame after which the log says so
-_TELLS_INFO = hasattr(Subscription, "CallbackType")  # not in Humble
+# Whether rclpy says of a message which one of its publisher's it is; Humble's does not.
+TELLS_INFO = hasattr(Subscription, "CallbackType")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ class ImageSource:
             self._node.create_subscription,
             self._transport.message,
             self.topic,
-            self._on_message if _TELLS_INFO else partial(self._on_message, info={}),
+            self._on_message if TELLS_INFO else partial(self._on_message, info={}),
             image_qos(self._reliability),
             callback_group=self._gate,
         )

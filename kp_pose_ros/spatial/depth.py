@@ -13,7 +13,6 @@ import numpy.typing as npt
 from kp_pose_ros.errors import FrameError
 
 Array = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 # Encodings of depth images (REP 118): array type and metres for a value of 1.
 ENCODINGS: dict[str, tuple[np.dtype[Any], float]] = {

@@ -36,9 +36,8 @@ def numbers(text):
     return [float(each) for each in re.findall(r"\d+(?:\.\d+)?", text)]
 
 
-@pytest.mark.usefixtures(
-    "fast_dds"
-)  # elsewhere images go through sockets, which share as they like
+# With another middleware images go through sockets, which share as they like.
+@pytest.mark.usefixtures("fast_dds")
 def test_every_camera_gets_its_share(table):
     sent = np.array(numbers(table["sent by each camera, frames/s"]))
     # One process sends for all of them: on a busy machine some get to send less.
