@@ -28,7 +28,7 @@ setup(
     package_dir={"kp_pose_ros.config": "config", "kp_pose_ros.interfaces": "msg"},
     package_data={
         "kp_pose_ros.config": ["*.yaml", "skeletons/*.yaml"],
-        "kp_pose_ros.engines": ["cuda/*"],
+        "kp_pose_ros.inference.tensorrt": ["cuda/*"],
         "kp_pose_ros.interfaces": ["*.msg"],
     },
     install_requires=["numpy", "onnx", "opencv-python-headless<5", "PyYAML", "scipy", "tqdm"],

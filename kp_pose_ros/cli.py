@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from kp_pose_ros.commands import annotate, bag, bench, build, export, fetch, info
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.machine.versions import own_version
+from kp_pose_ros.resources import own_version
 
 _COMMANDS = (annotate, bag, bench, build, export, fetch, info)
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C

@@ -1,8 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the files of `config/` and `msg/` are, in the source tree and installed."""
+"""What belongs to the installed package: files of `config/` and `msg/`, and versions."""
 
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 _HERE = Path(__file__).parent
 
@@ -20,3 +28,23 @@ def interfaces_path() -> Path:
     """Return the folder of our message definitions: `msg/` in the source tree."""
     installed = _HERE / "interfaces"
     return installed if installed.is_dir() else _HERE.parent / "msg"
+
+
+def own_version() -> str | None:
+    """Return this package's version; None where it runs without having been installed."""
+    try:
+        return version("kp_pose_ros")
+    except PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Return what is known, by name: this package, the ROS 2 distribution, Python, libraries."""
+    found = {
+        "kp_pose_ros": own_version(),
+        "ROS 2": os.environ.get("ROS_DISTRO"),
+        "Python": platform.python_version(),
+        "numpy": np.__version__,
+        "OpenCV": cv2.__version__,
+    }
+    return {name: each for name, each in found.items() if each}

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
+import numpy as np
+
 KEPT = 1000  # durations a stage; at 30 Hz the last half minute
+PERCENTILES = (50, 95, 99)
 
 
 class StageTimes:
@@ -36,3 +39,10 @@ class StageTimes:
     def clear(self) -> None:
         """Forget everything, as after a warm-up."""
         self._seconds.clear()
+
+
+def percentiles(seconds: Sequence[float]) -> list[float]:
+    """Return the `PERCENTILES` of durations; not a number where there are none."""
+    if not seconds:
+        return [float("nan")] * len(PERCENTILES)
+    return [float(each) for each in np.percentile(seconds, PERCENTILES)]

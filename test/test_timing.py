@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from kp_pose_ros.timing import KEPT, StageTimes
+import math
+
+from kp_pose_ros.timing import KEPT, StageTimes, percentiles
 
 
 def test_a_measured_stage_is_recorded_under_its_name():
@@ -25,3 +27,11 @@ def test_clear_forgets():
     times.add("infer", 1)
     times.clear()
     assert times.seconds() == {}
+
+
+def test_percentiles_are_the_median_and_the_tail():
+    assert percentiles([float(n) for n in range(101)]) == [50, 95, 99]
+
+
+def test_percentiles_of_nothing_are_no_number():
+    assert all(math.isnan(each) for each in percentiles([]))

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from kp_pose_ros.decode import DecodeSettings
 from kp_pose_ros.errors import FrameError, KpPoseError
-from kp_pose_ros.factory import Settings, make_estimator
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.image.files import find_sources
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.decode import DecodeSettings
+from kp_pose_ros.inference.factory import Settings, make_estimator
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses
-from kp_pose_ros.sources import find_sources
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.settings import TrackingSettings
 from kp_pose_ros.tracking.tracker import Tracker

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kp_pose_ros.compressed import JPEG_FORMAT, encode_jpeg
-from kp_pose_ros.frame import Pixels
+from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.image.jpeg import JPEG_FORMAT, encode_jpeg
 from kp_pose_ros.poses import UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Skeleton
 

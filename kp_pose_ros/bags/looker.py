@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from kp_pose_ros.estimator import Pending, PoseEstimator
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.estimator import Pending, PoseEstimator
 from kp_pose_ros.poses import Poses
 
 

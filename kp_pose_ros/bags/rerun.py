@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.bags.encoder import DETECTIONS as DETECTIONS_TYPE
 from kp_pose_ros.bags.encoder import PICTURE, POSE_ARRAY, Encoder
 from kp_pose_ros.bags.encoder import SKELETON as SKELETON_TYPE
 from kp_pose_ros.bags.files import Output
 from kp_pose_ros.bags.looker import BagImage, Looker
 from kp_pose_ros.bags.topics import ANNOTATED, DETECTIONS, IMAGE_TYPES, POSES, SKELETON
-from kp_pose_ros.compressed import EnoughColumns
-from kp_pose_ros.estimator import PoseEstimator
-from kp_pose_ros.image_message import ImageError
+from kp_pose_ros.image.jpeg import EnoughColumns
+from kp_pose_ros.image.message import ImageError
+from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.tracking.tracker import Tracker
 

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from kp_pose_ros.compressed import EnoughColumns
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.frame import Frame
-from kp_pose_ros.image_message import compressed_to_frame, image_to_frame
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.jpeg import EnoughColumns
+from kp_pose_ros.image.message import compressed_to_frame, image_to_frame
 
 # Readers of a message, told how many columns of it are enough (None: all).
 IMAGE_TYPES: dict[str, Callable[[Any, EnoughColumns | None], Frame]] = {

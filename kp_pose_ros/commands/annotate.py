@@ -18,16 +18,16 @@ from typing import Any, TextIO
 import cv2
 from tqdm import tqdm
 
-from kp_pose_ros.annotate import Annotator, Style
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import FrameError, SettingsError
-from kp_pose_ros.estimator import PoseEstimator
-from kp_pose_ros.factory import make_estimator
-from kp_pose_ros.frame import Frame, Pixels
-from kp_pose_ros.jsonl import to_record
+from kp_pose_ros.image.files import Source, find_sources
+from kp_pose_ros.image.frame import Frame, Pixels
+from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.inference.factory import make_estimator
 from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.output.drawing import Annotator, Style
+from kp_pose_ros.output.json_records import to_record
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.sources import Source, find_sources
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.settings import TrackingSettings
 from kp_pose_ros.tracking.tracker import Tracker

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import BagError, SettingsError
-from kp_pose_ros.factory import make_estimator, network_columns
-from kp_pose_ros.machine.image_memory import keep_image_memory
+from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.inference.factory import make_estimator, network_columns
+from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.settings import TrackingSettings

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from kp_pose_ros.commands.bench_report import Rounds, facts_table, results_table
+from kp_pose_ros.bench.measure import network_rate
+from kp_pose_ros.bench.report import Rounds, facts_table, results_table
 from kp_pose_ros.commands.estimator_arguments import (
     add_estimator_arguments,
     estimator_settings,
     number,
 )
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.factory import make_estimator
-from kp_pose_ros.frame import Frame, Pixels
-from kp_pose_ros.letterbox import Letterbox
-from kp_pose_ros.measure import network_rate
-from kp_pose_ros.sources import find_sources
+from kp_pose_ros.image.files import find_sources
+from kp_pose_ros.image.frame import Frame, Pixels
+from kp_pose_ros.inference.factory import make_estimator
+from kp_pose_ros.inference.letterbox import Letterbox
 
 if TYPE_CHECKING:
-    from kp_pose_ros.ros.bench import NodeUnderTest
+    from kp_pose_ros.bench.node import NodeUnderTest
 
 MAX_PICTURES = 16
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
@@ -108,7 +108,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print the tables."""
     try:
-        from kp_pose_ros.ros.bench import NodeUnderTest
+        from kp_pose_ros.bench.node import NodeUnderTest
     except ImportError as error:
         raise SettingsError(
             f"kp_pose bench runs the node, but ROS 2 is not to be found ({error}): source a "

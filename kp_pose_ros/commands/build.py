@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kp_pose_ros.commands.estimator_arguments import number
-from kp_pose_ros.engines.gpu import Gpu
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.inference.progress import Progress, ProgressBar, ProgressLog
+from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.models.model import PoseModel, Size
-from kp_pose_ros.progress import Progress, ProgressBar, ProgressLog
 
 
 def add_parser(subparsers: Any) -> None:
@@ -66,9 +66,9 @@ def _build(
     model: PoseModel, size: Size, gpu: Gpu, progress: Progress, args: argparse.Namespace
 ) -> Path:
     # These import only where TensorRT is, as it is by now.
-    from kp_pose_ros.engines.builder import BuildOptions
-    from kp_pose_ros.engines.network_source import NetworkSource
-    from kp_pose_ros.engines.quantize import calibrate
+    from kp_pose_ros.inference.tensorrt.builder import BuildOptions
+    from kp_pose_ros.inference.tensorrt.network_source import NetworkSource
+    from kp_pose_ros.inference.tensorrt.quantize import calibrate
 
     if args.calibration is not None:
         calibrate(model, size, args.calibration)

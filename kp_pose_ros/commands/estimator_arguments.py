@@ -8,8 +8,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from kp_pose_ros.decode import DecodeSettings
-from kp_pose_ros.factory import ENGINES, Settings
+from kp_pose_ros.inference.decode import DecodeSettings
+from kp_pose_ros.inference.factory import ENGINES, Settings
 
 _DEFAULTS = DecodeSettings()
 

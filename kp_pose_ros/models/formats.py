@@ -11,14 +11,14 @@ from typing import Literal, NamedTuple
 import onnx
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.checkpoint import read_checkpoint
+from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
+from kp_pose_ros.models.checkpoint.writer import check_checkpoint, write_onnx
 from kp_pose_ros.models.engine_file import engine_metadata
 from kp_pose_ros.models.fields import Fields
 from kp_pose_ros.models.layout import GraphShape
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
 from kp_pose_ros.models.onnx_file import load_onnx, onnx_files, onnx_metadata
 from kp_pose_ros.models.precision import to_half
-from kp_pose_ros.models.writer import check_checkpoint, write_onnx
 
 Size = tuple[int, int]
 Precision = Literal["fp32", "fp16"]

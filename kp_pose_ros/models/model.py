@@ -181,7 +181,7 @@ def _skeleton(metadata: ModelMetadata, chosen: str | Path | None, path: Path) ->
 @functools.cache
 def _code_hash() -> str:
     """Return a hash of the code that makes graphs: another version never meets this one's."""
-    return content_hash(*sorted(Path(__file__).parent.glob("*.py")))
+    return content_hash(*sorted(Path(__file__).parent.rglob("*.py")))
 
 
 def _round_up(side: int, stride: int) -> int:

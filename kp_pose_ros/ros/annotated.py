@@ -11,8 +11,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from kp_pose_ros.compressed import JPEG_FORMAT, encode_jpeg
-from kp_pose_ros.frame import Frame, Pixels, Size
+from kp_pose_ros.image.frame import Frame, Pixels, Size
+from kp_pose_ros.image.jpeg import JPEG_FORMAT, encode_jpeg
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.images import PictureMessage
 from kp_pose_ros.ros.pace import Pace

@@ -12,19 +12,19 @@ import numpy.typing as npt
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from kp_pose_ros.compressed import EnoughColumns
-from kp_pose_ros.frame import Frame, Size
-from kp_pose_ros.health import Counts
-from kp_pose_ros.image_message import ImageError
+from kp_pose_ros.image.frame import Frame, Size
+from kp_pose_ros.image.jpeg import EnoughColumns
+from kp_pose_ros.image.message import ImageError
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.depth_source import DepthSource
+from kp_pose_ros.ros.depth import DepthSource
 from kp_pose_ros.ros.gate import Gate
+from kp_pose_ros.ros.health import Counts
 from kp_pose_ros.ros.losses import Losses
 from kp_pose_ros.ros.mailbox import Mailbox
-from kp_pose_ros.ros.outputs import Outputs
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.presentation import JpegSettings, Presentation
-from kp_pose_ros.ros.source import TRANSPORTS, ImageSource
+from kp_pose_ros.ros.publishers import Outputs
+from kp_pose_ros.ros.receive import TRANSPORTS, ImageSource
 from kp_pose_ros.ros.throttle import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera

@@ -13,11 +13,10 @@ from weakref import WeakKeyDictionary
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from kp_pose_ros.health import Counts, Level, Limits, Report
-from kp_pose_ros.machine.board import readings
-from kp_pose_ros.machine.versions import versions
-from kp_pose_ros.measure import PERCENTILES, percentiles
-from kp_pose_ros.timing import StageTimes
+from kp_pose_ros.resources import versions
+from kp_pose_ros.ros.board import readings
+from kp_pose_ros.ros.health import Counts, Level, Limits, Report
+from kp_pose_ros.timing import PERCENTILES, StageTimes, percentiles
 
 if TYPE_CHECKING:
     from kp_pose_ros.ros.camera import Camera

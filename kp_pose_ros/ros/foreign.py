@@ -12,7 +12,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.frame import Pixels
+from kp_pose_ros.image.frame import Pixels
 
 
 def foreign_to_bgr(image: Image) -> Pixels:

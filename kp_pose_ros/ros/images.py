@@ -10,8 +10,8 @@ import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from kp_pose_ros import image_message
-from kp_pose_ros.frame import Frame, Pixels
+from kp_pose_ros.image import message as image_message
+from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.ros.foreign import foreign_to_bgr
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from kp_pose_ros.health import Counts
+from kp_pose_ros.ros.health import Counts
 from kp_pose_ros.ros.large_images import large_images_profile, profile_variable
 from kp_pose_ros.ros.throttle import Throttle
 

@@ -14,9 +14,9 @@ from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from kp_pose_ros.annotate import person_color
+from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import UNTRACKED, Poses
-from kp_pose_ros.ros.conversions import Vocabulary
+from kp_pose_ros.ros.messages import Vocabulary
 
 # Metres.
 _DOT, _LIMB, _LETTER = 0.06, 0.03, 0.15

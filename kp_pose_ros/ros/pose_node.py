@@ -15,16 +15,16 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.health import Level
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.declare import declare_parameters, follow_changes
 from kp_pose_ros.ros.diagnostics import Diagnostics, NodeStatus
 from kp_pose_ros.ros.handover import Handover
-from kp_pose_ros.ros.joint import JointPoses
+from kp_pose_ros.ros.health import Level
+from kp_pose_ros.ros.lifecycle import ManagedNode
 from kp_pose_ros.ros.logs import RosLogHandler
 from kp_pose_ros.ros.mailbox import Mailbox
-from kp_pose_ros.ros.managed import ManagedNode
 from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.poses_3d import JointPoses
 from kp_pose_ros.ros.worker import OnPoses, Worker
 from kp_pose_ros.timing import StageTimes
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kp_pose_ros.annotate import Annotator
-from kp_pose_ros.frame import Size
-from kp_pose_ros.ros.conversions import Vocabulary
-from kp_pose_ros.spatial.lift import Lifter
+from kp_pose_ros.image.frame import Size
+from kp_pose_ros.output.drawing import Annotator
+from kp_pose_ros.ros.messages import Vocabulary
+from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 
 

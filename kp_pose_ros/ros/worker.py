@@ -14,22 +14,22 @@ from typing import Any
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.task import Future
 
-from kp_pose_ros.annotate import Annotator
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.estimator import PoseEstimator
-from kp_pose_ros.factory import build, make_estimator, network_columns
+from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.inference.factory import build, make_estimator, network_columns
+from kp_pose_ros.inference.progress import ProgressLog
 from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.progress import ProgressLog
 from kp_pose_ros.ros.batches import Batch, Batches, Images
 from kp_pose_ros.ros.camera import Camera
-from kp_pose_ros.ros.conversions import Vocabulary
-from kp_pose_ros.ros.joint import JointPoses
 from kp_pose_ros.ros.mailbox import Mailbox
+from kp_pose_ros.ros.messages import Vocabulary
 from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.poses_3d import JointPoses
 from kp_pose_ros.ros.presentation import Presentation
 from kp_pose_ros.ros.stamps import nanoseconds
-from kp_pose_ros.spatial.lift import Lifter
+from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.tracker import Tracker

@@ -5,7 +5,7 @@ import pytest
 
 from kp_pose_ros.bags.looker import BagImage, Looker
 from kp_pose_ros.errors import EngineError
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.image.frame import Frame
 
 
 class Estimator:

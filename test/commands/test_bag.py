@@ -18,8 +18,8 @@ from rosbags.rosbag2 import Reader, StoragePlugin
 
 from kp_pose_ros.bags.definitions import make_typestore
 from kp_pose_ros.cli import main
-from kp_pose_ros.factory import Settings, make_estimator
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.factory import Settings, make_estimator
 
 SIZE = ("--imgsz", "320", "320")  # people of the photographs are found, in little time
 POSES = "kp_pose_ros/msg/PoseArray"

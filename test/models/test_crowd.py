@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pose_graphs import run
 
-from kp_pose_ros.decode import Candidates, DecodeSettings, decode
-from kp_pose_ros.letterbox import Letterbox
-from kp_pose_ros.models.checkpoint import read_checkpoint
+from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
+from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
+from kp_pose_ros.models.checkpoint.writer import write_onnx
 from kp_pose_ros.models.prepare import prepare
-from kp_pose_ros.models.writer import write_onnx
 
 PEOPLE = {  # one person each: rows, columns
     "bus.jpg": ((380, 920, 20, 260), (390, 880, 210, 360), (370, 900, 660, 810)),

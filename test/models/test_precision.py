@@ -6,13 +6,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from pose_graphs import run
 
-from kp_pose_ros.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.letterbox import Letterbox
-from kp_pose_ros.models.checkpoint import read_checkpoint
+from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
+from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
+from kp_pose_ros.models.checkpoint.writer import write_onnx
 from kp_pose_ros.models.precision import to_half
 from kp_pose_ros.models.prepare import prepare
-from kp_pose_ros.models.writer import write_onnx
 
 DFL = np.arange(16, dtype=np.float32).reshape(1, 16, 1, 1)
 

@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from kp_pose_ros.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.letterbox import Letterbox
+from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
+from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.models.layout import Layout
 from kp_pose_ros.models.model import PoseModel
 

@@ -13,9 +13,9 @@ import onnxruntime
 import pytest
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.letterbox import Letterbox
-from kp_pose_ros.models.checkpoint import read_checkpoint
-from kp_pose_ros.models.writer import write_onnx
+from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
+from kp_pose_ros.models.checkpoint.writer import write_onnx
 
 pytestmark = pytest.mark.reference
 

@@ -9,7 +9,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from peer import Peer, image_of
 
-from kp_pose_ros.ros.source import TELLS_INFO
+from kp_pose_ros.ros.receive import TELLS_INFO
 
 PICTURE = np.zeros((64, 96, 3), np.uint8)
 BECAME = {

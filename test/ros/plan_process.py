@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 
-from kp_pose_ros.engines.bindings import NAME
-from kp_pose_ros.engines.builder import BuildOptions, build_plan
-from kp_pose_ros.engines.plan_cache import PlanFacts, cached_plan
+from kp_pose_ros.inference.progress import QUIET, Progress
+from kp_pose_ros.inference.tensorrt.bindings import NAME
+from kp_pose_ros.inference.tensorrt.builder import BuildOptions, build_plan
+from kp_pose_ros.inference.tensorrt.plan_cache import PlanFacts, cached_plan
 from kp_pose_ros.models.cache import content_hash
 from kp_pose_ros.models.model import PoseModel
-from kp_pose_ros.progress import QUIET, Progress
 
 
 class Killed(Progress):

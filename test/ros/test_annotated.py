@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from std_msgs.msg import Header
 
-from kp_pose_ros.annotate import Annotator
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import AnnotatedPictures
-from kp_pose_ros.ros.conversions import Vocabulary
 from kp_pose_ros.ros.images import image_to_frame
+from kp_pose_ros.ros.messages import Vocabulary
 from kp_pose_ros.ros.presentation import JpegSettings, Presentation
 from kp_pose_ros.skeleton import Skeleton
-from kp_pose_ros.spatial.lift import Lifter
+from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 
 RAW, JPEG = "front/annotated", "/seen/compressed"  # `annotated` is remapped

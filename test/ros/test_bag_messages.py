@@ -13,7 +13,7 @@ from test_conversions import some_poses
 
 from kp_pose_ros.bags.definitions import make_typestore
 from kp_pose_ros.bags.encoder import Encoder
-from kp_pose_ros.ros.conversions import (
+from kp_pose_ros.ros.messages import (
     Vocabulary,
     detections_to_msg,
     poses_to_msg,

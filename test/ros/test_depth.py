@@ -12,7 +12,7 @@ from peer import image_of
 from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
-from kp_pose_ros.spatial.messages import camera_of
+from kp_pose_ros.space.messages import camera_of
 
 SMALL = "128, 160"  # a network that answers at once
 WALL = 2.5  # metres; everything on the photograph is as far away

@@ -18,8 +18,8 @@ from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
 
+from kp_pose_ros.ros.bridges.wait_for_pose import WaitForPoseServer
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
-from kp_pose_ros.ros.wait_for_pose import WaitForPoseServer
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 # Not COCO's order: a consumer that knows indices by heart goes wrong.
@@ -274,7 +274,7 @@ def play(video):
     started = []
 
     def start(namespace):
-        command = [sys.executable, "-m", "kp_pose_ros.ros.demo.camera", video, "--loop"]
+        command = [sys.executable, "-m", "kp_pose_ros.demo.camera", video, "--loop"]
         command += ["--ros-args", "-r", f"__ns:=/{namespace}"]
         started.append(subprocess.Popen(command))
         return started[-1]

@@ -10,8 +10,8 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.frame import ENCODINGS
-from kp_pose_ros.image_message import ImageError, compressed_to_frame
+from kp_pose_ros.image.frame import ENCODINGS
+from kp_pose_ros.image.message import ImageError, compressed_to_frame
 from kp_pose_ros.ros.images import PictureMessage, image_to_frame
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)

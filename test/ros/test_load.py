@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from echo_model import write_echo_model
 
-BENCH = Path(__file__).parent / "stub_bench.py"
+BENCH = Path(__file__).parents[1] / "bench/stub_bench.py"
 CAMERAS = 4
 
 

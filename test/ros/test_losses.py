@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kp_pose_ros.health import Counts
 from kp_pose_ros.ros import throttle
+from kp_pose_ros.ros.health import Counts
 from kp_pose_ros.ros.losses import Losses
 
 

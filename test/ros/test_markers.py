@@ -6,10 +6,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from kp_pose_ros.annotate import person_color
+from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import UNTRACKED, Poses
-from kp_pose_ros.ros.conversions import Vocabulary
 from kp_pose_ros.ros.markers import Markers
+from kp_pose_ros.ros.messages import Vocabulary
 from kp_pose_ros.skeleton import Skeleton
 
 VOCABULARY = Vocabulary(Skeleton.builtin("coco17"), ("person",))

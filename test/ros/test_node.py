@@ -17,10 +17,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
-from kp_pose_ros.factory import Settings, make_estimator
-from kp_pose_ros.frame import Frame
-from kp_pose_ros.ros.conversions import poses_from_msg
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.factory import Settings, make_estimator
 from kp_pose_ros.ros.images import image_to_frame
+from kp_pose_ros.ros.messages import poses_from_msg
 
 PREPARING = "preparing the network"  # the engine says so at its first frame of a size
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from kp_pose_ros.factory import Settings, make_estimator
-from kp_pose_ros.frame import Frame
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.factory import Settings, make_estimator
 from kp_pose_ros.poses import OBSERVED
 from kp_pose_ros.tracking.association import COCO_SIGMAS
 from kp_pose_ros.tracking.settings import TrackingSettings

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The consumer in the demo: subscribes as a robot's planner does, and reports."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import rclpy
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+
+from kp_pose_ros.demo.folder import Folder
+from kp_pose_ros.demo.report import Report
+from kp_pose_ros.demo.window import Window
+from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from kp_pose_ros.ros.images import image_to_frame
+from kp_pose_ros.ros.messages import skeleton_from_msg
+from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
+
+
+class Receiver:
+    """Hears the node's topics and keeps a report of them, once the skeleton is known."""
+
+    def __init__(self, node: Node, folder: Folder, lines: TextIO, window: Window | None) -> None:
+        """Subscribe; `folder` and `lines` are the report's, `window` shows the pictures."""
+        self.report: Report | None = None
+        self._node = node
+        self._folder = folder
+        self._lines = lines
+        self._window = window
+        node.create_subscription(SkeletonMsg, "skeleton", self._on_skeleton, LATCHED)
+        node.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
+        node.create_subscription(Image, "annotated", self._on_annotated, NEWEST)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the user closed the window."""
+        return self._window is not None and self._window.closed
+
+    def spin_once(self) -> None:
+        """Wait a moment for a message and handle it."""
+        rclpy.spin_once(self._node, timeout_sec=0.02)
+        if self._window is not None:
+            self._window.update()
+
+    def _on_skeleton(self, message: SkeletonMsg) -> None:
+        self.report = Report(
+            self._folder, self._lines, skeleton_from_msg(message), list(message.class_names)
+        )
+
+    def _on_poses(self, message: PoseArray) -> None:
+        if self.report is not None:
+            age = self._node.get_clock().now() - Time.from_msg(message.header.stamp)
+            self.report.add_poses(message, age.nanoseconds * 1e-9)
+
+    def _on_annotated(self, message: Image) -> None:
+        picture = image_to_frame(message).to_bgr()
+        if self.report is not None:
+            stamp = Time.from_msg(message.header.stamp).nanoseconds
+            self.report.add_picture(message.header.frame_id, stamp, picture)
+        if self._window is not None:
+            self._window.show(picture)

@@ -1,3 +1,0 @@
-# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
-# SPDX-License-Identifier: Apache-2.0
-"""One module an engine; each turns frames into candidate rows."""

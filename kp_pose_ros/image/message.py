@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Image messages -> Frames, checked: messages of any library that gives them ROS's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from kp_pose_ros.errors import FrameError
+from kp_pose_ros.image.frame import ENCODINGS, Encoding, Frame, Pixels
+from kp_pose_ros.image.jpeg import EnoughColumns, decode_compressed
+
+
+class ImageMessage(Protocol):
+    """sensor_msgs/Image, as rclpy, rosbags and others make it; data is any buffer of bytes."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: Any
+
+
+class CompressedImageMessage(Protocol):
+    """sensor_msgs/CompressedImage."""
+
+    format: str
+    data: Any
+
+
+class ImageError(FrameError):
+    """An image message that cannot be read.
+
+    Attributes:
+        field: the one at fault.
+    """
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+def _refuse(_image: ImageMessage) -> Pixels:
+    raise FrameError("it is not among those that are read without a converter of ROS's own")
+
+
+def image_to_frame(
+    image: ImageMessage, convert: Callable[[ImageMessage], Pixels] = _refuse
+) -> Frame:
+    """Return the picture in an Image message: a view of its bytes, if `Frame` has the encoding.
+
+    Args:
+        image: the message.
+        convert: makes a (height, width, 3) uint8 BGR picture of an image in any other encoding, or
+            raises FrameError.
+
+    Raises:
+        ImageError: a field contradicts the others, or the encoding cannot be read.
+    """
+    for field in ("height", "width"):
+        if getattr(image, field) == 0:
+            raise ImageError(field, f"{field} is 0: expected at least 1")
+    layout = ENCODINGS.get(image.encoding)
+    if layout is not None:
+        return _view(image, layout)
+    _check_length(image, image.height)
+    try:
+        return Frame(convert(image))
+    except FrameError as error:
+        known = ", ".join(ENCODINGS)
+        raise ImageError(
+            "encoding", f"encoding is '{image.encoding}': {error}; set the camera to one of {known}"
+        ) from error
+
+
+def compressed_to_frame(
+    image: CompressedImageMessage, enough_columns: EnoughColumns | None = None
+) -> Frame:
+    """Return the picture in a JPEG or PNG CompressedImage message.
+
+    Args:
+        image: the message.
+        enough_columns: see `decode_compressed`.
+
+    Raises:
+        ImageError: the data is of neither kind, cut short or damaged.
+    """
+    try:
+        return decode_compressed(bytes(image.data), enough_columns)
+    except FrameError as error:
+        found = f"{len(image.data)} bytes of data (format '{image.format}')"
+        raise ImageError("data", f"{found} {error}") from error
+
+
+def _view(image: ImageMessage, layout: Encoding) -> Frame:
+    """Return the message's bytes as a frame whose row stride is the message's step."""
+    rows, half = divmod(image.height * layout.half_rows, 2)
+    if half or image.height % layout.grid[0] or image.width % layout.grid[1]:
+        raise ImageError(
+            "height" if image.height % layout.grid[0] else "width",
+            f"width and height are {image.width} and {image.height}: expected multiples of "
+            f"{layout.grid[1]} and {layout.grid[0]} with encoding '{image.encoding}'",
+        )
+    pixels = pixels_of(image, rows, layout.channels, np.dtype(layout.dtype))
+    try:
+        return Frame(pixels, image.encoding)
+    except FrameError as error:
+        raise ImageError("width", str(error)) from error
+
+
+def pixels_of(image: ImageMessage, rows: int, channels: int, dtype: np.dtype[Any]) -> Any:
+    """Return a message's bytes as an array, a view whose row stride is the message's step.
+
+    Args:
+        image: the message.
+        rows: of the array; the message's height, or more where planes follow each other.
+        channels: elements a pixel; with 1 the array is (rows, width), else it has a third axis.
+        dtype: of an element; the array has it in the byte order that the message says.
+
+    Raises:
+        ImageError: a field contradicts the others.
+    """
+    dtype = dtype.newbyteorder(">" if image.is_bigendian else "<")
+    pixel_bytes = channels * dtype.itemsize
+    if image.step < image.width * pixel_bytes:
+        raise ImageError(
+            "step",
+            f"step is {image.step}: expected at least {image.width * pixel_bytes}, the bytes of "
+            f"{image.width} '{image.encoding}' pixels",
+        )
+    _check_length(image, rows)
+    shape, strides = (rows, image.width), (image.step, pixel_bytes)
+    if channels > 1:
+        shape, strides = (*shape, channels), (*strides, dtype.itemsize)  # type: ignore[assignment]
+    return np.ndarray(shape, dtype, image.data, 0, strides)
+
+
+def _check_length(image: ImageMessage, rows: int) -> None:
+    expected = image.step * rows
+    if len(image.data) < expected:
+        raise ImageError(
+            "data",
+            f"data has {len(image.data)} bytes: expected {expected}, {rows} rows of step "
+            f"{image.step}",
+        )

@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Candidate rows of a network -> Poses: threshold, suppression, back to source pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.poses import Floats, Poses, observed
+
+BOX = slice(0, 4)
+SCORE = 4
+CLASS = 5
+KEYPOINTS = slice(6, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What an engine returns for one frame.
+
+    Attributes:
+        rows: (m, 6 + K * D) float32: x1 y1 x2 y2 score class and K keypoints of D numbers, in
+            network pixels, in any order. Rows of zeros are padding.
+        letterbox: the geometry that maps them back to the frame.
+    """
+
+    rows: Floats
+    letterbox: Letterbox
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """What counts as a pose.
+
+    Attributes:
+        score_threshold: poses have a score above this, in [0, 1].
+        iou_threshold: of two boxes of one class that overlap by more than this (intersection over
+            union, in [0, 1]) the one of lower score is dropped.
+        keypoint_threshold: keypoints of a lower score, in [0, 1], are ABSENT.
+        max_poses: how many poses a frame has at most; the best stay.
+        suppress: False for models that return every person once, by themselves.
+    """
+
+    score_threshold: float = 0.25
+    iou_threshold: float = 0.7
+    keypoint_threshold: float = 0.5
+    max_poses: int = 300
+    suppress: bool = True
+
+
+def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeSettings) -> Poses:
+    """Return the poses among the candidates, best score first.
+
+    Args:
+        candidates: an engine's rows for one frame.
+        kpt_shape: (K, D), K keypoints of D = 2 (x y) or D = 3 (x y score) numbers.
+        settings: thresholds and limits.
+    """
+    rows = candidates.rows[candidates.rows[:, SCORE] > settings.score_threshold]
+    rows = rows[np.isfinite(rows).all(axis=1)]  # a half-precision network may overflow
+    chosen = _suppress(rows, settings.iou_threshold) if settings.suppress else _by_score(rows)
+    rows = rows[chosen[: settings.max_poses]]
+    to_source = candidates.letterbox.to_source
+    keypoints = _keypoints(rows[:, KEYPOINTS].reshape(-1, *kpt_shape), candidates.letterbox)
+    return Poses(
+        boxes=to_source(rows[:, BOX].reshape(-1, 2, 2)).reshape(-1, 4),
+        scores=rows[:, SCORE],
+        keypoints=keypoints,
+        class_ids=rows[:, CLASS].astype(np.int32),
+        states=observed(keypoints, settings.keypoint_threshold),
+    )
+
+
+def _by_score(rows: Floats) -> npt.NDArray[np.intp]:
+    return np.argsort(-rows[:, SCORE], kind="stable")
+
+
+def _suppress(rows: Floats, iou_threshold: float) -> npt.NDArray[np.intp]:
+    """Return the indices that greedy, class-aware NMS keeps, best score first."""
+    if len(rows) == 0:
+        return np.zeros(0, np.intp)
+    boxes = rows[:, BOX].astype(np.float64)
+    corner, size = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
+    # Boxes of different classes never meet: each class has a plane of its own. NMSBoxesBatched
+    # would do the same, but OpenCV 4.5 (Humble) lacks it.
+    span = boxes.max() - boxes.min() + 1
+    corner = corner + rows[:, CLASS, None] * span
+    kept = cv2.dnn.NMSBoxes(
+        np.hstack((corner, size)).tolist(), rows[:, SCORE].tolist(), 0.0, iou_threshold
+    )
+    return np.asarray(kept, np.intp).reshape(-1)
+
+
+def _keypoints(points: Floats, letterbox: Letterbox) -> Floats:
+    """Map (n, K, D) keypoints to source pixels and give each a score: (n, K, 3)."""
+    keypoints = np.empty((*points.shape[:2], 3), np.float32)
+    keypoints[..., :2] = letterbox.to_source(points[..., :2])
+    if points.shape[2] == 3:
+        keypoints[..., 2] = points[..., 2]
+    else:
+        # Without a score of its own a keypoint is certain, unless it is the origin: networks
+        # with D = 2 are trained to put missing keypoints there.
+        keypoints[..., 2] = keypoints[..., :2].any(axis=2)
+    return keypoints

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""PoseEstimator: frames -> engine -> decode -> Poses."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from kp_pose_ros.errors import FrameError
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
+from kp_pose_ros.poses import Poses
+from kp_pose_ros.timing import StageTimes
+
+Found_co = TypeVar("Found_co", covariant=True)
+
+
+class Pending(Protocol[Found_co]):
+    """A batch that has begun; concurrent.futures.Future is one."""
+
+    def done(self) -> bool:
+        """Return whether `result` need not wait."""
+
+    def result(self) -> Found_co:
+        """Wait for the end of the batch; call it once.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+
+
+class Engine(Protocol):
+    """Runs the network. Owned by one thread, from its first call to `close`.
+
+    Attributes:
+        name: what runs it, for people, such as "ONNX Runtime 1.20 on the CPU".
+        max_batch: how many frames `submit` takes at most.
+        overlaps: whether one more batch may begin before the one before it has ended.
+        times: how long each stage took.
+    """
+
+    name: str
+    max_batch: int
+    overlaps: bool
+    times: StageTimes
+
+    def prepare(self, frame: tuple[int, int]) -> Path:
+        """Open the network for frames of (height, width); return the file that it runs.
+
+        What the cache does not have is made, which may take many minutes.
+
+        Raises:
+            EngineError: the network cannot be opened.
+            ModelError: the model cannot be prepared for that size.
+        """
+
+    def submit(self, frames: Sequence[Frame]) -> Pending[list[Candidates]]:
+        """Begin with a batch, whose result is the candidates of each frame.
+
+        Frames may have different sizes and encodings. Results are to be asked for in the order of
+        the beginnings.
+
+        Raises:
+            EngineError: the engine failed; later calls may work.
+        """
+
+    def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
+        """Return what runs the network alone on frames that are on its input: for benchmarks."""
+
+    def close(self) -> None:
+        """Free what the engine holds. It cannot be used afterwards."""
+
+
+class PoseEstimator:
+    """Finds poses in frames with one engine.
+
+    `settings` may be replaced at any time, from any thread; the next call uses the new ones.
+    """
+
+    def __init__(
+        self, engine: Engine, kpt_shape: tuple[int, int], settings: DecodeSettings
+    ) -> None:
+        self.engine = engine
+        self.settings = settings
+        self._kpt_shape = kpt_shape
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
+        """Return the poses of each frame, at most `engine.max_batch` of them.
+
+        They are in pixels of the camera's pictures, also where a frame was reduced.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        return self.submit(frames).result()
+
+    def submit(self, frames: Sequence[Frame]) -> Pending[list[Poses]]:
+        """Begin with a batch, whose result is what `estimate` returns.
+
+        Where `engine.overlaps`, one more batch may begin before this one has ended. Raises as
+        `estimate` does, and so does the result.
+        """
+        return _Estimate(self, frames, self.engine.submit(frames))
+
+    def stream(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Poses]]:
+        """Yield each frame with its poses, in order, while the engine works on the next one.
+
+        If `frames` breaks off with a FrameError, what came before it is yielded first. Raises as
+        `estimate` does.
+        """
+        under_way: deque[tuple[Frame, Pending[list[Poses]]]] = deque()
+
+        def end() -> tuple[Frame, Poses]:
+            frame, pending = under_way.popleft()
+            return frame, pending.result()[0]
+
+        try:
+            for frame in frames:
+                under_way.append((frame, self.submit([frame])))
+                if len(under_way) == (2 if self.engine.overlaps else 1):
+                    yield end()
+        except FrameError:
+            while under_way:
+                yield end()
+            raise
+        while under_way:
+            yield end()
+
+    def decode(self, frames: Sequence[Frame], candidates: Sequence[Candidates]) -> list[Poses]:
+        """Return the poses of each frame among the candidates that the engine gave for it."""
+        settings = self.settings
+        with self.engine.times.measure("decode"):
+            return [
+                decode(each, self._kpt_shape, settings).scaled(frame.reduction)
+                for each, frame in zip(candidates, frames, strict=True)
+            ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimate:
+    """The poses in a batch that has begun."""
+
+    estimator: PoseEstimator
+    frames: Sequence[Frame]
+    batch: Pending[list[Candidates]]
+
+    def done(self) -> bool:
+        return self.batch.done()
+
+    def result(self) -> list[Poses]:
+        return self.estimator.decode(self.frames, self.batch.result())

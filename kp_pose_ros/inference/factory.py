@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings -> model -> engine -> PoseEstimator: the one place that chooses an engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from kp_pose_ros.errors import EngineError, SettingsError
+from kp_pose_ros.image.frame import Size
+from kp_pose_ros.inference.decode import DecodeSettings
+from kp_pose_ros.inference.estimator import Engine, PoseEstimator
+from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.inference.progress import Progress, ProgressLog
+from kp_pose_ros.inference.tensorrt.availability import has_gpu, why_unavailable
+from kp_pose_ros.models.model import PoseModel
+
+_log = logging.getLogger(__name__)
+_WIDESCREEN = (1080, 1920)  # (height, width) of most cameras' images, for an example
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an estimator is made from.
+
+    Attributes:
+        model: path of the model file.
+        skeleton: path of a skeleton file or name of a shipped one; None takes what the model says.
+        engine: one of `ENGINES`.
+        imgsz: (height, width) of the network's input in pixels, or None to follow each camera.
+        precision: fp32, fp16 or int8, for the engine 'tensorrt'.
+        max_batch: how many frames the engine takes at once.
+        decode: thresholds and limits; whether to suppress is the model's to say.
+    """
+
+    model: Path
+    skeleton: str | None = None
+    engine: str = "auto"
+    imgsz: Size | None = None
+    precision: str = "fp16"
+    max_batch: int = 1
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+def make_estimator(
+    settings: Settings, progress: Progress | None = None
+) -> tuple[PoseModel, PoseEstimator]:
+    """Open the model and an engine for it.
+
+    Args:
+        settings: what to make it from.
+        progress: is told how far the build of an engine is; None tells the log.
+
+    Raises:
+        SettingsError: no engine has that name, or the model cannot run at `imgsz`.
+        ModelError: the model or skeleton file cannot be used.
+        EngineError: the engine cannot run here.
+    """
+    if settings.engine not in _MAKERS:
+        raise SettingsError(
+            f"engine '{settings.engine}' is unknown: expected one of {', '.join(ENGINES)}"
+        )
+    model = PoseModel.open(settings.model, skeleton=settings.skeleton)
+    if settings.imgsz is not None:
+        model.network_size(settings.imgsz, settings.imgsz)  # refuses what the model cannot take
+    engine = _MAKERS[settings.engine](model, settings, progress or ProgressLog())
+    metadata = model.metadata
+    decode = replace(settings.decode, suppress=metadata.needs_suppression)
+    return model, PoseEstimator(engine, metadata.kpt_shape, decode)
+
+
+def network_columns(model: PoseModel, imgsz: Size | None, picture: Size) -> int:
+    """Return how many columns a picture of (height, width) has in the network's input.
+
+    Args:
+        model: what runs.
+        imgsz: that of the settings.
+        picture: the picture's size.
+    """
+    return Letterbox.fit(picture, model.network_size(picture, imgsz)).resized[1]
+
+
+def build(model: PoseModel, estimator: PoseEstimator, settings: Settings) -> Path:
+    """Make what the estimator needs before the first frame comes; return the file that it runs.
+
+    Raises:
+        SettingsError: the size of the network's input is not known without a frame.
+        EngineError: the engine cannot be built.
+        ModelError: the model cannot be prepared.
+    """
+    size = settings.imgsz
+    if size is None and model.metadata.size_is_static:
+        size = model.metadata.imgsz
+    if size is None:
+        height, width = model.network_size(_WIDESCREEN, None)
+        raise SettingsError(
+            "build_only has no image to take the network's size from, and imgsz is auto: set imgsz "
+            f"to the size that the camera's images need, such as '{height}, {width}' for 16:9"
+        )
+    return estimator.engine.prepare(size)
+
+
+def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:
+    try:
+        from kp_pose_ros.inference.onnx.engine import OnnxEngine
+    except ImportError as error:
+        raise EngineError(
+            f"engine 'onnx' needs ONNX Runtime, which cannot be imported ({error}): "
+            "install it with `pip install onnxruntime`"
+        ) from error
+    return OnnxEngine(model, settings.imgsz, settings.max_batch)
+
+
+def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
+    if reason := why_unavailable():
+        raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
+    from kp_pose_ros.inference.tensorrt.engine import TensorRTEngine
+
+    return TensorRTEngine(
+        model,
+        settings.imgsz,
+        settings.max_batch,
+        precision=settings.precision,
+        progress=progress,
+    )
+
+
+def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
+    reason = why_unavailable()
+    level, why = logging.INFO, "since no NVIDIA GPU was found"
+    if reason is None:
+        why = "since there is an NVIDIA GPU"
+    elif has_gpu():
+        level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {reason}"
+    engine = (_onnx if reason else _tensorrt)(model, settings, progress)
+    _say_once(level, f"engine auto: {engine.name}, {why}")
+    return engine
+
+
+@cache  # a program may open many estimators
+def _say_once(level: int, line: str) -> None:
+    _log.log(level, line)
+
+
+_MAKERS: dict[str, Callable[[PoseModel, Settings, Progress], Engine]] = {
+    "auto": _auto,
+    "tensorrt": _tensorrt,
+    "onnx": _onnx,
+}
+ENGINES = tuple(_MAKERS)

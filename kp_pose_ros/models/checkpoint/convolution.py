@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Convolutions as ONNX nodes, the batch normalisation after them folded into their weights."""
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.checkpoint.modules import Module
+from kp_pose_ros.models.graph import Feature, GraphBuilder
+
+Weights = npt.NDArray[np.float32]
+
+
+def convolve(
+    graph: GraphBuilder, module: Module, feature: Feature, batch_norm: Module | None = None
+) -> Feature:
+    """Add a `Conv2d`, and the `BatchNorm2d` after it if there is one, as a single Conv node.
+
+    Raises:
+        ModelError: if the layer does not fit the feature map.
+    """
+    module.expect(padding_mode="zeros")
+    weight = module.tensor("weight", dimensions=4)
+    bias = module.tensor("bias", dimensions=1) if "bias" in module.tensors else None
+    if bias is not None and len(bias) != len(weight):
+        raise ModelError(f"layer {module.path} adds {len(bias)} numbers to {len(weight)} channels")
+    if batch_norm is not None:
+        weight, bias = fold_batch_norm(weight, bias, batch_norm)
+    height, width = _output_size(module, weight, feature)
+
+    inputs = [feature.name, graph.weight(f"{module.path}.weight", weight)]
+    if bias is not None:
+        inputs.append(graph.weight(f"{module.path}.bias", bias))
+    vertical, horizontal = module.pair("padding")
+    name = graph.add(
+        "Conv",
+        inputs,
+        module.path,
+        kernel_shape=weight.shape[2:],
+        strides=module.pair("stride"),
+        pads=[vertical, horizontal, vertical, horizontal],
+        dilations=module.pair("dilation"),
+        group=module.integer("groups"),
+    )
+    return Feature(name, len(weight), height, width)
+
+
+def fold_batch_norm(
+    weight: Weights, bias: Weights | None, batch_norm: Module
+) -> tuple[Weights, Weights]:
+    """Return the weights and bias of a convolution that also normalises.
+
+    gamma * (conv(x) - mean) / sqrt(variance + eps) + beta is a convolution whose weights are scaled
+    by gamma / sqrt(variance + eps), one factor an output channel.
+
+    Raises:
+        ModelError: if the normalisation has another number of channels than the convolution.
+    """
+    names = ("weight", "bias", "running_mean", "running_var")
+    gamma, beta, mean, variance = (batch_norm.tensor(name, dimensions=1) for name in names)
+    channels = len(weight)
+    if not all(len(values) == channels for values in (gamma, beta, mean, variance)):
+        raise ModelError(f"layer {batch_norm.path} does not have the {channels} channels before it")
+    # In this order of operations the results are those of torch to the last bit, so that a graph
+    # differs from ultralytics' own by rounding in the engine only.
+    with np.errstate(all="ignore"):  # whoever takes the weights looks whether they are finite
+        inverse = np.float32(1) / np.sqrt(variance + np.float32(batch_norm.number("eps")))
+        shift = -mean if bias is None else bias - mean
+        return weight * (gamma * inverse)[:, None, None, None], shift * inverse * gamma + beta
+
+
+def window_size(
+    module: Module, feature: Feature, kernel: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[int, int]:
+    """Return the (height, width) that a window leaves of a feature map, in cells.
+
+    Raises:
+        ModelError: if the window cannot slide over the map.
+    """
+    sizes = []
+    for size, length, spread, step, pad in zip(
+        (feature.height, feature.width),
+        kernel,
+        dilation,
+        module.pair("stride"),
+        module.pair("padding"),
+        strict=True,
+    ):
+        extent = spread * (length - 1) + 1
+        # Padding as large as the window would make the map grow at will.
+        if min(length, spread, step) < 1 or pad >= extent or size + 2 * pad < extent:
+            raise ModelError(
+                f"layer {module.path} ({module.kind}) has a window that does not fit its input of "
+                f"{feature.height}x{feature.width}"
+            )
+        sizes.append((size + 2 * pad - extent) // step + 1)
+    return sizes[0], sizes[1]
+
+
+def _output_size(module: Module, weight: Weights, feature: Feature) -> tuple[int, int]:
+    outputs, inputs_a_group, rows, columns = weight.shape
+    groups = module.integer("groups")
+    if groups < 1 or outputs % groups or inputs_a_group * groups != feature.channels:
+        raise ModelError(
+            f"layer {module.path} ({module.kind}) takes {inputs_a_group * groups} channels in "
+            f"{groups} groups, but gets {feature.channels}"
+        )
+    return window_size(module, feature, (rows, columns), module.pair("dilation"))

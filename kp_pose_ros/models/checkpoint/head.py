@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pose head as ONNX nodes: three branches a scale, decoded in float32 whatever the precision.
+
+The output is that of ultralytics' own export, `B x (4 + nc + K*D) x A`: box centre and size, class
+scores, keypoints, in pixels of the network's input.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.checkpoint.layers import emit
+from kp_pose_ros.models.checkpoint.modules import Module
+from kp_pose_ros.models.graph import Feature, GraphBuilder
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Where the cells of all scales are, and how large; scale by scale, row by row."""
+
+    centres: npt.NDArray[np.float32]
+    """(2, A) x and y in pixels."""
+    strides: npt.NDArray[np.float32]
+    """(1, A) side of a cell in pixels."""
+
+    @property
+    def count(self) -> int:
+        """A, the number of cells."""
+        return self.strides.size
+
+
+def pose_head(
+    graph: GraphBuilder,
+    head: Module,
+    features: Sequence[Feature],
+    kpt_shape: tuple[int, int],
+    network_hw: tuple[int, int],
+) -> tuple[int, int]:
+    """Add the head's nodes, which make `output0`; return its shape (4 + nc + K*D, A).
+
+    Raises:
+        ModelError: if the head does not fit the feature maps.
+    """
+    classes, bins = head.integer("nc"), head.integer("reg_max")
+    numbers = kpt_shape[0] * kpt_shape[1]
+    anchors = _anchors(head, features, network_hw)
+    distances = _branch(graph, head.child("cv2"), features, 4 * bins)
+    scores = _branch(graph, head.child("cv3"), features, classes)
+    keypoints = _branch(graph, head.child("cv4"), features, numbers)
+    parts = [
+        _boxes(graph, head.child("dfl"), distances, bins, anchors),
+        graph.add("Sigmoid", [scores], f"{head.path}.scores"),
+        _keypoints(graph, f"{head.path}.keypoints", keypoints, kpt_shape, anchors),
+    ]
+    graph.add("Concat", parts, head.path, output="output0", axis=1)
+    return 4 + classes + numbers, anchors.count
+
+
+def _anchors(head: Module, features: Sequence[Feature], network_hw: tuple[int, int]) -> Anchors:
+    strides = head.tensor("stride", dimensions=1)
+    if len(strides) != len(features) or not all(
+        stride >= 1 and (stride * feature.height, stride * feature.width) == network_hw
+        for stride, feature in zip(strides, features, strict=True)
+    ):
+        sizes = ", ".join(f"{feature.height}x{feature.width}" for feature in features)
+        raise ModelError(
+            f"the head's strides {str(strides.tolist())[:80]} do not fit its feature maps of "
+            f"{sizes} for an input of {network_hw[0]}x{network_hw[1]}"
+        )
+    centres, cell_sizes = [], []
+    for stride, feature in zip(strides, features, strict=True):
+        rows, columns = np.mgrid[: feature.height, : feature.width].astype(np.float32) + 0.5
+        centres.append(np.stack([columns.ravel(), rows.ravel()]) * stride)
+        cell_sizes.append(np.full((1, rows.size), stride, np.float32))
+    return Anchors(np.concatenate(centres, axis=1), np.concatenate(cell_sizes, axis=1))
+
+
+def _branch(
+    graph: GraphBuilder, branches: Module, features: Sequence[Feature], channels: int
+) -> str:
+    """Run one branch on every scale; return (B, channels, A) in float32."""
+    if len(branches.children) != len(features):
+        raise ModelError(
+            f"{branches.path} has {len(branches.children)} branches for {len(features)} scales"
+        )
+    parts = []
+    for branch, feature in zip(branches.children.values(), features, strict=True):
+        made = emit(graph, branch, feature)
+        expected = (channels, feature.height, feature.width)
+        if made.shape != expected:
+            raise ModelError(f"{branch.path} makes a map of {made.shape}, expected {expected}")
+        parts.append(graph.reshape(made.name, branch.path, 0, channels, feature.cells))
+    joined = graph.add("Concat", parts, branches.path, axis=2)
+    return graph.cast(joined, branches.path, half=False) if graph.half else joined
+
+
+def _boxes(graph: GraphBuilder, dfl: Module, distances: str, bins: int, anchors: Anchors) -> str:
+    """Return (B, 4, A) centre and size.
+
+    The distance to each side is the mean of a distribution over `bins` whole cells (Generalized
+    Focal Loss, arXiv 2006.04388).
+    """
+    if dfl.kind != "DFL":
+        raise ModelError(f"{dfl.path} is a {dfl.kind[:40]!r}, expected a DFL")
+    weight = dfl.child("conv").tensor("weight", dimensions=4)
+    if weight.shape != (1, bins, 1, 1):
+        raise ModelError(f"{dfl.path} has weights of shape {weight.shape}, expected 1x{bins}x1x1")
+    path, count = dfl.path, anchors.count
+    by_side = graph.reshape(distances, path, 0, 4, bins, count)
+    by_bin = graph.add("Transpose", [by_side], path, perm=[0, 2, 1, 3])
+    chances = graph.add("Softmax", [by_bin], path, axis=1)
+    mean = graph.add("Conv", [chances, graph.constant(f"{path}.weight", weight)], path)
+    sides = graph.reshape(mean, path, 0, 4, count)
+
+    strides = graph.constant("strides", anchors.strides)
+    half_strides = graph.constant("half_strides", anchors.strides / 2)
+    left_top, right_bottom = graph.split(sides, path, [2, 2], axis=1)
+    shift = graph.add("Sub", [right_bottom, left_top], path)
+    shift = graph.add("Mul", [shift, half_strides], path)
+    centre = graph.add("Add", [shift, graph.constant("centres", anchors.centres)], path)
+    size = graph.add("Add", [left_top, right_bottom], path)
+    size = graph.add("Mul", [size, strides], path)
+    return graph.add("Concat", [centre, size], path, axis=1)
+
+
+def _keypoints(
+    graph: GraphBuilder, path: str, values: str, kpt_shape: tuple[int, int], anchors: Anchors
+) -> str:
+    """Return (B, K*D, A): x and y in pixels, and the score through the sigmoid if there is one.
+
+    A value v stands for the corner of the cell plus 2 * v cells.
+    """
+    count, dimensions = kpt_shape
+    double_strides = graph.constant("double_strides", anchors.strides * 2)
+    corners = graph.constant("corners", anchors.centres - anchors.strides / 2)
+    points = graph.reshape(values, path, 0, count, dimensions, anchors.count)
+    if dimensions == 3:
+        points, scores = graph.split(points, path, [2, 1], axis=2)
+    points = graph.add("Mul", [points, double_strides], path)
+    points = graph.add("Add", [points, corners], path)
+    if dimensions == 3:
+        scores = graph.add("Sigmoid", [scores], path)
+        points = graph.add("Concat", [points, scores], path, axis=2)
+    return graph.reshape(points, path, 0, count * dimensions, anchors.count)

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the ONNX model of a checkpoint, as ultralytics' own export would, without torch."""
+
+import onnx
+from onnx import TensorProto, helper
+
+from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.checkpoint.checkpoint import Checkpoint
+from kp_pose_ros.models.checkpoint.head import pose_head
+from kp_pose_ros.models.checkpoint.layers import check_kind, emit
+from kp_pose_ros.models.checkpoint.modules import Module
+from kp_pose_ros.models.fields import Fields
+from kp_pose_ros.models.graph import Feature, GraphBuilder
+
+# TensorRT 8.5 (JetPack 5) parses opsets up to 17; ONNX Runtime 1.14 (2023) reads IR version 8.
+_OPSET = 17
+_IR_VERSION = 8
+
+_MAX_STRIDE = 1024
+_MAX_CHANNELS = 64
+_MAX_SOURCES = 16
+
+
+def write_onnx(
+    checkpoint: Checkpoint, *, imgsz: tuple[int, int], half: bool, batch: int | None
+) -> onnx.ModelProto:
+    """Return the model's graph, `images` B x 3 x H x W -> `output0` B x (4 + nc + K*D) x A.
+
+    Input (RGB, 0..1) and output (box centre and size, class scores, keypoints, all in pixels of the
+    input) are float32 in either precision.
+
+    Args:
+        checkpoint: a YOLOv8-pose or YOLO11-pose model.
+        imgsz: (height, width) of the input, multiples of the model's stride.
+        half: float16 weights and activations; boxes and keypoints are decoded in float32 even so.
+        batch: how many pictures a run takes; None leaves it open.
+
+    Raises:
+        ModelError: if the model is none of these, or contradicts itself.
+    """
+    model = onnx.ModelProto(ir_version=_IR_VERSION, producer_name="kp_pose_ros")
+    model.opset_import.append(helper.make_opsetid("", _OPSET))
+    model.graph.name = checkpoint.path.stem
+    graph = GraphBuilder(model.graph, half=half)
+    try:
+        kpt_shape, images = _check_head(checkpoint), _images(checkpoint, imgsz)
+        features = _body(graph, checkpoint, images)
+        shape = pose_head(graph, checkpoint.head, features, kpt_shape, network_hw=imgsz)
+    except ModelError as error:
+        raise ModelError(f"cannot write {checkpoint.path} as ONNX: {error}") from error
+    first = "batch" if batch is None else batch
+    model.graph.input.append(_value(images.name, first, *images.shape))
+    model.graph.output.append(_value("output0", first, *shape))
+    helper.set_model_props(model, _metadata(checkpoint, imgsz, batch))
+    return model
+
+
+def check_checkpoint(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint whose head or layers `write_onnx` does not know, without writing it.
+
+    Raises:
+        ModelError: if the model is of another kind.
+    """
+    try:
+        _check_head(checkpoint)
+        for layer in checkpoint.layers[:-1]:
+            check_kind(layer)
+    except ModelError as error:
+        raise ModelError(f"cannot write {checkpoint.path} as ONNX: {error}") from error
+
+
+def _check_head(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Return the model's (K, D), if its head is of the kind that the writer knows."""
+    head, end2end = checkpoint.head, checkpoint.metadata["end2end"]
+    fields = Fields(checkpoint.metadata, "the checkpoint")
+    kpt_shape = fields.kpt_shape()
+    if kpt_shape is None:
+        raise ModelError(f"its head {head.kind[:40]!r} has no keypoints, expected a pose model")
+    if head.kind != "Pose" or end2end:
+        raise ModelError(
+            f"its head is {'an end-to-end' if end2end else 'a'} {head.kind[:40]!r}, expected the "
+            "Pose of YOLOv8 or YOLO11: export the model to ONNX with ultralytics, and use that file"
+        )
+    classes, names = head.integer("nc"), fields.class_names() or ()
+    if classes != len(names):
+        raise ModelError(f"its head has {classes} classes, but it names {len(names)}")
+    return kpt_shape
+
+
+def _images(checkpoint: Checkpoint, imgsz: tuple[int, int]) -> Feature:
+    """Return the graph's input, if the model takes that size."""
+    fields = Fields(checkpoint.metadata, "the checkpoint")
+    stride = fields.whole_number("stride", _MAX_STRIDE) or _MAX_STRIDE
+    if any(side < stride or side % stride for side in imgsz):
+        raise ModelError(
+            f"imgsz is {imgsz[0]}x{imgsz[1]}, expected multiples of its stride {stride}"
+        )
+    channels = fields.whole_number("channels", _MAX_CHANNELS) or 3
+    return Feature("images", channels, *imgsz)
+
+
+def _body(graph: GraphBuilder, checkpoint: Checkpoint, images: Feature) -> list[Feature]:
+    """Add every layer before the head; return what the head reads."""
+    if graph.half:
+        images = images.renamed(graph.cast(images.name, images.name, half=True))
+    made: list[Feature] = []
+    for layer in checkpoint.layers[:-1]:
+        made.append(emit(graph, layer, *_sources(layer, images, made)))
+    return _sources(checkpoint.head, images, made)
+
+
+def _sources(layer: Module, images: Feature, made: list[Feature]) -> list[Feature]:
+    """Return what a layer reads: its attribute `f` counts layers, -1 being the one before."""
+    indices = layer.attributes.get("f")
+    if not isinstance(indices, list):
+        indices = [indices]
+    if len(indices) > _MAX_SOURCES or not all(
+        type(index) is int and -1 <= index < len(made) for index in indices
+    ):
+        raise ModelError(f"layer {layer.path} ({layer.kind}) reads layers that are not before it")
+    return [made[index] if made else images for index in indices]
+
+
+def _value(name: str, *shape: int | str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _metadata(checkpoint: Checkpoint, imgsz: tuple[int, int], batch: int | None) -> dict[str, str]:
+    """Return the keys that ultralytics writes beside a graph, their values as `str` has them.
+
+    `dynamic` stays False for an open batch, because there it means open sides as well.
+    """
+    values = {
+        **checkpoint.metadata,
+        "author": "kp_pose_ros",
+        "batch": batch or 1,
+        "imgsz": list(imgsz),
+        "args": {"batch": batch or 1, "dynamic": False, "nms": False, "opset": _OPSET},
+    }
+    return {key: str(value) for key, value in values.items()}

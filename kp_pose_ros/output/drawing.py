@@ -1,0 +1,210 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Draws poses on a picture, for people to look at."""
+
+from __future__ import annotations
+
+import colorsys
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
+from kp_pose_ros.skeleton import Skeleton
+
+Color = tuple[int, int, int]  # BGR, as OpenCV takes it
+Points = npt.NDArray[np.int32]  # (..., 2), in 1/16 pixel
+
+_SHIFT = 4  # OpenCV draws to 1/16 of a pixel, which keeps slow movements smooth
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_WHITE: Color = (255, 255, 255)
+_BLACK: Color = (0, 0, 0)
+_FAR_OUTSIDE = 32_000  # no wider canvas exists; keeps the 1/16 pixels inside an int32
+_GOLDEN_RATIO = 0.618034  # neighbours in a sequence of these hues are far apart
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What is drawn, and how. ABSENT keypoints, and limbs to them, never are.
+
+    Attributes:
+        boxes: a rectangle around each pose.
+        labels: class name, track id and score above each pose.
+        limbs: the skeleton's edges.
+        keypoints: a dot at each keypoint.
+        legend: the name of each keypoint beside it.
+        color_by: `part` colours a pose as its skeleton says, `track` each person by itself.
+    """
+
+    boxes: bool = True
+    labels: bool = True
+    limbs: bool = True
+    keypoints: bool = True
+    legend: bool = False
+    color_by: Literal["part", "track"] = "part"
+
+
+class Annotator:
+    """Draws the poses of one model: its skeleton, its classes."""
+
+    def __init__(
+        self, skeleton: Skeleton, class_names: tuple[str, ...], style: Style | None = None
+    ) -> None:
+        self.style = style or Style()
+        self._skeleton = skeleton
+        self._class_names = class_names
+        self._edges = np.array(skeleton.edges, np.intp).reshape(-1, 2)
+        self._limb_colors = [_bgr(color) for color in skeleton.edge_colors]
+        self._dot_colors = [_bgr(color) for color in skeleton.keypoint_colors]
+
+    def draw(self, picture: Pixels, poses: Poses) -> None:
+        """Draw all poses into `picture`, (height, width, 3) uint8 BGR, in place."""
+        style = self.style
+        thickness = max(1, round(min(picture.shape[:2]) / 360))
+        visible = poses.states != ABSENT
+        # A pixel's centre is half a pixel from its edge, where our coordinates begin.
+        points = _fixed_point(poses.keypoints[..., :2] - 0.5)
+        colors = [person_color(poses, index) for index in range(len(poses))]
+        if style.boxes:
+            corners = _fixed_point(poses.boxes.reshape(-1, 2, 2) - 0.5)
+            for (start, end), color in zip(corners.tolist(), colors, strict=True):
+                cv2.rectangle(picture, start, end, color, thickness, cv2.LINE_8, _SHIFT)
+        by_person = colors if style.color_by == "track" else None
+        if style.limbs:
+            self._draw_limbs(picture, points, visible, by_person, thickness)
+        if style.keypoints:
+            self._draw_dots(picture, points, visible, by_person, thickness)
+        if style.labels:
+            for index, color in enumerate(colors):
+                x, y = poses.boxes[index, :2]
+                _draw_label(picture, self._label(poses, index), (x, y), color, thickness)
+        if style.legend:
+            self._draw_legend(picture, points, visible, thickness)
+
+    def _draw_limbs(
+        self,
+        picture: Pixels,
+        points: Points,
+        visible: npt.NDArray[np.bool_],
+        by_person: list[Color] | None,
+        thickness: int,
+    ) -> None:
+        segments = np.take(
+            points, self._edges, axis=1
+        )  # (n, edges, 2 ends, 2), contiguous for OpenCV
+        drawn = visible[:, self._edges].all(axis=2)
+        groups: defaultdict[Color, list[Points]] = defaultdict(list)
+        for person, edge in np.argwhere(drawn).tolist():
+            color = by_person[person] if by_person else self._limb_colors[edge]
+            groups[color].append(segments[person, edge])
+        for color, lines in groups.items():
+            cv2.polylines(picture, lines, False, color, 2 * thickness, cv2.LINE_8, _SHIFT)
+
+    def _draw_dots(
+        self,
+        picture: Pixels,
+        points: Points,
+        visible: npt.NDArray[np.bool_],
+        by_person: list[Color] | None,
+        thickness: int,
+    ) -> None:
+        radius = (2 * thickness + 1) << _SHIFT
+        people, indices = np.nonzero(visible)
+        centers = points[people, indices].tolist()
+        for person, index, center in zip(people.tolist(), indices.tolist(), centers, strict=True):
+            color = by_person[person] if by_person else self._dot_colors[index]
+            cv2.circle(picture, center, radius, color, cv2.FILLED, cv2.LINE_8, _SHIFT)
+
+    def _draw_legend(
+        self, picture: Pixels, points: Points, visible: npt.NDArray[np.bool_], thickness: int
+    ) -> None:
+        """Write the names in columns beside each person, as an anatomical chart does."""
+        for person, shown in zip(points >> _SHIFT, visible, strict=True):
+            named = np.flatnonzero(shown)
+            if len(named) == 0:
+                continue
+            centre, left, right = (f(person[named, 0]) for f in (np.mean, np.min, np.max))
+            for column, is_right in (
+                (named[person[named, 0] < centre], False),
+                (named[person[named, 0] >= centre], True),
+            ):
+                names = [self._skeleton.keypoint_names[index] for index in column]
+                edge = int(right if is_right else left)
+                _draw_column(
+                    picture,
+                    names,
+                    person[column],
+                    edge=edge,
+                    is_right=is_right,
+                    thickness=thickness,
+                )
+
+    def _label(self, poses: Poses, index: int) -> str:
+        class_id, track_id = int(poses.class_ids[index]), int(poses.track_ids[index])
+        known = 0 <= class_id < len(self._class_names)
+        name = self._class_names[class_id] if known else f"class {class_id}"
+        track = "" if track_id == UNTRACKED else f" {track_id}"
+        return f"{name}{track} {poses.scores[index]:.2f}"
+
+
+def _bgr(rgb: tuple[int, int, int]) -> Color:
+    return rgb[2], rgb[1], rgb[0]
+
+
+def _fixed_point(xy: npt.NDArray[np.float32]) -> Points:
+    clipped = np.clip(xy, -_FAR_OUTSIDE, _FAR_OUTSIDE)
+    return np.rint(clipped * (1 << _SHIFT)).astype(np.int32)
+
+
+def person_color(poses: Poses, index: int) -> Color:
+    """Return a colour that stays with a track; without tracks, one for each place in the list."""
+    track_id = int(poses.track_ids[index])
+    number = index if track_id == UNTRACKED else track_id
+    red, green, blue = colorsys.hsv_to_rgb((number * _GOLDEN_RATIO) % 1, 0.75, 1.0)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def _draw_label(
+    picture: Pixels, text: str, corner: tuple[float, float], color: Color, thickness: int
+) -> None:
+    """Write `text` on a filled background above `corner`, or below where the picture ends."""
+    scale = 0.4 * thickness + 0.1
+    (width, height), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
+    left = int(min(max(corner[0], 0), max(0, picture.shape[1] - width)))
+    bottom = int(max(corner[1], height + baseline))
+    cv2.rectangle(
+        picture, (left, bottom - height - baseline), (left + width, bottom), color, cv2.FILLED
+    )
+    origin = (left, bottom - baseline // 2)
+    cv2.putText(picture, text, origin, _FONT, scale, _BLACK, thickness, cv2.LINE_AA)
+
+
+def _draw_column(
+    picture: Pixels, names: list[str], points: Points, *, edge: int, is_right: bool, thickness: int
+) -> None:
+    """Write names one below the other beyond `edge`, each joined to its point by a line."""
+    scale, gap = 0.3 * thickness + 0.1, 12 * thickness
+    line_height = 1.5 * cv2.getTextSize("Xy", _FONT, scale, thickness)[0][1]
+    y = -line_height
+    for place in np.argsort(points[:, 1], kind="stable"):
+        x_point, y_point = points[place].tolist()
+        y = max(y + line_height, y_point)
+        width = cv2.getTextSize(names[place], _FONT, scale, thickness)[0][0]
+        x = edge + gap if is_right else edge - gap - width
+        x = min(max(x, 0), max(0, picture.shape[1] - width))
+        joint = (x if is_right else x + width, round(y - line_height / 4))
+        cv2.line(picture, (x_point, y_point), joint, _WHITE, 1, cv2.LINE_AA)
+        _draw_text(picture, names[place], (x, round(y)), scale, thickness)
+
+
+def _draw_text(
+    picture: Pixels, text: str, origin: tuple[int, int], scale: float, thickness: int
+) -> None:
+    """Write outlined text that can be read on any background."""
+    for color, width in ((_BLACK, thickness + 2), (_WHITE, thickness)):
+        cv2.putText(picture, text, origin, _FONT, scale, color, width, cv2.LINE_AA)

@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ros2 run kp_pose_ros hri_bridge`: the poses as REP-155 (ROS4HRI) has bodies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from kp_pose_ros.ros.signals import run_until_told
+
+if TYPE_CHECKING:
+    from kp_pose_ros.ros.bridges.hri_bodies import HriBodies
+
+
+def main() -> int:
+    """Run the bridge until it is told to end; return the process's exit code."""
+    if find_spec("hri_msgs") is None:
+        package = f"ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-hri-msgs"
+        print(
+            "hri_bridge: hri_msgs, the package of the messages that it publishes, was not found: "
+            f"apt install {package}, or build github.com/ros4hri/hri_msgs in your workspace",
+            file=sys.stderr,
+        )
+        return 1
+    return run_until_told("hri_bridge", _make)
+
+
+def _make() -> HriBodies:
+    from kp_pose_ros.ros.bridges.hri_bodies import HriBodies
+
+    return HriBodies()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,3 +1,0 @@
-# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
-# SPDX-License-Identifier: Apache-2.0
-"""`make demo`: a camera process, the node in another, and here what a robot would receive."""

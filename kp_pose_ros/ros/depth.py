@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A camera's depth images and camera_info, and which of them belong to a picture."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from kp_pose_ros.errors import CalibrationError, FrameError, KpPoseError
+from kp_pose_ros.ros.gate import Gate
+from kp_pose_ros.ros.qos import image_qos
+from kp_pose_ros.ros.receive import TRANSPORTS, ImageSource
+from kp_pose_ros.ros.recent import Recent
+from kp_pose_ros.ros.stamps import nanoseconds
+from kp_pose_ros.ros.throttle import Throttle
+from kp_pose_ros.space.camera import CameraModel
+from kp_pose_ros.space.depth import DepthImage
+from kp_pose_ros.space.messages import camera_of, depth_of
+
+_PATIENCE = 2.0  # seconds; a picture without depth now and then is no reason for a warning
+_WARNING_PERIOD = 10.0  # seconds
+
+
+class DepthSource:
+    """Receives depth and calibration; its callbacks run in the executor, `look_up` elsewhere."""
+
+    def __init__(
+        self, node: Node, prefix: str, *, label: str, qos: str, gate: Gate, slop: float
+    ) -> None:
+        """Prepare; `start` subscribes.
+
+        Args:
+            node: the node that subscribes.
+            prefix: stands before each topic's name.
+            label: what the log calls the camera.
+            qos: the parameter image_qos.
+            gate: open while there is use for depth.
+            slop: seconds by which the stamps of a picture and its depth image may differ.
+        """
+        self._slop = slop
+        self._node = node
+        self._label = label
+        self._gate = gate
+        self._images: Recent[Image] = Recent()
+        self._source = ImageSource(
+            node,
+            f"{prefix}depth",
+            label=label,
+            transport=TRANSPORTS["raw"],
+            qos=qos,
+            gate=gate,
+            deliver=self._on_image,
+        )
+        self._info_topic = node.resolve_topic_name(f"{prefix}camera_info")
+        self._info: CameraInfo | None = None
+        self._infos: Subscription[Any] | None = None
+        self._missing_since: float | None = None  # while pictures in a row are without depth
+        self._throttle = Throttle(_WARNING_PERIOD)
+
+    def start(self) -> None:
+        """Subscribe, unless that is done."""
+        self._source.start()
+        if self._infos is None:
+            self._infos = self._node.create_subscription(
+                CameraInfo,
+                self._info_topic,
+                self._on_info,
+                image_qos(ReliabilityPolicy.BEST_EFFORT),
+                callback_group=self._gate,
+            )
+
+    def stop(self) -> None:
+        """Unsubscribe, and forget what came."""
+        self._source.stop()
+        if self._infos is not None:
+            self._node.destroy_subscription(self._infos)
+        self._infos = self._info = self._missing_since = None
+        self._images.clear()
+
+    def watch(self) -> None:
+        """Look after the subscription; call at 1 Hz."""
+        self._source.watch()
+
+    def expect(self, header: Header) -> None:
+        """Take note that a picture with this header will be looked up."""
+        self._images.expect(nanoseconds(header.stamp))
+
+    def look_up(
+        self, header: Header, size: tuple[int, int]
+    ) -> tuple[DepthImage, CameraModel] | None:
+        """Return what belongs to a picture; None, with a warning if that lasts, if nothing does.
+
+        Args:
+            header: the picture's.
+            size: (height, width) of the picture.
+        """
+        try:
+            found = self._find(header, size)
+        except KpPoseError as error:
+            self._complain(error)
+            return None
+        if found is not None:
+            self._missing_since = None
+        return found
+
+    def _find(self, header: Header, size: tuple[int, int]) -> tuple[DepthImage, CameraModel] | None:
+        stamp = nanoseconds(header.stamp)
+        nearest = self._images.nearest(stamp)
+        if nearest is None:
+            return None  # about which the source complains
+        apart = (nearest[0] - stamp) * 1e-9
+        if abs(apart) > self._slop:
+            raise FrameError(
+                f"the depth image nearest to a picture is {abs(apart):.3f} s "
+                f"{'newer' if apart > 0 else 'older'}: expected at most {self._slop:g} s; give "
+                "both the same clock, or raise the parameter depth.slop"
+            )
+        if self._info is None:
+            raise CalibrationError(
+                "no camera_info came: expected one with each picture; remap `camera_info` to the "
+                "topic beside the images"
+            )
+        image = nearest[1]
+        if image.header.frame_id != header.frame_id:
+            raise FrameError(
+                f"the depth image is in the frame '{image.header.frame_id}': expected the "
+                f"picture's, '{header.frame_id}'; remap `depth` to the driver's depth image that "
+                "is registered to the picture"
+            )
+        camera = camera_of(self._info)
+        if camera.size != size:
+            raise CalibrationError(
+                f"camera_info is for pictures of {camera.size[1]} x {camera.size[0]}: expected "
+                f"{size[1]} x {size[0]}, as these have; remap `camera_info` to the topic beside "
+                "the images"
+            )
+        return depth_of(image), camera
+
+    def _complain(self, error: KpPoseError) -> None:
+        now = monotonic()
+        if self._missing_since is None:
+            self._missing_since = now
+        if now - self._missing_since >= _PATIENCE and self._throttle.passes("depth"):
+            self._node.get_logger().warning(
+                f"{self._label}: keypoints have no place in space, from {self._source.topic} and "
+                f"{self._info_topic}: {error}"
+            )
+
+    def _on_image(self, message: Image, _skipped: int) -> None:
+        self._images.put(nanoseconds(message.header.stamp), message)
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message

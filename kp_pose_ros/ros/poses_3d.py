@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`poses_3d`: the people whom several cameras of the node show, in their common frame."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from kp_pose_ros.errors import CalibrationError
+from kp_pose_ros.image.frame import Size
+from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros.messages import Vocabulary, poses_to_msg, skeleton_to_msg
+from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.presentation import Presentation
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.stamps import nanoseconds
+from kp_pose_ros.ros.throttle import Throttle
+from kp_pose_ros.space.multi_camera.joining import Joiner
+from kp_pose_ros.space.multi_camera.rig_file import RigFile
+from kp_pose_ros.space.multi_camera.same_time import SameTime
+
+_WARNING_PERIOD = 10.0  # seconds between two warnings about the same camera
+
+
+class JointPoses:
+    """Joins what the node's cameras see at the same time. One thread calls `add`."""
+
+    def __init__(self, node: Node, parameters: Parameters) -> None:
+        """Read the rig and create the publishers on `node`.
+
+        Raises:
+            CalibrationError: the rig cannot be used, or is not that of the node's cameras.
+        """
+        path = parameters.rig.file
+        rig = RigFile.load(path)
+        if set(rig.viewpoints) != set(parameters.cameras):
+            raise CalibrationError(
+                f"rig {path} has the cameras {', '.join(rig.viewpoints)}: expected those of the "
+                f"parameter 'cameras', which are {', '.join(map(repr, parameters.cameras))}"
+            )
+        self._frame_id = rig.frame_id
+        self._sizes = {name: view.camera.size for name, view in rig.viewpoints.items()}
+        self._joiner = Joiner(rig.viewpoints)
+        self._same_time: SameTime[tuple[Header, Poses]] = SameTime(
+            rig.viewpoints, round(parameters.rig.slop * 1e9)
+        )
+        self._node = node
+        self._throttle = Throttle(_WARNING_PERIOD)
+        self._poses = node.create_publisher(PoseArray, "poses_3d", RESULTS)
+        self._skeleton = node.create_publisher(SkeletonMsg, "skeleton", LATCHED)
+
+    def wanted(self) -> bool:
+        """Return whether anybody subscribes to it."""
+        return self._poses.get_subscription_count() > 0
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in (self._poses, self._skeleton):
+            self._node.destroy_publisher(publisher)
+
+    def describe(self, vocabulary: Vocabulary) -> None:
+        """Publish, for good, what the indices in the messages mean."""
+        self._skeleton.publish(skeleton_to_msg(vocabulary))
+
+    def add(
+        self, camera: str, header: Header, size: Size, poses: Poses, presentation: Presentation
+    ) -> None:
+        """Take in what one camera sees; publish what is complete with it.
+
+        Args:
+            camera: its name.
+            header: its image's.
+            size: (height, width) of its image, pixels.
+            poses: the people in it.
+            presentation: how they are published.
+        """
+        if not self.wanted():
+            return
+        if size != self._sizes[camera]:
+            self._warn(camera, size)
+            return
+        for views in self._same_time.put(camera, nanoseconds(header.stamp), (header, poses)):
+            newest, _ = max(views.values(), key=lambda seen: seen.stamp).item
+            common = Header(stamp=newest.stamp, frame_id=self._frame_id)
+            with presentation.times.measure("join"):
+                of_each = {name: seen.item[1] for name, seen in views.items()}
+                joined, places = self._joiner.join(of_each)
+            vocabulary = presentation.vocabulary
+            self._poses.publish(poses_to_msg(joined, common, (0, 0), vocabulary, places))
+
+    def _warn(self, camera: str, size: Size) -> None:
+        if self._throttle.passes(camera):
+            found, expected = (
+                f"{width} x {height}" for height, width in (size, self._sizes[camera])
+            )
+            self._node.get_logger().warning(
+                f"camera '{camera}' is left out of poses_3d: its images have {found} pixels, and "
+                f"its calibration in the rig is for {expected}"
+            )

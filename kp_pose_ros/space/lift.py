@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Poses in the picture and a depth image -> keypoints in space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.poses import ABSENT, Poses
+from kp_pose_ros.space.bones import Bones
+from kp_pose_ros.space.camera import CameraModel
+from kp_pose_ros.space.depth import DepthImage
+
+
+class Lifter:
+    """Gives the keypoints of one skeleton their place in space."""
+
+    def __init__(self, keypoint_names: Sequence[str]) -> None:
+        self._bones = Bones(keypoint_names)
+
+    def lift(self, poses: Poses, depth: DepthImage, camera: CameraModel) -> npt.NDArray[np.float64]:
+        """Return the (n, k, 3) places of the keypoints; NaN where they are not known for sure.
+
+        Metres, in the camera's optical frame: x right, y down, z forward. A place is on the skin
+        or the clothes, where the camera looks at the joint. ABSENT keypoints have none.
+
+        Args:
+            poses: in pixels of the camera's pictures.
+            depth: registered to these pictures, of any size.
+            camera: takes the pictures.
+        """
+        pixels = poses.keypoints[..., :2].astype(np.float64)
+        spans = (poses.boxes[:, 2:] - poses.boxes[:, :2]).max(axis=-1)
+        z = depth.at(pixels, spans, camera.size)[..., None]
+        z[poses.states == ABSENT] = np.nan
+        points = np.concatenate((camera.at_depth_one(pixels) * z, z), axis=-1)
+        points[~self._bones.plausible(points)] = np.nan
+        return points

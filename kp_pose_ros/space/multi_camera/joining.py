@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Poses of several cameras at one time -> the people that they show, in space."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.poses import ABSENT, UNTRACKED, Ints, Poses
+from kp_pose_ros.space.multi_camera.rig import Viewpoint
+from kp_pose_ros.space.multi_camera.triangulation import MISSING, Triangulator
+
+Places = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+_KEPT = 1000  # tracks whose joined person is remembered
+
+
+class Joiner:
+    """Joins the poses of the cameras of a rig."""
+
+    def __init__(self, viewpoints: Mapping[str, Viewpoint]) -> None:
+        """Prepare for cameras, by name.
+
+        Raises:
+            CalibrationError: fewer than two cameras, or two at the same place.
+        """
+        self._triangulator = Triangulator(list(viewpoints.values()))
+        self._cameras = tuple(viewpoints)
+        self._ids = _Ids()
+
+    def join(self, views: Mapping[str, Poses]) -> tuple[Poses, Places]:
+        """Return the people whom two or more cameras show, best score first, and their places.
+
+        A person has the best score and the age of the oldest of their poses, an id of their own,
+        and, since this is no image, a box and keypoints of zeros, which are ABSENT; a keypoint's
+        score is the best one that a camera gives it.
+
+        Args:
+            views: the poses of some of the cameras by name, one at least, of one skeleton.
+
+        Returns:
+            The m people, and (m, k, 3), metres in the common frame; NaN where that is not known.
+        """
+        count = next(iter(views.values())).keypoints.shape[1]
+        poses = [views.get(name, Poses.empty(count)) for name in self._cameras]
+        joined = self._triangulator.join(poses)
+        somewhere = np.isfinite(joined.points[..., 2]).any(axis=1)
+        members, places = joined.members[somewhere], joined.points[somewhere]
+        people = self._people(poses, members)
+        order = np.argsort(-people.scores, kind="stable")
+        return people[order], places[order]
+
+    def _people(self, views: list[Poses], members: Indices) -> Poses:
+        """Return a pose for each row of (m, views) indices into the views' poses."""
+        everybody = _concatenated(views)
+        offsets = np.cumsum([0, *(len(view) for view in views[:-1])])
+        rows = np.where(members == MISSING, -1, members + offsets)  # the last row is nobody
+        scores = everybody.scores[rows]
+        best = rows[np.arange(len(rows)), scores.argmax(axis=1)]
+        seen = everybody.states[rows] != ABSENT
+        keypoints = np.zeros((len(rows), everybody.keypoints.shape[1], 3), np.float32)
+        keypoints[..., 2] = np.where(seen, everybody.keypoints[rows, :, 2], 0).max(axis=1)
+        return Poses(
+            boxes=np.zeros((len(rows), 4), np.float32),
+            scores=scores.max(axis=1),
+            keypoints=keypoints,
+            class_ids=everybody.class_ids[best],
+            track_ids=self._ids.of(everybody.track_ids[rows]),
+            track_ages=everybody.track_ages[rows].max(axis=1),
+            states=np.full(keypoints.shape[:2], ABSENT, np.uint8),
+        )
+
+
+class _Ids:
+    """Ids that stay with a person while any of their tracks goes on; none is given twice."""
+
+    def __init__(self) -> None:
+        self._new = itertools.count(1)
+        self._known: dict[int, int] = {}  # track -> person
+
+    def of(self, tracks: Ints) -> Ints:
+        """Return (m,) ids of people, given (m, views) ids of their tracks, UNTRACKED for none."""
+        ids: list[int] = []
+        for row in tracks.tolist():
+            own = [track for track in row if track != UNTRACKED]
+            # Two people may have been taken for one before: only one of them keeps the id.
+            known = {self._known[track] for track in own if track in self._known} - set(ids)
+            if not own:
+                ids.append(UNTRACKED)
+                continue
+            ids.append(min(known) if known else next(self._new))
+            for track in own:
+                self._known.pop(track, None)  # to come last
+                self._known[track] = ids[-1]
+        for track in list(self._known)[:-_KEPT]:
+            del self._known[track]
+        return np.array(ids, np.int32)
+
+
+def _concatenated(views: list[Poses]) -> Poses:
+    """Return the poses of all views, one after the other, and behind them one of nobody."""
+    k = views[0].keypoints.shape[1]
+    nobody = Poses(
+        np.zeros((1, 4), np.float32), np.zeros(1, np.float32), np.zeros((1, k, 3), np.float32)
+    )
+    fields = ("boxes", "scores", "keypoints", "class_ids", "track_ids", "track_ages", "states")
+    return Poses(
+        *(np.concatenate([getattr(each, name) for each in (*views, nobody)]) for name in fields)
+    )

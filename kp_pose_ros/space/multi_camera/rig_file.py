@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The file that says where cameras stand; docs/space.md explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
+
+from kp_pose_ros.errors import CalibrationError
+from kp_pose_ros.space.camera import CameraModel
+from kp_pose_ros.space.multi_camera.rig import Rig, Viewpoint
+
+_UNIT = 0.01  # by how much the length of a quaternion, rounded by hand, may differ from 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RigFile:
+    """Calibrated cameras that stand still with respect to each other.
+
+    Attributes:
+        frame_id: the common frame.
+        viewpoints: by the cameras' names, two or more at different places.
+    """
+
+    frame_id: str
+    viewpoints: dict[str, Viewpoint]
+
+    @classmethod
+    def load(cls, path: str | Path) -> RigFile:
+        """Read a rig, and the calibration of its cameras.
+
+        Raises:
+            CalibrationError: a file cannot be read, or the cameras cannot be like this.
+        """
+        content = _read(Path(path))
+        try:
+            frame_id = content.get("frame_id")
+            if not isinstance(frame_id, str) or not frame_id:
+                raise CalibrationError(
+                    f"frame_id is {frame_id!r}: expected the common frame's name"
+                )
+            cameras = _mapping(content, "cameras")
+            viewpoints = {
+                str(name): _viewpoint(
+                    f"camera '{name}'", _mapping(cameras, name), Path(path).parent
+                )
+                for name in cameras
+            }
+            Rig(list(viewpoints.values()))
+        except CalibrationError as error:
+            raise CalibrationError(f"rig {path}: {error}") from error
+        return cls(frame_id, viewpoints)
+
+
+def _viewpoint(label: str, camera: Mapping[str, Any], folder: Path) -> Viewpoint:
+    try:
+        pose = np.eye(4)
+        pose[:3, 3] = _numbers(camera, "translation", 3, "x, y, z in metres")
+        rotation = _numbers(camera, "rotation", 4, "a unit quaternion x, y, z, w")
+        if abs(np.linalg.norm(rotation) - 1) > _UNIT:
+            raise CalibrationError(
+                f"rotation {rotation.tolist()} has the length {np.linalg.norm(rotation):.3g}: "
+                "expected a unit quaternion x, y, z, w"
+            )
+        pose[:3, :3] = Rotation.from_quat(rotation).as_matrix()
+        calibration = camera.get("calibration")
+        if not isinstance(calibration, str) or not calibration:
+            raise CalibrationError(
+                f"calibration is {calibration!r}: expected the path of the file that "
+                "camera_calibration wrote"
+            )
+        return Viewpoint(_camera(folder / calibration), pose)
+    except CalibrationError as error:
+        raise CalibrationError(f"{label}: {error}") from error
+
+
+def _camera(path: Path) -> CameraModel:
+    """Read a camera from the kind of file that camera_info_manager and its like read."""
+    content = _read(path)
+    height, width = content.get("image_height"), content.get("image_width")
+    if not isinstance(height, int) or not isinstance(width, int):
+        raise CalibrationError(
+            f"{path} has image_height {height!r} and image_width {width!r}: expected pixels"
+        )
+    matrix = _numbers(_mapping(content, "camera_matrix"), "data", 9, "the matrix K, row by row")
+    distortion = _mapping(content, "distortion_coefficients")
+    return CameraModel(
+        (height, width),
+        matrix,
+        str(content.get("distortion_model", "")),
+        _numbers(distortion, "data", None, "the lens's coefficients"),
+    )
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise CalibrationError(f"{path} cannot be read: {reason}") from error
+    if not isinstance(content, Mapping):
+        raise CalibrationError(f"{path} is wrong: expected a YAML mapping, found {content!r}")
+    return content
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = content.get(key)
+    if not isinstance(value, Mapping):
+        raise CalibrationError(f"{key} is {value!r}: expected a mapping")
+    return value
+
+
+def _numbers(
+    content: Mapping[str, Any], key: str, count: int | None, what: str
+) -> npt.NDArray[np.float64]:
+    value = content.get(key)
+    try:
+        numbers = np.array(value, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.full(1, np.nan)
+    right = numbers.ndim == 1 and count in (None, len(numbers)) and np.isfinite(numbers).all()
+    if not right:
+        raise CalibrationError(f"{key} is {value!r}: expected {what}")
+    return numbers

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo's camera sends, and when, by a clock of the test's own."""
+
+import subprocess
+import sys
+
+import pytest
+
+from kp_pose_ros.demo import camera as camera_module
+from kp_pose_ros.demo.camera import Camera
+
+
+class Clock:
+    """Time that passes only where somebody lets it."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+    def wait(self, _node=None, timeout_sec=0.0):
+        self.now += timeout_sec
+
+
+@pytest.fixture
+def play(ros_node, monkeypatch):
+    """Player of frames at 30 Hz: returns the number and the time, in frames, of each one sent."""
+
+    def play_frames(count, decode, publish):
+        clock, sent = Clock(), []
+
+        def send(_name, frame):
+            sent.append((frame, round((clock.now - Clock.now) * 30, 3)))
+            clock.wait(timeout_sec=publish / 30)
+
+        def frames():
+            for index in range(count):
+                yield index
+                clock.wait(timeout_sec=decode / 30)
+
+        monkeypatch.setattr(camera_module, "monotonic", clock)
+        monkeypatch.setattr(camera_module.rclpy, "spin_once", clock.wait)
+        camera = Camera(ros_node)
+        monkeypatch.setattr(camera, "send", send)
+        camera.play("video", frames(), 30.0)
+        return sent
+
+    return play_frames
+
+
+def test_frames_are_sent_when_they_are_due(play):
+    assert play(4, decode=0.1, publish=0.2) == [(0, 0.0), (1, 1.1), (2, 2.1), (3, 3.1)]
+
+
+def test_frames_whose_next_one_is_due_are_left_out_so_that_the_video_keeps_its_rate(play):
+    sent = play(60, decode=0.1, publish=2.5)
+    assert [frame for frame, _ in sent[:4]] == [0, 2, 5, 8]
+    assert all(frame <= time <= frame + 1 for frame, time in sent)
+
+
+def test_video_that_is_decoded_too_slowly_is_still_seen(play):
+    sent = play(10, decode=4.0, publish=0.5)
+    assert [frame for frame, _ in sent] == list(range(10))
+
+
+def test_loop_over_nothing_that_can_be_read_ends(tmp_path, capfd):
+    (tmp_path / "a.jpg").write_text("no picture")
+    command = [sys.executable, "-m", "kp_pose_ros.demo.camera", tmp_path, "--loop"]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "a.jpg cannot be decoded" in line

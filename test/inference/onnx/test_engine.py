@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from kp_pose_ros.errors import EngineError
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.decode import DecodeSettings
+from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.inference.onnx.engine import OnnxEngine
+from kp_pose_ros.models.model import PoseModel
+
+
+@pytest.fixture(scope="session")
+def model(demo_weights):
+    return PoseModel.open(demo_weights)
+
+
+def poses_of(engine, *pictures):
+    return PoseEstimator(engine, (17, 3), DecodeSettings()).estimate(
+        [Frame(picture) for picture in pictures]
+    )
+
+
+# What ultralytics 8.4.190 finds with score 0.25 and IoU 0.7: box (x1 y1 x2 y2, pixels) and score.
+REFERENCE = {
+    ("bus.jpg", None): [
+        (48.0, 399.9, 243.5, 905.9, 0.887),
+        (669.0, 387.8, 810.0, 878.1, 0.881),
+        (222.9, 405.0, 343.9, 859.1, 0.878),
+        (0.0, 431.8, 67.9, 907.4, 0.458),
+    ],
+    ("bus.jpg", (640, 640)): [
+        (669.1, 391.5, 810.0, 876.4, 0.882),
+        (221.6, 404.6, 343.8, 858.7, 0.881),
+        (48.3, 396.3, 245.8, 905.9, 0.88),
+        (0.8, 556.0, 71.6, 868.5, 0.448),
+    ],
+    ("zidane.jpg", None): [
+        (139.6, 204.2, 1041.8, 714.2, 0.891),
+        (744.2, 37.2, 1142.2, 710.2, 0.84),
+    ],
+    ("zidane.jpg", (640, 640)): [
+        (138.6, 203.9, 1047.9, 712.2, 0.895),
+        (744.3, 37.2, 1142.6, 709.3, 0.847),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "imgsz"), REFERENCE, ids=str)
+def test_the_same_people_as_the_reference(model, demo_photo, name, imgsz):
+    (poses,) = poses_of(OnnxEngine(model, imgsz), demo_photo(name))
+    expected = np.array(REFERENCE[name, imgsz])
+    assert len(poses) == len(expected)
+    np.testing.assert_allclose(poses.boxes, expected[:, :4], atol=1)
+    np.testing.assert_allclose(poses.scores, expected[:, 4], atol=0.01)
+
+
+def test_a_batch_of_different_shapes_gives_what_each_gives_alone(model, demo_photo):
+    bus, zidane = demo_photo("bus.jpg"), demo_photo("zidane.jpg")
+    pictures = [bus, zidane, cv2.flip(bus, 1), cv2.flip(zidane, 1)]
+    engine = OnnxEngine(model, max_batch=4)
+    alone = [poses_of(engine, picture)[0] for picture in pictures]
+    together = poses_of(engine, *pictures)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one.keypoints, other.keypoints, atol=0.05)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+
+
+def test_a_mirrored_picture_mirrors_left_and_right(model, demo_photo):
+    zidane = demo_photo("zidane.jpg")
+    (seen,), (mirrored,) = (poses_of(OnnxEngine(model), p) for p in (zidane, cv2.flip(zidane, 1)))
+    nose, left_shoulder, right_shoulder = 0, 5, 6
+    width = zidane.shape[1]
+    order = np.argsort(width - mirrored.keypoints[:, nose, 0])
+    points = mirrored.keypoints[order]
+    expected = seen.keypoints[np.argsort(seen.keypoints[:, nose, 0])]
+    swapped = width - points[:, (right_shoulder, left_shoulder), 0]
+    np.testing.assert_allclose(swapped, expected[:, (left_shoulder, right_shoulder), 0], atol=25)
+
+
+def test_the_encoding_of_the_camera_does_not_matter(model, demo_photo):
+    picture = demo_photo("zidane.jpg")
+    engine = OnnxEngine(model)
+    estimator = PoseEstimator(engine, (17, 3), DecodeSettings())
+    rgb = Frame(np.ascontiguousarray(picture[..., ::-1]), "rgb8")
+    (from_rgb,) = estimator.estimate([rgb])
+    (from_bgr,) = estimator.estimate([Frame(picture)])
+    np.testing.assert_array_equal(from_rgb.keypoints, from_bgr.keypoints)
+
+
+def test_more_camera_shapes_than_sessions_are_kept(model):
+    engine = OnnxEngine(model)
+    for height in (64, 128, 192, 256, 320, 384, 64):
+        (poses,) = poses_of(engine, np.zeros((height, 640, 3), np.uint8))
+        assert len(poses) == 0
+
+
+def test_a_model_of_a_fixed_batch_takes_any_number_of_frames(model, demo_photo, tmp_path):
+    fixed = tmp_path / "fixed.onnx"
+    onnx.save(model.make_graph((384, 640), "fp32", batch=2), fixed)
+    zidane = demo_photo("zidane.jpg")
+    engine = OnnxEngine(PoseModel.open(fixed), max_batch=4)
+    for count in (1, 2, 3):
+        found = poses_of(engine, *[zidane] * count)
+        assert [len(poses) for poses in found] == [2] * count
+
+
+def test_stages_are_timed(model):
+    engine = OnnxEngine(model)
+    poses_of(engine, np.zeros((64, 64, 3), np.uint8))
+    assert set(engine.times.seconds()) == {"convert", "letterbox", "infer", "decode"}
+
+
+def test_a_graph_that_the_runtime_refuses_is_named(model, tmp_path, monkeypatch):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no graph")
+    monkeypatch.setattr(PoseModel, "graph", lambda *_: broken)
+    with pytest.raises(EngineError, match=r"broken\.onnx"):
+        poses_of(OnnxEngine(model), np.zeros((64, 64, 3), np.uint8))
+
+
+def test_two_batches_beside_each_other_find_what_each_finds_alone(model, demo_photo):
+    frames = [Frame(demo_photo(name)) for name in ("bus.jpg", "zidane.jpg")]
+    engine = OnnxEngine(model)
+    alone = [engine.infer([frame]) for frame in frames]
+    together = [engine.submit([frame]) for frame in frames]
+    for one, other in zip(alone, together, strict=True):
+        for expected, found in zip(one, other.result(), strict=True):
+            np.testing.assert_allclose(found.rows[:50], expected.rows[:50], atol=0.05)

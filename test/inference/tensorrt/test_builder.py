@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Plans built by TensorRT for RTX, which needs no GPU for that, and the flags of older versions."""
+
+from importlib import import_module
+
+import pytest
+from echo_model import write_echo_model
+from recorder import Recorder
+
+from kp_pose_ros.errors import EngineError, SettingsError
+from kp_pose_ros.inference.tensorrt.quantize import calibrate
+from kp_pose_ros.models.model import PoseModel
+
+SIZE = (96, 160)
+pytestmark = pytest.mark.filterwarnings("ignore:.*TensorRT-RTX:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def builder():
+    """The builder with the installed TensorRT for RTX."""
+    pytest.importorskip("tensorrt_rtx_bindings")
+    return import_module("kp_pose_ros.inference.tensorrt.builder")
+
+
+@pytest.fixture(scope="module")
+def people(demo_weights):
+    return PoseModel.open(demo_weights)
+
+
+@pytest.fixture
+def echo(tmp_path):
+    return PoseModel.open(write_echo_model(tmp_path / "echo.onnx"))
+
+
+def build(builder, graph, precision="fp32", *, max_batch=4, **more):
+    options = builder.BuildOptions(max_batch, precision)
+    return builder.build_plan(graph, options, for_this_gpu=False, **more)
+
+
+def test_graphs_of_every_precision_become_plans(builder, people, calibration_pictures):
+    calibrate(people, SIZE, calibration_pictures)
+    sizes = {
+        precision: len(build(builder, builder.graph_for(people, SIZE, precision), precision))
+        for precision in builder.PRECISIONS
+    }
+    assert sizes["fp32"] > 11e6  # bytes: 2.9 million weights
+    assert sizes["fp16"] < 0.75 * sizes["fp32"]
+    assert sizes["int8"] > 3e6
+
+
+def test_a_graph_of_a_fixed_batch_becomes_a_plan(builder, tmp_path):
+    model = PoseModel.open(write_echo_model(tmp_path / "two.onnx", batch=2))
+    assert build(builder, model.graph((64, 96)))
+
+
+def test_the_build_tells_what_it_does(builder, echo):
+    progress = Recorder()
+    build(builder, echo.graph((64, 96)), progress=progress)
+    first, *reports, last = progress.reports
+    assert (first, last) == ("begin", "end")
+    assert {"Building engine", "Optimizing graph"} <= {phase for phase, _, _ in reports}
+    assert all(0 <= done <= total for _, done, total in reports)
+
+
+def test_what_progress_raises_ends_the_build(builder, echo):
+    progress = Recorder(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        build(builder, echo.graph((64, 96)), progress=progress)
+    first, _, last = progress.reports
+    assert (first, last) == ("begin", "end")
+
+
+def test_a_file_that_is_no_graph_is_refused(builder, tmp_path):
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no graph")
+    with pytest.raises(EngineError, match=f"cannot read the graph {path} .*export the model again"):
+        build(builder, path)
+
+
+def test_an_engine_for_this_gpu_needs_one(builder, echo):
+    options = builder.BuildOptions(1, "fp32")
+    with pytest.raises(EngineError, match=r"TensorRT for RTX .* cannot build .* as fp32"):
+        builder.build_plan(echo.graph((64, 96)), options)
+
+
+def test_an_unknown_precision_is_refused(builder):
+    with pytest.raises(SettingsError, match="expected one of fp32, fp16, int8"):
+        builder.BuildOptions(1, "fp8")
+
+
+def test_int8_needs_calibration(builder, echo):
+    with pytest.raises(EngineError, match=r"run `kp_pose build .* --int8 --calibration DIR`"):
+        builder.graph_for(echo, (64, 96), "int8")
+
+
+def test_layer_times_are_kept_for_the_next_build(builder, echo, tmp_path):
+    kept = tmp_path / "times"
+    for _ in range(2):
+        assert build(builder, echo.graph((64, 96)), timing_cache=kept)
+        assert kept.stat().st_size > 0
+
+
+def test_layer_times_that_are_damaged_do_not_end_the_build(builder, echo, tmp_path):
+    kept = tmp_path / "times"
+    kept.write_bytes(b"damaged")
+    assert build(builder, echo.graph((64, 96)), timing_cache=kept)
+
+
+OLD = pytest.mark.parametrize(
+    "machine", [pytest.param({"tensorrt": 8}, id="TensorRT 8")], indirect=True
+)
+
+
+@OLD
+@pytest.mark.parametrize(
+    ("precision", "flags"),
+    [
+        pytest.param("fp32", [], id="single precision"),
+        pytest.param("fp16", ["FP16"], id="half precision"),
+        pytest.param("int8", ["FP16", "INT8"], id="quantized"),
+    ],
+)
+def test_without_strong_typing_flags_give_the_precision(engines, machine, echo, precision, flags):
+    builder = engines("builder")
+    graph = echo.graph((64, 96))
+    with engines("gpu").Gpu().current():
+        builder.build_plan(graph, builder.BuildOptions(4, precision))
+    assert machine.builds[0].names_of_flags == flags
+
+
+@OLD
+def test_without_strong_typing_half_precision_is_made_of_the_single_one(engines, echo):
+    assert engines("builder").graph_for(echo, (64, 96), "fp16") == echo.graph((64, 96))

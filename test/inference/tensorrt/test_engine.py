@@ -1,0 +1,471 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole runtime on a GPU that checks the rules; `machine` fails a test that breaks one."""
+
+import json
+import logging
+import sys
+import threading
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from echo_model import METADATA, write_echo_model
+from fakes.machine import Stream
+from fakes.tensorrt import make_plan
+from pose_graphs import COCO, constant_model, random_raw
+from recorder import Recorder
+
+from kp_pose_ros.errors import EngineError
+from kp_pose_ros.image.frame import ENCODINGS, Frame
+from kp_pose_ros.inference.decode import DecodeSettings
+from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.inference.factory import Settings, build, make_estimator
+from kp_pose_ros.inference.onnx.engine import OnnxEngine
+from kp_pose_ros.models.cache import content_hash
+from kp_pose_ros.models.model import PoseModel
+
+INTEGRATED = pytest.param({"integrated": True}, id="memory shared with the host")
+DISCRETE = pytest.param({}, id="memory of its own")
+# Each needs another network: 96 x 96, 64 x 96, ...
+ONE_MORE_THAN_KEPT = [(96, 96), (60, 96), (30, 96), (96, 60), (96, 30)]
+NOT_CONVERTED = {"copy", "h2d", "letterbox", "infer", "d2h"}
+
+
+@pytest.fixture
+def model(tmp_path):
+    return PoseModel.open(write_echo_model(tmp_path / "echo.onnx"))
+
+
+@pytest.fixture
+def open_engine(engines, model):
+    """Open a TensorRT engine of the echo model; it is closed at the end, which finds leaks."""
+    opened = []
+
+    def open_one(**settings):
+        settings = {"model": model, "precision": "fp32", "imgsz": (64, 96)} | settings
+        opened.append(engines("engine").TensorRTEngine(settings.pop("model"), **settings))
+        return opened[-1]
+
+    yield open_one
+    for engine in opened:
+        engine.close()
+
+
+def random_frame(seed, encoding="bgr8", size=(90, 120)):
+    layout = ENCODINGS[encoding]
+    rows = size[0] * layout.half_rows // 2
+    axes = (layout.channels,) if layout.channels > 1 else ()
+    noise = np.random.default_rng(seed).integers(8 * seed, 256, (rows, size[1], *axes))
+    return Frame(noise.astype(layout.dtype), encoding)
+
+
+def by_onnx_runtime(model, frames, imgsz=(64, 96)):
+    return OnnxEngine(model, imgsz, len(frames)).infer(frames)
+
+
+def assert_same(found, expected):
+    assert [each.letterbox for each in found] == [each.letterbox for each in expected]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.rows, other.rows, atol=1 / 255)
+
+
+@pytest.mark.parametrize("machine", [DISCRETE, INTEGRATED], indirect=True)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_finds_what_onnx_runtime_finds(open_engine, model, encoding):
+    frames = [random_frame(seed, encoding) for seed in range(3)]
+    assert_same(open_engine(max_batch=4).infer(frames), by_onnx_runtime(model, frames))
+
+
+def test_finds_the_people_that_onnx_runtime_finds(open_engine, demo_weights, demo_photo):
+    model = PoseModel.open(demo_weights)
+    frame = Frame(demo_photo("bus.jpg"))
+    engines = (open_engine(model=model, imgsz=(384, 640)), OnnxEngine(model, (384, 640)))
+    ours, theirs = (
+        PoseEstimator(engine, (17, 3), DecodeSettings()).estimate([frame])[0] for engine in engines
+    )
+    assert len(ours) == len(theirs) > 2
+    np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=2)  # pixels of a 1080 x 810 photo
+    sure = theirs.keypoints[..., 2] > 0.5
+    np.testing.assert_allclose(ours.keypoints[sure], theirs.keypoints[sure], atol=2)
+
+
+def test_frames_of_any_size_have_a_network_of_their_own(open_engine, model):
+    sizes = [(90, 120), (120, 90), (64, 96), (200, 100), (90, 120)]
+    frames = [random_frame(seed, size=size) for seed, size in enumerate(sizes)]
+    found = open_engine(imgsz=None, max_batch=5).infer(frames)
+    assert_same(found, by_onnx_runtime(model, frames, None))
+
+
+def test_more_network_sizes_than_are_kept_come_and_go(open_engine, model):
+    engine = open_engine(imgsz=None)
+    for size in ONE_MORE_THAN_KEPT * 2:
+        frames = [random_frame(1, size=size)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames, None))
+
+
+def test_a_network_in_use_does_not_go(open_engine, model):
+    engine = open_engine(imgsz=None)
+    frames = [random_frame(1, size=ONE_MORE_THAN_KEPT[0])]
+    pending = engine.submit(frames)
+    for size in ONE_MORE_THAN_KEPT[1:]:
+        engine.prepare(size)
+    assert_same(pending.result(), by_onnx_runtime(model, frames, None))
+
+
+def test_a_network_of_a_fixed_batch_takes_any_number_of_frames(open_engine, tmp_path):
+    model = PoseModel.open(write_echo_model(tmp_path / "two.onnx", batch=2))
+    frames = [random_frame(seed) for seed in range(5)]
+    found = open_engine(model=model, max_batch=5).infer(frames)
+    expected = by_onnx_runtime(model, frames)
+    assert_same(found, expected)
+
+
+def test_a_batch_is_done_when_the_gpu_is(open_engine, machine):
+    pending = open_engine().submit([random_frame(1)])
+    assert not pending.done()
+    machine.finish()
+    assert pending.done()
+
+
+def test_a_batch_that_the_gpu_has_lost_need_not_be_waited_for(open_engine, model, fail):
+    frames = [random_frame(1)]
+    pending = open_engine().submit(frames)
+    fail("Event.query", 1)
+    assert pending.done()
+    assert_same(pending.result(), by_onnx_runtime(model, frames))
+
+
+@pytest.mark.parametrize("machine", [DISCRETE, INTEGRATED], indirect=True)
+def test_two_batches_are_on_their_way_at_once(open_engine, model):
+    engine = open_engine(max_batch=2)
+    batches = [[random_frame(seed), random_frame(seed + 10)] for seed in range(6)]
+    expected = [by_onnx_runtime(model, batch) for batch in batches]
+    earlier = engine.submit(batches[0])
+    for index, batch in enumerate(batches[1:]):
+        later = engine.submit(batch)
+        assert_same(earlier.result(), expected[index])
+        earlier = later
+    assert_same(earlier.result(), expected[-1])
+
+
+def test_a_batch_uploads_while_the_one_before_it_is_in_the_network(open_engine, machine, model):
+    engine = open_engine()
+    batches = [[random_frame(1)], [random_frame(2)]]
+    first = engine.submit(batches[0])
+    uploads, main = streams(machine)
+    second = engine.submit(batches[1])
+    waiting = len(main.queue)
+    uploads.run_all()
+    assert len(main.queue) == waiting, "nothing of either network had to run before"
+    assert machine.calls.count("execute_async_v3") == 2
+    assert "Event.synchronize" not in machine.calls
+    assert_same(first.result(), by_onnx_runtime(model, batches[0]))
+    assert_same(second.result(), by_onnx_runtime(model, batches[1]))
+
+
+def streams(machine):
+    """Return the stream of the uploads and that of the networks, which has more on it."""
+    found = [each for each in machine.alive if isinstance(each, Stream)]
+    return sorted(found, key=lambda stream: len(stream.queue))
+
+
+def test_a_picture_is_taken_as_it_was_when_it_was_submitted(open_engine, model):
+    frame = random_frame(1)
+    expected = by_onnx_runtime(model, [frame])
+    engine = open_engine()
+    pending = engine.submit([frame])
+    frame.pixels[:] = 0
+    assert_same(pending.result(), expected)
+
+
+def test_what_was_found_stays_when_later_batches_come(open_engine, model):
+    engine = open_engine()
+    first = engine.infer([random_frame(1)])
+    for seed in range(2, 6):
+        engine.infer([random_frame(seed)])
+    assert_same(first, by_onnx_runtime(model, [random_frame(1)]))
+
+
+def test_a_third_batch_has_to_wait(open_engine):
+    engine = open_engine()
+    pending = [engine.submit([random_frame(seed)]) for seed in range(2)]
+    with pytest.raises(RuntimeError, match="collect one first"):
+        engine.submit([random_frame(3)])
+    for each in pending:
+        each.result()
+
+
+def test_memory_grows_with_the_largest_frame_and_no_further(open_engine, machine, model):
+    engine = open_engine()
+    held = []
+    for size in [(90, 120), (180, 240), (180, 240), (90, 120), (90, 120), (180, 240)]:
+        frames = [random_frame(1, size=size)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        held.append(sum(block.size for block in machine.blocks.values()))
+    assert len(set(held[2:])) == 1
+
+
+def test_close_frees_everything(open_engine, machine):
+    engine = open_engine()
+    engine.infer([random_frame(1)])
+    engine.close()
+    assert machine.blocks == {}
+    assert not machine.context_is_retained
+
+
+def test_close_frees_what_is_on_its_way(open_engine, machine):
+    engine = open_engine()
+    engine.submit([random_frame(1)])
+    engine.close()
+    assert machine.blocks == {}
+
+
+def test_any_thread_may_call(open_engine, model):
+    done = []
+
+    def in_a_thread(function, *arguments):
+        thread = threading.Thread(target=lambda: done.append(function(*arguments)))
+        thread.start()
+        thread.join()
+        return done[-1]
+
+    frames = [random_frame(1)]
+    engine = in_a_thread(open_engine)
+    pending = in_a_thread(engine.submit, frames)
+    assert_same(in_a_thread(pending.result), by_onnx_runtime(model, frames))
+    in_a_thread(engine.close)
+
+
+def test_the_gpu_measures_the_stages(open_engine):
+    engine = open_engine()
+    engine.infer([random_frame(1)])
+    assert engine.times.seconds().keys() == NOT_CONVERTED
+
+
+def test_layouts_that_the_kernel_cannot_read_are_converted_before(open_engine):
+    engine = open_engine()
+    engine.infer([random_frame(1, "bayer_rggb8")])
+    assert engine.times.seconds().keys() == NOT_CONVERTED | {"convert"}
+
+
+def test_the_network_alone_runs_as_often_as_asked(open_engine, machine):
+    engine = open_engine(max_batch=2)
+    call = engine.network_call([random_frame(1), random_frame(2)])
+    before = machine.calls.count("execute_async_v3")
+    for _ in range(5):
+        call()
+    assert machine.calls.count("execute_async_v3") == before + 5
+
+
+def test_the_name_tells_version_and_gpu(open_engine):
+    assert open_engine().name == "TensorRT 10.3.0 on Rule Machine (compute capability 8.7)"
+
+
+def test_the_build_of_a_plan_tells_how_far_it_is(open_engine):
+    progress = Recorder()
+    open_engine(progress=progress)
+    assert progress.reports == ["begin", ("Timing tactics", 0, 1), ("Timing tactics", 1, 1), "end"]
+
+
+def test_a_plan_is_built_once_for_all_engines(open_engine, machine):
+    open_engine().close()
+    open_engine()
+    assert machine.calls.count("build_serialized_network") == 1
+
+
+OPENING = ["retain_primary_context", "module_from_buffer", "Stream", "mem_alloc"]
+RUNNING = ["Event", "mem_alloc", "pagelocked_empty", "memcpy_htod_async", "memcpy_dtoh_async"]
+RUNNING += ["Function.prepared_async_call", "Stream.wait_for_event", "Event.record"]
+RUNNING += ["Event.synchronize"]
+
+
+@pytest.fixture
+def fail(machine):
+    """Make the next `times` calls of a driver function fail: fail(call, times)."""
+
+    def fail(call, times, kind="LaunchError"):
+        error = getattr(sys.modules["pycuda.driver"], kind)
+        machine.faults[call] = [error("unspecified launch failure") for _ in range(times)]
+
+    return fail
+
+
+@pytest.mark.parametrize("call", RUNNING)
+def test_after_one_failure_everything_is_made_anew(open_engine, model, fail, call, caplog):
+    frames = [random_frame(1)]
+    engine = open_engine()
+    fail(call, 1)
+    assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    assert "everything on the GPU is made anew: Rule Machine" in caplog.text
+
+
+@pytest.mark.parametrize("call", RUNNING)
+def test_after_two_failures_the_call_gives_up_but_not_the_engine(open_engine, model, fail, call):
+    frames = [random_frame(1)]
+    engine = open_engine()
+    fail(call, 2)
+    with pytest.raises(EngineError, match=r"failed while .* in `dmesg`"):
+        engine.infer(frames)
+    assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+
+
+def test_a_failure_while_a_network_makes_room_is_one_of_the_gpu(open_engine, model, fail):
+    engine = open_engine(imgsz=None)
+    for size in ONE_MORE_THAN_KEPT[:-1]:
+        engine.prepare(size)
+    fail("Stream.synchronize", 1)
+    frames = [random_frame(1, size=ONE_MORE_THAN_KEPT[-1])]
+    assert_same(engine.infer(frames), by_onnx_runtime(model, frames, None))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_failure_does_not_cost_the_batch_behind_it(open_engine, model, fail, times):
+    engine = open_engine()
+    batches = [[random_frame(seed)] for seed in range(2)]
+    pending = [engine.submit(batch) for batch in batches]
+    fail("Event.synchronize", times)
+    if times == 2:
+        with pytest.raises(EngineError):
+            pending.pop(0).result()
+        batches.pop(0)
+    for batch, each in zip(batches, pending, strict=True):
+        assert_same(each.result(), by_onnx_runtime(model, batch))
+
+
+def test_an_enqueue_that_tensorrt_refuses_is_a_failure(open_engine, machine, model):
+    frames = [random_frame(1)]
+    engine = open_engine()
+    machine.refused = 1
+    assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    machine.refused = 2
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 failed to run a batch of 1"):
+        engine.infer(frames)
+
+
+def test_out_of_memory_says_what_to_lower(open_engine, fail):
+    engine = open_engine()
+    fail("mem_alloc", 2, "MemoryError")
+    with pytest.raises(EngineError, match=r"memory of Rule Machine .* lower max_batch or imgsz"):
+        engine.infer([random_frame(1)])
+
+
+@pytest.mark.parametrize("call", OPENING)
+def test_a_failure_while_opening_leaves_nothing_behind(open_engine, machine, fail, call):
+    fail(call, 1)
+    with pytest.raises(EngineError, match=r"Rule Machine|takes no letterbox kernel"):
+        open_engine()
+    assert machine.blocks == {}
+    assert not machine.context_is_retained
+
+
+def test_a_frame_that_cannot_be_converted_costs_only_its_batch(open_engine, model, monkeypatch):
+    engine = open_engine(max_batch=2)
+    broken = random_frame(1, "bayer_rggb8")
+    with monkeypatch.context() as patch:
+        patch.setattr(Frame, "to_bgr", lambda frame: 1 / 0)
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                engine.infer([random_frame(2), broken])
+    assert_same(engine.infer([broken]), by_onnx_runtime(model, [broken]))
+
+
+@pytest.mark.parametrize("machine", [pytest.param({"devices": 0}, id="no GPU")], indirect=True)
+def test_without_a_gpu_it_says_so_in_a_sentence(open_engine):
+    with pytest.raises(EngineError, match=r"engine 'tensorrt' cannot run here: .* finds no GPU"):
+        open_engine()
+
+
+def test_the_factory_opens_it_with_the_settings(engines, model):
+    settings = Settings(
+        model.path, engine="tensorrt", imgsz=(64, 96), precision="fp32", max_batch=2
+    )
+    _, estimator = make_estimator(settings)
+    assert estimator.engine.name.startswith("TensorRT 10.3.0 on Rule Machine")
+    assert estimator.engine.max_batch == 2
+    estimator.engine.close()
+
+
+def test_what_is_built_ahead_serves_frames_of_that_shape(engines, machine, model):
+    settings = Settings(model.path, engine="tensorrt", precision="fp32")
+    given, estimator = make_estimator(replace(settings, imgsz=(64, 96)))
+    plan = build(given, estimator, replace(settings, imgsz=(64, 96)))
+    estimator.engine.close()
+    assert (plan.is_file(), plan.suffix) == (True, ".plan")
+    _, estimator = make_estimator(settings)
+    estimator.estimate([random_frame(1, size=(640, 960))])
+    estimator.engine.close()
+    assert machine.calls.count("build_serialized_network") == 1
+
+
+def test_auto_takes_it_where_there_is_a_gpu(engines, model, caplog):
+    caplog.set_level(logging.INFO, "kp_pose_ros")
+    _, estimator = make_estimator(Settings(model.path))
+    estimator.engine.close()
+    (line,) = [line for line in caplog.messages if "engine auto" in line]
+    assert line.startswith("engine auto: TensorRT 10.3.0 on Rule Machine")
+
+
+# Plans
+
+
+def write_engine(path, graph, *, metadata=METADATA, version="10.3.0"):
+    """Write an engine file as ultralytics does: length, JSON, plan."""
+    header = json.dumps(metadata).encode()
+    plan = make_plan(graph, version=version, largest=2)
+    path.write_bytes(len(header).to_bytes(4, "little") + header + plan)
+    return PoseModel.open(path)
+
+
+def test_an_engine_of_the_user_runs_as_it_is(open_engine, machine, model, tmp_path):
+    graph = write_echo_model(tmp_path / "graph.onnx", sides=(64, 96)).read_bytes()
+    engine = open_engine(model=write_engine(tmp_path / "own.engine", graph), max_batch=4)
+    frames = [random_frame(seed) for seed in range(4)]
+    assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    assert "build_serialized_network" not in machine.calls
+
+
+def test_an_engine_of_the_user_may_have_a_raw_output(open_engine, tmp_path):
+    raw = random_raw(1, (17, 3), 3000)
+    graph = constant_model(raw, input_shape=(1, 3, 64, 96))
+    onnx.save(graph, tmp_path / "raw.onnx")
+    own = write_engine(tmp_path / "own.engine", graph.SerializeToString(), metadata=COCO)
+    (found,) = open_engine(model=own).infer([random_frame(1)])
+    (expected,) = by_onnx_runtime(PoseModel.open(tmp_path / "raw.onnx"), [random_frame(1)])
+    order = np.argsort(-found.rows[:, 4], kind="stable")
+    np.testing.assert_allclose(found.rows[order], expected.rows, rtol=1e-6)
+
+
+def test_an_engine_of_another_version_is_refused_in_a_sentence(open_engine, tmp_path):
+    own = write_engine(tmp_path / "own.engine", b"", version="8.6.1")
+    with pytest.raises(EngineError) as refusal:
+        open_engine(model=own)
+    assert str(refusal.value) == (
+        f"{own.path} does not run here, because TensorRT 10.3.0 on Rule Machine (compute "
+        "capability 8.7) says: Version tag 8.6.1 does not match; an engine runs only with the "
+        "TensorRT version and on the GPU model that it was built with: give the .pt or .onnx file "
+        "that it was made from"
+    )
+
+
+def test_an_engine_of_another_size_is_refused(open_engine, tmp_path):
+    graph = write_echo_model(tmp_path / "graph.onnx", sides=(96, 96)).read_bytes()
+    own = write_engine(tmp_path / "own.engine", graph)
+    with pytest.raises(EngineError, match=r"expected pictures of \(3, 64, 96\)"):
+        open_engine(model=own)
+
+
+def test_a_cached_plan_that_tensorrt_refuses_is_built_anew(
+    open_engine, machine, model, tmp_path, caplog
+):
+    open_engine().close()
+    (plan,) = (tmp_path / "cache").glob("*.plan")
+    plan.write_bytes(b"not for this driver")
+    checksum = plan.with_name(f"{plan.name}.sha256")
+    checksum.write_text(content_hash(plan))
+    frames = [random_frame(1)]
+    assert_same(open_engine().infer(frames), by_onnx_runtime(model, frames))
+    assert machine.calls.count("build_serialized_network") == 2
+    assert "is built anew: TensorRT 10.3.0" in caplog.text
+    assert "Magic tag does not match" in caplog.text

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import io
+import logging
+
+import pytest
+
+from kp_pose_ros.inference import progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time in seconds, which only the test moves on: clock[0]."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_the_log_gets_a_line_every_five_seconds(clock, caplog):
+    caplog.set_level(logging.INFO)
+    report = progress.ProgressLog()
+    report.begin()
+    for step in range(48):
+        clock[0] += 0.25
+        report("Timing tactics", step, 48)
+    assert caplog.messages == [
+        "building engine for 5 s: Timing tactics, 19 of 48",
+        "building engine for 10 s: Timing tactics, 39 of 48",
+    ]
+
+
+def test_the_status_says_what_goes_on_from_beginning_to_end(clock):
+    report = progress.ProgressLog()
+    assert report.status == ""
+    for _ in range(2):
+        report.begin()
+        clock[0] += 3
+        assert report.status == "building engine for 3 s"
+        report("Timing tactics", 19, 48)
+        clock[0] += 1
+        assert report.status == "building engine for 4 s: Timing tactics, 19 of 48"
+        report.end()
+        assert report.status == ""
+
+
+def test_the_bar_shows_phase_and_steps_on_one_line(clock):
+    terminal = io.StringIO()
+    bar = progress.ProgressBar(terminal)
+    bar.begin()
+    for step in range(3):
+        clock[0] += 1
+        bar("Timing tactics", step, 2)
+    bar.end()
+    first, *drawn = terminal.getvalue().split("\r")
+    assert first == ""
+    assert [line.rstrip() for line in drawn] == [
+        "[..............................]    1 s  Timing tactics 0/2",
+        "[###############...............]    2 s  Timing tactics 1/2",
+        "[##############################]    3 s  Timing tactics 2/2",
+    ]
+
+
+def test_the_bar_stays_inside_of_the_terminal(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    terminal = io.StringIO()
+    progress.ProgressBar(terminal)("a phase with a name longer than the line is", 1, 2)
+    assert len(terminal.getvalue()) == 50
+
+
+def test_a_bar_that_was_never_drawn_leaves_no_empty_line():
+    terminal = io.StringIO()
+    bar = progress.ProgressBar(terminal)
+    bar.begin()
+    bar.end()
+    assert terminal.getvalue() == ""

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from kp_pose_ros.space.multi_camera.same_time import SameTime
+
+MS = 10**6
+
+
+def sets_of(cameras, names, slop=20):
+    """What becomes of images that come in an order, each named by camera and milliseconds."""
+    same_time = SameTime(cameras, slop * MS)
+    found = []
+    for name in names.split():
+        sets = same_time.put(name[0], int(name[1:]) * MS, name)
+        found += [" ".join(sorted(seen.item for seen in each.values())) for each in sets]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cameras", "images", "sets"),
+    [
+        pytest.param("AB", "A100 B100", ["A100 B100"], id="the same stamp"),
+        pytest.param("AB", "A100 B120", ["A100 B120"], id="as far apart as may be"),
+        pytest.param("AB", "A100 B121", [], id="too far apart"),
+        pytest.param("AB", "A100 B100 B133 A133", ["A100 B100", "A133 B133"], id="in any order"),
+        pytest.param(
+            "AB", "A100 A133 B100 B133", ["A100 B100", "A133 B133"], id="one camera comes late"
+        ),
+        pytest.param("AB", "A100 A133 B133", ["A133 B133"], id="an image of one camera is lost"),
+        pytest.param("ABC", "A100 B100", [], id="the third may come"),
+        pytest.param("ABC", "A100 B100 C110", ["A100 B100 C110"], id="the third comes"),
+        pytest.param("ABC", "A100 B100 C133", ["A100 B100"], id="the third has gone on"),
+        pytest.param("ABC", "A100 B133 C133", [], id="one is alone, the others are not done"),
+        pytest.param(
+            "ABC",
+            "C100 A2100 B2100 A2133 B2133",
+            ["A2100 B2100", "A2133 B2133"],
+            id="a silent camera is waited for no longer than two seconds",
+        ),
+        pytest.param(
+            "AB", "A9000 B9000 A9033 A100 B100", ["A9000 B9000", "A100 B100"], id="the clock jumps"
+        ),
+    ],
+)
+def test_images_of_one_time_are_put_together(cameras, images, sets):
+    assert sets_of(cameras, images) == sets
