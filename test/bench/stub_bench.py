@@ -13,7 +13,8 @@ from time import sleep
 
 import numpy as np
 
-from kp_pose_ros import cli, factory
+from kp_pose_ros import cli
+from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.timing import StageTimes
