@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel
 
 _LAYOUTS = {

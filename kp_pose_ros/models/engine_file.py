@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.fields import Fields
-from kp_pose_ros.models.layout import GraphShape
+from kp_pose_ros.models.layouts import GraphShape
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
 
 _LENGTH_BYTES = 4

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import onnx
 
@@ -15,13 +15,11 @@ from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
 from kp_pose_ros.models.checkpoint.writer import check_checkpoint, write_onnx
 from kp_pose_ros.models.engine_file import engine_metadata
 from kp_pose_ros.models.fields import Fields
-from kp_pose_ros.models.layout import GraphShape
+from kp_pose_ros.models.layouts import GraphShape
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
 from kp_pose_ros.models.onnx_file import load_onnx, onnx_files, onnx_metadata
-from kp_pose_ros.models.precision import to_half
 
 Size = tuple[int, int]
-Precision = Literal["fp32", "fp16"]
 
 _MAX_CHANNELS = 1024
 
@@ -31,12 +29,12 @@ class Format(NamedTuple):
 
     Attributes:
         metadata: returns what a file says about itself.
-        graph: returns a file's graph for an input size, in a precision.
+        graph: returns a file's float32 graph for an input size.
         more_files: returns the other files in which a file keeps its weights.
     """
 
     metadata: Callable[[Path], ModelMetadata]
-    graph: Callable[[Path, Size, Precision], onnx.ModelProto]
+    graph: Callable[[Path, Size], onnx.ModelProto]
     more_files: Callable[[Path], list[Path]] = lambda _path: []
 
 
@@ -51,19 +49,15 @@ def _checkpoint_metadata(path: Path) -> ModelMetadata:
     return metadata
 
 
-def _checkpoint_graph(path: Path, network: Size, precision: Precision) -> onnx.ModelProto:
-    checkpoint = read_checkpoint(path)
-    return write_onnx(checkpoint, imgsz=network, half=precision == "fp16", batch=None)
+def _checkpoint_graph(path: Path, network: Size) -> onnx.ModelProto:
+    return write_onnx(read_checkpoint(path), imgsz=network, batch=None)
 
 
-def _onnx_graph(path: Path, _network: Size, precision: Precision) -> onnx.ModelProto:
-    model = load_onnx(path)
-    if precision == "fp16":
-        to_half(model, path)
-    return model
+def _onnx_graph(path: Path, _network: Size) -> onnx.ModelProto:
+    return load_onnx(path)
 
 
-def _engine_graph(path: Path, _network: Size, _precision: Precision) -> onnx.ModelProto:
+def _engine_graph(path: Path, _network: Size) -> onnx.ModelProto:
     raise ModelError(
         f"{path} is a TensorRT engine, of which no graph can be made: give the .pt or .onnx file "
         "that it was made from"

@@ -1,87 +1,42 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An ONNX graph while it is being written: every value is named after the layer that makes it."""
+"""ONNX graphs: adding nodes and constants, running order, and the shapes inside."""
 
+from __future__ import annotations
+
+import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from kp_pose_ros.errors import ModelError
 
-# Layers that only enlarge or only join need no weights, so that a small file can ask for any size.
-_MAX_SIZE = 1 << 16
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A feature map: the name of its value in the graph, and its shape without the batch."""
-
-    name: str
-    channels: int
-    height: int
-    width: int
-
-    def __post_init__(self) -> None:
-        if max(self.shape) > _MAX_SIZE:
-            raise ModelError(
-                f"{self.name} makes a map of {self.shape}, larger than any that we know"
-            )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width)."""
-        return self.channels, self.height, self.width
-
-    @property
-    def cells(self) -> int:
-        """How many cells the map has."""
-        return self.height * self.width
-
-    def renamed(self, name: str) -> "Feature":
-        """Return a feature map of the same shape, made by another node."""
-        return replace(self, name=name)
+# Shapes and sizes that a graph computes with have a few numbers; weights have more.
+_MAX_NUMBERS = 1024
 
 
 class GraphBuilder:
-    """Adds nodes and constants to a graph.
+    """Adds nodes and constants to a graph, under names that nothing else in the graph has.
 
     Args:
         graph: where they go; it is part of the model already, since protobuf would copy the weights
             of a graph that is put into one.
-        half: whether weights and activations are float16 instead of float32.
     """
 
-    def __init__(self, graph: onnx.GraphProto, *, half: bool) -> None:
-        self.half = half
+    def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
-        self._constants: set[str] = set()
-        self._names: Counter[str] = Counter()
-
-    def weight(self, name: str, values: npt.NDArray[np.float32]) -> str:
-        """Add weights in the graph's own precision; return their name.
-
-        Raises:
-            ModelError: if the precision cannot hold them.
-        """
-        with np.errstate(over="ignore"):
-            converted = values.astype(np.float16 if self.half else np.float32)
-        if not np.isfinite(converted).all():
-            precision = "float16 (float32 may do)" if self.half else "float32"
-            raise ModelError(f"{name} has numbers that are not finite in {precision}")
-        return self.constant(name, converted)
-
-    def constant(self, name: str, values: npt.ArrayLike) -> str:
-        """Add a constant in the type it has, once a name; return its name."""
-        if name not in self._constants:
-            self._constants.add(name)
-            self._graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
-        return name
+        self._used = set(names_read(graph.node)) | {
+            *(value.name for value in (*graph.input, *graph.output, *graph.initializer)),
+            *(name for node in graph.node for name in (node.name, *node.output)),
+        }
+        self._counts: Counter[str] = Counter()
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def add(
         self,
@@ -93,34 +48,139 @@ class GraphBuilder:
         **attributes: Any,
     ) -> str:
         """Add a node with one output; return its name, which is the node's own unless given."""
-        name = self._node_name(path, operator)
+        name = self.new_name(f"{path}/{operator}")
         value = output or name
         self._graph.node.append(helper.make_node(operator, inputs, [value], name, **attributes))
         return value
 
+    def add_many(
+        self, operator: str, inputs: Sequence[str], path: str, outputs: int, **attributes: Any
+    ) -> list[str]:
+        """Add a node with several outputs; return their names."""
+        name = self.new_name(f"{path}/{operator}")
+        names = [self.new_name(f"{name}:{place}") for place in range(outputs)]
+        self._graph.node.append(helper.make_node(operator, inputs, names, name, **attributes))
+        return names
+
+    def weight(self, name: str, values: npt.NDArray[np.float32]) -> str:
+        """Add weights; return their name.
+
+        Raises:
+            ModelError: some are not finite.
+        """
+        if not np.isfinite(values).all():
+            raise ModelError(f"the weights {name} are not all finite numbers")
+        name = self.new_name(name)
+        self._graph.initializer.append(numpy_helper.from_array(values, name))
+        return name
+
+    def constant(self, values: npt.ArrayLike, name: str = "constant") -> str:
+        """Return the name of a constant; equal constants are stored once."""
+        array = np.asarray(values)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self.new_name(name)
+            tensor = numpy_helper.from_array(array, self._constants[key])
+            self._graph.initializer.append(tensor)
+        return self._constants[key]
+
+    def integers(self, *values: int) -> str:
+        """Return the name of a constant list of int64."""
+        return self.constant(np.array(values, np.int64), "sizes_" + "_".join(map(str, values)))
+
+    def number(self, value: float) -> str:
+        """Return the name of a constant float32 number."""
+        return self.constant(np.float32(value), "number")
+
     def split(self, value: str, path: str, parts: Sequence[int], axis: int) -> list[str]:
         """Cut a value along an axis into parts of these sizes."""
-        name = self._node_name(path, "Split")
-        values = [f"{name}:{index}" for index in range(len(parts))]
-        inputs = [value, self._sizes(parts)]
-        self._graph.node.append(helper.make_node("Split", inputs, values, name, axis=axis))
-        return values
+        inputs = [value, self.integers(*parts)]
+        return self.add_many("Split", inputs, path, len(parts), axis=axis)
 
     def reshape(self, value: str, path: str, *shape: int) -> str:
         """Give a value another shape; 0 keeps the size that it has there."""
-        return self.add("Reshape", [value, self._sizes(shape)], path)
+        return self.add("Reshape", [value, self.integers(*shape)], path)
 
-    def cast(self, value: str, path: str, *, half: bool) -> str:
-        """Convert a value to float16 or float32."""
-        return self.add(
-            "Cast", [value], path, to=TensorProto.FLOAT16 if half else TensorProto.FLOAT
-        )
+    def to_float32(self, value: str, path: str) -> str:
+        """Convert a value to float32."""
+        return self.add("Cast", [value], path, to=TensorProto.FLOAT)
 
-    def _node_name(self, path: str, operator: str) -> str:
-        name = f"{path}/{operator}"
-        self._names[name] += 1
-        return name if self._names[name] == 1 else f"{name}_{self._names[name]}"
+    def new_name(self, wish: str) -> str:
+        """Return a name that nothing has, and keep it taken."""
+        name = wish
+        while name in self._used:
+            self._counts[wish] += 1
+            name = f"{wish}_{self._counts[wish] + 1}"
+        self._used.add(name)
+        return name
 
-    def _sizes(self, sizes: Sequence[int]) -> str:
-        """Return a constant of int64 sizes, shared by all who need the same one."""
-        return self.constant("sizes_" + "_".join(map(str, sizes)), np.array(sizes, np.int64))
+
+def rename_value(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Rename a value of a graph wherever it is made or read, subgraphs included."""
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                if name == old:
+                    names[place] = new
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                rename_value(inner, old, new)
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        if value.name == old:
+            value.name = new
+
+
+def sort_nodes(graph: onnx.GraphProto, source: object) -> None:
+    """Put the nodes of a graph into an order in which each comes after those that it reads from.
+
+    ONNX asks for that order, but float16 converters append their casts at the end.
+
+    Raises:
+        ModelError: nodes wait for each other.
+    """
+    maker = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
+    reads = {
+        place: {maker[name] for name in names_read([node]) if name in maker}
+        for place, node in enumerate(graph.node)
+    }
+    if all(place > max(makers, default=-1) for place, makers in reads.items()):
+        return
+    try:
+        nodes = [graph.node[place] for place in TopologicalSorter(reads).static_order()]
+    except CycleError as error:
+        raise ModelError(
+            f"the graph of {source} runs in a circle: export the model again"
+        ) from error
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def names_read(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """Yield the names that nodes read, those inside their subgraphs included."""
+    for node in nodes:
+        yield from node.input
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from names_read(graph.node)
+
+
+def infer_shapes(model: onnx.ModelProto) -> onnx.GraphProto:
+    """Return a graph whose inputs, outputs and `value_info` tell each tensor's type and shape.
+
+    The weights are left out, because onnx would copy them four times: they become inputs.
+    """
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    light.functions.extend(model.functions)
+    graph = light.graph
+    graph.name = model.graph.name
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    listed = {value.name for value in graph.input}  # files before IR version 4 list weights, too
+    for tensor in model.graph.initializer:
+        if math.prod(tensor.dims) <= _MAX_NUMBERS:
+            graph.initializer.append(tensor)
+        elif tensor.name not in listed:
+            value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            graph.input.append(value)
+    return shape_inference.infer_shapes(light, data_prop=True).graph

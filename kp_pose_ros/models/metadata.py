@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.fields import Fields
-from kp_pose_ros.models.layout import GraphShape, Layout, Shape, describe, find_layout
+from kp_pose_ros.models.layouts import GraphShape, Layout, Shape, describe, find_layout
 
 # Added to the keys that ultralytics writes: the layout of a graph that was prepared already.
 LAYOUT_KEY = "kp_pose_layout"

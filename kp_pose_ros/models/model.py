@@ -17,8 +17,9 @@ import onnx
 from kp_pose_ros.errors import ModelError, SettingsError
 from kp_pose_ros.models.cache import cached, content_hash
 from kp_pose_ros.models.fetch import PUBLISHED, find_fetched
-from kp_pose_ros.models.formats import EXPECTED, Precision, Size, find_format
+from kp_pose_ros.models.formats import EXPECTED, Size, find_format
 from kp_pose_ros.models.metadata import ModelMetadata
+from kp_pose_ros.models.precision import Precision, to_half
 from kp_pose_ros.models.prepare import prepare
 from kp_pose_ros.skeleton import Skeleton, find_skeleton
 
@@ -112,7 +113,9 @@ class PoseModel:
             ModelError: the graph cannot be made.
         """
         try:
-            graph = find_format(self.path).graph(self.path, network, precision)
+            graph = find_format(self.path).graph(self.path, network)
+            if precision == "fp16":
+                to_half(graph, self.path)
             prepare(graph, network, batch=batch, source=self.path)
         except _BROKEN as error:
             reason = " ".join(str(error).split())[:200]

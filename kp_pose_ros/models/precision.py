@@ -10,14 +10,16 @@ from 512 on. So do the sizes that a graph computes for itself, and its input and
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.nodes import names_read
-from kp_pose_ros.models.shapes import infer_shapes
+from kp_pose_ros.models.graph import infer_shapes, names_read
+
+Precision = Literal["fp32", "fp16"]
 
 _LEARNED = {"Conv", "ConvTranspose", "Gemm"}
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
@@ -25,6 +27,8 @@ _QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
 _MEASURES = {"Shape", "Size"}
 # Inputs that are float32 by the operators' definition.
 _ALWAYS_FLOAT32 = {("Resize", 1), ("Resize", 2), ("Upsample", 1)}
+# They only move numbers, which costs half as much while these are float16.
+_MOVERS = {"Concat", "Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"}
 _SUBGRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 _SUFFIX = "_float16"
 
@@ -61,7 +65,7 @@ class _Halver:
 
     def run(self) -> None:
         graph = self._model.graph
-        network = _network_nodes(graph, self._weights)
+        network = _network_nodes(graph, self._weights, self._floats)
         needed = _names_needed_in_float32(graph, network)
         for place, node in enumerate(graph.node):
             if place in network:
@@ -143,8 +147,13 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
     } | {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
 
 
-def _network_nodes(graph: onnx.GraphProto, weights: Mapping[str, onnx.TensorProto]) -> set[int]:
-    """Return the places of the nodes from the picture to the last learned convolutions."""
+def _network_nodes(
+    graph: onnx.GraphProto, weights: Mapping[str, onnx.TensorProto], floats: set[str]
+) -> set[int]:
+    """Return the places of the nodes from the picture to the last learned convolutions.
+
+    Nodes that only move the results of those convolutions belong to them.
+    """
     from_picture = {value.name for value in graph.input if value.name not in weights}
     candidates = []
     for place, node in enumerate(graph.node):
@@ -158,6 +167,12 @@ def _network_nodes(graph: onnx.GraphProto, weights: Mapping[str, onnx.TensorProt
         if _is_learned(node, weights) or to_learned.intersection(node.output):
             network.add(place)
             to_learned.update(node.input)
+    made = {name for place in network for name in graph.node[place].output}
+    for place in candidates:
+        node = graph.node[place]
+        if node.op_type in _MOVERS and floats.intersection(node.input) <= made:
+            network.add(place)
+            made.update(node.output)
     return network
 
 

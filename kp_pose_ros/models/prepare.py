@@ -12,12 +12,10 @@ import onnx
 from onnx import TensorProto, helper
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.graph import GraphBuilder, infer_shapes
+from kp_pose_ros.models.layouts import Layout, append_selection
 from kp_pose_ros.models.metadata import LAYOUT_KEY, ModelMetadata
-from kp_pose_ros.models.nodes import PREFIX, Nodes
 from kp_pose_ros.models.onnx_file import graph_inputs, graph_metadata
-from kp_pose_ros.models.selection import append_selection
-from kp_pose_ros.models.shapes import infer_shapes
 
 OUTPUT = "rows"
 
@@ -110,18 +108,18 @@ def _take_float32(model: onnx.ModelProto) -> None:
 
 
 def _give_rows(model: onnx.ModelProto, metadata: ModelMetadata, source: object) -> None:
-    graph, nodes = model.graph, Nodes(model.graph)
-    value = graph.output[0]
+    graph = GraphBuilder(model.graph)
+    value = model.graph.output[0]
     name = value.name
     count: int | str = value.type.tensor_type.shape.dim[1].dim_value or "count"
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
-        name = nodes.add("Cast", name, to=TensorProto.FLOAT)
+        name = graph.to_float32(name, "kp_pose")
     if metadata.layout is Layout.RAW:
         points = metadata.kpt_shape[0] * metadata.kpt_shape[1]
         anchors = _count_anchors(model, source)
-        name, count = append_selection(nodes, name, len(metadata.class_names), points, anchors)
+        name, count = append_selection(graph, name, len(metadata.class_names), points, anchors)
     if name != OUTPUT:
-        graph.node.append(helper.make_node("Identity", [name], [OUTPUT], name=f"{PREFIX}output"))
+        graph.add("Identity", [name], "kp_pose", output=OUTPUT)
     batch = graph_inputs(model)[0].type.tensor_type.shape.dim[0].dim_value or "batch"
     shape = (batch, count, metadata.row_width)
     value.CopyFrom(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape))

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 
 from kp_pose_ros.cli import main
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel
 
 

@@ -54,7 +54,7 @@ def test_nobody_is_lost_in_a_crowd(demo_weights, people, size):
     network = (size, size)
     picture = mosaic(people, size)
     pixels = picture[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32) / 255
-    model = write_onnx(read_checkpoint(demo_weights), imgsz=network, half=False, batch=1)
+    model = write_onnx(read_checkpoint(demo_weights), imgsz=network, batch=1)
     expected = raw_boxes(run(model, pixels)[0]).clip(0, size)
     prepare(model, network)
     candidates = Candidates(run(model, pixels)[0], Letterbox.fit(network, network))

@@ -6,7 +6,7 @@ import pytest
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.engine_file import engine_metadata, read_engine_header
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 
 PLAN = b"ftrt" + bytes(range(256))
 HEADER = {

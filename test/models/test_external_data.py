@@ -6,7 +6,7 @@ from onnx import TensorProto, helper
 from pose_graphs import constant_model, random_raw
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.external_data import external_files, load_external_data
+from kp_pose_ros.models.onnx_file import external_files, load_external_data
 
 RAW = random_raw(1, (17, 3), 126)
 

@@ -7,7 +7,7 @@ from torch_file import CLASSES, KPT_SHAPE, checkpoint, part, save, tiny_pose
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.formats import find_format
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.layout import GraphShape, Layout
+from kp_pose_ros.models.layouts import GraphShape, Layout
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
 
 STATIC = GraphShape((1, 3, 384, 640), (1, 56, 5040))

@@ -8,7 +8,7 @@ import pytest
 from pose_graphs import COCO, constant_model, random_raw, run
 
 from kp_pose_ros.errors import ModelError, SettingsError
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel
 
 RAW = random_raw(1, (17, 3), 126)

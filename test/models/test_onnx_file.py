@@ -7,7 +7,7 @@ from onnx import TensorProto
 from pose_graphs import COCO, constant_model, random_raw
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.onnx_file import graph_inputs, graph_metadata, load_onnx, onnx_metadata
 
 RAW = random_raw(1, (17, 3), 126)

@@ -234,7 +234,7 @@ def test_weight_beyond_float16_is_refused():
 @pytest.fixture(scope="module")
 def models(demo_weights):
     """yolo11n-pose at 640 x 640, float32 and converted; both prepared."""
-    model = write_onnx(read_checkpoint(demo_weights), imgsz=(640, 640), half=False, batch=None)
+    model = write_onnx(read_checkpoint(demo_weights), imgsz=(640, 640), batch=None)
     half = halved(model)
     for each in (model, half):
         prepare(each, (640, 640))

@@ -9,7 +9,7 @@ from onnx import helper
 from pose_graphs import COCO, constant_model, random_raw, run
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.onnx_file import graph_metadata
 from kp_pose_ros.models.prepare import prepare
 

@@ -9,7 +9,7 @@ import pytest
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.inference.letterbox import Letterbox
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel
 
 pytestmark = pytest.mark.reference

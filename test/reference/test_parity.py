@@ -16,6 +16,7 @@ from kp_pose_ros.errors import ModelError
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
 from kp_pose_ros.models.checkpoint.writer import write_onnx
+from kp_pose_ros.models.precision import to_half
 
 pytestmark = pytest.mark.reference
 
@@ -49,7 +50,10 @@ class Export:
         checkpoint = read_checkpoint(self.folder / "model.pt")
         size, batch = self.settings.imgsz, self.settings.batch
         path = self.folder / "ours.onnx"
-        onnx.save(write_onnx(checkpoint, imgsz=size, half=half, batch=batch), path)
+        model = write_onnx(checkpoint, imgsz=size, batch=batch)
+        if half:
+            to_half(model)
+        onnx.save(model, path)
         return run(path, self.images)
 
 
@@ -160,7 +164,7 @@ def test_trained_float16_is_near_that_of_ultralytics(trained):
 
 def test_metadata_is_that_of_ultralytics(trained):
     checkpoint = read_checkpoint(trained.folder / "model.pt")
-    ours = write_onnx(checkpoint, imgsz=(640, 640), half=False, batch=4)
+    ours = write_onnx(checkpoint, imgsz=(640, 640), batch=4)
     theirs = onnx.load(trained.folder / "model.onnx")
     found, expected = (
         {prop.key: prop.value for prop in model.metadata_props} for model in (ours, theirs)
@@ -175,4 +179,4 @@ def test_the_head_of_yolo26_is_refused_by_name(tmp_path, run_reference):
     settings = Settings("yolo26n-pose.yaml", exported=False)
     run_reference(MAKE_REFERENCE, tmp_path, asdict(settings))
     with pytest.raises(ModelError, match="an end-to-end 'Pose26'"):
-        write_onnx(read_checkpoint(tmp_path / "model.pt"), imgsz=(64, 96), half=False, batch=1)
+        write_onnx(read_checkpoint(tmp_path / "model.pt"), imgsz=(64, 96), batch=1)

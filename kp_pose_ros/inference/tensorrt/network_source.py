@@ -26,7 +26,7 @@ from kp_pose_ros.inference.tensorrt.plan_cache import (
 from kp_pose_ros.inference.tensorrt.raw_rows import select_rows
 from kp_pose_ros.models.cache import content_hash
 from kp_pose_ros.models.engine_file import read_engine_header
-from kp_pose_ros.models.layout import Layout
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.poses import Floats
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.inference.decode import BOX, CLASS, KEYPOINTS, SCORE
-from kp_pose_ros.models.selection import MAX_CANDIDATES
+from kp_pose_ros.models.layouts import MAX_CANDIDATES
 from kp_pose_ros.poses import Floats
 
 

@@ -1,15 +1,52 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Convolutions as ONNX nodes, the batch normalisation after them folded into their weights."""
+"""Feature maps, and convolutions as ONNX nodes with the batch normalisation folded in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.modules import Module
-from kp_pose_ros.models.graph import Feature, GraphBuilder
+from kp_pose_ros.models.graph import GraphBuilder
 
 Weights = npt.NDArray[np.float32]
+
+# Layers that only enlarge or only join need no weights, so that a small file can ask for any size.
+_MAX_SIZE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature map: the name of its value in the graph, and its shape without the batch."""
+
+    name: str
+    channels: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if max(self.shape) > _MAX_SIZE:
+            raise ModelError(
+                f"{self.name} makes a map of {self.shape}, larger than any that we know"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        return self.channels, self.height, self.width
+
+    @property
+    def cells(self) -> int:
+        """How many cells the map has."""
+        return self.height * self.width
+
+    def renamed(self, name: str) -> Feature:
+        """Return a feature map of the same shape, made by another node."""
+        return replace(self, name=name)
 
 
 def convolve(

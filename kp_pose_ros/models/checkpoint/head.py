@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pose head as ONNX nodes: three branches a scale, decoded in float32 whatever the precision.
+"""The pose head as ONNX nodes: three branches a scale, and what decodes them.
 
 The output is that of ultralytics' own export, `B x (4 + nc + K*D) x A`: box centre and size, class
 scores, keypoints, in pixels of the network's input.
@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.checkpoint.convolution import Feature
 from kp_pose_ros.models.checkpoint.layers import emit
 from kp_pose_ros.models.checkpoint.modules import Module
-from kp_pose_ros.models.graph import Feature, GraphBuilder
+from kp_pose_ros.models.graph import GraphBuilder
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _anchors(head: Module, features: Sequence[Feature], network_hw: tuple[int, i
 def _branch(
     graph: GraphBuilder, branches: Module, features: Sequence[Feature], channels: int
 ) -> str:
-    """Run one branch on every scale; return (B, channels, A) in float32."""
+    """Run one branch on every scale; return (B, channels, A)."""
     if len(branches.children) != len(features):
         raise ModelError(
             f"{branches.path} has {len(branches.children)} branches for {len(features)} scales"
@@ -94,8 +95,7 @@ def _branch(
         if made.shape != expected:
             raise ModelError(f"{branch.path} makes a map of {made.shape}, expected {expected}")
         parts.append(graph.reshape(made.name, branch.path, 0, channels, feature.cells))
-    joined = graph.add("Concat", parts, branches.path, axis=2)
-    return graph.cast(joined, branches.path, half=False) if graph.half else joined
+    return graph.add("Concat", parts, branches.path, axis=2)
 
 
 def _boxes(graph: GraphBuilder, dfl: Module, distances: str, bins: int, anchors: Anchors) -> str:
@@ -113,15 +113,15 @@ def _boxes(graph: GraphBuilder, dfl: Module, distances: str, bins: int, anchors:
     by_side = graph.reshape(distances, path, 0, 4, bins, count)
     by_bin = graph.add("Transpose", [by_side], path, perm=[0, 2, 1, 3])
     chances = graph.add("Softmax", [by_bin], path, axis=1)
-    mean = graph.add("Conv", [chances, graph.constant(f"{path}.weight", weight)], path)
+    mean = graph.add("Conv", [chances, graph.constant(weight, f"{path}.weight")], path)
     sides = graph.reshape(mean, path, 0, 4, count)
 
-    strides = graph.constant("strides", anchors.strides)
-    half_strides = graph.constant("half_strides", anchors.strides / 2)
+    strides = graph.constant(anchors.strides, "strides")
+    half_strides = graph.constant(anchors.strides / 2, "half_strides")
     left_top, right_bottom = graph.split(sides, path, [2, 2], axis=1)
     shift = graph.add("Sub", [right_bottom, left_top], path)
     shift = graph.add("Mul", [shift, half_strides], path)
-    centre = graph.add("Add", [shift, graph.constant("centres", anchors.centres)], path)
+    centre = graph.add("Add", [shift, graph.constant(anchors.centres, "centres")], path)
     size = graph.add("Add", [left_top, right_bottom], path)
     size = graph.add("Mul", [size, strides], path)
     return graph.add("Concat", [centre, size], path, axis=1)
@@ -135,8 +135,8 @@ def _keypoints(
     A value v stands for the corner of the cell plus 2 * v cells.
     """
     count, dimensions = kpt_shape
-    double_strides = graph.constant("double_strides", anchors.strides * 2)
-    corners = graph.constant("corners", anchors.centres - anchors.strides / 2)
+    double_strides = graph.constant(anchors.strides * 2, "double_strides")
+    corners = graph.constant(anchors.centres - anchors.strides / 2, "corners")
     points = graph.reshape(values, path, 0, count, dimensions, anchors.count)
     if dimensions == 3:
         points, scores = graph.split(points, path, [2, 1], axis=2)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.checkpoint.convolution import convolve, window_size
+from kp_pose_ros.models.checkpoint.convolution import Feature, convolve, window_size
 from kp_pose_ros.models.checkpoint.modules import Module
-from kp_pose_ros.models.graph import Feature, GraphBuilder
+from kp_pose_ros.models.graph import GraphBuilder
 
 Inputs = Sequence[Feature]
 Emitter = Callable[[GraphBuilder, Module, Inputs], Feature]
@@ -81,7 +81,7 @@ def _upsample(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
         raise ModelError(
             f"layer {module.path} enlarges by {scale}, expected a whole number up to {_MAX_UPSCALE}"
         )
-    scales = graph.constant(f"{module.path}.scales", np.array([1, 1, scale, scale], np.float32))
+    scales = graph.constant(np.array([1, 1, scale, scale], np.float32), f"{module.path}.scales")
     name = graph.add(
         "Resize",
         [x.name, "", scales],
@@ -173,7 +173,7 @@ def _attention(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
         )
     grouped = graph.reshape(qkv.name, path, 0, heads, 2 * key + value, x.cells)
     q, k, v = graph.split(grouped, path, [key, key, value], axis=2)
-    scale = graph.weight(f"{path}.scale", np.array(key**-0.5, np.float32))
+    scale = graph.number(key**-0.5)
     q = graph.add("Transpose", [graph.add("Mul", [q, scale], path)], path, perm=[0, 1, 3, 2])
     weights = graph.add("Softmax", [graph.add("MatMul", [q, k], path)], path, axis=3)
     weights = graph.add("Transpose", [weights], path, perm=[0, 1, 3, 2])

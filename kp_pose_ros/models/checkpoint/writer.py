@@ -7,11 +7,12 @@ from onnx import TensorProto, helper
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.checkpoint import Checkpoint
+from kp_pose_ros.models.checkpoint.convolution import Feature
 from kp_pose_ros.models.checkpoint.head import pose_head
 from kp_pose_ros.models.checkpoint.layers import check_kind, emit
 from kp_pose_ros.models.checkpoint.modules import Module
 from kp_pose_ros.models.fields import Fields
-from kp_pose_ros.models.graph import Feature, GraphBuilder
+from kp_pose_ros.models.graph import GraphBuilder
 
 # TensorRT 8.5 (JetPack 5) parses opsets up to 17; ONNX Runtime 1.14 (2023) reads IR version 8.
 _OPSET = 17
@@ -23,17 +24,16 @@ _MAX_SOURCES = 16
 
 
 def write_onnx(
-    checkpoint: Checkpoint, *, imgsz: tuple[int, int], half: bool, batch: int | None
+    checkpoint: Checkpoint, *, imgsz: tuple[int, int], batch: int | None
 ) -> onnx.ModelProto:
     """Return the model's graph, `images` B x 3 x H x W -> `output0` B x (4 + nc + K*D) x A.
 
-    Input (RGB, 0..1) and output (box centre and size, class scores, keypoints, all in pixels of the
-    input) are float32 in either precision.
+    Everything is float32: input (RGB, 0..1) and output (box centre and size, class scores,
+    keypoints, all in pixels of the input).
 
     Args:
         checkpoint: a YOLOv8-pose or YOLO11-pose model.
         imgsz: (height, width) of the input, multiples of the model's stride.
-        half: float16 weights and activations; boxes and keypoints are decoded in float32 even so.
         batch: how many pictures a run takes; None leaves it open.
 
     Raises:
@@ -42,7 +42,7 @@ def write_onnx(
     model = onnx.ModelProto(ir_version=_IR_VERSION, producer_name="kp_pose_ros")
     model.opset_import.append(helper.make_opsetid("", _OPSET))
     model.graph.name = checkpoint.path.stem
-    graph = GraphBuilder(model.graph, half=half)
+    graph = GraphBuilder(model.graph)
     try:
         kpt_shape, images = _check_head(checkpoint), _images(checkpoint, imgsz)
         features = _body(graph, checkpoint, images)
@@ -102,8 +102,6 @@ def _images(checkpoint: Checkpoint, imgsz: tuple[int, int]) -> Feature:
 
 def _body(graph: GraphBuilder, checkpoint: Checkpoint, images: Feature) -> list[Feature]:
     """Add every layer before the head; return what the head reads."""
-    if graph.half:
-        images = images.renamed(graph.cast(images.name, images.name, half=True))
     made: list[Feature] = []
     for layer in checkpoint.layers[:-1]:
         made.append(emit(graph, layer, *_sources(layer, images, made)))

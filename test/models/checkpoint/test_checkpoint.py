@@ -146,7 +146,7 @@ def test_reads_without_importing_torch_or_ultralytics(tmp_path):
         "from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint\n"
         "from kp_pose_ros.models.checkpoint.writer import write_onnx\n"
         "checkpoint = read_checkpoint(pathlib.Path(sys.argv[1]))\n"
-        "write_onnx(checkpoint, imgsz=(32, 32), half=False, batch=1)\n"
+        "write_onnx(checkpoint, imgsz=(32, 32), batch=1)\n"
         "print(sorted({'torch', 'torchvision', 'ultralytics'} & set(sys.modules)))\n"
     )
     done = subprocess.run(

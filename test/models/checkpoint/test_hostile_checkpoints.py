@@ -36,7 +36,7 @@ ALLOWED_BYTES = 2_000_000
 
 
 def convert(path):
-    write_onnx(read_checkpoint(path), imgsz=(32, 48), half=False, batch=1)
+    write_onnx(read_checkpoint(path), imgsz=(32, 48), batch=1)
 
 
 def refusal(path, allowed_bytes=ALLOWED_BYTES) -> str:
