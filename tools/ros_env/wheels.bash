@@ -36,7 +36,8 @@ set_environment() {
   local site_packages
   site_packages=$(echo "$venv"/lib/python3.*/site-packages)
   export VIRTUAL_ENV=$venv
-  export PATH=$overlay/bin:$venv/bin:$PATH
+  # With what `ros2 run kp_pose_ros` starts, since the wheels have no ros2 command.
+  export PATH=$overlay/bin:$overlay/lib/kp_pose_ros:$venv/bin:$PATH
   export AMENT_PREFIX_PATH=$overlay:$venv CMAKE_PREFIX_PATH=$overlay:$venv
   LD_LIBRARY_PATH=$(printf '%s:' "$overlay/lib" "$venv/lib" "$site_packages"/ros_*.libs)${LD_LIBRARY_PATH:-}
   export LD_LIBRARY_PATH=${LD_LIBRARY_PATH%:}
