@@ -7,12 +7,10 @@ from __future__ import annotations
 import argparse
 import array
 import json
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,23 +19,23 @@ import numpy as np
 import rclpy
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
-from kp_pose_ros.bench.measure import CameraRound, cpu_seconds
+from kp_pose_ros.bench.measure import CameraRound, cpu_seconds, end_with_parent
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
-_IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
+IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
 _LOST_AFTER = 1.0  # seconds; then frames without an answer are replaced
 _WALL = 3.0  # metres; everything is as far away
-_LOOKING_AFTER = 0.1  # seconds between two looks whether the bench still runs
-_DISCOVERY = 30.0  # seconds that the node has to appear and to prepare its network
+_START = 30.0  # seconds for the program under test to subscribe, and then to answer
 
 
 class Camera:
-    """Sends frames of one camera and receives what the node makes of them."""
+    """Sends the frames of one camera to one program and receives its answers."""
 
     def __init__(
         self, node: Node, name: str, messages: list[Image], args: argparse.Namespace
@@ -45,38 +43,59 @@ class Camera:
         self.sent = 0
         self.latencies: list[float] = []
         self._node = node
+        self._name = name
         self._messages = messages
         self._in_flight: deque[int] = deque()  # stamps in nanoseconds, oldest first
-        self._last_answer = monotonic()
-        # Reliable, so that what is lost on the way does not count against the node.
-        self._publisher = node.create_publisher(Image, f"{name}/image", _IN_FLIGHT)
+        self._last_answer = 0.0
+        # Reliable: frames lost in transport would count against the program under test.
+        self._publisher = node.create_publisher(Image, f"{name}/image", IN_FLIGHT)
         node.create_subscription(PoseArray, f"{name}/poses", self._on_poses, RESULTS)
-        # What is sent with each frame, and by whom.
+        # Published together with each frame.
         self._beside: list[tuple[Publisher[Any], Any]] = []
         if args.depth:
             self._beside = [
-                (node.create_publisher(type(message), f"{name}/{topic}", _IN_FLIGHT), message)
+                (node.create_publisher(type(message), f"{name}/{topic}", IN_FLIGHT), message)
                 for topic, message in _depth_and_calibration(messages[0]).items()
             ]
-        if args.overlay:
-            node.create_subscription(Image, f"{name}/annotated", lambda _: None, NEWEST)
-        self._answers_next = args.rate == 0
-        period = 1 / args.rate if args.rate else _LOST_AFTER
-        self._timer = node.create_timer(period, self._on_timer)
+        self._overlay: Subscription[Any] | None = None
+        self._on_answer = args.rate == 0
+        self._sending = False
+        self._timer = node.create_timer(1 / args.rate if args.rate else _LOST_AFTER, self._on_timer)
+        self._timer.cancel()
 
-    def is_seen(self) -> bool:
-        """Whether the node subscribes to the frames."""
+    def is_matched(self) -> bool:
+        """Whether the program subscribes to the frames."""
         return self._publisher.get_subscription_count() > 0
 
-    def fill(self) -> None:
-        """Send what is missing of the frames in flight."""
-        while len(self._in_flight) < _IN_FLIGHT:
-            self._send()
+    def start(self, *, overlay: bool) -> None:
+        """Begin to send, subscribed to the annotated image as well if `overlay`."""
+        if overlay:
+            topic = f"{self._name}/annotated"
+            self._overlay = self._node.create_subscription(Image, topic, lambda _: None, NEWEST)
+        self._sending = True
+        self.reset()
+        self._in_flight.clear()
+        self._timer.reset()
+        self._fill()
 
-    def forget(self) -> None:
-        """Begin to count."""
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._sending = False
+        self._timer.cancel()
+        if self._overlay is not None:
+            self._node.destroy_subscription(self._overlay)
+            self._overlay = None
+
+    def reset(self) -> None:
+        """Count from zero."""
         self.sent = 0
         self.latencies.clear()
+
+    def _fill(self) -> None:
+        """Send until enough frames are in flight."""
+        while len(self._in_flight) < IN_FLIGHT:
+            self._send()
+        self._last_answer = monotonic()
 
     def _send(self) -> None:
         message = self._messages[self.sent % len(self._messages)]
@@ -92,69 +111,69 @@ class Camera:
     def _on_poses(self, message: PoseArray) -> None:
         now, stamp = self._node.get_clock().now(), Time.from_msg(message.header.stamp)
         self.latencies.append((now - stamp).nanoseconds / 1e9)
-        self._last_answer = monotonic()
-        # An answer to a newer frame says that there will be none to the older ones.
+        # Older frames get no answer once a newer one has.
         while self._in_flight and self._in_flight[0] <= stamp.nanoseconds:
             self._in_flight.popleft()
-        if self._answers_next:
-            self.fill()
+        if self._sending and self._on_answer:
+            self._fill()
 
     def _on_timer(self) -> None:
-        if not self._answers_next:
+        if not self._on_answer:
             self._send()
         elif monotonic() - self._last_answer > _LOST_AFTER:
-            self._last_answer = monotonic()
             self._in_flight.clear()
-            self.fill()
+            self._fill()
 
 
 def main() -> int:
-    """Send frames for a while and print what was found, a CameraRound, as JSON."""
+    """Run the rounds that standard input asks for; print each one's CameraRound as JSON."""
+    end_with_parent()
     parser = argparse.ArgumentParser()
     parser.add_argument("namespace")
     parser.add_argument("pictures", type=Path, help="an array (n, height, width, 3) of BGR")
-    parser.add_argument("--node", type=int, required=True, help="its process, which started this")
-    parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--rate", type=float, required=True, help="0: a frame for each answer")
     parser.add_argument("--cameras", nargs="+", required=True)
-    parser.add_argument("--overlay", action="store_true")
     parser.add_argument("--depth", action="store_true")
     args = parser.parse_args()
     keep_image_memory()
     rclpy.init(args=[])
     node = Node("camera", namespace=args.namespace)
-    node.create_timer(_LOOKING_AFTER, partial(_end_with, args.node))
     messages = [_message(picture) for picture in np.load(args.pictures)]
-    cameras = [Camera(node, name, messages, args) for name in args.cameras]
-    _spin(node, _DISCOVERY, lambda: all(camera.is_seen() for camera in cameras))
-    for camera in cameras:
-        camera.fill()
-    # The first answers tell that everything is connected and prepared; they do not count.
-    _spin(node, _DISCOVERY, lambda: all(len(camera.latencies) > 2 for camera in cameras))
-    print(json.dumps(asdict(_measure(node, cameras, args))))
-    node.destroy_node()
-    rclpy.shutdown()
+    cameras: dict[str, list[Camera]] = {}  # by program
+    for line in sys.stdin:
+        request = json.loads(line)
+        program = request["program"]
+        if program not in cameras:
+            names = (f"{program}/{name}" for name in args.cameras)
+            cameras[program] = [Camera(node, name, messages, args) for name in names]
+        print(json.dumps(asdict(_run(node, cameras[program], request))), flush=True)
     return 0
 
 
-def _measure(node: Node, cameras: Sequence[Camera], args: argparse.Namespace) -> CameraRound:
+def _run(node: Node, cameras: Sequence[Camera], request: dict[str, Any]) -> CameraRound:
+    """Run one round: `program` runs in `process`, for `seconds`, with `overlay` or without."""
+    program = request["program"]
+    _spin(node, _START, lambda: all(camera.is_matched() for camera in cameras))
     for camera in cameras:
-        camera.forget()
-    start, cpu = monotonic(), cpu_seconds(args.node)
-    _spin(node, args.seconds)
-    return CameraRound(
+        camera.start(overlay=request["overlay"])
+    # The first answers show that everything is connected and warm; they do not count.
+    _spin(node, _START, lambda: all(len(camera.latencies) > IN_FLIGHT for camera in cameras))
+    if not any(camera.latencies for camera in cameras):
+        sys.exit(f"the {program} did not answer within {_START:g} s")
+    for camera in cameras:
+        camera.reset()
+    start, cpu = monotonic(), cpu_seconds(request["process"])
+    _spin(node, request["seconds"])
+    found = CameraRound(
         seconds=monotonic() - start,
         sent=[camera.sent for camera in cameras],
         answered=[len(camera.latencies) for camera in cameras],
         latencies=[latency for camera in cameras for latency in camera.latencies],
-        cpu_seconds=cpu_seconds(args.node) - cpu,
+        cpu_seconds=cpu_seconds(request["process"]) - cpu,
     )
-
-
-def _end_with(process: int) -> None:
-    """End this process if it has outlived the one that started it."""
-    if os.getppid() != process:
-        os._exit(1)
+    for camera in cameras:
+        camera.stop()
+    return found
 
 
 def _spin(node: Node, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
@@ -172,12 +191,12 @@ def _message(picture: Any) -> Image:
 
 
 def _depth_and_calibration(frame: Image) -> dict[str, Any]:
-    """Return what a camera of such frames sends beside them, by topic."""
+    """Return a depth image and its calibration for such frames, by topic."""
     height, width = frame.height, frame.width
     millimetres = np.full((height, width), _WALL * 1000, np.uint16)
     depth = Image(height=height, width=width, step=width * 2, encoding="16UC1")
     depth.data = array.array("B", millimetres.tobytes())
-    focal = 0.8 * width  # of a usual lens
+    focal = 0.8 * width  # pixels; a horizontal view of 64 degrees
     matrix = [focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0]
     info = CameraInfo(height=height, width=width, k=matrix)
     return {"depth": depth, "camera_info": info}

@@ -1,35 +1,41 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measuring: what a benchmark's round found, and the network alone for comparison."""
+"""What a benchmark's rounds measure, and the counters of the kernel that they read."""
 
 from __future__ import annotations
 
+import ctypes
+import math
 import os
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import numpy as np
+import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.estimator import Engine
 
-_PAGE_BYTES = 4096
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")  # a second
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
 class CameraRound:
-    """What the cameras found in one round with the node.
+    """What the cameras measured in one round with the node or the relay.
 
     Attributes:
-        seconds: how long it was.
-        sent: how many frames each camera sent.
-        answered: how many of each camera's were answered.
-        latencies: seconds from each answered frame's stamp to its poses in the camera's process.
-        cpu_seconds: what all cores together spent on the node's process.
+        seconds: its length.
+        sent: frames that each camera sent.
+        answered: frames of each camera that were answered.
+        latencies: seconds from the stamp of each answered frame to its poses in the camera process.
+        cpu_seconds: CPU time of the process under test, of all cores together.
     """
 
     seconds: float
@@ -43,17 +49,27 @@ class CameraRound:
         """Answered frames a second, of all cameras together."""
         return sum(self.answered) / self.seconds
 
+    @property
+    def cpu_a_frame(self) -> float:
+        """CPU time for an answered frame, in seconds; not a number if none was answered."""
+        return self.cpu_seconds / sum(self.answered) if any(self.answered) else math.nan
+
+    @property
+    def latency(self) -> float:
+        """Median latency in seconds; not a number if no frame was answered."""
+        return float(np.median(self.latencies)) if self.latencies else math.nan
+
 
 @dataclass(frozen=True, slots=True)
 class NodeRound:
-    """What one round with the node found.
+    """What one round with the node measured.
 
     Attributes:
-        cameras: what the cameras found.
+        cameras: the cameras' part.
         stages: durations of the node's stages, in seconds.
         became: what became of the frames that reached the node; `received` is the sum.
-        memory: bytes that were resident in the node's process at the end.
-        readings: what the machine told on average, by name and unit.
+        memory: resident bytes of the node's process at the end.
+        readings: the machine's sensors, averaged, by name and unit.
     """
 
     cameras: CameraRound
@@ -63,8 +79,23 @@ class NodeRound:
     readings: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """All measurements, round by round; those of one round were taken one after another.
+
+    Attributes:
+        network: frames a second of the network alone.
+        relay: rounds with the minimal relay.
+        node: rounds with the node, by whether its annotated image had a subscriber.
+    """
+
+    network: list[float]
+    relay: list[CameraRound]
+    node: dict[bool, list[NodeRound]]
+
+
 class Sampler:
-    """Averages readings that a thread takes for as long as a `with` statement lasts."""
+    """Averages readings that a thread takes while a `with` statement lasts."""
 
     def __init__(self, read: Callable[[], Mapping[str, float]], period: float) -> None:
         """Prepare to call `read` every `period` seconds."""
@@ -93,7 +124,7 @@ class Sampler:
 
 
 def network_rate(engine: Engine, frames: Sequence[Frame], seconds: float) -> float:
-    """Return how many frames a second the network alone takes, one after another."""
+    """Return the rate of the network alone, in frames a second, one frame after another."""
     call = engine.network_call(frames[:1])
     count, start = 0, perf_counter()
     while perf_counter() - start < seconds:
@@ -103,7 +134,7 @@ def network_rate(engine: Engine, frames: Sequence[Frame], seconds: float) -> flo
 
 
 def joined(durations: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
-    """Return the durations of each stage in all of some rounds."""
+    """Return the durations of each stage in all rounds together."""
     stages: defaultdict[str, list[float]] = defaultdict(list)
     for each in durations:
         for name, seconds in each.items():
@@ -117,8 +148,43 @@ def resident_bytes() -> int:
 
 
 def cpu_seconds(process: int) -> float:
-    """Return what all threads of a process have used so far, of all cores together."""
-    # Behind the name, which may hold anything: proc(5) counts from the process's number.
+    """Return the CPU time of a process so far, of all its threads together."""
+    # The fields after the name, which may itself contain spaces and brackets; see proc(5).
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     user, system = fields[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return (int(user) + int(system)) / _TICKS
+
+
+class OtherProcesses:
+    """Measures how much of this machine's cores the processes take that are not ours."""
+
+    def __init__(self, ours: Iterable[int]) -> None:
+        """Begin; `ours` are the processes that belong to the benchmark."""
+        self._ours = list(ours)
+        self._begin = self._state()
+
+    def share(self) -> float:
+        """Return their share since the beginning of the cores that we may use, in [0, 1]."""
+        seconds, cpu = self._state() - self._begin
+        return float(np.clip(cpu / (seconds * len(os.sched_getaffinity(0))), 0, 1))
+
+    def _state(self) -> npt.NDArray[np.float64]:
+        ours = sum(cpu_seconds(process) for process in self._ours)
+        return np.array([monotonic(), _machine_seconds() - ours])
+
+
+def _machine_seconds() -> float:
+    """Return what the cores that we may use have worked so far, or were not given to us."""
+    cores = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    ticks = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name in cores:
+            user, nice, system, _idle, _iowait, _irq, _softirq, steal = map(int, fields[:8])
+            ticks += user + nice + system + steal
+    return ticks / _TICKS
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

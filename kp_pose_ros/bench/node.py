@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node under test, in this process, and its cameras in another one."""
+"""The node under test, in this process; its cameras and the relay in processes of their own."""
 
 from __future__ import annotations
 
@@ -8,24 +8,32 @@ import argparse
 import json
 import logging
 import os
+import select
 import subprocess
 import sys
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
+from threading import Thread
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import rclpy
-from lifecycle_msgs.msg import Transition
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from kp_pose_ros.bench.measure import CameraRound, NodeRound, Sampler, resident_bytes
+from kp_pose_ros.bench.measure import (
+    CameraRound,
+    NodeRound,
+    OtherProcesses,
+    Sampler,
+    resident_bytes,
+)
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.inference.factory import Settings
@@ -33,16 +41,15 @@ from kp_pose_ros.ros.board import readings, slow_readings
 from kp_pose_ros.ros.large_images import large_images_environment, use_large_images
 from kp_pose_ros.ros.pose_node import PoseNode
 
-_CAMERA = [sys.executable, "-m", "kp_pose_ros.bench.camera"]
 _BECAME = ("lost", "received", "processed", "dropped", "unwanted", "failed")  # of Counts
-_WARM_UP = 0.5  # seconds of the first round, which does not count
-_SAMPLING = 0.2  # seconds between two looks at the machine
-_POLLING = 0.1  # seconds between two looks at whether something has failed
+_WARM_UP = 0.5  # seconds of the first rounds, which do not count
+_SAMPLING = 0.2  # seconds between two readings of the machine's sensors
+_POLLING = 0.1  # seconds between two checks for a failure
 _PATIENCE = 2.0  # seconds that the node's threads have to end
 
 
 class NodeUnderTest:
-    """Runs a PoseNode for as long as a `with` statement lasts. Between rounds it rests."""
+    """Runs a PoseNode, a relay and their cameras while a `with` statement lasts."""
 
     def __init__(
         self, settings: Settings, args: argparse.Namespace, pictures: npt.NDArray[np.uint8]
@@ -52,13 +59,13 @@ class NodeUnderTest:
         Args:
             settings: the estimator's.
             args: rate (frames a second), cameras (how many), depth and smoothing.
-            pictures: (n, height, width, 3) uint8 BGR, what the cameras send.
+            pictures: (n, height, width, 3) uint8 BGR, the cameras' frames.
         """
         self._args = args
         self._settings = settings
         self._pictures = pictures
         self._namespace = f"/kp_pose_bench_{os.getpid()}"
-        self._cameras = [f"camera_{index}" for index in range(args.cameras)]
+        self._names = [f"camera_{index}" for index in range(args.cameras)]
         self._failures: list[BaseException] = []
         self._undo = ExitStack()
 
@@ -72,17 +79,15 @@ class NodeUnderTest:
         self._undo.close()
 
     def run(self, seconds: float, *, overlay: bool) -> NodeRound:
-        """Let the cameras send frames for a while, with subscribers to the pictures or without.
+        """Send frames to the node for a while, with a subscriber to its annotated image or without.
 
         Raises:
-            EngineError: the cameras' process failed. What the node fails with comes through.
+            EngineError: the cameras' process failed. What ends the node is raised as it is.
         """
-        self._change_state(Transition.TRANSITION_ACTIVATE)
         self._node.times.clear()
         before = self._became()
         with Sampler(_readings, _SAMPLING) as sampler:
-            found = self._run_cameras(seconds, overlay)
-        self._change_state(Transition.TRANSITION_DEACTIVATE)  # no frame is under way any more
+            found = self._run_cameras("node", os.getpid(), seconds, overlay=overlay)
         return NodeRound(
             cameras=found,
             stages=self._node.times.seconds(),
@@ -91,22 +96,30 @@ class NodeUnderTest:
             readings=sampler.means(),
         )
 
+    def run_relay(self, seconds: float) -> CameraRound:
+        """Send the same frames to the relay; raises as `run`."""
+        return self._run_cameras("relay", self._relay.pid, seconds)
+
+    def other_processes(self) -> OtherProcesses:
+        """Begin to measure the CPU time of everything that is not part of this benchmark."""
+        return OtherProcesses([os.getpid(), self._relay.pid, self._cameras.pid])
+
     def _start(self, undo: ExitStack) -> None:
-        self._file = Path(undo.enter_context(TemporaryDirectory())) / "pictures.npy"
-        np.save(self._file, self._pictures)
+        folder = Path(undo.enter_context(TemporaryDirectory()))
+        np.save(folder / "pictures.npy", self._pictures)
         keep_image_memory()
         use_large_images()
-        # What there is to know the table says; and rclpy's own handler of Ctrl-C would end the
+        # The table says all there is to know; and rclpy's own handler of Ctrl-C would end the
         # context under the thread that publishes.
         quiet = ["--ros-args", "--log-level", "error"]
         rclpy.init(args=quiet, signal_handler_options=SignalHandlerOptions.NO)
         undo.callback(rclpy.shutdown)
         log = logging.getLogger("kp_pose_ros")
         undo.callback(setattr, log, "propagate", log.propagate)
-        log.propagate = False  # the node has a log of its own
+        log.propagate = False  # the node logs it
         self._node = PoseNode(
             on_failure=self._failures.append,
-            namespace=self._namespace,
+            namespace=f"{self._namespace}/node",
             parameter_overrides=self._parameters(),
         )
         undo.callback(self._node.destroy_node)
@@ -117,64 +130,37 @@ class NodeUnderTest:
         spinner.start()
         undo.callback(spinner.join, _PATIENCE)
         undo.callback(self._executor.shutdown, _PATIENCE)
-        self._run_cameras(_WARM_UP, overlay=False)  # the network is opened for the first frame
-        self._change_state(Transition.TRANSITION_DEACTIVATE)
+        words = [f"{self._namespace}/relay", *self._names]
+        self._relay = undo.enter_context(_Process("relay", words, folder))
+        words = [self._namespace, str(folder / "pictures.npy"), "--rate", str(self._args.rate)]
+        words += ["--cameras", *self._names, *["--depth"] * self._args.depth]
+        self._cameras = undo.enter_context(_Process("camera", words, folder))
+        self.run(_WARM_UP, overlay=False)  # the network is opened for the first frame
+        self.run_relay(_WARM_UP)
 
     def _spin(self) -> None:
         try:
             self._executor.spin()
-        except BaseException as error:  # nobody else would hear of it
+        except BaseException as error:  # it would be lost with the thread
             self._failures.append(error)
 
-    def _change_state(self, transition: int) -> None:
-        """Make a transition and wait for its end."""
-        ended = Event()
-        task = self._executor.create_task(self._node.change_state, transition)
-        task.add_done_callback(lambda _: ended.set())
-        while not ended.wait(_POLLING):
-            self._raise_failures()
-        self._raise_failures()
-
     def _became(self) -> Counter[str]:
-        """Return what became of all cameras' frames since the node was configured."""
-        became: Counter[str] = Counter()
-        for camera in self._node.cameras.values():
-            became.update({name: getattr(camera.counts, name) for name in _BECAME})
-        return became
-
-    def _run_cameras(self, seconds: float, overlay: bool) -> CameraRound:
-        args = self._args
-        command = [*_CAMERA, self._namespace, str(self._file), "--seconds", str(seconds)]
-        command += ["--node", str(os.getpid()), "--rate", str(args.rate)]
-        command += ["--cameras", *self._cameras, *["--overlay"] * overlay]
-        command += ["--depth"] * args.depth
-        # In a session of its own, so that Ctrl-C is heard by this process only, which ends it.
-        with subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env=large_images_environment(),
-        ) as process:
-            try:
-                output, errors = self._output(process)
-            finally:
-                process.kill()
-        if process.returncode:
-            why = " ".join(errors.split()[-40:])  # the end of a traceback
-            raise EngineError(
-                f"the process of the cameras ended with code {process.returncode}: {why}"
-            )
-        return CameraRound(**json.loads(output))
-
-    def _output(self, process: subprocess.Popen[str]) -> tuple[str, str]:
-        """Wait for what a process prints, and its errors, unless the node fails meanwhile."""
+        """Return what became of all cameras' frames so far, once none is being worked on."""
+        end = monotonic() + _PATIENCE
         while True:
-            try:
-                return process.communicate(timeout=_POLLING)
-            except subprocess.TimeoutExpired:
-                self._raise_failures()
+            became: Counter[str] = Counter()
+            for camera in self._node.cameras.values():
+                became.update({name: getattr(camera.counts, name) for name in _BECAME})
+            ended = became.total() - became["lost"] - became["received"]
+            if ended == became["received"] or monotonic() > end:
+                return became
+            sleep(_POLLING)
+
+    def _run_cameras(
+        self, program: str, process: int, seconds: float, *, overlay: bool = False
+    ) -> CameraRound:
+        request = {"program": program, "process": process, "seconds": seconds, "overlay": overlay}
+        return CameraRound(**self._cameras.ask(request, self._raise_failures))
 
     def _raise_failures(self) -> None:
         if self._failures:
@@ -188,7 +174,7 @@ class NodeUnderTest:
             "engine": settings.engine,
             "precision": settings.precision,
             "imgsz": "{}, {}".format(*settings.imgsz) if settings.imgsz else "auto",
-            "cameras": self._cameras,
+            "cameras": self._names,
             "image_qos": "reliable",
             "max_batch": settings.max_batch,
             "score_threshold": decode.score_threshold,
@@ -198,6 +184,52 @@ class NodeUnderTest:
             "tracking.smoothing": self._args.smoothing,
         }
         return [Parameter(name, value=value) for name, value in values.items()]
+
+
+class _Process:
+    """A module of this room in a process of its own, which a `with` statement ends."""
+
+    def __init__(self, module: str, arguments: Sequence[str], folder: Path) -> None:
+        self._name = module
+        self._errors = folder / f"{module}.log"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"kp_pose_ros.bench.{module}", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors.open("wb"),
+            # Ctrl-C then reaches the benchmark only, which ends this process.
+            start_new_session=True,
+            env=large_images_environment(),
+        )
+        self.pid = self._process.pid
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, request: Mapping[str, object], check: Callable[[], None]) -> dict[str, Any]:
+        """Return the answer to a request, both JSON on a line; `check` may raise meanwhile.
+
+        Raises:
+            EngineError: the process has ended.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None  # noqa: S101, PT018  # for mypy
+        with suppress(BrokenPipeError):
+            stdin.write(f"{json.dumps(request)}\n".encode())
+            stdin.flush()
+        while not select.select([stdout], [], [], _POLLING)[0]:
+            check()
+        if answer := stdout.readline():
+            return dict(json.loads(answer))
+        code = self._process.wait()
+        why = " ".join(self._errors.read_text(errors="replace").split()[-40:])
+        raise EngineError(
+            f"the process {self._name} of the benchmark ended with code {code}: {why}"
+        )
 
 
 def _readings() -> dict[str, float]:

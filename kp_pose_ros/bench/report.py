@@ -1,17 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `kp_pose bench` found, as Markdown."""
+"""The tables of `kp_pose bench`, in Markdown."""
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from kp_pose_ros.bench.measure import NodeRound, joined
+from kp_pose_ros.bench.measure import CameraRound, NodeRound, Rounds, joined
 from kp_pose_ros.inference.factory import Settings
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.resources import versions
@@ -19,27 +18,20 @@ from kp_pose_ros.ros.board import board_name, power_mode
 from kp_pose_ros.timing import PERCENTILES, percentiles
 
 NOT_MEASURED = "not measured here"
+BUSY = 0.1  # share of the cores: if other processes take more, ratios say nothing
 _COLUMNS = {False: "without overlay", True: "with overlay"}
+_QUANTITIES: dict[str, Callable[[CameraRound], float]] = {
+    "frames/s": lambda found: found.rate,
+    "p50 ms": lambda found: 1000 * found.latency,
+    "CPU ms a frame": lambda found: 1000 * found.cpu_a_frame,
+}
 _READINGS = {"power": "W", "clock": "MHz", "temperature": "C", "memory GPU in use": "MB"}
-
-
-@dataclass(frozen=True, slots=True)
-class Rounds:
-    """What was measured, round by round.
-
-    Attributes:
-        network: frames a second of the network alone.
-        node: rounds with the node, by whether somebody subscribed to the annotated pictures.
-    """
-
-    network: list[float]
-    node: dict[bool, list[NodeRound]]
 
 
 def facts_table(
     model: PoseModel, engine: str, settings: Settings, args: argparse.Namespace, people: float
 ) -> str:
-    """Return what was run on what."""
+    """Return the table of what was run, and on which machine."""
     frame = tuple(args.size)
     network = model.network_size(frame, settings.imgsz)
     rate = f"{args.rate:g} Hz" if args.rate else "a frame as soon as one is answered"
@@ -58,10 +50,16 @@ def facts_table(
     return _markdown([["", ""], *([name, value] for name, value in rows.items())])
 
 
-def results_table(rounds: Rounds) -> str:
-    """Return the numbers, in a column for each way to run the node."""
+def results_table(rounds: Rounds, others: float) -> str:
+    """Return the measurements, in a column for each way to run the node.
+
+    Args:
+        rounds: of each kind, in the order in which they were taken.
+        others: what other processes took meanwhile, as a share of the cores in [0, 1].
+    """
     groups = [
-        [_network_rows(rounds.network, each) for each in rounds.node.values()],
+        [_frame_rows(each) for each in rounds.node.values()],
+        [_floor_rows(rounds, each, others) for each in rounds.node.values()],
         *([rows(each) for each in rounds.node.values()] for rows in _ROWS),
     ]
     table = [["", *(_COLUMNS[overlay] for overlay in rounds.node)]]
@@ -71,24 +69,38 @@ def results_table(rounds: Rounds) -> str:
     return _markdown(table)
 
 
-def _network_rows(network: Sequence[float], node: Sequence[NodeRound]) -> dict[str, str]:
-    rates = [each.cameras.rate for each in node]
-    ratio = np.median([ours / alone for ours, alone in zip(rates, network, strict=True)])
+def _frame_rows(node: Sequence[NodeRound]) -> dict[str, str]:
+    """Return what became of the frames."""
     sent = np.sum([each.cameras.sent for each in node], axis=0)
     answered = np.sum([each.cameras.answered for each in node], axis=0)
     seconds = sum(each.cameras.seconds for each in node)
     became = sum((each.became for each in node), Counter[str]())
     received, lost = became.pop("received", 0), became.pop("lost", 0)
     return {
-        "network alone, frames/s": f"{np.median(network):.1f}",
-        "node, frames/s": f"{np.median(rates):.1f}",
-        "node / network alone": f"{ratio:.2f}",
         "sent by each camera, frames/s": _numbers(sent / seconds, 1),
         "lost on the way to the node": str(lost),
         "share of each camera": _numbers(answered / max(1, answered.sum()), 3),
         "frames that reached the node": f"{received} = "
         + " + ".join(f"{count} {name}" for name, count in became.items()),
     }
+
+
+def _floor_rows(rounds: Rounds, node: Sequence[NodeRound], others: float) -> dict[str, str]:
+    """Return the node beside what bounds it: its network alone, and the minimal relay."""
+    cameras = [each.cameras for each in node]
+    rows = {"network alone, frames/s": f"{np.median(rounds.network):.1f}"}
+    for program, each in {"relay": rounds.relay, "node": cameras}.items():
+        for quantity, read in _QUANTITIES.items():
+            rows[f"{program}, {quantity}"] = f"{np.median([*map(read, each)]):.2f}"
+    ratios = {"network alone, frames/s": ([each.rate for each in cameras], rounds.network)} | {
+        f"relay, {quantity}": ([*map(read, cameras)], [*map(read, rounds.relay)])
+        for quantity, read in _QUANTITIES.items()
+    }
+    for name, (ours, floor) in ratios.items():
+        # Within a round, because the machine may be faster in one than in another.
+        ratio = np.median(np.array(ours) / floor)
+        rows[f"node / {name}"] = "machine too busy" if others > BUSY else f"{ratio:.2f}"
+    return {**rows, "CPU of other processes, % of the cores": f"{100 * others:.0f}"}
 
 
 def _stage_rows(node: Sequence[NodeRound]) -> dict[str, str]:
@@ -116,12 +128,12 @@ def _use_rows(node: Sequence[NodeRound]) -> dict[str, str]:
 
 
 def _reading_rows(node: Sequence[NodeRound]) -> dict[str, str]:
-    """Return what the machine told, and for each kind of number that it did not tell a row."""
+    """Return the machine's sensors, with a row for each kind that it does not have."""
     means = joined({name: [value] for name, value in each.readings.items()} for each in node)
     rows: dict[str, str] = {}
     for kind, unit in _READINGS.items():
-        told = {name: values for name, values in means.items() if name.startswith(kind)}
-        rows |= {name: f"{np.mean(values):.1f}" for name, values in told.items()} or {
+        found = {name: values for name, values in means.items() if name.startswith(kind)}
+        rows |= {name: f"{np.mean(values):.1f}" for name, values in found.items()} or {
             f"{kind} ({unit})": NOT_MEASURED
         }
     return rows
@@ -135,7 +147,7 @@ def _numbers(values: Iterable[float], digits: int) -> str:
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table, the first row above the line, that is readable as it is."""
+    """Return a table with aligned columns; the first row is its head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`kp_pose bench`: how fast the node is, stage by stage, beside its network alone."""
+"""`kp_pose bench`: how fast the node is, beside its network alone and a minimal relay."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from kp_pose_ros.bench.measure import network_rate
-from kp_pose_ros.bench.report import Rounds, facts_table, results_table
+from kp_pose_ros.bench.measure import Rounds, network_rate
+from kp_pose_ros.bench.report import facts_table, results_table
 from kp_pose_ros.commands.estimator_arguments import (
     add_estimator_arguments,
     estimator_settings,
@@ -42,9 +42,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "bench",
         help="measure the node: time of each stage, latency, throughput, CPU, memory, power",
-        description="Runs the node and its network alone in turn, on the same frames, so that a "
-        "busy machine slows both, and prints Markdown. A camera in another process sends a frame "
-        "as soon as one is answered, or at --rate.",
+        description="Runs the network alone, a minimal rclpy relay and the node in short turns on "
+        "the same frames, and prints Markdown. A camera in another process keeps two frames in "
+        "flight, or sends at --rate.",
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="pictures of people")
     add_estimator_arguments(parser)
@@ -59,16 +59,16 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--seconds",
         type=number(float, 0.1, 3600),
-        default=5.0,
+        default=1.0,
         metavar="N",
-        help="length of a round; default: 5",
+        help="length of each turn; default: 1",
     )
     parser.add_argument(
         "--rounds",
         type=number(int, 1, 1000),
-        default=3,
+        default=12,
         metavar="N",
-        help="rounds of each; default: 3",
+        help="turns of each; default: 12",
     )
     parser.add_argument(
         "--rate",
@@ -88,19 +88,19 @@ def add_parser(subparsers: Any) -> None:
         "--overlay",
         choices=_OVERLAYS,
         default="both",
-        help="whether somebody subscribes to the annotated pictures; default: both, in turn",
+        help="run the node with a subscriber to its annotated image, without, or (default) both",
     )
     parser.add_argument(
         "--depth",
         action="store_true",
-        help="send a depth image with each frame, too: adds the stage lift",
+        help="send a depth image with each frame; adds the stage lift",
     )
     parser.add_argument(
         "--smoothing",
         type=number(float, 0, 10),
         default=0.0,
         metavar="S",
-        help="as the parameter tracking.smoothing; default: 0",
+        help="the parameter tracking.smoothing; default: 0",
     )
     parser.set_defaults(run=run)
 
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         from kp_pose_ros.bench.node import NodeUnderTest
     except ImportError as error:
         raise SettingsError(
-            f"kp_pose bench runs the node, but ROS 2 is not to be found ({error}): source a "
+            f"kp_pose bench runs the node, but ROS 2 was not found ({error}): source a "
             "distribution, or run `tools/in_ros_env kp_pose bench ...`"
         ) from error
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -129,26 +129,23 @@ def _measure(args: argparse.Namespace, node_under_test: type[NodeUnderTest]) -> 
     model, estimator = make_estimator(settings)
     frames = [Frame(picture) for picture in pictures]
     people = float(np.mean([len(estimator.estimate([frame])[0]) for frame in frames]))
-    overlays = _OVERLAYS[args.overlay]
-    rounds = Rounds([], {overlay: [] for overlay in overlays})
-    with (
-        node_under_test(settings, args, pictures) as node,
-        tqdm(total=args.rounds * (1 + len(overlays)), unit="round") as progress,
-    ):
-        for _ in range(args.rounds):
+    rounds = Rounds([], [], {overlay: [] for overlay in _OVERLAYS[args.overlay]})
+    with node_under_test(settings, args, pictures) as node:
+        others = node.other_processes()
+        for _ in tqdm(range(args.rounds), unit="round"):
             rounds.network.append(network_rate(estimator.engine, frames, args.seconds))
-            progress.update()
-            for overlay in overlays:
-                rounds.node[overlay].append(node.run(args.seconds, overlay=overlay))
-                progress.update()
+            rounds.relay.append(node.run_relay(args.seconds))
+            for overlay, found in rounds.node.items():
+                found.append(node.run(args.seconds, overlay=overlay))
+        share = others.share()
     print(facts_table(model, estimator.engine.name, settings, args, people))
     print()
-    print(results_table(rounds))
+    print(results_table(rounds, share))
     estimator.engine.close()
 
 
 def _interrupt(*_: object) -> None:
-    """Tidy up, but not for ever: nothing ends a thread inside of a library's call."""
+    """Clean up, within a time limit: a thread inside a library's call cannot be stopped."""
     last_resort = Timer(_PATIENCE, _give_up)
     last_resort.daemon = True
     last_resort.start()
@@ -156,7 +153,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _give_up() -> None:
-    """End at once: Python's own end may wait for such a thread, too."""
+    """Exit at once; Python's regular exit would wait for that thread."""
     print("kp_pose: interrupted", file=sys.stderr, flush=True)
     os._exit(_INTERRUPTED)
 

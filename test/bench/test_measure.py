@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import mmap
 import os
+import signal
+import subprocess
+import sys
 from threading import Event
-from time import process_time
+from time import process_time, sleep
 
 import numpy as np
 
 from kp_pose_ros.bench.measure import (
     CameraRound,
+    OtherProcesses,
     Sampler,
     cpu_seconds,
     joined,
@@ -74,3 +78,44 @@ def test_cpu_time_is_that_of_the_process():
     while process_time() - ours < 0.2:
         pass
     assert 0.1 < cpu_seconds(os.getpid()) - before < 10
+
+
+BURN = "import time\nprint(1, flush=True)\nwhile True: pass"
+
+
+def test_the_cpu_time_of_others_leaves_out_our_own():
+    with subprocess.Popen([sys.executable, "-uc", BURN], stdout=subprocess.PIPE) as burner:
+        burner.stdout.readline()
+        all_ours, without = OtherProcesses([os.getpid(), burner.pid]), OtherProcesses([os.getpid()])
+        start = cpu_seconds(burner.pid)
+        while cpu_seconds(burner.pid) - start < 0.5:
+            sleep(0.01)
+        seen = without.share(), all_ours.share()
+        burner.kill()
+    assert 0 < seen[0] <= 1
+    assert 0 <= seen[1] < seen[0]
+
+
+LEAVE_A_CHILD = """
+import os, sys, time
+from kp_pose_ros.bench.measure import end_with_parent
+if child := os.fork():
+    print(child, flush=True)
+    time.sleep(60)
+else:
+    end_with_parent()
+    os.write(1, b"ready\\n")
+    time.sleep(60)
+"""
+
+
+def test_a_process_of_the_bench_ends_with_the_bench():
+    parent = subprocess.Popen(
+        [sys.executable, "-c", LEAVE_A_CHILD], stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        assert sorted([parent.stdout.readline(), parent.stdout.readline()])[1] == "ready\n"
+        parent.kill()
+        # The pipe is closed only when the child has ended, too.
+        assert parent.stdout.read() == ""
+    assert parent.returncode == -signal.SIGKILL

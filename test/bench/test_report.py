@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from kp_pose_ros.bench import report as bench_report
-from kp_pose_ros.bench.measure import CameraRound, NodeRound
-from kp_pose_ros.bench.report import Rounds, facts_table, results_table
+from kp_pose_ros.bench.measure import CameraRound, NodeRound, Rounds
+from kp_pose_ros.bench.report import facts_table, results_table
 
 TOLD = {"power VDD_IN (W)": 7.5, "clock GPU (MHz)": 612.0, "memory GPU in use (MB)": 900.0}
 
@@ -20,6 +20,13 @@ def round_of(answered=(10, 30), *, readings=TOLD, memory=100 << 20, **stages):
     return NodeRound(cameras, {"infer": [0.002], **stages}, became, memory, readings)
 
 
+def results(node, network=None, relay=None, others=0.0):
+    """Cells of the table of rounds; the relay answers twice as often at half the cost."""
+    count = len(next(iter(node.values())))
+    relay = relay or [CameraRound(2.0, [80], [80], [0.005], cpu_seconds=1.5)] * count
+    return cells(results_table(Rounds(network or [40.0] * count, relay, node), others))
+
+
 def cells(table):
     """Rows of a Markdown table by their first cell."""
     rows = [[each.strip() for each in line.strip("|").split("|")] for line in table.splitlines()]
@@ -28,7 +35,7 @@ def cells(table):
 
 def test_each_way_to_run_the_node_has_a_column():
     overlaid = round_of(annotate=[0.004])
-    table = cells(results_table(Rounds([40.0], {False: [round_of()], True: [overlaid]})))
+    table = results({False: [round_of()], True: [overlaid]})
     assert table[""] == ["without overlay", "with overlay"]
     assert table["annotate, ms (p50, p95, p99)"] == ["", "4.00 4.00 4.00"]
     assert table["infer, ms (p50, p95, p99)"] == ["2.00 2.00 2.00"] * 2
@@ -36,9 +43,8 @@ def test_each_way_to_run_the_node_has_a_column():
 
 
 def test_rates_shares_and_losses_are_those_of_the_cameras():
-    table = cells(results_table(Rounds([40.0], {False: [round_of()]})))
-    assert table["node, frames/s"] == ["20.0"]
-    assert table["node / network alone"] == ["0.50"]
+    table = results({False: [round_of()]})
+    assert table["node, frames/s"] == ["20.00"]
     assert table["sent by each camera, frames/s"] == ["20.0 20.0"]
     assert table["share of each camera"] == ["0.250 0.750"]
     assert table["frames that reached the node"] == ["45 = 40 processed + 5 dropped"]
@@ -46,9 +52,40 @@ def test_rates_shares_and_losses_are_those_of_the_cameras():
     assert table["CPU of the node, % of a core"] == ["75"]
 
 
+def test_the_node_stands_beside_its_network_and_the_relay():
+    table = results({False: [round_of()]})
+    assert table["relay, frames/s"] == ["40.00"]
+    assert table["node, CPU ms a frame"] == ["37.50"]
+    assert table["node, p50 ms"] == ["15.00"]
+    assert table["node / network alone, frames/s"] == ["0.50"]
+    assert table["node / relay, frames/s"] == ["0.50"]
+    assert table["node / relay, CPU ms a frame"] == ["2.00"]
+    assert table["node / relay, p50 ms"] == ["3.00"]
+
+
+def test_ratios_are_taken_within_a_round():
+    """The machine is four times as fast in one round as in the two others."""
+    node = {False: [round_of(), round_of((40, 120)), round_of()]}
+    assert results(node, [40.0, 160.0, 40.0])["node / network alone, frames/s"] == ["0.50"]
+
+
+@pytest.mark.parametrize(
+    ("others", "ratio"),
+    [
+        pytest.param(0.09, "0.50", id="an idle machine"),
+        pytest.param(0.11, "machine too busy", id="a machine that does something else as well"),
+    ],
+)
+def test_a_busy_machine_gives_no_ratios(others, ratio):
+    table = results({False: [round_of()]}, others=others)
+    for name in ("node / network alone, frames/s", "node / relay, frames/s"):
+        assert table[name] == [ratio]
+    assert table["CPU of other processes, % of the cores"] == [f"{100 * others:.0f}"]
+
+
 def test_what_the_machine_told_is_averaged_and_what_it_did_not_tell_is_named():
     later = round_of(readings={**TOLD, "power VDD_IN (W)": 8.5})
-    table = cells(results_table(Rounds([40.0, 40.0], {False: [round_of(), later]})))
+    table = results({False: [round_of(), later]})
     assert table["power VDD_IN (W)"] == ["8.0"]
     assert table["clock GPU (MHz)"] == ["612.0"]
     assert table["temperature (C)"] == ["not measured here"]
@@ -56,13 +93,13 @@ def test_what_the_machine_told_is_averaged_and_what_it_did_not_tell_is_named():
 
 def test_growth_of_memory_is_told_only_over_frames():
     two = [round_of(memory=50 << 20), round_of()]
-    assert "its growth, MB" not in cells(results_table(Rounds([40.0] * 2, {False: two})))
-    three = Rounds([40.0] * 3, {False: [*two, round_of(memory=101 << 20)]})
-    assert cells(results_table(three))["its growth, MB"] == ["+1.00 over 40 frames"]
+    assert "its growth, MB" not in results({False: two})
+    three = {False: [*two, round_of(memory=101 << 20)]}
+    assert results(three)["its growth, MB"] == ["+1.00 over 40 frames"]
 
 
 def test_no_answer_is_no_division_by_zero():
-    table = cells(results_table(Rounds([40.0], {False: [round_of((0, 0))]})))
+    table = results({False: [round_of((0, 0))]})
     assert table["share of each camera"] == ["0.000 0.000"]
     assert not math.isnan(float(table["node, frames/s"][0]))
 
