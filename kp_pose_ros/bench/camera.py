@@ -23,7 +23,7 @@ from rclpy.subscription import Subscription
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
-from kp_pose_ros.bench.measure import CameraRound, cpu_seconds, end_with_parent
+from kp_pose_ros.bench.measure import CameraRound, cpu_seconds, end_with
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
@@ -127,14 +127,15 @@ class Camera:
 
 def main() -> int:
     """Run the rounds that standard input asks for; print each one's CameraRound as JSON."""
-    end_with_parent()
     parser = argparse.ArgumentParser()
+    parser.add_argument("parent", type=int, help="the process that this one ends with")
     parser.add_argument("namespace")
     parser.add_argument("pictures", type=Path, help="an array (n, height, width, 3) of BGR")
     parser.add_argument("--rate", type=float, required=True, help="0: a frame for each answer")
     parser.add_argument("--cameras", nargs="+", required=True)
     parser.add_argument("--depth", action="store_true")
     args = parser.parse_args()
+    end_with(args.parent)
     keep_image_memory()
     rclpy.init(args=[])
     node = Node("camera", namespace=args.namespace)

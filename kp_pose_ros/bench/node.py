@@ -193,7 +193,7 @@ class _Process:
         self._name = module
         self._errors = folder / f"{module}.log"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"kp_pose_ros.bench.{module}", *arguments],
+            [sys.executable, "-m", f"kp_pose_ros.bench.{module}", f"{os.getpid()}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors.open("wb"),

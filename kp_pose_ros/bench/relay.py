@@ -17,7 +17,7 @@ import rclpy
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
-from kp_pose_ros.bench.measure import end_with_parent
+from kp_pose_ros.bench.measure import end_with
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.qos import RESULTS
@@ -27,11 +27,12 @@ _DEPTH = 2  # images; as many as are in flight, so that none is dropped
 
 def main() -> int:
     """Relay until the process is killed."""
-    end_with_parent()
     parser = argparse.ArgumentParser()
+    parser.add_argument("parent", type=int, help="the process that this one ends with")
     parser.add_argument("namespace")
     parser.add_argument("cameras", nargs="+")
     args = parser.parse_args()
+    end_with(args.parent)
     keep_image_memory()
     rclpy.init(args=[])
     node = rclpy.create_node("relay", namespace=args.namespace)
