@@ -1,19 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The cache folder: files that take a while to make, kept under names that say what they are of.
+"""The cache folder: files that take a while to make, under names that say what they depend on.
 
-A file is whole or it is made again: its SHA-256 lies beside it. Two processes that need the same
-file at once make it once, because the maker holds a lock.
+A file is complete or it is made again: its SHA-256 is kept beside it. Two processes that need the
+same file at the same time make it once, because the maker holds a lock. A cache that cannot be
+written, such as another user's or one on a read-only image, can still be read; what is missing in
+it goes to a folder among the temporary files.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import functools
 import hashlib
 import logging
 import os
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -62,31 +68,70 @@ def content_hash(*files: Path) -> str:
     return digest.hexdigest()
 
 
-def cached(name: str, make: Callable[[], bytes]) -> Path:
-    """Return the path of a file in the cache folder, which is made if it is not there.
+def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
+    """Return the path of a file in the cache, which is made if it is not there.
+
+    Where the cache folder cannot be written, the file goes to `substitute_folder()`, and a warning
+    says so.
 
     Args:
-        name: the file's name; it must say everything that the content depends on.
+        name: the file's name; it must state everything that the content depends on.
         make: returns the content.
+        anew: whether to make the file even if the cache has it.
 
     Raises:
-        ModelError: the folder cannot be written. What `make` raises comes through.
+        ModelError: no folder can be written. What `make` raises passes through.
     """
     path = cache_folder() / name
-    if _is_whole(path):
+    if not anew and _is_whole(path):
         return path
+    make_once = functools.cache(make)  # a second folder must not cost a second build
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_name(f".{name}.lock")):
-            if not _is_whole(path):
-                if path.exists():
-                    _log.warning("%s in the cache is damaged: it is made again", path)
-                _write(path, make())
+        return _keep(path, make_once, anew=anew)
+    except OSError as error:
+        problem = f"the cache folder {path.parent} cannot be written ({error.strerror})"
+        mend = f"set the environment variable {VARIABLE} to a folder that can"
+    try:
+        substitute = substitute_folder() / name
+        _log.warning("%s: using %s instead; %s", problem, substitute, mend)
+        substitute.parent.mkdir(mode=0o700, exist_ok=True)
+        return _keep(substitute, make_once, anew=anew)
     except OSError as error:
         raise ModelError(
-            f"the cache folder {path.parent} cannot be written ({error.strerror}): set the "
-            f"environment variable {VARIABLE} to a folder that can"
+            f"{problem}, nor can a folder among the temporary files ({error.strerror}): {mend}"
         ) from error
+
+
+def find_cached(name: str) -> list[Path]:
+    """Return the complete files of a name: that of the cache folder, then the substitute's."""
+    paths = [cache_folder() / name]
+    with suppress(OSError):
+        paths.append(substitute_folder() / name)
+    return [path for path in paths if _is_whole(path)]
+
+
+def substitute_folder() -> Path:
+    """Return this user's folder among the temporary files, which may not exist yet.
+
+    Raises:
+        PermissionError: somebody else made it or can write to it, so its files cannot be trusted.
+    """
+    folder = Path(tempfile.gettempdir()) / f"kp_pose_ros-{os.getuid()}"
+    with suppress(FileNotFoundError):
+        found = folder.lstat()
+        is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+        if not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(errno.EPERM, f"others may write to {folder}")
+    return folder
+
+
+def _keep(path: Path, make: Callable[[], bytes], *, anew: bool) -> Path:
+    with locked(path.with_name(f".{path.name}.lock")):
+        if anew or not _is_whole(path):
+            if path.exists() and not anew:
+                _log.warning("%s in the cache is damaged: it is made again", path)
+            _write(path, make())
     return path
 
 

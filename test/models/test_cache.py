@@ -1,10 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import hashlib
 import logging
 import multiprocessing
 import os
+import re
 import resource
+import tempfile
 import time
 from pathlib import Path
 from threading import Thread
@@ -12,7 +15,7 @@ from threading import Thread
 import pytest
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.cache import cache_folder, cached, content_hash, locked
+from kp_pose_ros.models.cache import cache_folder, cached, content_hash, find_cached, locked
 
 
 @pytest.fixture
@@ -177,15 +180,73 @@ def test_process_that_dies_while_making_blocks_nobody(folder):
     assert cached("a.onnx", lambda: b"content").read_bytes() == b"content"
 
 
-def test_folder_that_cannot_be_written_is_named_with_the_variable(tmp_path, monkeypatch):
-    # A file in the folder's place: refused for root, too.
+@pytest.fixture
+def unwritable(tmp_path, monkeypatch):
+    """The cache folder has a file in its place, which refuses root, too."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path / "file" / "cache"))
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder of temporary files."""
+    path = tmp_path / "temporary"
+    path.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(path))
+    return path
+
+
+def test_where_the_folder_cannot_be_written_another_one_serves(unwritable, temporary, caplog):
+    path = cached("a.onnx", lambda: b"content")
+    assert path == temporary / f"kp_pose_ros-{os.getuid()}" / "a.onnx"
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    (line,) = caplog.messages
+    assert re.search(
+        rf"file/cache cannot be written .* using {path} instead; .*KP_POSE_CACHE", line
+    )
+    assert cached("a.onnx", never) == path
+    assert find_cached("a.onnx") == [path]
+
+
+def others(folder):
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def linked(folder):
+    folder.symlink_to(folder.parent.parent)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(others, id="others may write there"),
+        pytest.param(linked, id="a link to elsewhere"),
+    ],
+)
+def test_files_that_somebody_else_may_have_put_there_are_not_used(unwritable, temporary, make):
+    make(temporary / f"kp_pose_ros-{os.getuid()}")
     with pytest.raises(ModelError, match=r"file/cache cannot be written .* KP_POSE_CACHE"):
         cached("a.onnx", never)
+    assert find_cached("a.onnx") == []
 
 
-def test_a_disk_that_is_full_is_named_and_not_filled_further(folder):
+def test_a_disk_that_fills_up_costs_no_second_build(folder, temporary, monkeypatch):
+    builds = []
+    real = Path.write_bytes
+
+    def write_bytes(path, content):
+        if folder in path.parents:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    path = cached("a.onnx", lambda: builds.append(None) or b"content")
+    assert len(builds) == 1
+    assert path.read_bytes() == b"content"
+
+
+def test_a_disk_that_is_full_is_named_and_not_filled_further(folder, temporary):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
@@ -203,6 +264,11 @@ def test_whole_file_in_a_read_only_folder_is_used(folder):
         assert cached("a.onnx", never) == path
     finally:
         folder.chmod(0o700)
+
+
+def test_a_file_is_made_anew_on_request(folder):
+    cached("a.onnx", lambda: b"content")
+    assert cached("a.onnx", lambda: b"other", anew=True).read_bytes() == b"other"
 
 
 def test_hash_is_of_the_contents_one_after_the_other(tmp_path):
