@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from kp_pose_ros.commands import annotate, bag, bench, build, export, fetch, info
-from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.errors import KpPoseError, printable
 from kp_pose_ros.resources import own_version
 
 _COMMANDS = (annotate, bag, bench, build, export, fetch, info)
@@ -20,7 +21,7 @@ _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; return its exit status, 1 for an error that the user can mend."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    _print_safely()
     try:
         try:
             return _run(arguments)
@@ -33,6 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Python flushes what is left once more, and would complain about that, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Escapes what log records quote of files and servers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n\t")
+
+
+def _print_safely() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be text in its encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -1,10 +1,72 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong, by side. Every message is one sentence a user can act on."""
+"""The package's errors, and how text from outside is shown in them.
+
+Names, encodings, metadata and paths come from files and other machines. They may hold control
+characters that rewrite a terminal or forge a log line, and they may be megabytes long. Every error
+message is made printable and bounded when the error is created.
+"""
+
+from __future__ import annotations
+
+import reprlib
+
+_LONGEST_MESSAGE = 2000  # characters
+_LONGEST_VALUE = 200
+
+
+def printable(text: object, limit: int = _LONGEST_MESSAGE, keep: str = "") -> str:
+    """Return `str(text)` as one line that is safe to print and to encode as UTF-8.
+
+    Args:
+        text: anything, usually text that came from a file, a message or the network.
+        limit: the longest result in characters; the rest is replaced with "...".
+        keep: characters that are not escaped although they are not printable, such as "\\n".
+    """
+    cut = str(text)[: limit + 1]
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() or c in keep else _escape(c) for c in cut)
+    return cut if len(cut) <= limit else f"{cut[: limit - 3]}..."
+
+
+def brief(value: object) -> str:
+    """Return a printable `repr(value)` of at most 200 characters, whatever the value is.
+
+    The work is bounded, too: large containers and integers are not formatted in full.
+    """
+    return printable(_REPR.repr(value), _LONGEST_VALUE)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+class _BoundedRepr(reprlib.Repr):
+    """reprlib, which formats integers and bytes in full before it shortens them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = _LONGEST_VALUE
+        self.maxlevel = 3
+
+    def repr_int(self, x: int, level: int) -> str:
+        is_short = x.bit_length() <= 128  # Python refuses to format more than 4300 digits
+        return repr(x) if is_short else f"an integer of {x.bit_length()} bits"
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return self.repr_str(x[: self.maxstring], level)  # type: ignore[arg-type]
+
+    repr_bytearray = repr_bytes
+
+
+_REPR = _BoundedRepr()
 
 
 class KpPoseError(Exception):
     """Base of every error that is meant for the user's eyes, not for a traceback."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class SettingsError(KpPoseError):

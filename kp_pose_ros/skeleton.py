@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kp_pose_ros.errors import ModelError
-from kp_pose_ros.resources import config_path
+from kp_pose_ros.errors import ModelError, brief
+from kp_pose_ros.resources import config_path, load_yaml
 
 Color = tuple[int, int, int]
 Edge = tuple[int, int]
@@ -55,7 +54,7 @@ class Skeleton:
             ModelError: there is neither, or the file contradicts itself.
         """
         name = str(name_or_path)
-        is_a_name = Path(name).stem == name and not Path(name).exists()
+        is_a_name = Path(name).stem == name and not os.path.lexists(name)
         return cls.builtin(name) if is_a_name or name in BUILTIN else cls.load(name_or_path)
 
     @classmethod
@@ -66,15 +65,13 @@ class Skeleton:
             ModelError: the file cannot be read or contradicts itself.
         """
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
+            content = load_yaml(path, ModelError)
+        except ModelError as error:
+            names = ", ".join(BUILTIN)
             raise ModelError(
-                f"the skeleton file {path} cannot be read ({error.strerror}): expected a YAML "
-                f"file, or the name of a shipped skeleton, {', '.join(BUILTIN)}"
+                f"the skeleton file {error}: expected a YAML file, or the name of a shipped "
+                f"skeleton, {names}"
             ) from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
-            raise ModelError(f"the skeleton file {path} cannot be read: {reason}") from error
         try:
             return _parse(content)
         except _InvalidError as error:
@@ -89,7 +86,7 @@ class Skeleton:
         """
         if name not in BUILTIN:
             raise ModelError(
-                f"there is no skeleton named {name!r}: "
+                f"there is no skeleton named {brief(name)}: "
                 f"expected {', '.join(BUILTIN)} or the path of a YAML file"
             )
         return cls.load(config_path("skeletons", f"{name}.yaml"))
@@ -143,11 +140,12 @@ def _parse(content: object) -> Skeleton:
     fields = _mapping(content, "the file", {"name", "keypoints", "parts"})
     name = fields.get("name")
     if not isinstance(name, str) or not name:
-        raise _InvalidError(f"name must be a text, found {name!r}")
+        raise _InvalidError(f"name must be a text, found {brief(name)}")
     names = _keypoint_names(fields.get("keypoints"))
+    indices = {name: index for index, name in enumerate(names)}
     parts = fields.get("parts") or {}
     if not isinstance(parts, Mapping):
-        raise _InvalidError(f"parts must be a mapping of part names, found {parts!r}")
+        raise _InvalidError(f"parts must be a mapping of part names, found {brief(parts)}")
     colors: dict[int, Color] = {}
     edges: dict[Edge, Color] = {}
     for part_name, content_of_part in parts.items():
@@ -155,12 +153,12 @@ def _parse(content: object) -> Skeleton:
         part = _mapping(content_of_part, where, {"color", "keypoints", "edges"})
         color = _color(part.get("color"), where)
         for point in _list(part.get("keypoints"), f"keypoints of {where}"):
-            index = _index(point, names, where)
+            index = _index(point, indices, where)
             if index in colors:
                 raise _InvalidError(f"keypoint {names[index]} belongs to two parts")
             colors[index] = color
         for pair in _list(part.get("edges"), f"edges of {where}"):
-            edges[_edge(pair, names, where, edges)] = color
+            edges[_edge(pair, names, indices, where, edges)] = color
     point_colors = tuple(colors.get(i, _NO_PART) for i in range(len(names)))
     return Skeleton(name, names, tuple(edges), point_colors, tuple(edges.values()))
 
@@ -168,7 +166,7 @@ def _parse(content: object) -> Skeleton:
 def _mapping(value: object, where: str, keys: set[str]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _InvalidError(
-            f"{where} must be a mapping with {', '.join(sorted(keys))}, found {value!r}"
+            f"{where} must be a mapping with {', '.join(sorted(keys))}, found {brief(value)}"
         )
     if unknown := sorted(str(key) for key in value if key not in keys):
         raise _InvalidError(
@@ -179,18 +177,20 @@ def _mapping(value: object, where: str, keys: set[str]) -> Mapping[str, Any]:
 
 def _list(value: object, where: str) -> list[object]:
     if not isinstance(value, list):
-        raise _InvalidError(f"{where} must be a list, found {value!r}")
+        raise _InvalidError(f"{where} must be a list, found {brief(value)}")
     return value
 
 
 def _keypoint_names(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise _InvalidError(f"keypoints must be a list of names, found {value!r}")
+        raise _InvalidError(f"keypoints must be a list of names, found {brief(value)}")
+    known: set[str] = set()
     for place, name in enumerate(value):
         if not isinstance(name, str) or not name:
-            raise _InvalidError(f"keypoint {place} must be a text (in quotes), found {name!r}")
-        if value.index(name) != place:
+            raise _InvalidError(f"keypoint {place} must be a text (in quotes), found {brief(name)}")
+        if name in known:
             raise _InvalidError(f"two keypoints are named {name}")
+        known.add(name)
     return tuple(value)
 
 
@@ -202,25 +202,31 @@ def _color(value: object, where: str) -> Color:
     ):
         return (value[0], value[1], value[2])
     raise _InvalidError(
-        f"the color of {where} must be three numbers from 0 to 255, found {value!r}"
+        f"the color of {where} must be three numbers from 0 to 255, found {brief(value)}"
     )
 
 
-def _index(point: object, names: tuple[str, ...], where: str) -> int:
-    if type(point) is int and 0 <= point < len(names):
+def _index(point: object, indices: Mapping[str, int], where: str) -> int:
+    if type(point) is int and 0 <= point < len(indices):
         return point
-    if isinstance(point, str) and point in names:
-        return names.index(point)
+    if isinstance(point, str) and point in indices:
+        return indices[point]
     raise _InvalidError(
-        f"{where} has the keypoint {point!r}, "
-        f"expected a name from keypoints or 0 to {len(names) - 1}"
+        f"{where} has the keypoint {brief(point)}, "
+        f"expected a name from keypoints or 0 to {len(indices) - 1}"
     )
 
 
-def _edge(pair: object, names: tuple[str, ...], where: str, known: Mapping[Edge, Color]) -> Edge:
+def _edge(
+    pair: object,
+    names: Sequence[str],
+    indices: Mapping[str, int],
+    where: str,
+    known: Mapping[Edge, Color],
+) -> Edge:
     if not isinstance(pair, list) or len(pair) != 2:
-        raise _InvalidError(f"an edge of {where} must be a pair of keypoints, found {pair!r}")
-    start, end = (_index(point, names, where) for point in pair)
+        raise _InvalidError(f"an edge of {where} must be a pair of keypoints, found {brief(pair)}")
+    start, end = (_index(point, indices, where) for point in pair)
     if start == end:
         raise _InvalidError(f"{where} has an edge from {names[start]} to itself")
     if (start, end) in known or (end, start) in known:

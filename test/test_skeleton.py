@@ -73,7 +73,7 @@ def test_wrong_file_is_refused_in_one_sentence(skeleton_file, old, new, phrase):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(ModelError, match=r"nowhere\.yaml cannot be read \(No such file"):
+    with pytest.raises(ModelError, match=r"nowhere\.yaml cannot be read: No such file"):
         Skeleton.load(tmp_path / "nowhere.yaml")
 
 
@@ -116,9 +116,9 @@ def test_unknown_builtin_names_those_there_are():
     ("chosen", "phrase"),
     [
         pytest.param("body25", "named 'body25': expected coco17, face5, hand21 or", id="a name"),
-        pytest.param("gone.yaml", r"gone.yaml cannot be read \(No such .* coco17", id="a file"),
+        pytest.param("gone.yaml", r"gone.yaml cannot be read: No such .* coco17", id="a file"),
         pytest.param("config/coco17", "config/coco17 cannot be read", id="a path without ending"),
-        pytest.param(".", r"\. cannot be read \(Is a directory\)", id="a folder"),
+        pytest.param(".", r"\. cannot be read: Is a directory", id="a folder"),
     ],
 )
 def test_what_is_neither_name_nor_file_is_told_with_the_shipped_names(chosen, phrase):

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 
-from kp_pose_ros.errors import CalibrationError
+from kp_pose_ros.errors import CalibrationError, brief
+from kp_pose_ros.resources import load_yaml
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.rig import Rig, Viewpoint
 
@@ -45,7 +45,7 @@ class RigFile:
             frame_id = content.get("frame_id")
             if not isinstance(frame_id, str) or not frame_id:
                 raise CalibrationError(
-                    f"frame_id is {frame_id!r}: expected the common frame's name"
+                    f"frame_id is {brief(frame_id)}: expected the common frame's name"
                 )
             cameras = _mapping(content, "cameras")
             viewpoints = {
@@ -74,7 +74,7 @@ def _viewpoint(label: str, camera: Mapping[str, Any], folder: Path) -> Viewpoint
         calibration = camera.get("calibration")
         if not isinstance(calibration, str) or not calibration:
             raise CalibrationError(
-                f"calibration is {calibration!r}: expected the path of the file that "
+                f"calibration is {brief(calibration)}: expected the path of the file that "
                 "camera_calibration wrote"
             )
         return Viewpoint(_camera(folder / calibration), pose)
@@ -88,7 +88,8 @@ def _camera(path: Path) -> CameraModel:
     height, width = content.get("image_height"), content.get("image_width")
     if not isinstance(height, int) or not isinstance(width, int):
         raise CalibrationError(
-            f"{path} has image_height {height!r} and image_width {width!r}: expected pixels"
+            f"{path} has image_height {brief(height)} and image_width {brief(width)}: "
+            "expected pixels"
         )
     matrix = _numbers(_mapping(content, "camera_matrix"), "data", 9, "the matrix K, row by row")
     distortion = _mapping(content, "distortion_coefficients")
@@ -101,20 +102,16 @@ def _camera(path: Path) -> CameraModel:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise CalibrationError(f"{path} cannot be read: {reason}") from error
+    content = load_yaml(path, CalibrationError)
     if not isinstance(content, Mapping):
-        raise CalibrationError(f"{path} is wrong: expected a YAML mapping, found {content!r}")
+        raise CalibrationError(f"{path} is wrong: expected a YAML mapping, found {brief(content)}")
     return content
 
 
 def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = content.get(key)
     if not isinstance(value, Mapping):
-        raise CalibrationError(f"{key} is {value!r}: expected a mapping")
+        raise CalibrationError(f"{key} is {brief(value)}: expected a mapping")
     return value
 
 
@@ -124,9 +121,9 @@ def _numbers(
     value = content.get(key)
     try:
         numbers = np.array(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = np.full(1, np.nan)
     right = numbers.ndim == 1 and count in (None, len(numbers)) and np.isfinite(numbers).all()
     if not right:
-        raise CalibrationError(f"{key} is {value!r}: expected {what}")
+        raise CalibrationError(f"{key} is {brief(value)}: expected {what}")
     return numbers
