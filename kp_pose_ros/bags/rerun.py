@@ -14,7 +14,7 @@ from kp_pose_ros.bags.encoder import SKELETON as SKELETON_TYPE
 from kp_pose_ros.bags.files import Output
 from kp_pose_ros.bags.looker import BagImage, Looker
 from kp_pose_ros.bags.topics import ANNOTATED, DETECTIONS, IMAGE_TYPES, POSES, SKELETON
-from kp_pose_ros.image.jpeg import EnoughColumns
+from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import ImageError
 from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.output.drawing import Annotator
@@ -52,7 +52,7 @@ class Rerun:
         *,
         trackers: Mapping[str, Tracker],
         annotator: Annotator | None,
-        enough_columns: EnoughColumns,
+        min_width: MinWidth,
         progress: Callable[[], object],
     ) -> None:
         """Make a rerun.
@@ -65,7 +65,7 @@ class Rerun:
             prefixes: what stands before the names of results, by image topic.
             trackers: by image topic, what tells who is who from image to image.
             annotator: draws pictures that are written, too; None for none.
-            enough_columns: how many columns of a picture the network takes in; a JPEG that nobody
+            min_width: how many columns of a picture the network takes in; a JPEG that nobody
                 draws on is decoded no larger.
             progress: called after each image.
         """
@@ -77,7 +77,7 @@ class Rerun:
         self._prefixes = prefixes
         self._trackers = trackers
         self._annotator = annotator
-        self._enough_columns = None if annotator else enough_columns
+        self._min_width = None if annotator else min_width
         self._progress = progress
 
     def run(
@@ -124,7 +124,7 @@ class Rerun:
             raise ImageError(
                 "data", f"the message is no {type_name} ({' '.join(str(error).split())})"
             ) from error
-        frame = IMAGE_TYPES[type_name](message, self._enough_columns)
+        frame = IMAGE_TYPES[type_name](message, self._min_width)
         return BagImage(connection.topic, stamp, message.header, frame)
 
     def _write(self, image: BagImage, found: Poses) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.image.frame import Frame
-from kp_pose_ros.image.jpeg import EnoughColumns
+from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import compressed_to_frame, image_to_frame
 
 # Readers of a message, told how many columns of it are enough (None: all).
-IMAGE_TYPES: dict[str, Callable[[Any, EnoughColumns | None], Frame]] = {
+IMAGE_TYPES: dict[str, Callable[[Any, MinWidth | None], Frame]] = {
     "sensor_msgs/msg/Image": lambda image, _: image_to_frame(image),
     "sensor_msgs/msg/CompressedImage": compressed_to_frame,
 }

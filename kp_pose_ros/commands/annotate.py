@@ -8,19 +8,19 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
 
-import cv2
 from tqdm import tqdm
 
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import FrameError, SettingsError
-from kp_pose_ros.image.files import Source, find_sources
+from kp_pose_ros.image.files import Source, VideoFile, find_sources, write_picture
 from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.inference.factory import make_estimator
@@ -112,12 +112,12 @@ class _Job:
         Raises:
             FrameError: the source cannot be read, or not to its end.
         """
-        with _Writer(path, self._source.frame_rate) as writer:
+        with _open_output(path, self._source) as write:
             found = self._estimator.stream(Frame(picture) for picture in self._source)
             for index, (frame, poses) in enumerate(found):
                 picture = frame.to_bgr()
                 people = self._annotate(picture, poses, index)
-                writer.write(picture)
+                write(picture)
                 yield people
 
     def _annotate(self, picture: Pixels, poses: Poses, index: int) -> int:
@@ -139,37 +139,15 @@ class _Job:
         return len(poses)
 
 
-class _Writer:
-    """Writes one picture, or the frames of one video."""
-
-    def __init__(self, path: Path, frame_rate: float) -> None:
-        self._path = path
-        self._frame_rate = frame_rate
-        self._resources = ExitStack()
-        self._video: cv2.VideoWriter | None = None
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._resources.close()
-
-    def write(self, picture: Pixels) -> None:
-        if self._frame_rate == 0:
-            written = cv2.imwrite(str(self._path), picture)
-        else:
-            self._video = self._video or self._open(picture)
-            self._video.write(picture)
-            written = self._video.isOpened()
-        if not written:
-            raise SettingsError(f"{self._path} cannot be written: is the disk full or read-only?")
-
-    def _open(self, picture: Pixels) -> cv2.VideoWriter:
-        height, width = picture.shape[:2]
-        codec = cv2.VideoWriter.fourcc(*"mp4v")
-        video = cv2.VideoWriter(str(self._path), codec, self._frame_rate, (width, height))
-        self._resources.callback(video.release)
-        return video
+@contextmanager
+def _open_output(path: Path, source: Source) -> Iterator[Callable[[Pixels], None]]:
+    """Give what writes the pictures of a source; a video's are whole however this is left."""
+    if not source.is_video:
+        yield partial(write_picture, path)
+        return
+    video = VideoFile(path, source.frame_rate)
+    with closing(video):
+        yield video.write
 
 
 def _output_paths(sources: list[Source], folder: Path) -> list[Path]:
@@ -191,7 +169,8 @@ def _output_paths(sources: list[Source], folder: Path) -> list[Path]:
 @contextmanager
 def _open_lines(path: Path) -> Iterator[TextIO]:
     try:
-        with path.open("w", encoding="utf-8") as lines:
+        path.unlink(missing_ok=True)  # "x" below then follows no link that was planted there
+        with path.open("x", encoding="utf-8") as lines:
             yield lines
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}") from error

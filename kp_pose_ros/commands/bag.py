@@ -114,7 +114,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             prefixes,
             trackers=_trackers(model.skeleton, prefixes),
             annotator=Annotator(model.skeleton, names) if args.annotated else None,
-            enough_columns=partial(network_columns, model, settings.imgsz),
+            min_width=partial(network_columns, model, settings.imgsz),
             progress=progress.update,
         )
         start = perf_counter()

@@ -11,7 +11,7 @@ import numpy as np
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import ENCODINGS, Encoding, Frame, Pixels
-from kp_pose_ros.image.jpeg import EnoughColumns, decode_compressed
+from kp_pose_ros.image.jpeg import MinWidth, decode_compressed
 
 
 class ImageMessage(Protocol):
@@ -77,23 +77,21 @@ def image_to_frame(
         ) from error
 
 
-def compressed_to_frame(
-    image: CompressedImageMessage, enough_columns: EnoughColumns | None = None
-) -> Frame:
+def compressed_to_frame(image: CompressedImageMessage, min_width: MinWidth | None = None) -> Frame:
     """Return the picture in a JPEG or PNG CompressedImage message.
 
     Args:
         image: the message.
-        enough_columns: see `decode_compressed`.
+        min_width: see `decode_compressed`.
 
     Raises:
         ImageError: the data is of neither kind, cut short or damaged.
     """
     try:
-        return decode_compressed(bytes(image.data), enough_columns)
+        return decode_compressed(bytes(image.data), min_width)
     except FrameError as error:
         found = f"{len(image.data)} bytes of data (format '{image.format}')"
-        raise ImageError("data", f"{found} {error}") from error
+        raise ImageError("data", f"{found} cannot be decoded: {error}") from error
 
 
 def _view(image: ImageMessage, layout: Encoding) -> Frame:

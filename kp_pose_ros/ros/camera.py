@@ -13,7 +13,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from kp_pose_ros.image.frame import Frame, Size
-from kp_pose_ros.image.jpeg import EnoughColumns
+from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import ImageError
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.depth import DepthSource
@@ -101,9 +101,7 @@ class Camera:
         if sentence := self._losses.look(self.counts):
             self._logger.warning(f"{self.label}: {self._source.topic}: {sentence}")
 
-    def read(
-        self, message: Any, network_columns: EnoughColumns, jpeg: JpegSettings
-    ) -> Frame | None:
+    def read(self, message: Any, network_columns: MinWidth, jpeg: JpegSettings) -> Frame | None:
         """Return the frame in an image message, or None, with a warning, if it cannot be read.
 
         Args:
@@ -112,12 +110,12 @@ class Camera:
             jpeg: what a compressed annotated picture is like.
         """
 
-        def enough_columns(size: Size) -> int:
+        def min_width(size: Size) -> int:
             seen = self.outputs.annotated.columns(size, message.header, jpeg)
             return max(seen, network_columns(size))
 
         try:
-            frame = self._transport.to_frame(message, enough_columns)
+            frame = self._transport.to_frame(message, min_width)
         except ImageError as error:
             self.counts.bad[error.field] += 1
             if self._throttle.passes(error.field):

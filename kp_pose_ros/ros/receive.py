@@ -18,7 +18,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
 from kp_pose_ros.image.frame import Frame
-from kp_pose_ros.image.jpeg import EnoughColumns
+from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import compressed_to_frame
 from kp_pose_ros.ros.gate import Gate
 from kp_pose_ros.ros.images import image_to_frame
@@ -49,7 +49,7 @@ class Transport:
     message: type
     type_name: str
     suffix: str
-    to_frame: Callable[[Any, EnoughColumns], Frame]
+    to_frame: Callable[[Any, MinWidth], Frame]
 
 
 TRANSPORTS = {

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import re
 import struct
 import zlib
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.jpeg import decode_compressed, encode_jpeg
+from kp_pose_ros.image.claims import KINDS, claimed_size
+from kp_pose_ros.image.jpeg import decode_compressed, decode_picture, encode_jpeg
 
 PICTURE = cv2.GaussianBlur(
     np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8), (0, 0), 4
@@ -32,16 +34,43 @@ EXIF = segment(
 WITH_EXIF = JPEG[:2] + EXIF + JPEG[2:]
 
 
-def png_claiming(width, height):
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+def png_chunk(kind, content):
     return (
-        PNG[:8] + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + PNG[33:]
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
     )
 
 
-def jpeg_claiming(width, height):
-    position = JPEG.index(b"\xff\xc0") + 5
-    return JPEG[:position] + struct.pack(">HH", height, width) + JPEG[position + 4 :]
+def png_claiming(width, height):
+    return (
+        PNG[:8]
+        + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        + PNG[33:]
+    )
+
+
+def jpeg_claiming(width, height, original=JPEG):
+    position = re.search(rb"\xff[\xc0\xc2]", original).start() + 5
+    return original[:position] + struct.pack(">HH", height, width) + original[position + 4 :]
+
+
+def filled(jpeg, fill):
+    """Return a JPEG with bytes FF before each of its first markers."""
+    head, scan = jpeg[: jpeg.index(b"\xff\xda")], jpeg[jpeg.index(b"\xff\xda") :]
+    position, parts = 2, [head[:2]]
+    while position < len(head):
+        end = position + 2 + int.from_bytes(head[position + 2 : position + 4], "big")
+        parts.append(fill + head[position:end])
+        position = end
+    return b"".join(parts) + fill + scan
+
+
+# libjpeg finds the second header; a walk that takes the fill bytes for a segment finds the first.
+HIDDEN = jpeg_claiming(32000, 32000)
+HIDDEN = HIDDEN[:2] + b"\xff\xff" + segment(0xE0, segment(0xC0, bytes(15))) + HIDDEN[2:]
+SCAN = PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xda") : -2]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +82,10 @@ def jpeg_claiming(width, height):
         pytest.param(PNG, id="PNG"),
         pytest.param(WITH_EXIF, id="turned by EXIF: the sensor's own pixels count"),
         pytest.param(JPEG + bytes(100), id="padded with zeros, as USB cameras do"),
+        pytest.param(filled(JPEG, b"\xff"), id="a fill byte before each marker"),
+        pytest.param(filled(JPEG, b"\xff" * 9), id="nine fill bytes before each marker"),
+        pytest.param(JPEG[:-2] + b"\xff\xff\xff\xd9", id="fill bytes before the end"),
+        pytest.param(JPEG + JPEG[len(JPEG) // 2 :], id="an older picture's rest behind the end"),
     ],
 )
 def test_a_whole_picture_is_decoded(content):
@@ -73,7 +106,7 @@ def test_a_whole_picture_is_decoded(content):
         pytest.param(PNG, 10, 1, id="a PNG cannot be reduced"),
     ],
 )
-def test_a_jpeg_is_reduced_as_far_as_enough_columns_remain(content, columns, reduction):
+def test_a_jpeg_is_reduced_as_far_as_the_width_allows(content, columns, reduction):
     frame = decode_compressed(content, lambda size: columns)
     assert frame.reduction == reduction
     assert frame.size == (120 // reduction, 160 // reduction)
@@ -88,7 +121,7 @@ def test_a_jpeg_is_not_reduced_to_a_part_of_a_pixel():
     assert decode_compressed(odd, lambda size: 20).size == (60, 79)
 
 
-def test_enough_columns_are_asked_for_the_picture_s_own_size():
+def test_the_width_needed_is_asked_for_the_picture_s_own_size():
     asked = []
     decode_compressed(JPEG, lambda size: asked.append(size) or 1000)
     assert asked == [(120, 160)]
@@ -108,16 +141,38 @@ def test_a_lower_quality_is_smaller():
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        pytest.param(b"", "neither", id="nothing"),
-        pytest.param(b"GIF89a" + bytes(100), "neither", id="another kind"),
+        pytest.param(b"", "no JPEG or PNG", id="nothing"),
+        pytest.param(b"GIF89a" + bytes(100), "no JPEG or PNG", id="another kind"),
         pytest.param(JPEG[:2], "cut short", id="JPEG without content"),
         pytest.param(JPEG[: len(JPEG) // 2], "cut short", id="half a JPEG"),
         pytest.param(JPEG[:-2], "cut short", id="JPEG without its end"),
+        pytest.param(
+            JPEG[: len(JPEG) // 2] + JPEG, "cut short", id="half a JPEG before an older picture"
+        ),
         pytest.param(WITH_EXIF[:-2], "cut short", id="JPEG whose thumbnail alone has an end"),
         pytest.param(PNG[: len(PNG) // 2], "cut short", id="half a PNG"),
-        pytest.param(PNG[:8] + PNG[-12:], "damaged", id="PNG without a header"),
-        pytest.param(png_claiming(20000, 20000), "claim 20000 x 20000", id="400 megapixel PNG"),
-        pytest.param(jpeg_claiming(60000, 60000), "claim 60000 x 60000", id="3.6 gigapixel JPEG"),
+        pytest.param(PNG[:8] + PNG[-12:], "one header", id="PNG without a header"),
+        pytest.param(PNG[:33] + b"\x7f" + PNG[34:], "cut short", id="chunk that is too long"),
+        pytest.param(PNG[:33] + PNG[8:], "one header", id="PNG with two headers"),
+        pytest.param(HIDDEN, "claims 32000 x 32000", id="the real header behind fill bytes"),
+        pytest.param(
+            JPEG[:2] + JPEG[JPEG.index(b"\xff\xda") :], "cut short", id="JPEG without a header"
+        ),
+        pytest.param(
+            JPEG[:2] + JPEG[20 : JPEG.index(b"\xff\xda")] + JPEG[20:], "two headers", id="two"
+        ),
+        pytest.param(
+            jpeg_claiming(8000, 8000, PROGRESSIVE) + bytes(2**18),
+            "claims 8000 x 8000",
+            id="64 megapixels",
+        ),
+        pytest.param(
+            jpeg_claiming(2500, 2500, PROGRESSIVE[:-2] + SCAN * 500 + JPEG[-2:]),
+            "scans",
+            id="hundreds of scans",
+        ),
+        pytest.param(png_claiming(20000, 20000), "claims 20000 x 20000", id="400 megapixel PNG"),
+        pytest.param(jpeg_claiming(60000, 60000), "claims 60000 x 60000", id="3.6 gigapixel JPEG"),
         pytest.param(jpeg_claiming(0, 0), "damaged", id="JPEG without pixels"),
         pytest.param(jpeg_claiming(160, 0), "damaged", id="JPEG without rows"),
     ],
@@ -143,3 +198,57 @@ def test_mutated_pictures_are_decoded_or_refused(original):
         except FrameError:
             refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ("suffix", "flags"),
+    [
+        pytest.param(".jpg", [], id="JPEG"),
+        pytest.param(".png", [], id="PNG"),
+        pytest.param(".bmp", [], id="BMP"),
+        pytest.param(".webp", [cv2.IMWRITE_WEBP_QUALITY, 80], id="WebP with losses"),
+        pytest.param(".webp", [cv2.IMWRITE_WEBP_QUALITY, 101], id="WebP without losses"),
+        pytest.param(".tiff", [], id="TIFF"),
+    ],
+)
+def test_picture_files_of_every_kind_are_decoded_and_bounded(suffix, flags):
+    content = cv2.imencode(suffix, PICTURE, flags)[1].tobytes()
+    assert claimed_size(content, KINDS) == (120, 160)
+    assert np.abs(decode_picture(content).astype(int) - PICTURE).mean() < 3
+    for cut in (0, 1, 13, 20, 25):
+        with pytest.raises(FrameError):
+            decode_picture(content[:cut])
+
+
+def test_a_picture_file_is_turned_upright():
+    assert decode_picture(WITH_EXIF).shape == (160, 120, 3)
+
+
+def tiff(**tags):
+    """Return a TIFF header with one directory of long values."""
+    names = {"width": 256, "height": 257, "tile_width": 322, "tile_height": 323}
+    entries = b"".join(struct.pack("<HHII", names[k], 4, 1, v) for k, v in tags.items())
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        pytest.param(b"BM" + bytes(12) + struct.pack("<Iii", 40, 99999, -99999), "99999", id="BMP"),
+        pytest.param(b"BM" + bytes(12) + struct.pack("<Iii", 40, -5, 5), "damaged", id="width -5"),
+        pytest.param(
+            b"RIFF    WEBPVP8X" + bytes(8) + b"\xff\xff\x00\xff\xff\x00", "65536 x 65536", id="WebP"
+        ),
+        pytest.param(tiff(width=2**31, height=2**31), "claims 2147483648 x", id="TIFF"),
+        pytest.param(
+            tiff(width=8, height=8, tile_width=2**15, tile_height=2**15), "tiles", id="TIFF tiles"
+        ),
+        pytest.param(tiff(width=8), "damaged", id="TIFF without height"),
+        pytest.param(b"MM\0*\xff\xff\xff\xff", "cut short", id="TIFF directory outside"),
+        pytest.param(b"v/1\x01\x02" + bytes(300), "no JPEG or PNG or BMP", id="EXR"),
+        pytest.param(b"P6 60000 60000 255 ", "no JPEG or PNG or BMP", id="PNM"),
+    ],
+)
+def test_a_picture_file_that_claims_too_much_is_refused(content, problem):
+    with pytest.raises(FrameError, match=problem):
+        decode_picture(content)
