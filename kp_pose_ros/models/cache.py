@@ -4,8 +4,9 @@
 
 A file is complete or it is made again: its SHA-256 is kept beside it. Two processes that need the
 same file at the same time make it once, because the maker holds a lock. A cache that cannot be
-written, such as another user's or one on a read-only image, can still be read; what is missing in
-it goes to a folder among the temporary files.
+written, such as one on a read-only image, can still be read; what is missing in it goes to a folder
+among the temporary files. A cache that other users can write to is not used at all, since they
+could replace a file together with its checksum.
 """
 
 from __future__ import annotations
@@ -24,19 +25,42 @@ from pathlib import Path
 from typing import TextIO
 
 from kp_pose_ros.errors import ModelError
+from kp_pose_ros.resources import open_regular, read_file, replace_file
 
 VARIABLE = "KP_POSE_CACHE"
 
 _CHUNK = 1 << 20
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
     """Return $KP_POSE_CACHE, else $XDG_CACHE_HOME/kp_pose_ros, else ~/.cache/kp_pose_ros.
 
+    Where other users can write to that folder it is `substitute_folder()`, and a warning says so.
+
     Raises:
-        ModelError: there is no home folder, and no variable names another one.
+        ModelError: there is no home folder, and no variable names another one; or others can write
+            to the substitute, too.
     """
+    folder = _configured_folder()
+    found = next((each for each in (folder, *folder.parents) if not _is_safe(each, folder)), None)
+    if found is None:
+        return folder
+    problem = (
+        f"the cache folder {folder} is not used, because other users can change what is in {found}"
+    )
+    mend = f"set the environment variable {VARIABLE} to a folder that only you can write to"
+    try:
+        substitute = substitute_folder()
+        substitute.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"{problem}, and {error.strerror}: {mend}") from error
+    _warn_once(f"{problem}: using {substitute} instead; {mend}")
+    return substitute
+
+
+def _configured_folder() -> Path:
     if own := os.environ.get(VARIABLE):
         return Path(own).expanduser().absolute()
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
@@ -51,6 +75,28 @@ def cache_folder() -> Path:
         ) from error
 
 
+def _is_safe(folder: Path, cache: Path) -> bool:
+    """Whether only this user and root can change which files lie in a folder (as ssh checks keys).
+
+    Others may add files to a sticky folder above the cache, such as /tmp. A group with the number
+    of the folder's owner is the owner's own (Debian's default).
+    """
+    try:
+        found = folder.stat()
+    except OSError:
+        return True  # it does not exist yet, or cannot be used anyway
+    shared = found.st_mode & stat.S_IWOTH or (
+        found.st_mode & stat.S_IWGRP and found.st_gid not in (0, found.st_uid)
+    )
+    is_sticky = found.st_mode & stat.S_ISVTX and folder != cache
+    return found.st_uid in (0, os.getuid()) and (not shared or bool(is_sticky))
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    _log.warning("%s", text)
+
+
 def content_hash(*files: Path) -> str:
     """Return the SHA-256 of the files' contents, one after the other, in hexadecimal.
 
@@ -60,7 +106,7 @@ def content_hash(*files: Path) -> str:
     digest = hashlib.sha256()
     for file in files:
         try:
-            with file.open("rb") as stream:
+            with open_regular(file) as stream:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
         except OSError as error:
@@ -87,7 +133,7 @@ def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
         return path
     make_once = functools.cache(make)  # a second folder must not cost a second build
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _keep(path, make_once, anew=anew)
     except OSError as error:
         problem = f"the cache folder {path.parent} cannot be written ({error.strerror})"
@@ -137,8 +183,11 @@ def _keep(path: Path, make: Callable[[], bytes], *, anew: bool) -> Path:
 
 def _is_whole(path: Path) -> bool:
     try:
-        return _checksum_file(path).read_text(encoding="ascii") == content_hash(path)
-    except (OSError, UnicodeDecodeError, ModelError):
+        return read_file(_checksum_file(path), 64).decode("ascii") == content_hash(path)
+    except (OSError, UnicodeDecodeError, ModelError) as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:  # says nothing of the file
+            raise ModelError(f"{path} cannot be read: {cause.strerror}") from error
         return False
 
 
@@ -150,13 +199,8 @@ def _write(path: Path, content: bytes) -> None:
     """Write a file and its checksum so that no reader ever meets a half of either."""
     checksum = hashlib.sha256(content).hexdigest().encode()
     for target, data in ((path, content), (_checksum_file(path), checksum)):
-        temporary = target.with_name(f"{target.name}.part")
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(target)
-        except OSError:
-            temporary.unlink(missing_ok=True)  # the half that still found room on the disk
-            raise
+        with replace_file(target) as stream:
+            stream.write(data)
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def fetch(source: Source) -> Path:
     """
     target = fetched_folder() / _file_name(source.url)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(target.with_name(f".{target.name}.lock")):
             if not _is_there(target, source.sha256):
                 download(source.url, target, source.sha256)
@@ -157,7 +157,7 @@ def _check_address(url: str) -> None:
 def _file_name(url: str) -> str:
     path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
     name = path.rpartition("/")[2]
-    if Path(name).suffix not in SUFFIXES or "\\" in name or "\0" in name:
+    if Path(name).suffix not in SUFFIXES or "\\" in name or not name.isprintable():
         raise ModelError(
             f"the address {url} ends in {name!r}: expected the address of a "
             f"{', '.join(SUFFIXES)} file"

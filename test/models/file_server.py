@@ -19,6 +19,7 @@ class FileServer:
         break_after: how many bytes of each answer come before the connection breaks; None: all.
         errors: status codes to answer with, one a request, before the file is served.
         announces_length: whether it says how long the file is.
+        raw: a whole answer to send instead, from its status line on.
     """
 
     content: bytes = b""
@@ -27,6 +28,7 @@ class FileServer:
     break_after: int | None = None
     errors: list[int] = field(default_factory=list)
     announces_length: bool = True
+    raw: bytes | None = None
     requested: list[str | None] = field(default_factory=list)
     port: int = 0
 
@@ -62,6 +64,9 @@ class FileServer:
 
     def _serve(self, request):
         self.requested.append(request.headers.get("Range"))
+        if self.raw is not None:
+            request.wfile.write(self.raw)
+            return
         if self.errors:
             request.send_error(self.errors.pop(0))
             return

@@ -15,6 +15,7 @@ from threading import Thread
 import pytest
 
 from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models import cache
 from kp_pose_ros.models.cache import cache_folder, cached, content_hash, find_cached, locked
 
 
@@ -233,14 +234,14 @@ def test_files_that_somebody_else_may_have_put_there_are_not_used(unwritable, te
 
 def test_a_disk_that_fills_up_costs_no_second_build(folder, temporary, monkeypatch):
     builds = []
-    real = Path.write_bytes
+    real = cache.replace_file
 
-    def write_bytes(path, content):
+    def replace_file(path):
         if folder in path.parents:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(path, content)
+        return real(path)
 
-    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    monkeypatch.setattr(cache, "replace_file", replace_file)
     path = cached("a.onnx", lambda: builds.append(None) or b"content")
     assert len(builds) == 1
     assert path.read_bytes() == b"content"
@@ -282,3 +283,62 @@ def test_hash_is_of_the_contents_one_after_the_other(tmp_path):
 def test_hash_of_a_missing_file_names_it(tmp_path):
     with pytest.raises(ModelError, match="gone cannot be read"):
         content_hash(tmp_path / "gone")
+
+
+def open_to_all(folder):
+    folder.chmod(0o777)
+
+
+def open_above(folder):
+    folder.parent.chmod(0o777)
+
+
+def of_another_user(folder):
+    os.chown(folder, 12345, 12345)
+
+
+def of_another_group(folder):
+    os.chown(folder, os.getuid(), 12345)
+    folder.chmod(0o770)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("change", [open_to_all, open_above, of_another_user, of_another_group])
+def test_a_cache_that_others_can_write_to_is_not_used(folder, temporary, caplog, change):
+    cached("a.onnx", lambda: b"planted")
+    change(folder)
+    path = cached("a.onnx", lambda: b"content")
+    folder.parent.chmod(0o700)
+    assert path.parent == temporary / f"kp_pose_ros-{os.getuid()}"
+    assert path.read_bytes() == b"content"
+    (line,) = caplog.messages
+    assert re.search(rf"{folder} is not used, because other users can .* using {path.parent}", line)
+
+
+@pytest.mark.parametrize("above", [0o755, 0o1777], ids=["only ours", "sticky, as /tmp"])
+def test_a_cache_that_only_we_can_write_to_is_used(folder, above):
+    folder.parent.chmod(above)
+    assert cached("a.onnx", lambda: b"content").parent == folder
+    folder.parent.chmod(0o700)
+
+
+def test_a_cache_is_made_for_its_owner_alone(folder):
+    cached("a.onnx", lambda: b"content")
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_too_many_open_files_are_no_damage(folder, monkeypatch):
+    cached("a.onnx", lambda: b"content")
+
+    def read_file(path, largest):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(cache, "read_file", read_file)
+    with pytest.raises(ModelError, match=r"a\.onnx cannot be read: Too many open files"):
+        cached("a.onnx", never)
+
+
+def test_a_fifo_has_no_hash(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ModelError, match="fifo cannot be read: it is not a regular file"):
+        content_hash(tmp_path / "fifo")

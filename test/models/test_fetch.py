@@ -127,6 +127,7 @@ def test_what_has_another_checksum_is_fetched_again(server, folder):
         pytest.param("", id="no name"),
         pytest.param("%00.pt", id="zero byte"),
         pytest.param(".pt", id="an ending alone"),
+        pytest.param("%1b[31m.pt", id="a terminal colour"),
     ],
 )
 def test_address_must_end_in_a_model_file(server, name):
