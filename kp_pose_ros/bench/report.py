@@ -99,7 +99,7 @@ def _floor_rows(rounds: Rounds, node: Sequence[NodeRound], others: float) -> dic
     for name, (ours, floor) in ratios.items():
         # Within a round, because the machine may be faster in one than in another.
         ratio = np.median(np.array(ours) / floor)
-        rows[f"node / {name}"] = "machine too busy" if others > BUSY else f"{ratio:.2f}"
+        rows[f"node / {name}"] = f"{ratio:.2f}" + ", machine too busy" * (others > BUSY)
     return {**rows, "CPU of other processes, % of the cores": f"{100 * others:.0f}"}
 
 

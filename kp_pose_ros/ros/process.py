@@ -1,91 +1,200 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ros2 run kp_pose_ros pose_node`: the node as a process that starts and ends cleanly."""
+"""How our programs start, run a node, and end."""
 
 from __future__ import annotations
 
+import argparse
 import os
+import signal
 import sys
-from queue import SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from threading import Event, Thread
+from time import sleep
+from typing import TYPE_CHECKING, TypeVar
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.ros.signals import on_signals, start_ros
 
 if TYPE_CHECKING:
-    from rclpy.executors import Executor
+    from rclpy.node import Node
 
-_PATIENCE = 1.0  # seconds that the engine has to finish what it is doing
+    from kp_pose_ros.ros.executor import GuardedExecutor
 
-# What ended the node; None for a signal.
-Ends = SimpleQueue["BaseException | None"]
+_PATIENCE = 1.0  # seconds for each thread to end
+_LAST_MESSAGES = 0.2  # seconds for what `finish` has sent to arrive
+_USAGE = "%(prog)s [-h] [--ros-args -p NAME:=VALUE -r NAME:=NAME --log-level LEVEL ...]"
+
+NodeT = TypeVar("NodeT", bound="Node")
 
 
-def main() -> int:
-    """Run the node until it is told to end, or cannot go on; return the process's exit code."""
-    # The imports below take a second; until they are done, nothing needs tidying up.
-    on_signals(lambda: os._exit(0))
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals that end a program; a closed terminal sends SIGHUP, unless under nohup."""
+    ending = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    return [each for each in ending if signal.getsignal(each) != signal.SIG_IGN]
+
+
+def exit_on_signals() -> None:
+    """Exit at once on a signal: for the second that imports take, when there is nothing to end."""
+    for each in ending_signals():
+        signal.signal(each, lambda *_: os._exit(0))
+
+
+def own_arguments() -> list[str]:
+    """Return the command line's arguments without those from each --ros-args to its end or --.
+
+    rclpy's `remove_ros_args` also takes away what looks like a remapping anywhere, in silence.
+    """
+    own, is_own = [], True
+    for word in sys.argv[1:]:
+        if word == "--ros-args" or (word == "--" and not is_own):
+            is_own = word == "--"
+        elif is_own:
+            own.append(word)
+    return own
+
+
+class Ending:
+    """What a program's main thread waits for: a signal, or a call of `end` by any thread.
+
+    Python runs signal handlers between two instructions of the main thread, so one that comes just
+    before a wait begins is noticed only after it. The wake-up descriptor has no such gap.
+    """
+
+    def __init__(self) -> None:
+        """Listen for signals from now on; in the main thread, once in a process."""
+        self._error: BaseException | None = None
+        self._receiving, sending = os.pipe()
+        os.set_blocking(sending, False)
+        self._sending = sending
+        signal.set_wakeup_fd(sending, warn_on_full_buffer=False)
+        for each in ending_signals():
+            signal.signal(each, lambda *_: None)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the program, with an error if there is one; the first call counts."""
+        self._error = self._error or error
+        with suppress(BlockingIOError):  # full: it ends anyway
+            os.write(self._sending, b"\0")
+
+    def wait(self) -> None:
+        """Wait for the end; later signals are ignored.
+
+        Raises:
+            BaseException: what `end` was called with.
+        """
+        os.read(self._receiving, 1)
+        for each in ending_signals():
+            signal.signal(each, signal.SIG_IGN)
+        if self._error is not None:
+            raise self._error
+
+
+def run_node(
+    program: str,
+    about: str,
+    make: Callable[[Ending], NodeT],
+    *,
+    finish: Callable[[NodeT], Awaitable[None]] | None = None,
+    close: Callable[[NodeT, float], bool] = lambda *_: True,
+) -> int:
+    """Run a node until a signal or the node itself ends it; return the process's exit code.
+
+    Args:
+        program: the executable's name.
+        about: what it does, for --help.
+        make: returns the node; may keep the Ending, and may raise KpPoseError.
+        finish: the node's last work, while its executor still runs.
+        close: ends the node's threads within so many seconds; returns whether they have ended.
+    """
+    exit_on_signals()
+    if not _start_ros(program, about):
+        return 2
     import rclpy
 
-    from kp_pose_ros.ros.large_images import use_large_images
+    from kp_pose_ros.ros.executor import GuardedExecutor
 
-    use_large_images()
-    ends: Ends = SimpleQueue()
-    if not start_ros("pose_node", lambda: ends.put(None)):
-        return 2
+    ending = Ending()
+    code, idle = 0, True
     try:
-        idle = _run(ends)
-        code = 0
+        node = make(ending)
+        executor = GuardedExecutor()
+        executor.add_node(node)
+        # In a thread, because a signal does not interrupt rclpy's wait in the main thread.
+        spinner = Thread(target=_spin, args=(executor, ending), name="executor", daemon=True)
+        spinner.start()
+        try:
+            ending.wait()
+        finally:
+            if finish is not None:
+                _finish(executor, finish(node))
+            executor.shutdown(_PATIENCE)
+            spinner.join(_PATIENCE)
+            idle = close(node, _PATIENCE) and not spinner.is_alive()
+            node.destroy_node()
     except KpPoseError as error:
-        rclpy.logging.get_logger("kp_pose").fatal(str(error))
-        idle, code = True, 1
+        rclpy.logging.get_logger(program).fatal(str(error))
+        code = 1
     rclpy.shutdown()
     if not idle:
-        # A thread inside a library's call cannot be stopped, only left behind; and Python's own
-        # end may hang if one is.
+        # A thread inside a library's call cannot be stopped, and Python's exit would wait for it.
         sys.stderr.flush()
         os._exit(code)
     return code
 
 
-def _run(ends: Ends) -> bool:
-    """Run the node until `ends` has something; return whether its threads have ended, too.
+def _start_ros(program: str, about: str) -> bool:
+    """Check the command line and start rclpy; return whether the --ros-args are valid.
 
     Raises:
-        BaseException: what `ends` had, unless it was None.
+        SystemExit: there are other arguments, or help was asked for.
     """
-    from rclpy.executors import SingleThreadedExecutor
+    parser = argparse.ArgumentParser(prog=program, usage=_USAGE, description=about)
+    parser.parse_args(own_arguments())
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
 
-    from kp_pose_ros.image.memory import keep_image_memory
-    from kp_pose_ros.ros.pose_node import PoseNode
-    from kp_pose_ros.ros.reception import receive_first
-
-    keep_image_memory()
-    executor = SingleThreadedExecutor()
-    node = PoseNode(on_failure=ends.put, on_built=lambda: ends.put(None))
-    receive_first()
-    executor.add_node(node)
-    # In a thread, because this one has to hear signals: it cannot inside of rclpy's wait.
-    spinner = Thread(target=_spin, args=(executor, ends), name="executor", daemon=True)
-    spinner.start()
     try:
-        error = ends.get()
-    finally:
-        executor.shutdown(_PATIENCE)
-        spinner.join(_PATIENCE)
-        idle = node.close(_PATIENCE) and not spinner.is_alive()
-        node.destroy_node()
-    if error is not None:
-        raise error
-    return idle
+        # rclpy's own handlers shut the context down under threads that publish.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        return False
+    return True
 
 
-def _spin(executor: Executor, ends: Ends) -> None:
+def _spin(executor: GuardedExecutor, ending: Ending) -> None:
     try:
         executor.spin()
-    except BaseException as error:  # nobody else would hear of it
-        ends.put(error)
+    except BaseException as error:  # it would be lost with the thread
+        ending.end(error)
+
+
+def _finish(executor: GuardedExecutor, work: Awaitable[None]) -> None:
+    async def run() -> None:
+        await work
+
+    done = Event()
+    executor.create_task(run).add_done_callback(lambda _: done.set())
+    done.wait(_PATIENCE)
+    sleep(_LAST_MESSAGES)
+
+
+def main() -> int:
+    """Run the pose node; return the process's exit code."""
+    exit_on_signals()
+    from kp_pose_ros.image.memory import keep_image_memory
+    from kp_pose_ros.ros.large_images import use_large_images
+    from kp_pose_ros.ros.pose_node import PoseNode
+
+    use_large_images()
+    keep_image_memory()
+    return run_node(
+        "pose_node",
+        "Publishes the poses of the people in camera images.",
+        lambda ending: PoseNode(on_failure=ending.end, on_built=ending.end),
+        close=PoseNode.close,
+    )
 
 
 if __name__ == "__main__":

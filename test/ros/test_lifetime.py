@@ -9,9 +9,8 @@ from time import sleep
 import pytest
 from peer import image_of
 
-from kp_pose_ros.ros.signals import on_signals
+from kp_pose_ros.ros.process import ending_signals
 
-ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 PROMPT = 2.0  # seconds within which a node has to end
 
 both_signals = pytest.mark.parametrize(
@@ -27,25 +26,10 @@ def assert_ended_cleanly(node, number):
     assert "rror" not in node.log.replace("ERROR", "")
 
 
-@pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
+# The tests may run under nohup, which nodes inherit.
+@pytest.mark.parametrize("number", ending_signals(), ids=lambda number: number.name)
 def test_an_idle_node_ends_when_told(start_node, number):
     assert_ended_cleanly(start_node().wait_until_ready(), number)
-
-
-def test_a_closed_terminal_ends_it_unless_nohup_asked_for_the_opposite():
-    told = []
-    before = {each: signal.getsignal(each) for each in ENDING}
-    try:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        on_signals(lambda: told.append("ignored"))
-        signal.raise_signal(signal.SIGHUP)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        on_signals(lambda: told.append("heard"))
-        signal.raise_signal(signal.SIGHUP)
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-    assert told == ["heard"]
 
 
 @both_signals

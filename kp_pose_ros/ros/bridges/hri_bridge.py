@@ -7,12 +7,8 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-from kp_pose_ros.ros.signals import run_until_told
-
-if TYPE_CHECKING:
-    from kp_pose_ros.ros.bridges.hri_bodies import HriBodies
+from kp_pose_ros.ros.process import exit_on_signals, run_node
 
 
 def main() -> int:
@@ -25,13 +21,12 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    return run_until_told("hri_bridge", _make)
-
-
-def _make() -> HriBodies:
+    exit_on_signals()
     from kp_pose_ros.ros.bridges.hri_bodies import HriBodies
 
-    return HriBodies()
+    return run_node(
+        "hri_bridge", "Publishes poses as REP-155 (ROS4HRI) bodies.", lambda _: HriBodies()
+    )
 
 
 if __name__ == "__main__":

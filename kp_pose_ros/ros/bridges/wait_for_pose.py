@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ros2 run kp_pose_ros wait_for_pose`: the action with which a planner asks for a person."""
+"""`ros2 run kp_pose_ros wait_for_pose`: an action with which a planner waits for people."""
 
 from __future__ import annotations
 
@@ -14,99 +14,129 @@ from builtin_interfaces.msg import Duration
 from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 
 from kp_pose_ros.action import WaitForPose
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.poses import Floats, Poses
-from kp_pose_ros.ros.bridges.matching import Hold, Wanted
+from kp_pose_ros.ros.bridges.matching import MAX_GAP, Condition, Hold
 from kp_pose_ros.ros.messages import poses_from_msg
+from kp_pose_ros.ros.process import run_node
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
-from kp_pose_ros.ros.signals import run_until_told
 from kp_pose_ros.ros.stamps import nanoseconds
 
 Result = WaitForPose.Result
 
-_TICK = 0.05  # seconds between two looks at the clock while somebody waits
+_TICK = 0.05  # seconds between two checks of the timeouts
 _NS = 10**9
+_STOPPED = Result.STOPPED, "the server was stopped"
+# Requests that may wait for the server: with the default, 10, a burst of goals loses the others.
+_REQUESTS = QoSProfile(depth=200)
 
 
 @dataclass(slots=True, eq=False)
 class Wait:
-    """One goal that is being waited for.
+    """One open goal.
 
     Attributes:
         handle: the action server's.
-        wanted: who fits.
+        condition: what is waited for.
         began: when the goal came, in nanoseconds of the server's clock.
-        ended: gets the result, by whatever ends the wait first.
-        hold: for how long enough people have fitted.
+        ended: gets the result from whatever ends the wait first.
+        hold: for how long enough people have matched.
+        most: the largest number of people who matched in one image; -1 before the first image.
+        unnamed: whether images came whose keypoints have no names.
     """
 
     handle: ServerGoalHandle[Any, Any, Any]
-    wanted: Wanted
+    condition: Condition
     began: int
     ended: Future[Any] = field(default_factory=Future)
     hold: Hold = field(default_factory=Hold)
+    most: int = -1
+    unnamed: bool = False
 
     def end(self, error_code: int = Result.NONE, error_msg: str = "", **fields: Any) -> None:
         """End the wait, unless it has ended."""
         if not self.ended.done():
             self.ended.set_result(Result(error_code=error_code, error_msg=error_msg, **fields))
 
-    def look(self, message: PoseArray, poses: Poses, names: list[str], distances: Floats) -> None:
-        """Look at one image's poses: send feedback, and end the wait if it was for these."""
+    def update(self, message: PoseArray, poses: Poses, names: list[str], distances: Floats) -> None:
+        """Check one image's poses: send feedback, and end the wait if the condition is met."""
+        self.unnamed = bool(self.condition.keypoints and not names)
+        if self.ended.done() or self.unnamed:
+            return
         size = message.image_height, message.image_width
         try:
-            fitting = self.wanted.fitting(poses, size, names, distances)
+            matches = np.flatnonzero(self.condition.matches(poses, size, names, distances))
         except SettingsError as error:
             self.end(Result.INVALID_GOAL, str(error))
             return
-        held = self.hold.update(
-            int(fitting.sum()) >= self.wanted.count, nanoseconds(message.header.stamp)
-        )
-        matches = PoseArray(
+        self.most = max(self.most, len(matches))
+        is_met = len(matches) >= self.condition.count
+        held = self.hold.update(is_met, nanoseconds(message.header.stamp))
+        matched = PoseArray(
             header=message.header,
             image_width=message.image_width,
             image_height=message.image_height,
             skeleton=message.skeleton,
-            poses=[message.poses[index] for index in np.flatnonzero(fitting)],
+            poses=[message.poses[index] for index in matches],
         )
         self.handle.publish_feedback(
-            WaitForPose.Feedback(poses=matches, held=Duration(sec=held // _NS, nanosec=held % _NS))
+            WaitForPose.Feedback(poses=matched, held=Duration(sec=held // _NS, nanosec=held % _NS))
         )
-        goal = self.handle.request
-        if len(matches.poses) >= self.wanted.count and held >= nanoseconds(goal.hold):
-            self.end(poses=matches)
+        if is_met and held >= self.condition.hold:
+            self.end(poses=matched)
 
     def check_time(self, now: int) -> None:
         """End the wait if it has lasted too long; `now` is in nanoseconds of the server's clock."""
-        if not 0 < self.began <= now:  # simulated time had not begun, or its bag has started again
+        if not 0 < self.began <= now:  # simulated time has just begun, or started again
             self.began = now
-        timeout = nanoseconds(self.handle.request.timeout)
+        timeout = self.condition.timeout
         if timeout and now - self.began >= timeout:
-            self.end(
-                Result.TIMEOUT,
-                f"too few people fitted within {timeout / _NS:g} s: expected {self.wanted.count}",
+            self.end(Result.TIMEOUT, f"timeout after {timeout / _NS:g} s: {self._why()}")
+
+    def _why(self) -> str:
+        """Return why the condition has not been met."""
+        condition, hold = self.condition, self.hold
+        if self.most < 0:
+            return (
+                "the skeleton of the poses is unknown: expected a message on 'skeleton' that fits"
+                if self.unnamed
+                else "no message came on 'poses'"
             )
+        if self.most < condition.count:
+            return f"at most {self.most} of {condition.count} people matched in one image"
+        why = (
+            f"enough people matched, but for at most {hold.longest / _NS:g} s without a break: "
+            f"expected {condition.hold / _NS:g} s"
+        )
+        if hold.gap is not None and not 0 < hold.gap <= MAX_GAP:
+            why += (
+                f"; the stamps of the latest two images are {hold.gap / _NS:g} s apart, more than "
+                f"0 and at most {MAX_GAP / _NS:g} s are needed"
+            )
+        return why
 
 
 class WaitForPoseServer(Node):
-    """Serves WaitForPose goals, any number at once, in one thread.
+    """Serves any number of WaitForPose goals at once, in one thread.
 
-    It listens to `poses` only while somebody waits: the network need not run for nobody.
+    It subscribes to `poses` only while a goal is open, so that the network need not run otherwise.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
         """Start the server; `node_arguments` are those of rclpy's Node."""
         super().__init__("wait_for_pose", **node_arguments)
         self._waits: list[Wait] = []
+        self._stopped = False
         self._skeleton = Skeleton()
         self._poses: Subscription[Any] | None = None
         self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
-        # By the machine's own clock: simulated time may stand still.
+        # By the steady clock, because simulated time may stand still.
         self._timer = self.create_timer(
             _TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -117,18 +147,33 @@ class WaitForPoseServer(Node):
             "wait_for_pose",
             execute_callback=self._execute,
             cancel_callback=self._on_cancel,
+            goal_service_qos_profile=_REQUESTS,
+            result_service_qos_profile=_REQUESTS,
+            cancel_service_qos_profile=_REQUESTS,
+        )
+        self.get_logger().info(
+            f"ready: serves the action '{self.resolve_service_name('wait_for_pose')}' from "
+            f"'{self.resolve_topic_name('poses')}'"
         )
 
+    async def finish(self) -> None:
+        """Abort the open goals, so that no client waits forever."""
+        self._stopped = True
+        for wait in self._waits:
+            wait.end(*_STOPPED)
+
     async def _execute(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
-        """Wait for a goal's end; return its result."""
+        """Wait until a goal ends; return its result."""
         try:
-            wait = Wait(handle, _wanted(handle.request), self._now())
+            wait = Wait(handle, _condition(handle.request), self._now())
         except SettingsError as error:
             handle.abort()
             return Result(error_code=Result.INVALID_GOAL, error_msg=str(error))
         if handle.is_cancel_requested:  # before it began
             wait.end()
-        self._take_in(wait)
+        if self._stopped:
+            wait.end(*_STOPPED)
+        self._add(wait)
         result: Any = await wait.ended
         self._waits.remove(wait)
         if handle.is_cancel_requested:
@@ -140,11 +185,11 @@ class WaitForPoseServer(Node):
             handle.abort()
         return result
 
-    def _take_in(self, wait: Wait) -> None:
+    def _add(self, wait: Wait) -> None:
         client = wait.handle.request.client
         for other in self._waits:
             if client and other.handle.request.client == client:
-                other.end(Result.PREEMPTED, f"'{client}' sent another goal")
+                other.end(Result.PREEMPTED, f"the client {brief(client)} sent another goal")
         self._waits.append(wait)
         if self._poses is None:
             self._poses = self.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
@@ -165,17 +210,16 @@ class WaitForPoseServer(Node):
             poses = poses_from_msg(message)
         except ValueError as error:
             self.get_logger().warning(
-                f"a message on 'poses' was left out: its poses contradict each other ({error})",
+                f"a message on 'poses' was ignored, because its poses are inconsistent: {error}",
                 throttle_duration_sec=10.0,
             )
             return
         names, distances = self._names_for(message), _distances(message)
         for wait in self._waits:
-            if not wait.ended.done() and (names or not wait.wanted.keypoints):
-                wait.look(message, poses, names, distances)
+            wait.update(message, poses, names, distances)
 
     def _names_for(self, message: PoseArray) -> list[str]:
-        """Return the names of the keypoints; none while the skeleton is not known, or another's."""
+        """Return the names of the keypoints; none unless the latest skeleton is the poses'."""
         names, same = self._skeleton.keypoint_names, self._skeleton.name == message.skeleton
         fits = all(len(each.keypoints) == len(names) for each in message.poses)
         return list(names) if same and fits else []
@@ -194,19 +238,21 @@ class WaitForPoseServer(Node):
         return nanoseconds
 
 
-def _wanted(goal: Any) -> Wanted:
-    return Wanted(
+def _condition(goal: Any) -> Condition:
+    return Condition(
         count=goal.count,
         min_score=goal.min_score,
         keypoints=tuple(goal.keypoints),
         region=tuple(goal.region),
         min_distance=goal.min_distance,
         max_distance=goal.max_distance or math.inf,
+        hold=nanoseconds(goal.hold),
+        timeout=nanoseconds(goal.timeout),
     )
 
 
 def _distances(message: PoseArray) -> Floats:
-    """Return each pose's distance in metres: the median of its keypoints', or not a number."""
+    """Return (n,), the median distance of each pose's keypoints in metres; NaN if unknown."""
     return np.array([_distance(person) for person in message.poses], np.float32)
 
 
@@ -218,8 +264,13 @@ def _distance(person: KeypointPose) -> float:
 
 
 def main() -> int:
-    """Serve until told to end."""
-    return run_until_told("wait_for_pose", WaitForPoseServer)
+    """Run the server; return the process's exit code."""
+    return run_node(
+        "wait_for_pose",
+        "Serves the action wait_for_pose (kp_pose_ros/WaitForPose) from the topic poses.",
+        lambda _: WaitForPoseServer(),
+        finish=WaitForPoseServer.finish,
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
-from kp_pose_ros.ros.bridges.matching import Hold, Wanted
+from kp_pose_ros.ros.bridges.matching import Condition, Hold
 
 NAMES = ("nose", "left_wrist", "right_wrist")
 SIZE = (480, 640)
@@ -26,44 +26,44 @@ POSES = Poses(
 DISTANCES = np.array([1.5, 6, math.nan], np.float32)
 
 
-def fitting(**wanted):
-    return np.flatnonzero(Wanted(**wanted).fitting(POSES, SIZE, NAMES, DISTANCES)).tolist()
+def matches(**condition):
+    return np.flatnonzero(Condition(**condition).matches(POSES, SIZE, NAMES, DISTANCES)).tolist()
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("condition", "expected"),
     [
         pytest.param({}, [0, 1, 2], id="anybody"),
         pytest.param({"min_score": 0.6}, [0, 1], id="a score, reached exactly"),
-        pytest.param({"keypoints": ("nose",)}, [0, 1, 2], id="a keypoint everybody shows"),
+        pytest.param({"keypoints": ("nose",)}, [0, 1, 2], id="a keypoint that everybody shows"),
         pytest.param({"keypoints": ("left_wrist",)}, [0], id="a keypoint: predicted is not seen"),
         pytest.param({"keypoints": ("left_wrist", "right_wrist")}, [], id="keypoints: all of them"),
         pytest.param({"region": (0, 0, 0.5, 1)}, [0, 1], id="left half, its edge included"),
         pytest.param({"region": (0, 0, 1, 0.5)}, [], id="upper half, centres lie lower"),
-        pytest.param({"max_distance": 2}, [0], id="near: unknown does not fit"),
-        pytest.param({"min_distance": 2}, [1], id="far: unknown does not fit"),
+        pytest.param({"max_distance": 2}, [0], id="near: unknown does not match"),
+        pytest.param({"min_distance": 2}, [1], id="far: unknown does not match"),
         pytest.param({"min_distance": 1, "max_distance": 7}, [0, 1], id="a range of distances"),
         pytest.param(
             {"min_score": 0.5, "max_distance": 7, "keypoints": ("right_wrist",)}, [1], id="all"
         ),
     ],
 )
-def test_only_those_fit_who_meet_every_condition(wanted, expected):
-    assert fitting(**wanted) == expected
+def test_only_people_who_meet_every_condition_match(condition, expected):
+    assert matches(**condition) == expected
 
 
-def test_an_image_without_people_has_nobody_who_fits():
-    wanted = Wanted(keypoints=("nose",), region=(0, 0, 1, 1), max_distance=5)
-    assert len(wanted.fitting(Poses.empty(0), SIZE, NAMES, np.zeros(0, np.float32))) == 0
+def test_an_image_without_people_has_no_match():
+    condition = Condition(keypoints=("nose",), region=(0, 0, 1, 1), max_distance=5)
+    assert len(condition.matches(Poses.empty(0), SIZE, NAMES, np.zeros(0, np.float32))) == 0
 
 
 def test_a_keypoint_that_the_skeleton_lacks_is_named():
     with pytest.raises(SettingsError, match="no keypoint 'tail': expected one of nose, left_wrist"):
-        fitting(keypoints=("nose", "tail"))
+        matches(keypoints=("nose", "tail"))
 
 
 @pytest.mark.parametrize(
-    ("wanted", "phrase"),
+    ("condition", "phrase"),
     [
         pytest.param({"count": 0}, "count is 0", id="nobody at all"),
         pytest.param({"min_score": 1.5}, "min_score is 1.5", id="a score above 1"),
@@ -75,11 +75,16 @@ def test_a_keypoint_that_the_skeleton_lacks_is_named():
         pytest.param(
             {"min_distance": 3, "max_distance": 2}, "max_distance 2", id="farthest before nearest"
         ),
+        pytest.param({"hold": -SECOND}, "hold is -1 s", id="a negative hold"),
+        pytest.param({"timeout": -SECOND // 2}, "timeout is -0.5 s", id="a negative timeout"),
+        pytest.param(
+            {"region": (0.0,) * 10**6}, r"region is \[0.0, 0.0,.*\.\.\.\]: ", id="a huge region"
+        ),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(wanted, phrase):
+def test_an_inconsistent_condition_is_refused(condition, phrase):
     with pytest.raises(SettingsError, match=phrase):
-        Wanted(**wanted)
+        Condition(**condition)
 
 
 @pytest.mark.parametrize(
@@ -97,5 +102,5 @@ def test_a_wish_that_makes_no_sense_is_refused(wanted, phrase):
 )
 def test_time_is_counted_while_it_holds(images, expected):
     hold = Hold()
-    held = [hold.update(is_so, round(stamp * SECOND)) for is_so, stamp in images]
+    held = [hold.update(is_met, round(stamp * SECOND)) for is_met, stamp in images]
     assert held[-1] == expected * SECOND

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An executor that a failing callback does not end."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from rclpy.executors import Executor, ShutdownException, TimeoutException
+from rclpy.logging import get_logger
+
+from kp_pose_ros.errors import printable
+
+_REPEAT = 10.0  # seconds between two reports of the same kind of failure
+
+
+class GuardedExecutor(Executor):
+    """Runs callbacks in the thread that spins, as rclpy's SingleThreadedExecutor does.
+
+    An exception in a callback, in rclpy's own services or in reading a message leaves `spin` of
+    rclpy's executors, and so ends the program: one `set_parameters` request with an undefined
+    parameter type is enough. This executor logs and drops it. What is no `Exception`, such as
+    KeyboardInterrupt, and what fails outside of callbacks, such as a context that was shut down,
+    is raised as usual.
+    """
+
+    def __init__(self, **executor_arguments: Any) -> None:
+        """Make an executor; `executor_arguments` are those of rclpy's Executor."""
+        super().__init__(**executor_arguments)
+        self._reported: dict[tuple[str, type], float] = {}
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Wait for one callback, at most `timeout_sec` seconds if given, and run it."""
+        try:
+            task, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
+        except (ShutdownException, TimeoutException):
+            return
+        task()
+        error = task.exception()
+        if error is not None:
+            self._report(error, entity, node)
+
+    def _report(self, error: Exception, entity: Any, node: Any) -> None:
+        name = _name(entity)
+        now, kind = monotonic(), (name, type(error))
+        if now - self._reported.get(kind, -_REPEAT) < _REPEAT:
+            return
+        self._reported[kind] = now
+        logger = node.get_logger() if node is not None else get_logger("kp_pose")
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "rclpy"
+        logger.error(
+            f"{name} raised {type(error).__name__} at {place} and was dropped: {printable(error)}"
+        )
+        logger.debug("".join(traceback.format_list(frames)))
+
+
+def _name(entity: Any) -> str:
+    """Return how the log names what has a callback: a subscription, a service, a timer, ..."""
+    kind = type(entity).__name__.lower() if entity is not None else "task"
+    topic = getattr(entity, "srv_name", None) or getattr(entity, "topic_name", None)
+    return f"the callback of {kind} '{topic}'" if topic else f"the callback of a {kind}"

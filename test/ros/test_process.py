@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How programs start and end: their command line, and the signals that end them."""
+
+import signal
+import subprocess
+import sys
+from time import sleep
+
+import pytest
+
+from kp_pose_ros.ros.process import ending_signals, own_arguments
+
+PROGRAMS = [
+    "kp_pose_ros.ros.process",
+    "kp_pose_ros.ros.bridges.wait_for_pose",
+]
+WAITING = """
+from kp_pose_ros.ros.process import Ending
+ending = Ending()
+print("ready", flush=True)
+ending.wait()
+"""
+
+
+def test_two_signals_at_once_always_end_it():
+    for count in range(25):
+        process = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE)
+        with process:
+            assert process.stdout.readline() == b"ready\n"
+            sleep(0.0002 * count)  # before, while and after it begins to wait
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL], ids=["nohup", "a terminal"])
+def test_sighup_ends_a_program_unless_nohup_started_it(handler):
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        assert (signal.SIGHUP in ending_signals()) == (handler == signal.SIG_DFL)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def run(module, *arguments):
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("module", PROGRAMS)
+def test_help_is_printed_and_nothing_starts(module):
+    done = run(module, "--help")
+    assert done.returncode == 0
+    assert "--ros-args -p NAME:=VALUE" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("module", PROGRAMS)
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        pytest.param(["-p", "model:=x"], "unrecognized arguments: -p model:=x", id="no --ros-args"),
+        pytest.param(["model:=x"], "unrecognized arguments: model:=x", id="a bare remapping"),
+        pytest.param(["--model", "x"], "unrecognized arguments: --model x", id="an option"),
+        pytest.param(["--ros-args", "-p", "model"], "model", id="a parameter without a value"),
+        pytest.param(["--ros-args", "--wrong"], "--wrong", id="no option of ROS"),
+    ],
+)
+def test_wrong_arguments_are_named(module, arguments, phrase):
+    done = run(module, *arguments)
+    assert done.returncode == 2
+    assert phrase in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_that_imports_ends_at_once(number):
+    code = "from kp_pose_ros.ros.process import *; import time; exit_on_signals(); print(1)"
+    command = [sys.executable, "-uc", f"{code}; time.sleep(60)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [
+        pytest.param("", "", id="nothing"),
+        pytest.param("a --ros-args -r b:=c", "a", id="to the end"),
+        pytest.param("--ros-args -p x:=1 -- a -b", "a -b", id="to a --"),
+        pytest.param("a --ros-args -- b --ros-args -r c:=d", "a b", id="twice"),
+        pytest.param("-- a", "-- a", id="a -- of our own"),
+        pytest.param("image:=/camera", "image:=/camera", id="a remapping elsewhere"),
+    ],
+)
+def test_own_arguments_are_those_that_are_not_for_ros(monkeypatch, words, own):
+    monkeypatch.setattr(sys, "argv", ["program", *words.split()])
+    assert own_arguments() == own.split()
