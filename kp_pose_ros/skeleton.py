@@ -232,3 +232,20 @@ def _edge(
     if (start, end) in known or (end, start) in known:
         raise _InvalidError(f"the edge from {names[start]} to {names[end]} is there twice")
     return (start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the indices in Poses mean.
+
+    Attributes:
+        skeleton: names and order of the keypoints.
+        class_names: by class id.
+    """
+
+    skeleton: Skeleton
+    class_names: tuple[str, ...]
+
+    def class_name(self, class_id: int) -> str:
+        """Return the name of a class, empty if it has none."""
+        return self.class_names[class_id] if 0 <= class_id < len(self.class_names) else ""

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How long the stages of the pipeline take."""
+"""How long the stages of the pipeline take, and how often something may be said."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import numpy as np
 
@@ -46,3 +46,20 @@ def percentiles(seconds: Sequence[float]) -> list[float]:
     if not seconds:
         return [float("nan")] * len(PERCENTILES)
     return [float(each) for each in np.percentile(seconds, PERCENTILES)]
+
+
+class Throttle:
+    """Tells when a thing may be said again. rclpy's own throttle is one for all cameras."""
+
+    def __init__(self, period: float) -> None:
+        """Make a throttle that passes each key at most once in `period` seconds."""
+        self._period = period
+        self._last: dict[Hashable, float] = {}
+
+    def passes(self, key: Hashable) -> bool:
+        """Return whether `key` has not passed within the period; if so, it has now."""
+        now = monotonic()
+        if now - self._last.get(key, -self._period) < self._period:
+            return False
+        self._last[key] = now
+        return True

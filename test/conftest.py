@@ -1,12 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import pytest
+from ros_fixtures import bus, fast_dds, peer, ros_node, spin, start_node
 
-DEMO = Path(__file__).parent.parent / "build" / "demo"
+__all__ = ["bus", "fast_dds", "peer", "ros_node", "spin", "start_node"]
+
+HERE = Path(__file__).parent
+DEMO = HERE.parent / "build" / "demo"
+OF_NODES = ["ros", "bench", "demo"]  # folders whose tests need rclpy
+
+if find_spec("rclpy") is None:
+    collect_ignore_glob = [f"{folder}/*" for folder in OF_NODES]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(item.path.is_relative_to(HERE / folder) for folder in OF_NODES):
+            item.add_marker("ros")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 
-from kp_pose_ros.timing import KEPT, StageTimes, percentiles
+import pytest
+
+from kp_pose_ros import timing
+from kp_pose_ros.timing import KEPT, StageTimes, Throttle, percentiles
 
 
 def test_a_measured_stage_is_recorded_under_its_name():
@@ -35,3 +38,23 @@ def test_percentiles_are_the_median_and_the_tail():
 
 def test_percentiles_of_nothing_are_no_number():
     assert all(math.isnan(each) for each in percentiles([]))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    time = [100.0]
+    monkeypatch.setattr(timing, "monotonic", lambda: time[0])
+    return time
+
+
+def test_the_first_passes_and_the_next_only_after_the_period(clock):
+    throttle = Throttle(10.0)
+    passed = []
+    for clock[0] in (100.0, 105.0, 109.9, 110.0, 119.0, 121.0):
+        passed.append(throttle.passes("step"))
+    assert passed == [True, False, False, True, False, True]
+
+
+def test_each_key_has_a_period_of_its_own(clock):
+    throttle = Throttle(10.0)
+    assert [throttle.passes(key) for key in ("step", "data", "step")] == [True, True, False]

@@ -20,14 +20,15 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 from kp_pose_ros.errors import FrameError, KpPoseError
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.files import Source, find_sources
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.ros.images import PictureMessage
+from kp_pose_ros.output.cdr import ImageMessage
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 _PICTURE_RATE = 10.0  # frames a second at which a still picture is sent
@@ -78,7 +79,7 @@ class Camera:
         self.sent = 0
         self._node = node
         self._answers: Counter[str] = Counter()
-        self._message = PictureMessage()
+        self._message = ImageMessage()
         self._publisher = node.create_publisher(Image, "image", NEWEST)
         node.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
 
@@ -118,9 +119,9 @@ class Camera:
     def send(self, name: str, picture: Pixels) -> None:
         """Send one picture now."""
         self.sent += 1
-        stamp = self._node.get_clock().now().to_msg()
-        self._message.fill(Header(stamp=stamp, frame_id=name), picture)
-        self._publisher.publish(self._message.message)
+        stamp = self._node.get_clock().now().nanoseconds
+        self._message.fill(Header(stamp, name), picture)
+        rcl.publish(self._publisher, self._message.content)
 
     def _on_poses(self, message: PoseArray) -> None:
         self._answers[message.header.frame_id] += 1

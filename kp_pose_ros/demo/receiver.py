@@ -14,9 +14,9 @@ from sensor_msgs.msg import Image
 from kp_pose_ros.demo.folder import Folder
 from kp_pose_ros.demo.report import Report
 from kp_pose_ros.demo.window import Window
+from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
-from kp_pose_ros.ros.images import image_to_frame
 from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
 

@@ -18,8 +18,7 @@ from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.json_records import to_record
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.messages import poses_from_msg
-from kp_pose_ros.ros.stamps import nanoseconds
+from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.skeleton import Skeleton
 
 _ROW = "{:>14}  {:<16} {:>8}  {:>6}  {:>8}  {}"

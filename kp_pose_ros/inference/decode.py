@@ -62,7 +62,10 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
         settings: thresholds and limits.
     """
     rows = candidates.rows[candidates.rows[:, SCORE] > settings.score_threshold]
-    rows = rows[np.isfinite(rows).all(axis=1)]  # a half-precision network may overflow
+    if len(rows):
+        rows = rows[np.isfinite(rows).all(axis=1)]  # a half-precision network may overflow
+    if not len(rows):
+        return Poses.empty(kpt_shape[0])
     chosen = _suppress(rows, settings.iou_threshold) if settings.suppress else _by_score(rows)
     rows = rows[chosen[: settings.max_poses]]
     to_source = candidates.letterbox.to_source
@@ -82,8 +85,6 @@ def _by_score(rows: Floats) -> npt.NDArray[np.intp]:
 
 def _suppress(rows: Floats, iou_threshold: float) -> npt.NDArray[np.intp]:
     """Return the indices that greedy, class-aware NMS keeps, best score first."""
-    if len(rows) == 0:
-        return np.zeros(0, np.intp)
     boxes = rows[:, BOX].astype(np.float64)
     corner, size = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
     # Boxes of different classes never meet: each class has a plane of its own. NMSBoxesBatched

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Frame
@@ -17,13 +17,18 @@ from kp_pose_ros.poses import Poses
 from kp_pose_ros.timing import StageTimes
 
 Found_co = TypeVar("Found_co", covariant=True)
+Batch = TypeVar("Batch")
 
 
 class Pending(Protocol[Found_co]):
     """A batch that has begun; concurrent.futures.Future is one."""
 
-    def done(self) -> bool:
-        """Return whether `result` need not wait."""
+    def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
+        """Have `callback` called, in any thread, when the batch has ended.
+
+        An engine that is not told of the end, such as a GPU's, calls it at once: waiting for the
+        result is then better than waiting for more images.
+        """
 
     def result(self) -> Found_co:
         """Wait for the end of the batch; call it once.
@@ -112,23 +117,20 @@ class PoseEstimator:
         If `frames` breaks off with a FrameError, what came before it is yielded first. Raises as
         `estimate` does.
         """
-        under_way: deque[tuple[Frame, Pending[list[Poses]]]] = deque()
+        source, broken = iter(frames), None
 
-        def end() -> tuple[Frame, Poses]:
-            frame, pending = under_way.popleft()
-            return frame, pending.result()[0]
+        def begin(_: bool) -> tuple[Frame, Pending[list[Poses]]] | None:
+            nonlocal broken
+            try:
+                frame = None if broken else next(source, None)
+            except FrameError as error:
+                broken, frame = error, None
+            return None if frame is None else (frame, self.submit([frame]))
 
-        try:
-            for frame in frames:
-                under_way.append((frame, self.submit([frame])))
-                if len(under_way) == (2 if self.engine.overlaps else 1):
-                    yield end()
-        except FrameError:
-            while under_way:
-                yield end()
-            raise
-        while under_way:
-            yield end()
+        for frame, pending in overlapping(begin, self.engine.overlaps):
+            yield frame, pending.result()[0]
+        if broken is not None:
+            raise broken
 
     def decode(self, frames: Sequence[Frame], candidates: Sequence[Candidates]) -> list[Poses]:
         """Return the poses of each frame among the candidates that the engine gave for it."""
@@ -148,8 +150,27 @@ class _Estimate:
     frames: Sequence[Frame]
     batch: Pending[list[Candidates]]
 
-    def done(self) -> bool:
-        return self.batch.done()
+    def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
+        self.batch.add_done_callback(callback)
 
     def result(self) -> list[Poses]:
         return self.estimator.decode(self.frames, self.batch.result())
+
+
+def overlapping(begin: Callable[[bool], Batch | None], overlaps: bool) -> Iterator[Batch]:
+    """Keep an engine at work: where it can, the next batch begins before this one has ended.
+
+    Args:
+        begin: begins with the next batch and returns it. It is told whether one is under way; if
+            so, None has that one yielded; if not, None is the end.
+        overlaps: the engine's.
+
+    Yields:
+        Each batch when it is time to wait for its result.
+    """
+    under_way: deque[Batch] = deque()
+    while (begun := begin(bool(under_way))) is not None or under_way:
+        if begun is not None:
+            under_way.append(begun)
+        if begun is None or len(under_way) == (2 if overlaps else 1):
+            yield under_way.popleft()

@@ -1,30 +1,141 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures with the poses drawn: raw for this machine, JPEG for a thin network."""
+"""Annotated pictures, drawn and published beside the worker, so that no pose waits for one."""
 
 from __future__ import annotations
 
-import array
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Condition, Thread
+from time import monotonic
 
 import cv2
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame, Pixels, Size
 from kp_pose_ros.image.jpeg import JPEG_FORMAT, encode_jpeg
+from kp_pose_ros.output import cdr
+from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.images import PictureMessage
-from kp_pose_ros.ros.pace import Pace
-from kp_pose_ros.ros.presentation import JpegSettings, Presentation
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.qos import NEWEST
-from kp_pose_ros.ros.stamps import nanoseconds
+from kp_pose_ros.timing import StageTimes
+
+
+@dataclass(frozen=True, slots=True)
+class JpegSettings:
+    """What `annotated/compressed` is like.
+
+    Attributes:
+        quality: 1 (small) to 100 (like the original).
+        max_rate: pictures a second at most; 0 sends each.
+        max_width: wider pictures are made this wide, in pixels; 0 leaves them as they are.
+    """
+
+    quality: int
+    max_rate: float
+    max_width: int
+
+    def width(self, source: Size) -> int:
+        """Return how wide it is for a camera's picture of (height, width)."""
+        return min(source[1], self.max_width or source[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An annotated picture to be drawn.
+
+    Attributes:
+        header: its image's.
+        frame: what to draw on.
+        poses: what to draw, in pixels of the camera's picture.
+        annotator: draws it.
+        jpeg: what its compressed form is like.
+        raw_width: width of the raw picture, in pixels; 0: nobody subscribes.
+        jpeg_width: the same for the compressed one.
+    """
+
+    header: Header
+    frame: Frame
+    poses: Poses
+    annotator: Annotator
+    jpeg: JpegSettings
+    raw_width: int
+    jpeg_width: int
+
+
+class Painter:
+    """A thread that draws and publishes the newest picture of each camera.
+
+    A picture that a newer one overtakes is not drawn. `failed` is called, in the thread, with an
+    error that ends it.
+    """
+
+    def __init__(self, times: StageTimes, failed: Callable[[BaseException], None]) -> None:
+        self._times = times
+        self._failed = failed
+        self._pictures: dict[AnnotatedPictures, Picture] = {}
+        self._changed = Condition()
+        self._is_drawing = self._is_closed = False
+        self._thread = Thread(target=self._run, name="painter", daemon=True)
+        self._thread.start()
+
+    def paint(self, topics: AnnotatedPictures, picture: Picture) -> None:
+        """Have a picture drawn and published soon; return at once."""
+        with self._changed:
+            overtaken = self._pictures.get(topics)
+            if overtaken is not None and overtaken.jpeg_width:
+                # Its turn at the limited rate goes to this one.
+                picture = replace(picture, jpeg_width=overtaken.jpeg_width)
+            self._pictures[topics] = picture
+            self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Wait until everything is drawn."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not (self._pictures or self._is_drawing) or not self._thread.is_alive()
+            )
+
+    def close(self) -> None:
+        """End after the picture that is being drawn."""
+        with self._changed:
+            self._is_closed = True
+            self._pictures.clear()
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (job := self._next()) is not None:
+                topics, picture = job
+                topics.publish(picture, self._times)
+                del job, picture  # which hold a camera's image
+        except BaseException as error:  # nobody else would hear of it
+            self._failed(error)
+        with self._changed:
+            self._is_drawing = False
+            self._pictures.clear()
+            self._changed.notify_all()
+
+    def _next(self) -> tuple[AnnotatedPictures, Picture] | None:
+        with self._changed:
+            self._is_drawing = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._pictures or self._is_closed)
+            if self._is_closed:
+                return None
+            self._is_drawing = True
+            topics = next(iter(self._pictures))
+            return topics, self._pictures.pop(topics)
 
 
 class AnnotatedPictures:
     """The topics `annotated` and `annotated/compressed` of one camera.
 
-    A picture is drawn once, in the greatest width that somebody wants.
+    A picture is drawn once, in the greatest width that somebody subscribes to.
     """
 
     def __init__(self, node: Node, prefix: str) -> None:
@@ -34,8 +145,8 @@ class AnnotatedPictures:
         # As image_transport does: a remapped `annotated` takes its compressed form along.
         compressed = node.resolve_topic_name(f"{prefix}annotated") + "/compressed"
         self._jpeg = node.create_publisher(CompressedImage, compressed, NEWEST)
-        self._picture = PictureMessage()
-        self._pace = Pace()
+        self._message = cdr.ImageMessage()
+        self._next_jpeg = 0.0  # when the next compressed picture is due
 
     def wanted(self) -> bool:
         """Return whether anybody subscribes."""
@@ -46,52 +157,65 @@ class AnnotatedPictures:
         for publisher in (self._raw, self._jpeg):
             self._node.destroy_publisher(publisher)
 
-    def columns(self, source: Size, header: Header, jpeg: JpegSettings) -> int:
-        """Return how many columns of a camera's picture somebody wants to see.
+    def min_width(self, source: Size, jpeg: JpegSettings) -> int:
+        """Return how many columns of a camera's picture of (height, width) are needed; 0: none."""
+        return max(self._widths(source, jpeg))
 
-        Args:
-            source: the picture's height and width, in pixels.
-            header: of its message.
-            jpeg: what a compressed one is like.
-        """
-        return max(self._wanted(source, header, jpeg))
-
-    def publish(
-        self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
+    def show(
+        self,
+        painter: Painter,
+        header: Header,
+        frame: Frame,
+        poses: Poses,
+        *,
+        annotator: Annotator,
+        jpeg: JpegSettings,
     ) -> None:
-        """Draw the poses that were found in `frame`, if somebody wants to see them, and publish."""
-        jpeg, times, source = presentation.jpeg, presentation.times, frame.source_size
-        raw_columns, jpeg_columns = self._wanted(source, header, jpeg)
-        columns = max(raw_columns, jpeg_columns)
-        if not 0 < columns <= frame.size[1]:
-            return  # nobody looks, or nobody did when the frame was read with less detail
-        with times.measure("annotate"):
-            picture = self._picture.fill(header, _narrowed(frame.to_bgr(), columns))
-            presentation.annotator.draw(picture, poses.scaled(columns / source[1]))
-        if raw_columns:
-            with times.measure("publish annotated"):
-                self._raw.publish(self._picture.message)
-        if jpeg_columns:
-            with times.measure("compress annotated"):
-                content = encode_jpeg(_narrowed(picture, jpeg_columns), jpeg.quality)
-            message = CompressedImage(header=header, format=JPEG_FORMAT)
-            # rclpy copies anything else byte by byte.
-            message.data = array.array("B", content.tobytes())
-            self._jpeg.publish(message)
-            self._pace.taken(nanoseconds(header.stamp), jpeg.max_rate)
+        """Have `painter` draw and publish the poses in `frame`, if somebody subscribes."""
+        raw_width, jpeg_width = self._widths(frame.source_size, jpeg)
+        if not 0 < max(raw_width, jpeg_width) <= frame.size[1]:
+            return  # nobody subscribes, or nobody did when the frame was read with less detail
+        if jpeg_width:
+            self._next_jpeg = _next_turn(self._next_jpeg, jpeg.max_rate)
+        picture = Picture(header, frame, poses, annotator, jpeg, raw_width, jpeg_width)
+        painter.paint(self, picture)
 
-    def _wanted(self, source: Size, header: Header, jpeg: JpegSettings) -> tuple[int, int]:
-        """Return how many columns of the raw and of the compressed picture; 0 for no picture."""
+    def publish(self, picture: Picture, times: StageTimes) -> None:
+        """Draw a picture and publish it."""
+        source, width = picture.frame.source_size, max(picture.raw_width, picture.jpeg_width)
+        with times.measure("annotate"):
+            canvas = self._message.fill(picture.header, _narrowed(picture.frame.to_bgr(), width))
+            picture.annotator.draw(canvas, picture.poses.scaled(width / source[1]))
+        if picture.raw_width:
+            with times.measure("publish annotated"):
+                rcl.publish(self._raw, self._message.content)
+        if picture.jpeg_width:
+            with times.measure("compress annotated"):
+                jpeg = encode_jpeg(_narrowed(canvas, picture.jpeg_width), picture.jpeg.quality)
+            self._jpeg.publish(cdr.compressed_image(picture.header, JPEG_FORMAT, jpeg))
+
+    def _widths(self, source: Size, jpeg: JpegSettings) -> tuple[int, int]:
+        """Return the widths of the raw and of the compressed picture; 0 for no picture."""
         raw = source[1] if self._raw.get_subscription_count() else 0
         if not self._jpeg.get_subscription_count():
             return raw, 0
-        is_due = self._pace.is_due(nanoseconds(header.stamp), jpeg.max_rate)
-        return raw, jpeg.columns(source) if is_due else 0
+        is_due = jpeg.max_rate == 0 or monotonic() >= self._next_jpeg
+        return raw, jpeg.width(source) if is_due else 0
 
 
-def _narrowed(picture: Pixels, columns: int) -> Pixels:
-    height, width = picture.shape[:2]
+def _next_turn(turn: float, rate: float) -> float:
+    """Return when the picture after this one is due, if this one's turn was at `turn`, seconds.
+
+    Turns are a fixed time apart, so that images that come a little late now and then give the same
+    number of pictures.
+    """
+    period, now = 1 / rate if rate else 0.0, monotonic()
+    return (turn if now - turn < period else now) + period
+
+
+def _narrowed(picture: Pixels, width: int) -> Pixels:
+    height, columns = picture.shape[:2]
     if columns == width:
         return picture
     # Bilinear: averaging looks hardly better and takes nine times as long.
-    return cv2.resize(picture, (columns, max(1, round(height * columns / width))))  # type: ignore[return-value]
+    return cv2.resize(picture, (width, max(1, round(height * width / columns))))  # type: ignore[return-value]

@@ -1,66 +1,105 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One camera of the node: its images in, its results out, and what became of each frame."""
+"""One camera of the node: its images in, its results out, and what became of each image."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
-from std_msgs.msg import Header
 
-from kp_pose_ros.image.frame import Frame, Size
+from kp_pose_ros.errors import FrameError
+from kp_pose_ros.image.cdr import Header, read_compressed_image, read_image
+from kp_pose_ros.image.frame import Frame, Pixels, Size
 from kp_pose_ros.image.jpeg import MinWidth
-from kp_pose_ros.image.message import ImageError
+from kp_pose_ros.image.message import ImageError, compressed_to_frame, image_to_frame
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.depth import DepthSource
-from kp_pose_ros.ros.gate import Gate
-from kp_pose_ros.ros.health import Counts
-from kp_pose_ros.ros.losses import Losses
-from kp_pose_ros.ros.mailbox import Mailbox
+from kp_pose_ros.ros.health import Counts, Losses
+from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
+from kp_pose_ros.ros.messages import foreign_to_bgr
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.presentation import JpegSettings, Presentation
-from kp_pose_ros.ros.publishers import Outputs
-from kp_pose_ros.ros.receive import TRANSPORTS, ImageSource
-from kp_pose_ros.ros.throttle import Throttle
+from kp_pose_ros.ros.publishers import Presentation, Publishers
+from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
 _LATENCIES = 1000  # kept between two looks at them
 
 
-class Camera:
-    """One camera. Its callbacks run in the executor, `read` in the worker."""
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """A kind of image topic.
 
-    def __init__(
-        self, node: Node, name: str, parameters: Parameters, mailbox: Mailbox[Any]
-    ) -> None:
+    Attributes:
+        type_name: what ROS calls its type.
+        suffix: what its topics have behind the name of the raw image's.
+        read: makes a header and a frame of the CDR bytes of a message, if the codec allows no wider
+            than needed; raises FrameError.
+    """
+
+    type_name: str
+    suffix: str
+    read: Callable[[Pixels, MinWidth], tuple[Header, Frame]]
+
+
+def _read_raw(content: Pixels, _: MinWidth) -> tuple[Header, Frame]:
+    image = read_image(content)
+    return image.header, image_to_frame(image, foreign_to_bgr)
+
+
+def _read_compressed(content: Pixels, min_width: MinWidth) -> tuple[Header, Frame]:
+    image = read_compressed_image(content)
+    return image.header, compressed_to_frame(image, min_width)
+
+
+TRANSPORTS = {
+    "raw": Transport("sensor_msgs/msg/Image", "", _read_raw),
+    "compressed": Transport("sensor_msgs/msg/CompressedImage", "/compressed", _read_compressed),
+}
+
+
+class Camera:
+    """One camera. The worker calls `take`, `read` and `publish`, the executor everything else.
+
+    Attributes:
+        name: the prefix of its topics; empty: none.
+        label: what the log calls it.
+        counts: what became of its images.
+        image: what the newest readable one is like.
+        always_on: whether its images are worked on although nobody subscribes.
+        is_listening: whether the worker waits for its images at the moment.
+    """
+
+    def __init__(self, node: Node, name: str, parameters: Parameters) -> None:
         self.name = name
-        self.counts = Counts()
-        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
-        self._clock = node.get_clock()
-        self._stamp = -1  # of the image processed last, nanoseconds
-        self.image = "none"  # what the newest one that could be read is like
-        self.always_on = parameters.always_on
-        prefix = f"{name}/" if name else ""
-        self.outputs = Outputs(node, prefix, in_space=parameters.depth.enabled)
-        self.wanted_by = [self.outputs.wanted]  # each says whether somebody waits for poses
         self.label = f"camera '{name}'" if name else "camera"
+        self.counts = Counts()
+        self.image = "none"
+        self.always_on = parameters.always_on
+        self.is_listening = False
+        self._clock = node.get_clock()
         self._logger = node.get_logger()
-        self._mailbox = mailbox
+        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self._stamp = -1  # of the image processed last, nanoseconds
         self._throttle = Throttle(_WARNING_PERIOD)
         self._losses = Losses()
+        prefix = f"{name}/" if name else ""
+        self.publishers = Publishers(node, prefix, in_space=parameters.depth.enabled)
+        self.wanted_by = [self.publishers.wanted]  # each says whether somebody needs poses
         self._transport = TRANSPORTS[parameters.image_transport]
-        self._source = ImageSource(
+        self.images = ImageSubscription(
             node,
-            f"{prefix}image",
+            # As image_transport does: a remapped `image` takes its compressed form along.
+            node.resolve_topic_name(f"{prefix}image") + self._transport.suffix,
+            type_name=self._transport.type_name,
             label=self.label,
-            transport=self._transport,
             qos=parameters.image_qos,
-            gate=Gate(lambda: mailbox.wants(name)),
-            deliver=self._on_image,
+            group=Untaken(),
+            is_listening=lambda: self.is_listening,
             on_lost=self._on_lost,
         )
         self.depth = (
@@ -69,70 +108,112 @@ class Camera:
                 prefix,
                 label=self.label,
                 qos=parameters.image_qos,
-                gate=Gate(self._is_wanted),
                 slop=parameters.depth.slop,
             )
             if parameters.depth.enabled
             else None
         )
-        self._sources: list[ImageSource | DepthSource] = [self._source]
-        if self.depth is not None:
-            self._sources.append(self.depth)
 
     def start(self) -> None:
         """Subscribe to the images."""
-        for source in self._sources:
-            source.start()
+        self.images.start()
+        if self.depth is not None:
+            self.depth.start()
 
     def stop(self) -> None:
         """Receive no more images."""
-        for source in self._sources:
-            source.stop()
+        self.images.stop()
+        if self.depth is not None:
+            self.depth.stop()
 
     def close(self) -> None:
-        """Stop, and take back the results' topics."""
+        """Stop, and destroy the publishers."""
         self.stop()
-        self.outputs.close()
+        self.publishers.close()
 
-    def watch(self) -> None:
-        """Look after the subscription; call at 1 Hz."""
-        for source in self._sources:
-            source.watch()
+    def watch(self) -> bool:
+        """Look after the subscriptions; call at 1 Hz. Return whether the images' is a new one."""
+        if self.depth is not None:
+            self.depth.watch()
         if sentence := self._losses.look(self.counts):
-            self._logger.warning(f"{self.label}: {self._source.topic}: {sentence}")
+            self._logger.warning(f"{self.label}: {self.images.topic}: {sentence}")
+        return self.images.watch()
 
-    def read(self, message: Any, network_columns: MinWidth, jpeg: JpegSettings) -> Frame | None:
-        """Return the frame in an image message, or None, with a warning, if it cannot be read.
+    def is_wanted(self) -> bool:
+        """Return whether the poses in the next image are of use.
+
+        Those in the first always are: its network is opened before somebody waits for it.
+        """
+        is_first = not self.counts.processed
+        return is_first or self.always_on or any(wanted() for wanted in self.wanted_by)
+
+    def take(self) -> Pixels | None:
+        """Take the newest image; return its message's CDR bytes, None if there is no use for it.
+
+        Raises: see `ImageSubscription.take`.
+        """
+        taken = self.images.take()
+        if taken is None:
+            return None
+        content, skipped = taken
+        self.counts.received += 1 + skipped
+        self.counts.dropped += skipped
+        is_wanted = self.is_wanted()
+        if self.depth is not None:
+            self.depth.want(is_wanted)
+        if not is_wanted:
+            self.counts.unwanted += 1
+            return None
+        return content
+
+    def read(
+        self, content: Pixels, network_width: MinWidth, presentation: Presentation
+    ) -> tuple[Header, Frame] | None:
+        """Return the image in a message, or None, with a warning, if it cannot be read.
 
         Args:
-            message: the image's.
-            network_columns: how many columns of a picture the network takes in.
-            jpeg: what a compressed annotated picture is like.
+            content: the message's CDR bytes; the frame is a view of them where it can be.
+            network_width: how many columns of a picture the network takes in.
+            presentation: how results are published.
         """
 
         def min_width(size: Size) -> int:
-            seen = self.outputs.annotated.columns(size, message.header, jpeg)
-            return max(seen, network_columns(size))
+            annotated = self.publishers.annotated.min_width(size, presentation.jpeg)
+            return max(annotated, network_width(size))
 
         try:
-            frame = self._transport.to_frame(message, min_width)
-        except ImageError as error:
-            self.counts.bad[error.field] += 1
-            if self._throttle.passes(error.field):
-                self._logger.warning(
-                    f"{self.label}: a frame on {self._source.topic} was left out: {error} "
-                    f"({self.counts.bad[error.field]} such frames so far)"
-                )
+            header, frame = self._transport.read(content, min_width)
+        except FrameError as error:
+            self._complain(error)
             return None
         self.image = "{} x {} {}".format(*frame.source_size, frame.encoding)
-        return frame
+        if self.depth is not None:
+            self.depth.expect(header)
+        return header, frame
 
-    def locate(
+    def publish(
+        self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
+    ) -> None:
+        """Publish the poses in an image, and where they are in space."""
+        keypoints_3d = self._lift(header, frame, poses, presentation)
+        self.publishers.publish(header, frame, poses, presentation, keypoints_3d)
+        self.counts.processed += 1
+        self.counts.repeated += header.stamp == self._stamp
+        self.counts.back += header.stamp < self._stamp
+        self._stamp = header.stamp
+        self._latencies.append((self._clock.now().nanoseconds - header.stamp) * 1e-9)
+
+    def take_latencies(self) -> list[float]:
+        """Return the seconds from stamp to publish of the images since the last call."""
+        latencies, self._latencies = self._latencies, deque(maxlen=_LATENCIES)
+        return list(latencies)
+
+    def _lift(
         self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
     ) -> npt.NDArray[np.float64] | None:
-        """Return where the keypoints in a frame are, (n, k, 3) metres, NaN where not known.
+        """Return where the keypoints are, (n, k, 3) metres, NaN where that is not known.
 
-        None without depth: it is off, or none is there for this frame at this moment.
+        None without depth: it is off, or there is none for this image.
         """
         if self.depth is None:
             return None
@@ -144,37 +225,14 @@ class Camera:
             self.counts.with_depth += 1
             return presentation.lifter.lift(poses, *found)
 
-    def processed(self, stamp: int) -> None:
-        """Take note that the poses of an image of this stamp, in nanoseconds, were published."""
-        self.counts.processed += 1
-        self.counts.repeated += stamp == self._stamp
-        self.counts.back += stamp < self._stamp
-        self._stamp = stamp
-        self._latencies.append((self._clock.now().nanoseconds - stamp) * 1e-9)
-
-    def take_latencies(self) -> list[float]:
-        """Return the seconds from stamp to publish of the images since the last call."""
-        latencies, self._latencies = self._latencies, deque(maxlen=_LATENCIES)
-        return list(latencies)
-
-    def age(self) -> float | None:
-        """Return the seconds since the newest image came; None before the first."""
-        return self._source.age()
+    def _complain(self, error: FrameError) -> None:
+        field = error.field if isinstance(error, ImageError) else "message"
+        self.counts.bad[field] += 1
+        if self._throttle.passes(field):
+            self._logger.warning(
+                f"{self.label}: an image on {self.images.topic} was left out: {error} "
+                f"({self.counts.bad[field]} such images so far)"
+            )
 
     def _on_lost(self, images: int) -> None:
         self.counts.lost += images
-
-    def _on_image(self, message: Any, skipped: int) -> None:
-        self.counts.received += 1 + skipped
-        self.counts.dropped += skipped
-        # The first one opens its network, before somebody waits for poses.
-        if self.counts.processed and not self._is_wanted():
-            self.counts.unwanted += 1
-            return
-        if self.depth is not None:
-            self.depth.expect(message.header)
-        if self._mailbox.put(self.name, message):
-            self.counts.dropped += 1
-
-    def _is_wanted(self) -> bool:
-        return self.always_on or any(wanted() for wanted in self.wanted_by)

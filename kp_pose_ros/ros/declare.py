@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.ros.compat import declared_names, overrides
 from kp_pose_ros.ros.parameters import RULES, Parameters
 from kp_pose_ros.ros.rules import Rule, Value
 
@@ -68,8 +69,8 @@ def _warn_of_unknown_names(node: Node) -> None:
 
     No error, because a file for several nodes may hold theirs under `/**`.
     """
-    known = {*RULES, *(name for name in node._parameters)}
-    for name in node._parameter_overrides:
+    known = {*RULES, *declared_names(node)}
+    for name in overrides(node):
         if name not in known and not name.startswith("qos_overrides."):
             similar = difflib.get_close_matches(name, RULES, n=1)
             hint = f": did you mean '{similar[0]}'?" if similar else ""

@@ -7,33 +7,52 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
 from kp_pose_ros.errors import CalibrationError, FrameError, KpPoseError
-from kp_pose_ros.ros.gate import Gate
+from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.ros.image_subscription import ImageSubscription
+from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.qos import image_qos
-from kp_pose_ros.ros.receive import TRANSPORTS, ImageSource
 from kp_pose_ros.ros.recent import Recent
-from kp_pose_ros.ros.stamps import nanoseconds
-from kp_pose_ros.ros.throttle import Throttle
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.depth import DepthImage
 from kp_pose_ros.space.messages import camera_of, depth_of
+from kp_pose_ros.timing import Throttle
 
 _PATIENCE = 2.0  # seconds; a picture without depth now and then is no reason for a warning
 _WARNING_PERIOD = 10.0  # seconds
 
 
+class _Gate(CallbackGroup):
+    """A callback group that an executor serves only while it is open.
+
+    Attributes:
+        is_open: whether it is. To take depth images that nobody needs costs as much as to use them.
+    """
+
+    is_open = False
+
+    def can_execute(self, entity: Any) -> bool:
+        """Return whether the executor may wait for the entity."""
+        return self.is_open
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Return whether what was found ready may be taken after all."""
+        return self.is_open
+
+    def ending_execution(self, entity: Any) -> None:
+        """Nothing is held while a callback runs."""
+
+
 class DepthSource:
     """Receives depth and calibration; its callbacks run in the executor, `look_up` elsewhere."""
 
-    def __init__(
-        self, node: Node, prefix: str, *, label: str, qos: str, gate: Gate, slop: float
-    ) -> None:
+    def __init__(self, node: Node, prefix: str, *, label: str, qos: str, slop: float) -> None:
         """Prepare; `start` subscribes.
 
         Args:
@@ -41,22 +60,22 @@ class DepthSource:
             prefix: stands before each topic's name.
             label: what the log calls the camera.
             qos: the parameter image_qos.
-            gate: open while there is use for depth.
             slop: seconds by which the stamps of a picture and its depth image may differ.
         """
         self._slop = slop
         self._node = node
         self._label = label
-        self._gate = gate
+        self._gate = _Gate()
         self._images: Recent[Image] = Recent()
-        self._source = ImageSource(
+        self._source = ImageSubscription(
             node,
-            f"{prefix}depth",
+            node.resolve_topic_name(f"{prefix}depth"),
+            type_name="sensor_msgs/msg/Image",
             label=label,
-            transport=TRANSPORTS["raw"],
             qos=qos,
-            gate=gate,
-            deliver=self._on_image,
+            group=self._gate,
+            is_listening=lambda: self._gate.is_open,
+            callback=self._on_image,
         )
         self._info_topic = node.resolve_topic_name(f"{prefix}camera_info")
         self._info: CameraInfo | None = None
@@ -84,13 +103,20 @@ class DepthSource:
         self._infos = self._info = self._missing_since = None
         self._images.clear()
 
+    def want(self, is_wanted: bool) -> None:
+        """Receive depth images from now on, or leave them in the middleware; in any thread."""
+        if is_wanted and not self._gate.is_open and self._node.executor is not None:
+            self._gate.is_open = True
+            self._node.executor.wake()  # to look again at what it may take
+        self._gate.is_open = is_wanted
+
     def watch(self) -> None:
         """Look after the subscription; call at 1 Hz."""
         self._source.watch()
 
     def expect(self, header: Header) -> None:
         """Take note that a picture with this header will be looked up."""
-        self._images.expect(nanoseconds(header.stamp))
+        self._images.expect(header.stamp)
 
     def look_up(
         self, header: Header, size: tuple[int, int]
@@ -111,7 +137,7 @@ class DepthSource:
         return found
 
     def _find(self, header: Header, size: tuple[int, int]) -> tuple[DepthImage, CameraModel] | None:
-        stamp = nanoseconds(header.stamp)
+        stamp = header.stamp
         nearest = self._images.nearest(stamp)
         if nearest is None:
             return None  # about which the source complains
@@ -153,7 +179,7 @@ class DepthSource:
                 f"{self._info_topic}: {error}"
             )
 
-    def _on_image(self, message: Image, _skipped: int) -> None:
+    def _on_image(self, message: Image) -> None:
         self._images.put(nanoseconds(message.header.stamp), message)
 
     def _on_info(self, message: CameraInfo) -> None:

@@ -74,7 +74,7 @@ class Diagnostics:
         self._before[camera] = after
         latencies = camera.take_latencies()
         latency = percentiles(latencies)[1] if latencies else None
-        report = Report(before, after, seconds, camera.age(), latency)
+        report = Report(before, after, seconds, camera.images.age(), latency)
         values = {
             "lost on the way": str(after.lost),
             "received": str(after.received),

@@ -8,6 +8,13 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from kp_pose_ros.ros.large_images import large_images_profile, profile_variable
+from kp_pose_ros.timing import Throttle
+
+_LOSSES_PERIOD = 60.0  # seconds between two warnings
+_MANY_LOST = 10  # images; a few get lost while nodes find each other
+_SHARE_LOST = 0.01  # of the images sent; the odd one is lost on any wireless network
+
 
 class Level(IntEnum):
     """How bad it is; the numbers are those of diagnostic_msgs/DiagnosticStatus."""
@@ -140,3 +147,25 @@ class Report:
         is_wanted = self.after.unwanted == self.before.unwanted
         use = f"{self.processed_rate:.1f} looked at" if is_wanted else "nobody subscribes"
         return Level.OK, f"{self.rate:.1f} images/s, {use}"
+
+
+class Losses:
+    """Looks at the counts of one camera."""
+
+    def __init__(self) -> None:
+        self._throttle = Throttle(_LOSSES_PERIOD)
+        self._told = Counts()
+
+    def look(self, counts: Counts) -> str | None:
+        """Return what to do about the losses since the last time; None if nothing is to be done."""
+        lost = counts.lost - self._told.lost
+        sent = counts.received - self._told.received + lost
+        if lost < _MANY_LOST or lost < _SHARE_LOST * sent or not self._throttle.passes("lost"):
+            return None
+        self._told = counts.copy()
+        return (
+            f"{lost} of {sent} images got lost on the way here: with Fast DDS on one machine, "
+            "whose shared memory is half a megabyte by default, start the camera's driver with "
+            f"{profile_variable()}={large_images_profile()}; else let it publish reliably with a "
+            "queue of 5, or compressed"
+        )

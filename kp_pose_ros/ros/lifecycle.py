@@ -12,6 +12,8 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.node import Node
 
+from kp_pose_ros.ros.compat import serve_change_state, state_machine
+
 _SUCCESS = TransitionCallbackReturn.SUCCESS.to_label()
 _ERROR = TransitionCallbackReturn.ERROR.to_label()
 
@@ -36,7 +38,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         # Of callbacks that wait: the others go on meanwhile.
         self.waiting_group = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self.waiting_group)
-        self._service_change_state.callback = self._on_change_state
+        serve_change_state(self, self._on_change_state)
+        self._states = state_machine(self)
         self._steps: dict[int, Callable[[], Awaitable[None]]] = {
             Transition.TRANSITION_CONFIGURE: self.configure,
             Transition.TRANSITION_ACTIVATE: self.activate,
@@ -50,7 +53,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
     @property
     def state(self) -> str:
         """The state's label, such as `inactive` or `configuring`."""
-        label: str = self._state_machine.current_state[1]
+        label: str = self._states.current_state[1]
         return label
 
     async def change_state(self, transition: int) -> bool:
@@ -67,16 +70,16 @@ class ManagedNode(LifecycleNodeMixin, Node):
                 + (f"one of {possible}" if possible else "none before this state ends")
             )
             return False
-        self._state_machine.trigger_transition_by_id(transition, True)
+        self._states.trigger_transition_by_id(transition, True)
         try:
             await self._steps[transition]()
         except Exception as error:
-            self._state_machine.trigger_transition_by_label(_ERROR, True)
+            self._states.trigger_transition_by_label(_ERROR, True)
             self.report(error)
             await self.recover()
-            self._state_machine.trigger_transition_by_label(_SUCCESS, True)
+            self._states.trigger_transition_by_label(_SUCCESS, True)
             return False
-        self._state_machine.trigger_transition_by_label(_SUCCESS, True)
+        self._states.trigger_transition_by_label(_SUCCESS, True)
         return True
 
     async def configure(self) -> None:
@@ -116,7 +119,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Return the transitions that may be asked for now, by label."""
         return {
             label: number
-            for number, label, *_ in self._state_machine.available_transitions
+            for number, label, *_ in self._states.available_transitions
             if number in self._steps
         }
 

@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
-from std_msgs.msg import ColorRGBA, Header
+from std_msgs.msg import ColorRGBA
+from std_msgs.msg import Header as HeaderMsg
 from visualization_msgs.msg import Marker, MarkerArray
 
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import UNTRACKED, Poses
-from kp_pose_ros.ros.messages import Vocabulary
+from kp_pose_ros.ros.messages import header_to_msg
+from kp_pose_ros.skeleton import Vocabulary
 
 # Metres.
 _DOT, _LIMB, _LETTER = 0.06, 0.03, 0.15
@@ -41,17 +44,17 @@ class Markers:
         """Return the message for one image: keypoints, limbs and a label for each person.
 
         Args:
-            header: the image's own; it is not copied.
+            header: the image's.
             poses: what was found in it.
             places: (n, k, 3) metres in the header's frame, NaN where they are not known.
             vocabulary: the model's.
         """
-        message = MarkerArray()
+        message, common = MarkerArray(), header_to_msg(header)
         for index in np.flatnonzero(np.isfinite(places[..., 2]).any(axis=1)).tolist():
-            message.markers += _person(header, poses, places[index], index, vocabulary)
+            message.markers += _person(common, poses, places[index], index, vocabulary)
         now = {(each.ns, each.id) for each in message.markers}
         message.markers += [
-            Marker(header=header, ns=space, id=number, action=Marker.DELETE)
+            Marker(header=common, ns=space, id=number, action=Marker.DELETE)
             for space, number in sorted(self._shown - now)
         ]
         self._shown = now
@@ -59,7 +62,7 @@ class Markers:
 
 
 def _person(
-    header: Header,
+    header: HeaderMsg,
     poses: Poses,
     places: npt.NDArray[np.float64],
     index: int,

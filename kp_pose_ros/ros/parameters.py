@@ -15,9 +15,9 @@ from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import ENGINES, Settings
 from kp_pose_ros.output.drawing import Style
+from kp_pose_ros.ros.annotated import JpegSettings
 from kp_pose_ros.ros.health import Limits
 from kp_pose_ros.ros.parameter_groups import Annotated, Depth, DiagnosticLimits, Rig, Tracking
-from kp_pose_ros.ros.presentation import JpegSettings
 from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
 from kp_pose_ros.tracking.settings import TrackingSettings
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node: parameters, cameras, mailbox and worker, wired up and taken through their lifecycle."""
+"""The node: parameters, cameras and worker, wired up and taken through their lifecycle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from kp_pose_ros.ros.handover import Handover
 from kp_pose_ros.ros.health import Level
 from kp_pose_ros.ros.lifecycle import ManagedNode
 from kp_pose_ros.ros.logs import RosLogHandler
-from kp_pose_ros.ros.mailbox import Mailbox
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.poses_3d import JointPoses
 from kp_pose_ros.ros.worker import OnPoses, Worker
@@ -97,18 +96,15 @@ class PoseNode(ManagedNode):
     async def configure(self) -> None:
         """Open model and engine, in the worker."""
         self._joint = JointPoses(self, self._values) if self._values.rig.file else None
-        self._mailbox: Mailbox[Any] = Mailbox(self._values.cameras, self._wake)
-        self.cameras = {
-            name: Camera(self, name, self._values, self._mailbox) for name in self._values.cameras
-        }
+        self.cameras = {name: Camera(self, name, self._values) for name in self._values.cameras}
         if self._joint is not None:
             for camera in self.cameras.values():
                 camera.wanted_by.append(self._joint.wanted)
         self._worker = Worker(
             self._values,
-            self._mailbox,
-            self.cameras,
+            list(self.cameras.values()),
             self.get_logger(),
+            self.context,
             call=self._handover.call,
             on_poses=self._on_poses,
             joint=self._joint,
@@ -143,7 +139,7 @@ class PoseNode(ManagedNode):
             return
         for camera in self.cameras.values():
             camera.stop()
-        self._mailbox.close()
+        self._worker.receiver.close()
         await self._worker.ended
         for camera in self.cameras.values():
             camera.close()
@@ -171,7 +167,7 @@ class PoseNode(ManagedNode):
         self._handover.close()
         ended = True
         if self._worker is not None:
-            self._mailbox.close()
+            self._worker.receiver.close()
             ended = self._worker.join(timeout)
         self._log_handler.detach()
         return ended
@@ -201,23 +197,26 @@ class PoseNode(ManagedNode):
         return response
 
     def _resume(self) -> None:
-        self._mailbox.resume()
         for camera in self.cameras.values():
             camera.start()
+        if self._worker is not None:
+            self._worker.receiver.resume()
 
     async def _rest(self) -> None:
         """Receive nothing more, and wait until nothing is worked on."""
         for camera in self.cameras.values():
             camera.stop()
         idle: Future[None] = Future()
-        when_idle = partial(self._handover.call, partial(idle.set_result, None))
-        for name in self._mailbox.pause(when_idle):
-            self.cameras[name].counts.dropped += 1
-        await idle
+        if self._worker is not None:
+            self._worker.receiver.pause(
+                partial(self._handover.call, partial(idle.set_result, None))
+            )
+            await idle
 
     def _watch(self) -> None:
-        for camera in self.cameras.values():
-            camera.watch()
+        replaced = [camera for camera in self.cameras.values() if camera.watch()]
+        if replaced and self._worker is not None:
+            self._worker.receiver.wake()
         working = self.cameras.values() if self._active and self._enabled else ()
         self._diagnostics.publish(self._status(), working, self._values.limits())
 
@@ -241,11 +240,6 @@ class PoseNode(ManagedNode):
             self._worker.adopt(values)
         for camera in self.cameras.values():
             camera.always_on = values.always_on or self._on_poses is not None
-
-    def _wake(self) -> None:
-        """Have the executor look again at which images it may take; in any thread."""
-        if self.executor is not None:
-            self.executor.wake()
 
     def _do(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Have the executor, in which this is called, run a function or a coroutine to its end."""

@@ -5,22 +5,22 @@
 from __future__ import annotations
 
 from rclpy.node import Node
-from std_msgs.msg import Header
 
 from kp_pose_ros.errors import CalibrationError
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Size
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from kp_pose_ros.output import cdr
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.messages import Vocabulary, poses_to_msg, skeleton_to_msg
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.presentation import Presentation
+from kp_pose_ros.ros.publishers import Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
-from kp_pose_ros.ros.stamps import nanoseconds
-from kp_pose_ros.ros.throttle import Throttle
+from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.multi_camera.joining import Joiner
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
 from kp_pose_ros.space.multi_camera.same_time import SameTime
+from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same camera
 
@@ -63,7 +63,7 @@ class JointPoses:
 
     def describe(self, vocabulary: Vocabulary) -> None:
         """Publish, for good, what the indices in the messages mean."""
-        self._skeleton.publish(skeleton_to_msg(vocabulary))
+        self._skeleton.publish(cdr.skeleton(vocabulary))
 
     def add(
         self, camera: str, header: Header, size: Size, poses: Poses, presentation: Presentation
@@ -82,14 +82,14 @@ class JointPoses:
         if size != self._sizes[camera]:
             self._warn(camera, size)
             return
-        for views in self._same_time.put(camera, nanoseconds(header.stamp), (header, poses)):
+        for views in self._same_time.put(camera, header.stamp, (header, poses)):
             newest, _ = max(views.values(), key=lambda seen: seen.stamp).item
-            common = Header(stamp=newest.stamp, frame_id=self._frame_id)
+            common = Header(newest.stamp, self._frame_id)
             with presentation.times.measure("join"):
                 of_each = {name: seen.item[1] for name, seen in views.items()}
                 joined, places = self._joiner.join(of_each)
             vocabulary = presentation.vocabulary
-            self._poses.publish(poses_to_msg(joined, common, (0, 0), vocabulary, places))
+            self._poses.publish(cdr.pose_array(common, (0, 0), joined, vocabulary, places))
 
     def _warn(self, camera: str, size: Size) -> None:
         if self._throttle.passes(camera):

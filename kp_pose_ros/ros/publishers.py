@@ -4,31 +4,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
-from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import MarkerArray
 
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from kp_pose_ros.output import cdr
+from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.annotated import AnnotatedPictures
+from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
 from kp_pose_ros.ros.markers import Markers
-from kp_pose_ros.ros.messages import (
-    Vocabulary,
-    detections_to_msg,
-    poses_to_msg,
-    skeleton_to_msg,
-)
-from kp_pose_ros.ros.presentation import Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.skeleton import Vocabulary
+from kp_pose_ros.space.lift import Lifter
+from kp_pose_ros.timing import StageTimes
 
 
-class Outputs:
-    """The publishers of one camera. One thread publishes; `wanted` may be asked by any.
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How poses become messages and pictures; made anew when parameters change.
+
+    Attributes:
+        vocabulary: what the indices in Poses mean.
+        annotator: draws the annotated picture.
+        jpeg: what its compressed form is like.
+        painter: the thread that draws it.
+        lifter: gives keypoints their positions in space.
+        times: where the duration of each stage is recorded.
+    """
+
+    vocabulary: Vocabulary
+    annotator: Annotator
+    jpeg: JpegSettings
+    painter: Painter
+    lifter: Lifter
+    times: StageTimes
+
+
+class Publishers:
+    """The publishers of one camera. The worker publishes; any thread may ask `wanted`.
 
     Attributes:
         annotated: those of pictures.
@@ -42,32 +64,32 @@ class Outputs:
             prefix: stands before each topic's name.
             in_space: whether there are `markers`.
         """
+        publisher = partial(node.create_publisher, qos_profile=RESULTS)
         self._node = node
-        self._poses = node.create_publisher(PoseArray, f"{prefix}poses", RESULTS)
-        self._detections = node.create_publisher(Detection2DArray, f"{prefix}detections", RESULTS)
-        self.annotated = AnnotatedPictures(node, prefix)
+        self._poses = publisher(PoseArray, f"{prefix}poses")
+        self._detections = publisher(Detection2DArray, f"{prefix}detections")
+        self._markers = publisher(MarkerArray, f"{prefix}markers") if in_space else None
         self._skeleton = node.create_publisher(SkeletonMsg, f"{prefix}skeleton", LATCHED)
-        self._in_space = (
-            [node.create_publisher(MarkerArray, f"{prefix}markers", RESULTS)] if in_space else []
-        )
-        self._markers = Markers()
+        self.annotated = AnnotatedPictures(node, prefix)
+        self._marker_builder = Markers()
+        results = (self._poses, self._detections, self._markers)
+        self._results = [each for each in results if each is not None]
 
     def wanted(self) -> bool:
-        """Return whether anybody subscribes to what a frame would be looked at for."""
-        publishers = (self._poses, self._detections, *self._in_space)
-        return self.annotated.wanted() or any(
-            publisher.get_subscription_count() for publisher in publishers
+        """Return whether anybody subscribes to what an image would be worked on for."""
+        return (
+            any(each.get_subscription_count() for each in self._results) or self.annotated.wanted()
         )
 
     def close(self) -> None:
         """Destroy the publishers."""
         self.annotated.close()
-        for publisher in (self._poses, self._detections, self._skeleton, *self._in_space):
+        for publisher in (*self._results, self._skeleton):
             self._node.destroy_publisher(publisher)
 
     def describe(self, vocabulary: Vocabulary) -> None:
-        """Publish, for good, what the indices in the messages mean."""
-        self._skeleton.publish(skeleton_to_msg(vocabulary))
+        """Publish, latched, what the indices in the messages mean."""
+        self._skeleton.publish(cdr.skeleton(vocabulary))
 
     def publish(
         self,
@@ -75,30 +97,41 @@ class Outputs:
         frame: Frame,
         poses: Poses,
         presentation: Presentation,
-        places: npt.NDArray[np.float64] | None = None,
+        keypoints_3d: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Publish what was found in a frame.
+        """Publish what was found in an image.
 
         Args:
             header: its message's.
-            frame: the frame.
+            frame: the picture.
             poses: what was found.
             presentation: how it is published.
-            places: (n, k, 3) metres, where the keypoints are in space, NaN where that is not known;
-                None: there is no depth.
+            keypoints_3d: (n, k, 3) metres, NaN where a position is not known; None: there is no
+                depth.
         """
         vocabulary, times = presentation.vocabulary, presentation.times
         if self._poses.get_subscription_count():
             with times.measure("message"):
-                message = poses_to_msg(poses, header, frame.source_size, vocabulary, places)
+                size = frame.source_size
+                message = cdr.pose_array(header, size, poses, vocabulary, keypoints_3d)
             with times.measure("publish"):
                 self._poses.publish(message)
         if self._detections.get_subscription_count():
-            self._detections.publish(detections_to_msg(poses, header, vocabulary))
-        for publisher in self._in_space:
-            # Without depth for once, the latest markers stay for their lifetime.
-            if places is not None and publisher.get_subscription_count():
-                with times.measure("markers"):
-                    message = self._markers.build(header, poses, places, vocabulary)
-                    publisher.publish(message)
-        self.annotated.publish(header, frame, poses, presentation)
+            self._detections.publish(cdr.detections(header, poses, vocabulary))
+        # Without depth for once, the latest markers stay for their lifetime.
+        if (
+            self._markers is not None
+            and keypoints_3d is not None
+            and self._markers.get_subscription_count()
+        ):
+            with times.measure("markers"):
+                markers = self._marker_builder.build(header, poses, keypoints_3d, vocabulary)
+                self._markers.publish(markers)
+        self.annotated.show(
+            presentation.painter,
+            header,
+            frame,
+            poses,
+            annotator=presentation.annotator,
+            jpeg=presentation.jpeg,
+        )

@@ -8,30 +8,6 @@ from collections.abc import Iterable
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-try:
-    from rclpy.event_handler import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-        UnsupportedEventTypeError,
-    )
-except ImportError:  # Humble's name for it
-    from rclpy.qos_event import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-        UnsupportedEventTypeError,
-    )
-
-__all__ = [
-    "LATCHED",
-    "NEWEST",
-    "RESULTS",
-    "PublisherEventCallbacks",
-    "SubscriptionEventCallbacks",
-    "UnsupportedEventTypeError",
-    "image_qos",
-    "wanted_reliability",
-]
-
 # Reliable, because that matches consumers of both kinds.
 RESULTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10)
 NEWEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1)

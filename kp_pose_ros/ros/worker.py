@@ -1,34 +1,35 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that owns the engine: frames out of the mailbox, results to the cameras' outputs."""
+"""The thread that owns the engine: the way of an image from its topic to the poses' topic."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Thread
-from typing import Any
 
+from rclpy.context import Context
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.task import Future
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.estimator import Pending, PoseEstimator, overlapping
 from kp_pose_ros.inference.factory import build, make_estimator, network_columns
 from kp_pose_ros.inference.progress import ProgressLog
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.batches import Batch, Batches, Images
+from kp_pose_ros.ros.annotated import Painter
 from kp_pose_ros.ros.camera import Camera
-from kp_pose_ros.ros.mailbox import Mailbox
-from kp_pose_ros.ros.messages import Vocabulary
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.poses_3d import JointPoses
-from kp_pose_ros.ros.presentation import Presentation
-from kp_pose_ros.ros.stamps import nanoseconds
+from kp_pose_ros.ros.publishers import Presentation
+from kp_pose_ros.ros.receive import Receiver
+from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.association import sigmas_of
@@ -38,15 +39,40 @@ from kp_pose_ros.tracking.tracker import Tracker
 OnPoses = Callable[[str, Poses, int, str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A camera's image under way."""
+
+    camera: Camera
+    header: Header
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images that the engine works on, of different cameras, and their poses to come."""
+
+    images: Sequence[Image]
+    poses: Pending[list[Poses]]
+
+
 class Worker:
-    """Opens model and engine in a thread of its own and works until the mailbox is closed."""
+    """Opens model and engine in a thread of its own and works until `receiver` is closed.
+
+    Attributes:
+        opened: done when the engine is open; its result is the error that ended the thread before.
+        ended: done when the thread has ended; its result is the error that ended it, or None.
+        receiver: where the images come from; any thread may pause, resume and close it.
+        times: how long the stages of the latest images took.
+        engine: the engine's name.
+    """
 
     def __init__(
         self,
         parameters: Parameters,
-        mailbox: Mailbox[Any],
-        cameras: Mapping[str, Camera],
+        cameras: Sequence[Camera],
         logger: RcutilsLogger,
+        context: Context,
         *,
         call: Callable[[Callable[[], object]], None],
         on_poses: OnPoses | None = None,
@@ -56,28 +82,27 @@ class Worker:
 
         Args:
             parameters: what to work with; see `adopt`.
-            mailbox: where the frames come from.
-            cameras: by name; they read the frames and publish the results.
+            cameras: where images come from and results go to.
             logger: the node's.
+            context: the node's.
             call: hands a call over to the executor, where the two futures are awaited.
-            on_poses: called in the thread with the poses of every frame.
+            on_poses: called in the thread with the poses of every image.
             joint: joins the poses of all cameras.
         """
-        # Each has the error that ended the thread, or None.
         self.opened: Future[BaseException | None] = Future()
         self.ended: Future[BaseException | None] = Future()
+        self.receiver = Receiver(context, cameras, self._settle)
+        self.times = StageTimes()  # the engine's, once it is open
+        self.engine = "not open yet"
         self._parameters = parameters
-        self._mailbox = mailbox
         self._cameras = cameras
         self._logger = logger
         self._call = call
         self._on_poses = on_poses
         self._joint = joint
-        self.times = StageTimes()  # the engine's, once it is open
-        self.engine = "not open yet"
-        self._trackers: dict[str, Tracker] = {}
         self._progress = ProgressLog()
         self._trouble = ""  # the engine's error that was logged last, while it goes on
+        self._painting_failed: BaseException | None = None
         # A daemon: a thread inside a library's call of minutes must not hold up the exit.
         self._thread = Thread(target=self._run, name="engine", daemon=True)
 
@@ -91,7 +116,7 @@ class Worker:
         self._thread.start()
 
     def adopt(self, parameters: Parameters) -> None:
-        """Work with other parameters from the next frame on; those that cannot change stay."""
+        """Work with other parameters from the next image on; those that cannot change stay."""
         self._parameters = parameters
 
     def join(self, timeout: float) -> bool:
@@ -105,19 +130,21 @@ class Worker:
             settings = self._parameters.settings()
             model, estimator = make_estimator(settings, self._progress)
             self.times = estimator.engine.times
+            self._painter = Painter(self.times, self._painter_failed)
             try:
                 if self._parameters.build_only:
                     self._logger.info(f"built {build(model, estimator, settings)}")
                 self._work(model, estimator)
             finally:
+                self._painter.close()
                 estimator.engine.close()
         except BaseException as error:  # nobody else would hear of it
             failure = error
         self._call(partial(self._end, failure))
-        self._mailbox.leave()
+        self.receiver.leave()
 
     def _end(self, failure: BaseException | None) -> None:
-        """Tell who waits for the thread that it has ended; in the executor."""
+        """Tell those who wait for the thread that it has ended; in the executor."""
         self._thread.join()
         for future in (self.opened, self.ended):
             if not future.done():
@@ -126,78 +153,109 @@ class Worker:
     def _work(self, model: PoseModel, estimator: PoseEstimator) -> None:
         self.engine = estimator.engine.name
         self._logger.info(f"model {model.path} runs on {self.engine}")
-        adopted = self._parameters
-        presentation = _presentation(model, adopted, estimator.engine.times)
-        self._trackers = _trackers(model, adopted, self._cameras.values())
-        self._network_columns = partial(network_columns, model, adopted.network_size)
-        for camera in self._cameras.values():
-            camera.outputs.describe(presentation.vocabulary)
-        if self._joint is not None:
-            self._joint.describe(presentation.vocabulary)
+        self._model, self._estimator = model, estimator
+        self._trackers = _trackers(model, self._parameters, self._cameras)
+        self._apply_parameters()
+        self._describe()
         self._call(partial(self.opened.set_result, None))
-        for batch in Batches(self._mailbox, estimator, self._read, self._fail):
-            if adopted is not self._parameters:
-                adopted = self._parameters
-                presentation = _presentation(model, adopted, estimator.engine.times)
-                estimator.settings = replace(
-                    adopted.decode_settings(), suppress=estimator.settings.suppress
-                )
-                for tracker in self._trackers.values():
-                    tracker.settings = adopted.tracking_settings()
+        for batch in overlapping(self._begin, estimator.engine.overlaps):
             results = self._finish(batch)
-            self._mailbox.call_for_items()  # they come while these results are published
-            if results is not None:
-                self._publish(batch, results, presentation)
+            for image, poses in zip(batch.images, results, strict=False):
+                self._publish(image, poses)
+            if self._painting_failed is not None:
+                raise self._painting_failed
 
-    def _read(self, taken: list[tuple[str, Any]]) -> Images:
-        """Return the images in messages that can be read."""
-        jpeg = self._parameters.jpeg_settings()
-        images = []
-        for name, message in taken:
-            camera = self._cameras[name]
-            frame = camera.read(message, self._network_columns, jpeg)
-            if frame is not None:
-                images.append((camera, message, frame))
-        return images
+    def _describe(self) -> None:
+        vocabulary = self._presentation.vocabulary
+        for camera in self._cameras:
+            camera.publishers.describe(vocabulary)
+        if self._joint is not None:
+            self._joint.describe(vocabulary)
 
-    def _finish(self, batch: Batch) -> list[Poses] | None:
-        """Wait for the poses in a batch's images; None if the engine fails."""
+    def _begin(self, is_busy: bool) -> Batch | None:
+        """Wait for images and submit those that can be read.
+
+        None if the receiver is closed, or woken while `is_busy`: a batch is under way.
+        """
+        limit = self._estimator.engine.max_batch
+        while taken := self.receiver.take(limit, is_busy=is_busy):
+            if self._applied is not self._parameters:
+                self._apply_parameters()
+            images = []
+            for camera, content in taken:
+                read = camera.read(content, self._network_width, self._presentation)
+                if read is not None:
+                    images.append(Image(camera, *read))
+            try:
+                if images:
+                    pending = self._estimator.submit([image.frame for image in images])
+                    pending.add_done_callback(lambda _: self.receiver.wake())
+                    return Batch(images, pending)
+            except KpPoseError as error:
+                self._fail(images, error)
+        return None
+
+    def _finish(self, batch: Batch) -> list[Poses]:
+        """Wait for the poses in a batch's images; none if the engine fails."""
         try:
             results = batch.poses.result()
         except KpPoseError as error:
             self._fail(batch.images, error)
-            return None
+            return []
         self._report(None)
         return results
 
-    def _publish(self, batch: Batch, results: list[Poses], presentation: Presentation) -> None:
-        """Track and publish what was found in a batch."""
-        for (camera, message, frame), found in zip(batch.images, results, strict=True):
-            stamp = nanoseconds(message.header.stamp)
-            with self.times.measure("track"):
-                poses = self._trackers[camera.name].update(found, stamp, frame.source_size)
-            places = camera.locate(message.header, frame, poses, presentation)
-            camera.outputs.publish(message.header, frame, poses, presentation, places)
-            if self._on_poses is not None:
-                self._on_poses(camera.name, poses, stamp, message.header.frame_id)
-            if self._joint is not None:
-                size = frame.source_size
-                self._joint.add(camera.name, message.header, size, poses, presentation)
-            camera.processed(stamp)
+    def _publish(self, image: Image, found: Poses) -> None:
+        """Track and publish what was found in an image."""
+        camera, header, frame = image.camera, image.header, image.frame
+        with self.times.measure("track"):
+            poses = self._trackers[camera.name].update(found, header.stamp, frame.source_size)
+        camera.publish(header, frame, poses, self._presentation)
+        if self._on_poses is not None:
+            self._on_poses(camera.name, poses, header.stamp, header.frame_id)
+        if self._joint is not None:
+            self._joint.add(camera.name, header, frame.source_size, poses, self._presentation)
 
-    def _fail(self, images: Images, error: KpPoseError) -> None:
-        for camera, _, _ in images:
-            camera.counts.failed += 1
+    def _fail(self, images: Sequence[Image], error: KpPoseError) -> None:
+        for image in images:
+            image.camera.counts.failed += 1
         self._report(error)
 
     def _report(self, error: KpPoseError | None) -> None:
         """Log an engine's trouble when it begins, changes and ends; it is tried again each time."""
         trouble = str(error or "")
         if trouble and trouble != self._trouble:
-            self._logger.error(f"{trouble}; the next frames are tried all the same")
+            self._logger.error(f"{trouble}; the next images are tried all the same")
         elif self._trouble and not trouble:
             self._logger.info("the engine works again")
         self._trouble = trouble
+
+    def _settle(self) -> None:
+        self._painter.settle()
+
+    def _painter_failed(self, error: BaseException) -> None:
+        self._painting_failed = error
+        self.receiver.wake()
+
+    def _apply_parameters(self) -> None:
+        """Take over the parameters, which may have changed while the worker worked."""
+        parameters = self._applied = self._parameters
+        model, names = self._model, self._model.metadata.class_names
+        self._network_width = partial(network_columns, model, parameters.network_size)
+        self._presentation = Presentation(
+            Vocabulary(model.skeleton, names),
+            Annotator(model.skeleton, names, parameters.style()),
+            parameters.jpeg_settings(),
+            self._painter,
+            Lifter(model.skeleton.keypoint_names),
+            self.times,
+        )
+        estimator = self._estimator
+        estimator.settings = replace(
+            parameters.decode_settings(), suppress=estimator.settings.suppress
+        )
+        for tracker in self._trackers.values():
+            tracker.settings = parameters.tracking_settings()
 
 
 def _trackers(
@@ -207,14 +265,3 @@ def _trackers(
     settings, ids = parameters.tracking_settings(), itertools.count(1)
     sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
     return {each.name: Tracker(settings, sigmas, ids, each.label) for each in cameras}
-
-
-def _presentation(model: PoseModel, parameters: Parameters, times: StageTimes) -> Presentation:
-    names = model.metadata.class_names
-    return Presentation(
-        Vocabulary(model.skeleton, names),
-        Annotator(model.skeleton, names, parameters.style()),
-        parameters.jpeg_settings(),
-        Lifter(model.skeleton.keypoint_names),
-        times,
-    )

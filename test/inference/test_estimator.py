@@ -10,7 +10,7 @@ from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.jpeg import decode_compressed, encode_jpeg
 from kp_pose_ros.inference.decode import Candidates, DecodeSettings
-from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.inference.estimator import PoseEstimator, overlapping
 from kp_pose_ros.inference.factory import Settings, make_estimator
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.poses import OBSERVED
@@ -70,7 +70,9 @@ def test_new_settings_count_from_the_next_frame():
 def test_a_batch_may_begin_before_the_one_before_it_has_ended():
     estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings())
     first, second = estimator.submit([frame(64, 64)]), estimator.submit([frame(640, 640)] * 2)
-    assert first.done()
+    ended = []
+    first.add_done_callback(ended.append)
+    assert len(ended) == 1
     assert [poses.keypoints[0, 0, 0] for poses in first.result()] == [32]
     assert [poses.keypoints[0, 0, 0] for poses in second.result()] == [320, 320]
 
@@ -108,9 +110,6 @@ class Countdown:
     def __init__(self, script, frames):
         self._script, self._frames = script, frames
 
-    def done(self):
-        return False
-
     def result(self):
         self._script.append(f"end {len(self._frames[0].pixels)}")
         return OnePersonEach().submit(self._frames).result()
@@ -146,3 +145,31 @@ def test_a_stream_that_breaks_off_gives_what_came_before():
     assert len(next(found)[1]) == 1
     with pytest.raises(FrameError, match="broken off"):
         next(found)
+
+
+def test_with_overlap_the_next_batch_begins_before_this_one_is_asked_for():
+    begun = []
+
+    def begin(_):
+        begun.append(len(begun))
+        return begun[-1] if len(begun) <= 3 else None
+
+    yielded = [(batch, len(begun)) for batch in overlapping(begin, overlaps=True)]
+    assert yielded == [(0, 2), (1, 3), (2, 4)]
+
+
+def test_without_overlap_one_batch_ends_before_the_next_begins():
+    begun = iter([1, 2, None])
+    seen = list(overlapping(lambda busy: None if busy else next(begun), False))
+    assert seen == [1, 2]
+
+
+def test_a_batch_under_way_does_not_wait_for_the_next():
+    told = []
+
+    def begin(is_busy):
+        told.append(is_busy)
+        return {1: "first", 3: "second"}.get(len(told))
+
+    assert list(overlapping(begin, overlaps=True)) == ["first", "second"]
+    assert told == [False, True, False, True, False]

@@ -1,19 +1,22 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from threading import Event
+
 import cv2
 import numpy as np
 import pytest
-from std_msgs.msg import Header
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image
 
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.annotated import AnnotatedPictures
-from kp_pose_ros.ros.images import image_to_frame
-from kp_pose_ros.ros.messages import Vocabulary
-from kp_pose_ros.ros.presentation import JpegSettings, Presentation
+from kp_pose_ros.ros import annotated, rcl
+from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
+from kp_pose_ros.ros.messages import header_to_msg
 from kp_pose_ros.skeleton import Skeleton
-from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 
 RAW, JPEG = "front/annotated", "/seen/compressed"  # `annotated` is remapped
@@ -28,20 +31,32 @@ EVERY = JpegSettings(quality=90, max_rate=0.0, max_width=0)
 HALF = JpegSettings(quality=90, max_rate=0.0, max_width=320)
 
 
+HEADER = Header(1_700_000_000 * 10**9 + 5, "camera")
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """The time in seconds, which stands still unless it is set, and publishing by `Topic`."""
+    now = [1000.0]
+    monkeypatch.setattr(annotated, "monotonic", lambda: now[0])
+    monkeypatch.setattr(rcl, "publish", lambda topic, content: topic.publish(content.tobytes()))
+    return now
+
+
 class Topic:
-    def __init__(self):
-        self.subscribers, self.published, self.latest = 0, [], None
+    def __init__(self, kind):
+        self.kind, self.subscribers, self.published, self.latest = kind, 0, [], None
 
     def get_subscription_count(self):
         return self.subscribers
 
-    def publish(self, message):
-        self.published.append(message)
-        self.latest = message
+    def publish(self, content):
+        self.latest = deserialize_message(content, self.kind)
+        self.published.append(self.latest)
 
 
 class Camera:
-    """The pictures of one camera, in place of whose node this is, and whoever looks at them."""
+    """The pictures of one camera, in place of the node, and who looks at them."""
 
     def __init__(self, *watched):
         self.topics = {}
@@ -53,16 +68,18 @@ class Camera:
     def resolve_topic_name(self, name):
         return name.replace("front/annotated", "/seen")
 
-    def create_publisher(self, _kind, topic, _qos):
-        return self.topics.setdefault(topic, Topic())
+    def create_publisher(self, kind, topic, _qos):
+        return self.topics.setdefault(topic, Topic(kind))
 
-    def show(self, frame=BLACK, jpeg=EVERY, milliseconds=0):
+    def show(self, frame=BLACK, jpeg=EVERY, painter=None):
         """Publish a frame; return (raw picture or None, JPEG's picture or None)."""
-        skeleton = Skeleton.generic(1)
-        annotator = Annotator(skeleton, ("person",))
-        vocabulary, lifter = Vocabulary(skeleton, ("person",)), Lifter(skeleton.keypoint_names)
-        presentation = Presentation(vocabulary, annotator, jpeg, lifter, self.times)
-        self.pictures.publish(header(milliseconds), frame, SOMEBODY, presentation)
+        own = painter or Painter(self.times, pytest.fail)
+        annotator = Annotator(Skeleton.generic(1), ("person",))
+        self.pictures.show(own, HEADER, frame, SOMEBODY, annotator=annotator, jpeg=jpeg)
+        if painter:
+            return None
+        own.settle()
+        own.close()
         raw, jpegs = (self.topics[name].published for name in (RAW, JPEG))
         shown = (
             image_to_frame(raw.pop()).pixels if raw else None,
@@ -72,15 +89,8 @@ class Camera:
         assert not jpegs
         return shown
 
-    def columns(self, jpeg=EVERY, milliseconds=0):
-        return self.pictures.columns(SIZE, header(milliseconds), jpeg)
-
-
-def header(milliseconds):
-    made = Header(frame_id="camera")
-    made.stamp.sec, milliseconds = 1_700_000_000 + milliseconds // 1000, milliseconds % 1000
-    made.stamp.nanosec = milliseconds * 1_000_000
-    return made
+    def width(self, jpeg=EVERY):
+        return self.pictures.min_width(SIZE, jpeg)
 
 
 def assert_drawn(picture, width):
@@ -98,7 +108,7 @@ def assert_drawn(picture, width):
 def test_nothing_is_drawn_for_nobody():
     camera = Camera()
     assert camera.show() == (None, None)
-    assert camera.columns() == 0
+    assert camera.width() == 0
     assert camera.times.seconds() == {}
 
 
@@ -107,7 +117,7 @@ def test_a_raw_picture_is_drawn_for_its_subscriber():
     raw, jpeg = camera.show()
     assert_drawn(raw, 640)
     assert jpeg is None
-    assert camera.columns() == 640
+    assert camera.width() == 640
 
 
 @pytest.mark.parametrize(("jpeg", "width"), [(EVERY, 640), (HALF, 320)], ids=["full", "narrower"])
@@ -116,7 +126,7 @@ def test_a_jpeg_is_drawn_for_its_subscriber(jpeg, width):
     raw, small = camera.show(jpeg=jpeg)
     assert raw is None
     assert_drawn(small, width)
-    assert camera.columns(jpeg) == width
+    assert camera.width(jpeg) == width
 
 
 def test_for_both_a_picture_is_drawn_once():
@@ -125,7 +135,7 @@ def test_for_both_a_picture_is_drawn_once():
     assert_drawn(raw, 640)
     assert_drawn(jpeg, 320)
     assert len(camera.times.seconds()["annotate"]) == 1
-    assert camera.columns(HALF) == 640
+    assert camera.width(HALF) == 640
 
 
 def test_a_small_picture_is_not_enlarged():
@@ -140,9 +150,10 @@ def test_the_frame_itself_stays_as_it_is():
 
 def test_a_jpeg_has_the_image_s_header_and_a_format_that_image_transport_knows():
     camera = Camera(JPEG)
-    camera.show(milliseconds=5)
+    camera.show()
     message = camera.topics[JPEG].latest
-    assert message.header == header(5)
+    assert isinstance(message, CompressedImage)
+    assert message.header == header_to_msg(HEADER)
     assert message.format == "bgr8; jpeg compressed bgr8"
 
 
@@ -155,23 +166,122 @@ def test_a_jpeg_of_lower_quality_is_smaller():
     assert sizes[0] < sizes[1]
 
 
-def test_jpegs_are_made_no_more_often_than_asked_for():
-    camera = Camera(RAW, JPEG)
-    two = JpegSettings(quality=90, max_rate=2.0, max_width=320)
-    shown = [camera.show(jpeg=two, milliseconds=each) for each in range(0, 3000, 100)]
-    assert sum(raw is not None for raw, _ in shown) == 30
-    assert sum(jpeg is not None for _, jpeg in shown) == 6
-    assert len(camera.times.seconds()["compress annotated"]) == 6
+def test_a_raw_picture_has_the_image_s_header():
+    camera = Camera(RAW)
+    camera.show()
+    message = camera.topics[RAW].latest
+    assert isinstance(message, Image)
+    assert message.header == header_to_msg(HEADER)
+    assert (message.encoding, message.step) == ("bgr8", 640 * 3)
 
 
-def test_between_two_jpegs_nothing_is_drawn_and_no_detail_wanted():
+def at_rate(camera, clock, camera_rate, rate, delays=None):
+    """How many JPEGs a camera of 300 images gives at a limited rate."""
+    jpeg = JpegSettings(quality=90, max_rate=rate, max_width=32)
+    start, made = clock[0], 0
+    for index in range(300):
+        clock[0] = start + (index + (delays[index] if delays is not None else 0)) / camera_rate
+        made += camera.show(jpeg=jpeg)[1] is not None
+    return made
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        pytest.param(0.0, 300, id="every one"),
+        pytest.param(100.0, 300, id="more than there are"),
+        pytest.param(10.0, 100, id="a third"),
+        pytest.param(20.0, 200, id="two of three"),
+        pytest.param(0.5, 5, id="one in two seconds"),
+    ],
+)
+def test_so_many_jpegs_a_second_are_made(clock, rate, expected):
+    assert abs(at_rate(Camera(JPEG), clock, 30, rate) - expected) <= 1
+
+
+def test_images_that_come_irregularly_give_no_fewer_jpegs_and_no_more(clock):
+    late = np.random.default_rng(0).uniform(0, 0.5, 300)
+    assert abs(at_rate(Camera(JPEG), clock, 30, 10.0, late) - 100) <= 2
+
+
+def test_a_break_is_not_made_up_for(clock):
+    camera = Camera(JPEG)
+    at_rate(camera, clock, 30, 10.0)
+    clock[0] += 60
+    assert abs(at_rate(camera, clock, 30, 10.0) - 100) <= 1
+
+
+def test_stamps_that_stand_still_do_not_freeze_the_jpegs(clock):
     camera = Camera(JPEG)
     two = JpegSettings(quality=90, max_rate=2.0, max_width=320)
-    assert camera.columns(two, 0) == 320
-    camera.show(jpeg=two, milliseconds=0)
-    assert camera.columns(two, 100) == 0
-    assert camera.show(jpeg=two, milliseconds=100) == (None, None)
-    assert camera.columns(two, 500) == 320
+    assert camera.show(jpeg=two)[1] is not None
+    clock[0] += 0.5
+    assert camera.show(jpeg=two)[1] is not None  # HEADER's stamp again
+
+
+def test_between_two_jpegs_nothing_is_drawn_and_no_detail_wanted(clock):
+    camera = Camera(JPEG)
+    two = JpegSettings(quality=90, max_rate=2.0, max_width=320)
+    assert camera.width(two) == 320
+    camera.show(jpeg=two)
+    clock[0] += 0.1
+    assert camera.width(two) == 0
+    assert camera.show(jpeg=two) == (None, None)
+    clock[0] += 0.4
+    assert camera.width(two) == 320
+
+
+class Busy:
+    """A painter's first picture, which takes until `go` is set."""
+
+    def __init__(self, camera):
+        self.drawn, self.go, self.began = [], Event(), Event()
+        self.publish = camera.pictures.publish
+        camera.pictures.publish = self
+
+    def __call__(self, picture, times):
+        self.began.set()
+        assert self.go.wait(10)
+        self.drawn.append(picture)
+        self.publish(picture, times)
+
+
+def test_pictures_wait_for_nobody_and_only_the_newest_is_drawn():
+    camera = Camera(RAW)
+    painter, busy = Painter(camera.times, pytest.fail), Busy(camera)
+    camera.show(painter=painter)
+    assert busy.began.wait(10)
+    frames = [Frame(np.full((*SIZE, 3), value, np.uint8)) for value in (1, 2, 3)]
+    for frame in frames:
+        camera.show(frame, painter=painter)
+    busy.go.set()
+    painter.settle()
+    painter.close()
+    assert [picture.frame for picture in busy.drawn] == [BLACK, frames[-1]]
+
+
+def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it():
+    camera = Camera(RAW, JPEG)
+    painter, busy = Painter(camera.times, pytest.fail), Busy(camera)
+    rare = JpegSettings(quality=90, max_rate=0.01, max_width=320)
+    camera.show(painter=painter)
+    assert busy.began.wait(10)
+    camera.show(jpeg=rare, painter=painter)
+    camera.show(jpeg=rare, painter=painter)
+    busy.go.set()
+    painter.settle()
+    painter.close()
+    assert [picture.jpeg_width for picture in busy.drawn] == [640, 320]
+
+
+def test_an_error_while_drawing_is_told():
+    camera, errors = Camera(RAW), []
+    painter = Painter(camera.times, errors.append)
+    camera.pictures.publish = lambda *_: 1 / 0
+    camera.show(painter=painter)
+    painter.settle()
+    assert [type(each) for each in errors] == [ZeroDivisionError]
+    painter.close()
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_missing_camera_is_named_with_the_topics_that_exist(start_node, peer, 
     assert "/waiting/annotated" not in line
     camera = peer("waiting").connect()
     camera.ask(image_of(bus))
-    node.wait_for_log("frames come again")
+    node.wait_for_log("images arrive again")
 
 
 def test_a_topic_that_was_remapped_away_is_among_those_that_exist(start_node, peer):

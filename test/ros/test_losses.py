@@ -4,16 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from kp_pose_ros.ros import throttle
-from kp_pose_ros.ros.health import Counts
-from kp_pose_ros.ros.losses import Losses
+from kp_pose_ros import timing
+from kp_pose_ros.ros.health import Counts, Losses
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """The time, which stands still unless it is set."""
     now = [1000.0]
-    monkeypatch.setattr(throttle, "monotonic", lambda: now[0])
+    monkeypatch.setattr(timing, "monotonic", lambda: now[0])
     return now
 
 

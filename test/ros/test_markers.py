@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
-from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import UNTRACKED, Poses
 from kp_pose_ros.ros.markers import Markers
-from kp_pose_ros.ros.messages import Vocabulary
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.ros.messages import header_to_msg
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
 VOCABULARY = Vocabulary(Skeleton.builtin("coco17"), ("person",))
-HEADER = Header(frame_id="camera_optical_frame")
+HEADER = Header(12 * 10**9 + 34, "camera_optical_frame")
 
 
 def people(*track_ids):
@@ -50,7 +50,7 @@ def test_each_person_has_dots_limbs_and_a_label_in_the_images_frame():
         )
     }
     assert all(each.action == Marker.ADD for each in found.values())
-    assert all(each.header == HEADER for each in found.values())
+    assert all(each.header == header_to_msg(HEADER) for each in found.values())
     assert found["labels", 7].text == "person 7"
 
 

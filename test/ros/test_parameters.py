@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kp_pose_ros.ros.presentation import JpegSettings
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.output.drawing import Style
 from kp_pose_ros.ros.parameters import RULES, Parameters
-from kp_pose_ros.ros.presentation import JpegSettings
 
 CONFIG = Path(__file__).parents[2] / "config" / "pose.yaml"
 

@@ -3,6 +3,7 @@
 """`poses_3d` of a whole node whose engine sees people that we know the places of."""
 
 from concurrent.futures import Future
+from copy import deepcopy
 from itertools import count
 
 import numpy as np
@@ -72,7 +73,7 @@ def write_rig(tmp_path):
             rotation = Rotation.from_matrix(RIG[name].pose[:3, :3]).as_quat().tolist()
             place = RIG[name].pose[:3, 3].tolist()
             camera = {"translation": place, "rotation": rotation, "calibration": "camera.yaml"}
-            cameras[name] = camera | pose
+            cameras[name] = camera | deepcopy(pose)  # YAML would write a shared one as an alias
         calibration = {
             "image_height": SIZE[0],
             "image_width": SIZE[1],

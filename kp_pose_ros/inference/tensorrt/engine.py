@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.frame import Frame
@@ -43,6 +44,9 @@ class _Ticket:
 
     def done(self) -> bool:
         return self.engine._is_done(self)
+
+    def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
+        callback(self)  # a GPU tells nobody
 
     def result(self) -> list[Candidates]:
         return self.engine._collect(self)

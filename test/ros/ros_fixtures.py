@@ -1,30 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the tests that run nodes; importing them sets the environment of the run."""
+
 import os
 import threading
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 from kp_pose_ros.ros.large_images import use_large_images
-
-HERE = Path(__file__).parent
 
 # Each run of the tests is a graph of its own on this machine, whoever else runs nodes here.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 # Whole photographs are sent: the default shared memory loses them whenever a core sleeps.
 use_large_images()
-
-if find_spec("rclpy") is None:
-    collect_ignore_glob = ["test_*.py"]
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker("ros")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The subscription to one image topic: follows its publisher's QoS and says why no image comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node, NodeNameNonExistentError
+from rclpy.qos import qos_policy_name_from_kind
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CompressedImage, Image
+
+from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.ros import rcl
+from kp_pose_ros.ros.compat import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from kp_pose_ros.ros.qos import image_qos, wanted_reliability
+
+SILENCE = 5.0  # seconds without an image after which the log says so
+IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+
+
+class Untaken(CallbackGroup):
+    """A callback group whose messages no executor takes; QoS events it does handle.
+
+    A thread of ours takes them when it needs them. Meanwhile the middleware's queue of one holds
+    the newest image, and the executor does not wake up for it.
+    """
+
+    def can_execute(self, entity: Any) -> bool:
+        """Return whether an executor may wait for the entity."""
+        return not isinstance(entity, Subscription)
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Return whether an executor may handle what it found ready."""
+        return not isinstance(entity, Subscription)
+
+    def ending_execution(self, entity: Any) -> None:
+        """Nothing is held while a callback runs."""
+
+
+class ImageSubscription:
+    """A subscription to a camera's images, from `start` to `stop`.
+
+    Attributes:
+        topic: its resolved name.
+        current: rclpy's subscription; None while stopped.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        *,
+        type_name: str,
+        label: str,
+        qos: str,
+        group: CallbackGroup,
+        is_listening: Callable[[], bool],
+        callback: Callable[[Any], None] = lambda _: None,
+        on_lost: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Prepare; `start` subscribes.
+
+        Args:
+            node: the node that subscribes.
+            topic: the resolved name.
+            type_name: a key of `IMAGE_TYPES`.
+            label: what the log calls the camera.
+            qos: the parameter image_qos.
+            group: the callback group; `Untaken` if messages are taken with `take`.
+            is_listening: whether images are taken at the moment; else none is missed.
+            callback: called with each message, in the executor.
+            on_lost: called with a number of images that got lost on the way here, if the
+                middleware tells.
+        """
+        self.topic = topic
+        self.current: Subscription[Any] | None = None
+        self._node = node
+        self._type_name = type_name
+        self._label = label
+        self._qos = qos
+        self._group = group
+        self._is_listening = is_listening
+        self._callback = callback
+        self._on_lost = on_lost
+        self._lost = 0  # images known to be lost, whose gap in the numbers is still to come
+        self._numbers: dict[bytes, int] = {}  # by publisher, the number of its last image
+        self._reliability = wanted_reliability(qos, ())
+        self._has_come = self._is_silent = False
+        self._last = monotonic()  # when the newest image came, or none could come
+
+    def start(self) -> None:
+        """Subscribe, unless that is done."""
+        if self.current is None:
+            self._last = monotonic()
+            self._is_silent = False
+            self._subscribe()
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        if self.current is not None:
+            subscription, self.current = self.current, None
+            self._node.destroy_subscription(subscription)
+
+    def take(self) -> tuple[Pixels, int] | None:
+        """Take the newest message, in any thread; None if there is none.
+
+        Returns:
+            Its CDR bytes, and how many images that arrived since the last one were not taken.
+
+        Raises:
+            MiddlewareError: rcl failed.
+            InvalidHandle: it has just been unsubscribed.
+        """
+        subscription = self.current
+        taken = rcl.take(subscription) if subscription is not None else None
+        if taken is None:
+            return None
+        content, publisher, number = taken
+        self._arrived()
+        return content, self._skipped(publisher, number)
+
+    def age(self) -> float | None:
+        """Return the seconds since the newest image came; None before the first."""
+        self._excuse_if_not_listening()
+        return monotonic() - self._last if self._has_come else None
+
+    def watch(self) -> bool:
+        """Follow the publishers' reliability and say once if images are missing; call at 1 Hz.
+
+        Returns:
+            Whether `current` has been replaced.
+        """
+        if self.current is None:
+            return False
+        publishers = [
+            each
+            for each in self._node.get_publishers_info_by_topic(self.topic)
+            if each.topic_type == self._type_name
+        ]
+        wanted = wanted_reliability(
+            self._qos, (each.qos_profile.reliability for each in publishers)
+        )
+        is_replaced = wanted != self._reliability
+        if is_replaced:
+            self._reliability = wanted
+            self.stop()
+            self._subscribe()
+        self._excuse_if_not_listening()
+        if not self._is_silent and monotonic() - self._last > SILENCE:
+            self._is_silent = True
+            self._node.get_logger().warning(self._why_silent(publishers))
+        return is_replaced
+
+    def _excuse_if_not_listening(self) -> None:
+        if not self._is_listening():
+            self._last = monotonic()
+
+    def _subscribe(self) -> None:
+        subscribe = partial(
+            self._node.create_subscription,
+            IMAGE_TYPES[self._type_name],
+            self.topic,
+            self._on_message,
+            image_qos(self._reliability),
+            callback_group=self._group,
+        )
+        events = partial(SubscriptionEventCallbacks, incompatible_qos=self._on_incompatible)
+        self._lost = 0
+        try:
+            self.current = subscribe(event_callbacks=events(message_lost=self._on_message_lost))
+        except UnsupportedEventTypeError:  # a middleware that does not tell
+            self.current = subscribe(event_callbacks=events())
+
+    def _on_message(self, message: Any) -> None:
+        self._arrived()
+        self._callback(message)
+
+    def _arrived(self) -> None:
+        self._last, self._has_come = monotonic(), True
+        if self._is_silent:
+            self._is_silent = False
+            self._node.get_logger().info(f"{self._label}: images arrive again on {self.topic}")
+
+    def _on_message_lost(self, event: Any) -> None:
+        self._lost += event.total_count_change
+        self._on_lost(event.total_count_change)
+
+    def _skipped(self, publisher: bytes, number: int | None) -> int:
+        """Return how many images arrived between this one and the one taken before."""
+        if number is None:
+            return 0
+        before = self._numbers.get(publisher, number - 1)
+        self._numbers = {publisher: number}  # of a camera that started anew, only the new one
+        gap = max(0, number - before - 1)
+        lost = min(gap, self._lost)
+        self._lost -= lost
+        return gap - lost
+
+    def _on_incompatible(self, event: Any) -> None:
+        if self._qos == "auto":
+            return  # the next watch() follows the publisher
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._node.get_logger().warning(
+            f"{self._label}: a publisher of {self.topic} offers a {policy} that does not match "
+            f"image_qos '{self._qos}', so its images do not arrive: set the parameter image_qos "
+            "to 'auto'"
+        )
+
+    def _why_silent(self, publishers: list[TopicEndpointInfo]) -> str:
+        waiting = f"{self._label}: waiting for {self.topic} ({self._type_name})"
+        if publishers:
+            return f"{waiting}: it has a publisher, but no image came for {SILENCE:g} s"
+        existing = ", ".join(sorted(self._topics_of_others())) or "none"
+        return f"{waiting}: nobody publishes it; image topics that exist: {existing}"
+
+    def _topics_of_others(self) -> set[str]:
+        """Return the image topics that other nodes publish, with their types."""
+        us = self._node.get_name(), self._node.get_namespace()
+        topics: set[str] = set()
+        # By node, since a topic that is asked for by name is remapped as our own are.
+        for other in set(self._node.get_node_names_and_namespaces()) - {us}:
+            with suppress(NodeNameNonExistentError):  # it has just ended
+                topics.update(
+                    f"{topic} ({', '.join(found)})"
+                    for topic, found in self._node.get_publisher_names_and_types_by_node(*other)
+                    if IMAGE_TYPES.keys() & found
+                )
+        return topics

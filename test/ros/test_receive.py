@@ -1,0 +1,257 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's own wait set, on real topics of this process."""
+
+from collections import Counter
+from itertools import count
+from threading import Thread
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+import rclpy
+from peer import image_of
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
+
+from kp_pose_ros.image.cdr import read_image
+from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
+from kp_pose_ros.ros.receive import Receiver
+
+_topics = (f"/received_{number}" for number in count())
+
+
+class Camera:
+    """What a Receiver knows of a camera, and the camera's driver."""
+
+    def __init__(self, node, name):
+        topic = next(_topics)
+        self.name, self.wanted, self.is_listening = name, True, False
+        self.images = ImageSubscription(
+            node,
+            topic,
+            type_name="sensor_msgs/msg/Image",
+            label=name,
+            qos="reliable",
+            group=Untaken(),
+            is_listening=lambda: self.is_listening,
+        )
+        self.driver = node.create_publisher(Image, topic, 5)
+        self.unwanted, self.skipped = 0, 0
+
+    def is_wanted(self):
+        return self.wanted
+
+    def take(self):
+        taken = self.images.take()
+        if taken is None:
+            return None
+        content, skipped = taken
+        self.skipped += skipped
+        self.unwanted += not self.wanted
+        return content if self.wanted else None
+
+    def send(self, value):
+        self.driver.publish(image_of(np.full((8, 8), value, np.uint8), "mono8"))
+        sleep(0.02)  # until it is there
+
+
+@pytest.fixture
+def make(ros_node):
+    """Maker of a receiver of cameras of these names, and of the cameras."""
+    made = []
+
+    def make(*names, settle=lambda: None):
+        cameras = [Camera(ros_node, name) for name in names]
+        for camera in cameras:
+            camera.images.start()
+        receiver = Receiver(ros_node.context, cameras, settle)
+        made.append((receiver, cameras))
+        deadline = monotonic() + 10
+        while not all(camera.driver.get_subscription_count() for camera in cameras):
+            assert monotonic() < deadline
+            sleep(0.01)
+        return receiver, cameras
+
+    yield make
+    for receiver, cameras in made:
+        receiver.leave()
+        for camera in cameras:
+            camera.images.stop()
+            ros_node.destroy_publisher(camera.driver)
+
+
+def values(taken):
+    return [(camera.name, int(read_image(content).data[0])) for camera, content in taken]
+
+
+def in_thread(function):
+    results = []
+    thread = Thread(target=lambda: results.append(function()))
+    thread.start()
+
+    def end():
+        thread.join(10)
+        assert not thread.is_alive()
+        return results[0]
+
+    return end
+
+
+def test_only_the_newest_image_of_a_camera_is_taken_and_the_others_are_counted(make):
+    receiver, (camera,) = make("front")
+    for value in (1, 2, 3):
+        camera.send(value)
+    assert values(receiver.take(1, is_busy=False)) == [("front", 3)]
+    camera.send(4)
+    camera.send(5)
+    assert values(receiver.take(1, is_busy=False)) == [("front", 5)]
+    assert camera.skipped == 1  # the first two came before any that was taken
+
+
+def test_an_image_is_taken_once(make):
+    receiver, (camera,) = make("front")
+    camera.send(1)
+    receiver.take(1, is_busy=False)
+    receiver.wake()
+    assert receiver.take(1, is_busy=True) == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
+def test_every_camera_gets_its_share_when_all_are_always_ready(make, limit):
+    receiver, cameras = make(*"abcd")
+    served = Counter()
+    for _ in range(8):
+        for camera in cameras:
+            camera.send(1)
+        served.update(name for name, _ in values(receiver.take(limit, is_busy=False)))
+    assert sum(served.values()) == 8 * min(limit, 4)
+    assert set(served.values()) == {8 * min(limit, 4) // 4}
+
+
+def test_a_camera_that_was_silent_goes_before_one_just_served(make):
+    receiver, (first, second) = make(*"ab")
+    first.send(1)
+    receiver.take(1, is_busy=False)
+    first.send(2)
+    second.send(1)
+    assert values(receiver.take(1, is_busy=False)) == [("b", 1)]
+
+
+def test_take_waits_for_an_image(make):
+    receiver, (camera,) = make("front")
+    taken = in_thread(lambda: values(receiver.take(1, is_busy=False)))
+    sleep(0.05)
+    camera.send(1)
+    assert taken() == [("front", 1)]
+
+
+def test_a_busy_worker_is_woken_when_its_batch_ends(make):
+    receiver, (camera,) = make("front")
+    taken = in_thread(lambda: receiver.take(1, is_busy=True))
+    receiver.wake()
+    assert taken() == []
+    camera.send(1)
+    receiver.wake()
+    assert values(receiver.take(1, is_busy=True)) == [("front", 1)], "what is there goes first"
+
+
+def test_closing_ends_the_wait_now_and_from_now_on(make):
+    receiver, (camera,) = make("front")
+    taken = in_thread(lambda: receiver.take(1, is_busy=False))
+    receiver.close()
+    assert taken() == []
+    camera.send(1)
+    assert receiver.take(1, is_busy=False) == []
+
+
+def test_what_nobody_wants_is_counted_and_not_given(make):
+    receiver, (camera,) = make("front")
+    camera.wanted = False
+    taken = in_thread(lambda: values(receiver.take(1, is_busy=False)))
+    deadline = monotonic() + 10
+    while not camera.unwanted:
+        assert monotonic() < deadline
+        camera.send(1)
+    camera.wanted = True
+    camera.send(2)
+    assert taken() == [("front", 2)]
+
+
+def test_a_paused_receiver_takes_nothing_until_it_resumes(make):
+    receiver, (camera,) = make("front")
+    told = []
+    receiver.pause(lambda: told.append("idle"))
+    taken = in_thread(lambda: values(receiver.take(1, is_busy=False)))
+    camera.send(1)
+    sleep(0.3)
+    assert told == ["idle"]
+    receiver.resume()
+    assert taken() == [("front", 1)]
+
+
+def test_a_pause_waits_for_what_is_worked_on_and_for_what_settles(make):
+    order = []
+    receiver, (camera,) = make("front", settle=lambda: order.append("settled"))
+    camera.send(1)
+    receiver.take(1, is_busy=False)
+    receiver.pause(lambda: order.append("idle"))
+    assert receiver.take(1, is_busy=True) == []
+    assert order == []
+    taken = in_thread(lambda: receiver.take(1, is_busy=False))
+    receiver.close()
+    taken()
+    receiver.leave()
+    assert order == ["settled", "idle"]
+
+
+def test_a_pause_ends_when_the_worker_has_left(make):
+    receiver, _ = make("front")
+    told = []
+    receiver.leave()
+    receiver.pause(lambda: told.append("idle"))
+    assert told == ["idle"]
+    receiver.wake()
+
+
+def test_an_unsubscribed_camera_ends_no_wait_for_others(make):
+    receiver, (gone, stays) = make(*"ab")
+    taken = in_thread(lambda: values(receiver.take(2, is_busy=False)))
+    sleep(0.05)
+    gone.images.stop()
+    stays.send(7)
+    assert taken() == [("b", 7)]
+
+
+def test_no_executor_takes_the_images(make, ros_node):
+    receiver, (camera,) = make("front")
+    executor = SingleThreadedExecutor()
+    executor.add_node(ros_node)
+    camera.send(1)
+    executor.spin_once(timeout_sec=0.2)
+    executor.remove_node(ros_node)
+    assert values(receiver.take(1, is_busy=False)) == [("front", 1)]
+
+
+def test_the_end_of_the_context_ends_the_wait():
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("alone", context=context)
+    camera = Camera(node, "front")
+    camera.images.start()
+    receiver = Receiver(context, [camera])
+    taken = in_thread(lambda: receiver.take(1, is_busy=False))
+    sleep(0.05)
+    context.shutdown()
+    assert taken() == []
+    receiver.leave()
+    node.destroy_node()
+
+
+def test_an_image_outlives_the_next_ones(make):
+    receiver, (camera,) = make("front")
+    kept = []
+    for value in range(20):
+        camera.send(value)
+        kept += receiver.take(1, is_busy=False)
+    assert values(kept) == [("front", value) for value in range(20)]
