@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import ast
+import logging
 from collections.abc import Mapping
 from typing import TypeGuard
 
 from kp_pose_ros.errors import ModelError
 
+_log = logging.getLogger(__name__)
 _MAX_TEXT = 1_000_000  # LVIS's 1,203 class names take 30,000 characters
 _MAX_SIDE = 16384  # pixels
 _MAX_KEYPOINTS = 1000
@@ -37,11 +39,11 @@ class Fields:
             return value
         raise self._wrong(key, "a text")
 
-    def flag(self, key: str) -> bool:
-        """Return a truth value; False if the key is absent."""
+    def flag(self, key: str) -> bool | None:
+        """Return a truth value."""
         value = self._value(key)
         if value is None or isinstance(value, bool):
-            return bool(value)
+            return value
         raise self._wrong(key, "True or False")
 
     def argument(self, name: str) -> object:
@@ -75,17 +77,20 @@ class Fields:
         raise self._wrong(key, f"height and width, from 1 to {_MAX_SIDE} pixels")
 
     def class_names(self) -> tuple[str, ...] | None:
-        """Return the names of the classes, from a list or from {0: name, 1: name, ...}."""
-        value = self._value("names")
-        if value is None:
-            return None
+        """Return the names of the classes, from a list or from {0: name, 1: name, ...}.
+
+        They are labels: those that are of no use are None, too, and a warning.
+        """
+        value = self._label("names")
         if isinstance(value, dict):
             # JSON turns the keys into texts.
             numbered = {str(key): name for key, name in value.items()}
             value = [numbered.get(str(place)) for place in range(len(numbered))]
-        if isinstance(value, list | tuple) and value and all(isinstance(n, str) for n in value):
-            return tuple(value)
-        raise self._wrong("names", "one name for each class, such as {0: 'person'}")
+        if isinstance(value, list | tuple) and value and all(map(_is_label, value)):
+            return tuple(map(str, value))
+        if value is not None:
+            self._warn("names", "does not name each class")
+        return None
 
     def kpt_shape(self) -> tuple[int, int] | None:
         """Return (K, D): K keypoints of D numbers."""
@@ -98,23 +103,39 @@ class Fields:
                 return count, int(numbers)
         raise self._wrong("kpt_shape", "[K, 2] or [K, 3] for K keypoints, such as [17, 3]")
 
-    def keypoint_names(self, count: int) -> tuple[str, ...]:
+    def keypoint_names(self, count: int, classes: int) -> tuple[str, ...]:
         """Return the names of the keypoints, from a list or from {class id: list}; () for none.
 
-        Models trained without names hold the numbers 0, 1, ... in their place: none, too.
+        They are labels: names that are of no use, or do not serve every class, are (), too, and a
+        warning. Models trained without names hold the numbers 0, 1, ... in their place.
         """
-        value = self._value("kpt_names")
+        value = self._label("kpt_names")
         if isinstance(value, dict):
-            value = next(iter(value.values()), None)
+            lists = list(value.values())
+            if lists and (len(lists) < classes or any(each != lists[0] for each in lists)):
+                self._warn("kpt_names", "has no names that serve every class")
+                return ()
+            value = lists[0] if lists else None
         if value is None:
             return ()
-        if not isinstance(value, list | tuple) or len(value) != count:
-            raise self._wrong("kpt_names", f"{count} names, as kpt_shape says")
-        if all(str(name).isdecimal() for name in value):
-            return ()
-        if all(isinstance(name, str) for name in value) and len(set(value)) == count:
-            return tuple(value)
-        raise self._wrong("kpt_names", f"{count} different names")
+        if isinstance(value, list | tuple) and len(value) == count:
+            if all(str(name).isdecimal() for name in value):
+                return ()
+            if all(map(_is_label, value)) and len(set(map(str, value))) == count:
+                return tuple(map(str, value))
+        self._warn("kpt_names", f"does not hold {count} different names")
+        return ()
+
+    def _label(self, key: str) -> object:
+        """Return a value as `_value` does; None, and a warning, if it cannot be read."""
+        try:
+            return self._value(key)
+        except ModelError:
+            self._warn(key, "cannot be read")
+            return None
+
+    def _warn(self, key: str, trouble: str) -> None:
+        _log.warning("the metadata key %s of %s %s: not used", key, self._source, trouble)
 
     def _value(self, key: str) -> object:
         """Return a value with its type; a text is read as a Python literal."""
@@ -140,3 +161,7 @@ class Fields:
 
 def _is_whole(value: object, largest: int) -> TypeGuard[int]:
     return type(value) is int and 1 <= value <= largest
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, str | int) and str(value).isprintable() and bool(str(value).strip())

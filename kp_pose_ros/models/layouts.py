@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,16 +19,58 @@ class Layout(enum.Enum):
     """The outputs of pose models, for nc classes and K keypoints of D numbers.
 
     RAW: (B, 4 + nc + K * D, A), one column an anchor: box centre and size, a score for each class,
-        keypoints.
+        keypoints. What ultralytics exports.
+    TRANSPOSED: (B, A, 4 + nc + K * D), the same with a row for each anchor (DeepStream exports).
+    YOLOV7: (B, A, 5 + nc + K * D), one row an anchor: box centre and size, the score of an object
+        being there, a score for each class, keypoints (YOLOv5-, YOLOv7- and YOLOX-pose).
     CANDIDATES: (B, N, 6 + K * D), one row a candidate: box corners, score, class, keypoints. A
-        person still has several; `prepare` makes these of a raw output.
-    ROWS: the same rows, but every person once: the network ends with its own suppression (nms=True
+        person still has several; `prepare` makes these of the layouts above.
+    ROWS: the same rows, but one for each person: the network ends with its own suppression (nms=True
         exports) or needs none (end-to-end YOLO26).
+    RTMO: two outputs, `dets` (B, N, 5), box corners and score, and `keypoints` (B, N, K, 3), one for
+        each person. The input is BGR from 0 to 255.
     """
 
     RAW = "raw"
+    TRANSPOSED = "transposed"
+    YOLOV7 = "yolov7"
     CANDIDATES = "candidates"
     ROWS = "rows"
+    RTMO = "rtmo"
+
+    @property
+    def needs_suppression(self) -> bool:
+        """Whether one person may come out several times."""
+        return self not in (Layout.ROWS, Layout.RTMO)
+
+    @property
+    def has_class_scores(self) -> bool:
+        """Whether an anchor has a score for each class, rather than the best one's number."""
+        return self in (Layout.RAW, Layout.TRANSPOSED, Layout.YOLOV7)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers an anchor or a row has besides class scores and keypoints."""
+        return _NUMBERS[self]
+
+
+_NUMBERS = {
+    Layout.RAW: 4,
+    Layout.TRANSPOSED: 4,
+    Layout.YOLOV7: 5,
+    Layout.CANDIDATES: 6,
+    Layout.ROWS: 6,
+    Layout.RTMO: 6,
+}
+_OF_ULTRALYTICS = (Layout.RAW, Layout.TRANSPOSED)
+# The layouts that a user can name where a file leaves it open.
+NAMED_LAYOUTS = tuple(each.value for each in Layout if each is not Layout.RTMO)
+
+# Finished rows are as many as the people a picture may show (300 unless an exporter is told
+# otherwise); anchors are thousands.
+_MAX_ROWS = 1000
+_STRIDES = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32, 64))
+_ANCHORS_A_CELL = 3  # of YOLOv5 and YOLOv7
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +81,101 @@ class GraphShape:
     output: Shape
 
 
-def find_layout(
-    output: Shape, classes: int, kpt_shape: tuple[int, int], suppresses: bool, source: object
-) -> Layout:
-    """Return RAW or ROWS.
+@dataclass(frozen=True, slots=True)
+class Width:
+    """What the numbers of an anchor or a row are for."""
+
+    classes: int
+    kpt_shape: tuple[int, int]
+
+    def of(self, layout: Layout) -> int:
+        """Return how many numbers an anchor or a row has in a layout."""
+        classes = self.classes if layout.has_class_scores else 0
+        return layout.numbers + classes + self.kpt_shape[0] * self.kpt_shape[1]
+
+
+def possible_layouts(shape: GraphShape, width: Width) -> list[Layout]:
+    """Return the layouts that a graph's shapes allow, the likeliest first; none if none fits.
+
+    A width alone proves nothing: two classes make raw anchors as wide as finished rows, one class
+    those of YOLOv7. So the number of anchors or rows counts, too, where it is known.
+    """
+    if len(shape.output) != 3:
+        return []
+    _, height, last = shape.output
+    cells = _cell_counts(shape.input)
+    anchors = {count * each for count in cells for each in (1, _ANCHORS_A_CELL)}
+    found = []
+    if height in (None, width.of(Layout.RAW)):
+        found.append(Layout.RAW)
+    if last == width.of(Layout.TRANSPOSED) and _may_be(height, cells):
+        found.append(Layout.TRANSPOSED)
+    if last == width.of(Layout.YOLOV7) and _may_be(height, anchors):
+        found.append(Layout.YOLOV7)
+    is_few = height is None or (height <= _MAX_ROWS and height not in anchors)
+    if last in (None, width.of(Layout.ROWS)) and is_few:
+        found.append(Layout.ROWS)
+    if last in cells and Layout.RAW in found:
+        return [Layout.RAW]
+    return found
+
+
+def find_layout(shape: GraphShape, width: Width, suppresses: bool | None, source: object) -> Layout:
+    """Return the layout of a model with one output.
 
     Args:
-        output: the shape of the graph's output.
-        classes: the number of classes.
-        kpt_shape: (K, D).
-        suppresses: whether the metadata says that there is suppression inside. It decides only
-            where the shape leaves both open.
+        shape: the shapes of input and output.
+        width: the model's classes and keypoints.
+        suppresses: whether the metadata says that there is suppression inside; None if it says
+            nothing.
         source: names the file in messages.
 
     Raises:
-        ModelError: the shape is neither.
+        ModelError: no layout fits, or several do.
     """
-    points = kpt_shape[0] * kpt_shape[1]
-    raw_height, row_width = 4 + classes + points, 6 + points
-    if len(output) == 3:
-        may_be_raw, may_be_rows = output[1] in (None, raw_height), output[2] in (None, row_width)
-        if may_be_rows and (suppresses or not may_be_raw):
+    layouts = possible_layouts(shape, width)
+    if suppresses and len(shape.output) == 3:
+        if shape.output[2] in (None, width.of(Layout.ROWS)):
             return Layout.ROWS
-        if may_be_raw:
-            return Layout.RAW
+    if suppresses is False:  # so says ultralytics of raw outputs alone
+        layouts = [each for each in layouts if each in _OF_ULTRALYTICS] or layouts
+    if len(layouts) == 1:
+        return layouts[0]
+    found = f"the output of {source} has the shape {describe(shape.output)}"
+    if layouts:
+        raise ambiguous(found, layouts)
+    count, numbers = width.kpt_shape
     raise ModelError(
-        f"the output of {source} has the shape {describe(output)}: expected batch x {raw_height} x "
-        f"anchors or batch x rows x {row_width} for {classes} classes and {kpt_shape[0]} keypoints "
-        f"of {kpt_shape[1]} numbers, so export the model again"
+        f"{found}: expected batch x {width.of(Layout.RAW)} x anchors or batch x rows x "
+        f"{width.of(Layout.ROWS)} for {width.classes} classes and {count} keypoints of {numbers} "
+        "numbers, so export the model again"
     )
+
+
+def ambiguous(found: str, layouts: Sequence[Layout]) -> ModelError:
+    """Return the error for an output that may be several things; `found` is a sentence on it."""
+    names = " or ".join(each.value for each in layouts)
+    return ModelError(
+        f"{found}, which may be {names}: say which with the parameter layout (--layout of "
+        "kp_pose), or export the model again with the metadata of ultralytics"
+    )
+
+
+def _cell_counts(shape: Shape) -> set[int]:
+    """Return how many cells the usual heads have for an input; none if its size is free."""
+    if len(shape) != 4 or shape[2] is None or shape[3] is None:
+        return set()
+    height, width = shape[2:]
+    return {
+        sum((height // stride) * (width // stride) for stride in strides) for strides in _STRIDES
+    }
+
+
+def _may_be(height: int | None, counts: set[int]) -> bool:
+    """Return whether there may be that many anchors."""
+    if height is None:
+        return True
+    return height in counts if counts else height > _MAX_ROWS
 
 
 def describe(shape: Shape) -> str:

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.fields import Fields
-from kp_pose_ros.models.layouts import GraphShape, Layout, Shape, describe, find_layout
+from kp_pose_ros.models.layouts import (
+    GraphShape,
+    Layout,
+    Shape,
+    Width,
+    ambiguous,
+    describe,
+    find_layout,
+    possible_layouts,
+)
 
 # Added to the keys that ultralytics writes: the layout of a graph that was prepared already.
 LAYOUT_KEY = "kp_pose_layout"
@@ -18,10 +27,10 @@ LAYOUT_KEY = "kp_pose_layout"
 _DEFAULT_SIZE = (640, 640)
 _DEFAULT_STRIDE = 32
 _MAX_STRIDE = 1024
+_MAX_CLASSES = 10_000
 # A model without any metadata (graph optimisers drop it) is taken for the one that most people
-# hold, one class and 17 keypoints of x y score, if its output has that model's size.
-_COCO = (("person",), (17, 3))
-_COCO_RAW_HEIGHT, _COCO_ROW_WIDTH = 4 + 1 + 51, 6 + 51
+# hold, one class and 17 keypoints of x y score, if its shapes are that model's and no other's.
+_COCO_SHAPE = (17, 3)
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +47,7 @@ class ModelMetadata:
         imgsz: (height, width) of the network's input in pixels: the one it takes if
             `size_is_static`, else the one it was trained or exported for.
         stride: height and width of the input are multiples of this.
+        channels: 3 for colour (RGB), 1 for grey pictures.
         layout: what the model's output looks like.
         batch: the only batch size it takes; None if it takes any.
         size_is_static: whether `imgsz` is the only input size it takes.
@@ -49,6 +59,7 @@ class ModelMetadata:
     keypoint_names: tuple[str, ...]
     imgsz: tuple[int, int]
     stride: int
+    channels: int
     layout: Layout
     batch: int | None
     size_is_static: bool
@@ -56,7 +67,7 @@ class ModelMetadata:
     @property
     def needs_suppression(self) -> bool:
         """Whether a person may come out several times, so that decoding must suppress."""
-        return self.layout is not Layout.ROWS
+        return self.layout.needs_suppression
 
     @property
     def row_width(self) -> int:
@@ -64,13 +75,22 @@ class ModelMetadata:
         return 6 + self.kpt_shape[0] * self.kpt_shape[1]
 
 
-def read_metadata(values: Mapping[str, object], shape: GraphShape, source: object) -> ModelMetadata:
+def read_metadata(
+    values: Mapping[str, object],
+    shape: GraphShape,
+    source: object,
+    *,
+    layout: Layout | None = None,
+    keypoints: int | None = None,
+) -> ModelMetadata:
     """Return what a model takes and returns, from its metadata and its shapes together.
 
     Args:
         values: the keys that ultralytics writes; old or foreign files lack some.
         shape: the graph's shapes as far as they are known; a fixed side counts more than metadata.
         source: names the file in messages.
+        layout: what the output looks like, if the caller knows; None finds out.
+        keypoints: the number of keypoints of the skeleton that the caller gives, if any.
 
     Raises:
         ModelError: it is not a pose model, or a value is missing or contradicts another.
@@ -80,27 +100,29 @@ def read_metadata(values: Mapping[str, object], shape: GraphShape, source: objec
     if task != "pose":
         raise ModelError(f"{source} is a model for the task {task[:40]!r}: expected one for 'pose'")
     fixed_size = _check_input(shape.input, source)
-    names, kpt_shape = _classes_and_keypoints(fields, shape.output, source)
-    suppresses = fields.flag("end2end") or fields.argument("nms") is True
-    layout = find_layout(shape.output, len(names), kpt_shape, suppresses, source)
-    if layout is Layout.ROWS and fields.text(LAYOUT_KEY) == Layout.CANDIDATES.value:
-        layout = Layout.CANDIDATES
+    names, kpt_shape, layout = _read_output(fields, shape, layout, keypoints, source)
     return ModelMetadata(
         task=task,
         class_names=names,
         kpt_shape=kpt_shape,
-        keypoint_names=fields.keypoint_names(kpt_shape[0]),
+        keypoint_names=fields.keypoint_names(kpt_shape[0], len(names)),
         imgsz=fixed_size or fields.size("imgsz") or _DEFAULT_SIZE,
         stride=fields.whole_number("stride", _MAX_STRIDE) or _DEFAULT_STRIDE,
+        channels=shape.input[1] or 3,
         layout=layout,
         batch=shape.input[0],
         size_is_static=fixed_size is not None,
     )
 
 
+def generic_class_names(count: int) -> tuple[str, ...]:
+    """Return names for classes that a file does not name."""
+    return tuple(f"class {place}" for place in range(count))
+
+
 def _check_input(shape: Shape, source: object) -> tuple[int, int] | None:
     """Return the input's height and width if they are fixed."""
-    if len(shape) == 4 and shape[1] == 3:
+    if len(shape) == 4 and shape[1] in (1, 3):
         height, width = shape[2:]
         if height is not None and width is not None:
             return height, width
@@ -108,29 +130,109 @@ def _check_input(shape: Shape, source: object) -> tuple[int, int] | None:
             return None
     raise ModelError(
         f"the input of {source} has the shape {describe(shape)}: expected batch x 3 x height x "
-        "width, with height and width both fixed or both free, so export the model again"
+        "width (1 instead of 3 for grey pictures), with height and width both fixed or both free, "
+        "so export the model again"
     )
 
 
-def _classes_and_keypoints(
-    fields: Fields, output: Shape, source: object
-) -> tuple[tuple[str, ...], tuple[int, int]]:
+def _read_output(
+    fields: Fields,
+    shape: GraphShape,
+    layout: Layout | None,
+    keypoints: int | None,
+    source: object,
+) -> tuple[tuple[str, ...], tuple[int, int], Layout]:
+    """Return the names of the classes, (K, D) and the layout."""
     names, kpt_shape = fields.class_names(), fields.kpt_shape()
-    if names and kpt_shape:
-        return names, kpt_shape
-    if (
-        names is None
-        and kpt_shape is None
-        and (output[1:2] == (_COCO_RAW_HEIGHT,) or output[2:3] == (_COCO_ROW_WIDTH,))
-    ):
-        _log.warning("%s has no metadata: taken for a COCO person model by its shape", source)
-        return _COCO
-    missing = " and ".join(
-        key for key, value in {"names": names, "kpt_shape": kpt_shape}.items() if not value
+    stated = layout or _stated_layout(fields)
+    if kpt_shape is None and names is None and stated is None:
+        return _assume_coco(shape, source)
+    if stated is not None:
+        kpt_shape = kpt_shape or (keypoints or _COCO_SHAPE[0], _COCO_SHAPE[1])
+        return *_fit(names, kpt_shape, stated, shape.output, source), stated
+    if kpt_shape is None:
+        raise _lacking("kpt_shape", shape.output, source)
+    if names is None:
+        count = (shape.output[1:2] or (None,))[0]
+        classes = 0 if count is None else count - Width(0, kpt_shape).of(Layout.RAW)
+        if not 0 < classes <= _MAX_CLASSES:
+            raise _lacking("names", shape.output, source)
+        names = generic_class_names(classes)
+    end2end, nms = fields.flag("end2end"), fields.argument("nms")
+    suppresses = bool(end2end or nms is True)
+    if end2end is None and nms is None:
+        suppresses = None
+    if all(side is None for side in shape.output):  # as of an engine
+        return names, kpt_shape, Layout.ROWS if suppresses else Layout.RAW
+    found = find_layout(shape, Width(len(names), kpt_shape), suppresses, source)
+    return names, kpt_shape, found
+
+
+def _stated_layout(fields: Fields) -> Layout | None:
+    """Return the layout that `prepare` noted in a graph."""
+    text = fields.text(LAYOUT_KEY)
+    return next((each for each in Layout if each.value == text), None)
+
+
+def _fit(
+    names: tuple[str, ...] | None,
+    kpt_shape: tuple[int, int],
+    layout: Layout,
+    output: Shape,
+    source: object,
+) -> tuple[tuple[str, ...], tuple[int, int]]:
+    """Return the classes and keypoints of an output whose layout is known.
+
+    Raises:
+        ModelError: the output's shape is none of that layout.
+    """
+    side = output[1 if layout is Layout.RAW else 2] if len(output) == 3 else 0
+    if side is None or layout is Layout.RTMO:
+        return names or generic_class_names(1), kpt_shape
+    rest = side - Width(0, kpt_shape).of(layout)
+    if layout.has_class_scores:
+        names = names or generic_class_names(min(max(rest, 0), _MAX_CLASSES))
+        rest -= len(names)
+    if rest != 0 or not (names or not layout.has_class_scores):
+        raise ModelError(
+            f"the output of {source} has the shape {describe(output)}, which is not the layout "
+            f"{layout.value} for {len(names or ())} classes and {kpt_shape[0]} keypoints of "
+            f"{kpt_shape[1]} numbers: give another layout, or a skeleton of as many keypoints as "
+            "the model has"
+        )
+    return names or generic_class_names(1), kpt_shape
+
+
+def _assume_coco(
+    shape: GraphShape, source: object
+) -> tuple[tuple[str, ...], tuple[int, int], Layout]:
+    """Take a model without metadata for one of people, if its shapes leave nothing else open."""
+    layouts = possible_layouts(shape, Width(1, _COCO_SHAPE))
+    if Layout.TRANSPOSED in possible_layouts(shape, Width(2, _COCO_SHAPE)):
+        layouts.append(Layout.TRANSPOSED)  # two classes are as wide as rows and as YOLOv7's one
+    fits = [each for each in layouts if _side(shape.output, each) is not None]
+    if len(fits) > 1:
+        raise ambiguous(f"{source} has no metadata and an output of {describe(shape.output)}", fits)
+    if not fits:
+        raise _lacking("names and kpt_shape", shape.output, source)
+    _log.warning(
+        "%s has no metadata: by its shapes it is taken for a COCO person model with the output "
+        "layout %s",
+        source,
+        fits[0].value,
     )
-    raise ModelError(
+    return ("person",), _COCO_SHAPE, fits[0]
+
+
+def _side(output: Shape, layout: Layout) -> int | None:
+    """Return how many numbers an anchor or a row has; None if that is not fixed."""
+    return output[1 if layout is Layout.RAW else 2]
+
+
+def _lacking(missing: str, output: Shape, source: object) -> ModelError:
+    return ModelError(
         f"the metadata of {source} lacks {missing}, and its output of shape {describe(output)} "
-        "does not tell: export the model again with ultralytics, or add the missing keys to the "
-        "file as ONNX metadata_props (names such as \"{0: 'person'}\", kpt_shape such as "
-        '"[17, 3]")'
+        "does not tell: export the model again with ultralytics, name its output with the "
+        "parameter layout (--layout of kp_pose), or add the missing keys to the file as ONNX "
+        'metadata_props (names such as "{0: \'person\'}", kpt_shape such as "[17, 3]")'
     )
