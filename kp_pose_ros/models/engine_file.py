@@ -9,15 +9,18 @@ from pathlib import Path
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.fields import Fields
-from kp_pose_ros.models.layouts import GraphShape
+from kp_pose_ros.models.layouts import GraphShape, Layout
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
 
 _LENGTH_BYTES = 4
 _MAX_BATCH = 65536
+_MAX_CHANNELS = 1024
 _UNKNOWN = (None, None, None)
 
 
-def engine_metadata(path: Path) -> ModelMetadata:
+def engine_metadata(
+    path: Path, *, layout: Layout | None = None, keypoints: int | None = None
+) -> ModelMetadata:
     """Return what an engine file takes and returns, from its header alone.
 
     Raises:
@@ -34,7 +37,9 @@ def engine_metadata(path: Path) -> ModelMetadata:
     is_dynamic = fields.argument("dynamic") is True
     batch = None if is_dynamic else fields.whole_number("batch", _MAX_BATCH) or 1
     size = (None, None) if is_dynamic else fields.size("imgsz") or (None, None)
-    return read_metadata(values, GraphShape((batch, 3, *size), _UNKNOWN), path)
+    channels = fields.whole_number("channels", _MAX_CHANNELS) or 3
+    shape = GraphShape((batch, channels, *size), _UNKNOWN)
+    return read_metadata(values, shape, path, layout=layout, keypoints=keypoints)
 
 
 def read_engine_header(path: Path) -> tuple[dict[str, object], int]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,47 +15,79 @@ from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
 from kp_pose_ros.models.checkpoint.writer import check_checkpoint, write_onnx
 from kp_pose_ros.models.engine_file import engine_metadata
-from kp_pose_ros.models.fields import Fields
-from kp_pose_ros.models.layouts import GraphShape
-from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
-from kp_pose_ros.models.onnx_file import load_onnx, onnx_files, onnx_metadata
+from kp_pose_ros.models.graph import without_weights
+from kp_pose_ros.models.layouts import Layout
+from kp_pose_ros.models.metadata import ModelMetadata
+from kp_pose_ros.models.onnx_file import (
+    external_files,
+    graph_metadata,
+    load_external_data,
+    load_onnx,
+    modernise,
+    read_onnx,
+)
+from kp_pose_ros.models.prepare import prepare
 
 Size = tuple[int, int]
 
-_MAX_CHANNELS = 1024
+_SMALL = 8192  # bytes: what a graph computes with, such as shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What the user says of a model file that does not say it itself.
+
+    Attributes:
+        layout: what the output looks like.
+        keypoints: the number of keypoints of the skeleton that was given.
+    """
+
+    layout: Layout | None = None
+    keypoints: int | None = None
 
 
 class Format(NamedTuple):
     """How one kind of model file is read.
 
     Attributes:
-        metadata: returns what a file says about itself.
+        metadata: returns what a file says about itself, once it is sure that a graph can be made.
         graph: returns a file's float32 graph for an input size.
         more_files: returns the other files in which a file keeps its weights.
     """
 
-    metadata: Callable[[Path], ModelMetadata]
+    metadata: Callable[[Path, Assumed], ModelMetadata]
     graph: Callable[[Path, Size], onnx.ModelProto]
     more_files: Callable[[Path], list[Path]] = lambda _path: []
 
 
-def _checkpoint_metadata(path: Path) -> ModelMetadata:
-    checkpoint = read_checkpoint(path)
-    values = checkpoint.metadata
-    channels = Fields(values, path).whole_number("channels", _MAX_CHANNELS) or 3
-    # The writer makes a graph of any size and batch.
-    shape = GraphShape((None, channels, None, None), (None, None, None))
-    metadata = read_metadata(values, shape, path)
-    check_checkpoint(checkpoint)
-    return metadata
+def _checkpoint_metadata(path: Path, _assumed: Assumed) -> ModelMetadata:
+    return check_checkpoint(read_checkpoint(path))
 
 
 def _checkpoint_graph(path: Path, network: Size) -> onnx.ModelProto:
     return write_onnx(read_checkpoint(path), imgsz=network, batch=None)
 
 
+def _onnx_metadata(path: Path, assumed: Assumed) -> ModelMetadata:
+    model = read_onnx(path)
+    load_external_data(model, path, largest=_SMALL)
+    light = without_weights(model)
+    modernise(light, path)
+    metadata = graph_metadata(light, path, layout=assumed.layout, keypoints=assumed.keypoints)
+    prepare(light, metadata.imgsz, metadata=metadata, source=path)
+    return metadata
+
+
 def _onnx_graph(path: Path, _network: Size) -> onnx.ModelProto:
     return load_onnx(path)
+
+
+def _onnx_files(path: Path) -> list[Path]:
+    return external_files(read_onnx(path), path)
+
+
+def _engine_metadata(path: Path, assumed: Assumed) -> ModelMetadata:
+    return engine_metadata(path, layout=assumed.layout, keypoints=assumed.keypoints)
 
 
 def _engine_graph(path: Path, _network: Size) -> onnx.ModelProto:
@@ -66,8 +99,8 @@ def _engine_graph(path: Path, _network: Size) -> onnx.ModelProto:
 
 _FORMATS = {
     ".pt": Format(_checkpoint_metadata, _checkpoint_graph),
-    ".onnx": Format(onnx_metadata, _onnx_graph, onnx_files),
-    ".engine": Format(engine_metadata, _engine_graph),
+    ".onnx": Format(_onnx_metadata, _onnx_graph, _onnx_files),
+    ".engine": Format(_engine_metadata, _engine_graph),
 }
 EXPECTED = f"a {', '.join(_FORMATS)} file"
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper, shape_inference, version_converter
 
 from kp_pose_ros.errors import ModelError
 
 # Shapes and sizes that a graph computes with have a few numbers; weights have more.
 _MAX_NUMBERS = 1024
+DEFAULT_DOMAIN = ("", "ai.onnx")
 
 
 class GraphBuilder:
@@ -27,10 +28,12 @@ class GraphBuilder:
     Args:
         graph: where they go; it is part of the model already, since protobuf would copy the weights
             of a graph that is put into one.
+        keep_weights: False checks weights without adding them, for a graph that nobody runs.
     """
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
+    def __init__(self, graph: onnx.GraphProto, *, keep_weights: bool = True) -> None:
         self._graph = graph
+        self._keep_weights = keep_weights
         self._used = set(names_read(graph.node)) | {
             *(value.name for value in (*graph.input, *graph.output, *graph.initializer)),
             *(name for node in graph.node for name in (node.name, *node.output)),
@@ -71,7 +74,8 @@ class GraphBuilder:
         if not np.isfinite(values).all():
             raise ModelError(f"the weights {name} are not all finite numbers")
         name = self.new_name(name)
-        self._graph.initializer.append(numpy_helper.from_array(values, name))
+        if self._keep_weights:
+            self._graph.initializer.append(numpy_helper.from_array(values, name))
         return name
 
     def constant(self, values: npt.ArrayLike, name: str = "constant") -> str:
@@ -104,6 +108,10 @@ class GraphBuilder:
     def to_float32(self, value: str, path: str) -> str:
         """Convert a value to float32."""
         return self.add("Cast", [value], path, to=TensorProto.FLOAT)
+
+    def is_used(self, name: str) -> bool:
+        """Return whether the graph has something of that name."""
+        return name in self._used
 
     def new_name(self, wish: str) -> str:
         """Return a name that nothing has, and keep it taken."""
@@ -164,23 +172,49 @@ def names_read(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
                 yield from names_read(graph.node)
 
 
-def infer_shapes(model: onnx.ModelProto) -> onnx.GraphProto:
-    """Return a graph whose inputs, outputs and `value_info` tell each tensor's type and shape.
+def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of a model whose large weights have a type and a shape, but no numbers.
 
-    The weights are left out, because onnx would copy them four times: they become inputs.
+    It is for what looks at a graph without running it: onnx copies weights at every step.
     """
-    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    light = onnx.ModelProto()
+    light.CopyFrom(onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import))
     light.functions.extend(model.functions)
-    graph = light.graph
-    graph.name = model.graph.name
-    graph.node.extend(model.graph.node)
-    graph.input.extend(model.graph.input)
-    graph.output.extend(model.graph.output)
-    listed = {value.name for value in graph.input}  # files before IR version 4 list weights, too
-    for tensor in model.graph.initializer:
+    light.metadata_props.extend(model.metadata_props)
+    graph, original = light.graph, model.graph
+    graph.name = original.name
+    graph.node.extend(original.node)
+    graph.input.extend(original.input)
+    graph.output.extend(original.output)
+    for tensor in original.initializer:
         if math.prod(tensor.dims) <= _MAX_NUMBERS:
             graph.initializer.append(tensor)
-        elif tensor.name not in listed:
-            value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-            graph.input.append(value)
-    return shape_inference.infer_shapes(light, data_prop=True).graph
+        else:
+            graph.initializer.add(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
+    return light
+
+
+def infer_shapes(model: onnx.ModelProto) -> onnx.GraphProto:
+    """Return a graph whose inputs, outputs and `value_info` tell each tensor's type and shape."""
+    return shape_inference.infer_shapes(without_weights(model), data_prop=True).graph
+
+
+def upgrade(model: onnx.ModelProto, opset: int) -> None:
+    """Rewrite the nodes of a model in a later version of the ONNX operators.
+
+    Raises:
+        ValueError: onnx cannot rewrite some of them.
+    """
+    try:
+        graph = version_converter.convert_version(model, opset).graph
+    except Exception as error:  # onnx has no base class for its errors
+        raise ValueError(" ".join(str(error).split())[:200]) from error
+    model.graph.CopyFrom(graph)
+    for entry in model.opset_import:
+        if entry.domain in DEFAULT_DOMAIN:
+            entry.version = opset
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of the ONNX operators that a model uses; 0 if it uses none."""
+    return max((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAIN), default=0)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from onnx import TensorProto
+
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.graph import GraphBuilder
 
@@ -25,10 +27,10 @@ class Layout(enum.Enum):
         being there, a score for each class, keypoints (YOLOv5-, YOLOv7- and YOLOX-pose).
     CANDIDATES: (B, N, 6 + K * D), one row a candidate: box corners, score, class, keypoints. A
         person still has several; `prepare` makes these of the layouts above.
-    ROWS: the same rows, but one for each person: the network ends with its own suppression (nms=True
-        exports) or needs none (end-to-end YOLO26).
-    RTMO: two outputs, `dets` (B, N, 5), box corners and score, and `keypoints` (B, N, K, 3), one for
-        each person. The input is BGR from 0 to 255.
+    ROWS: the same rows, but one for each person: the network ends with its own suppression
+        (nms=True exports) or needs none (end-to-end YOLO26).
+    RTMO: two outputs, `dets` (B, N, 5), box corners and score, and `keypoints` (B, N, K, 3), one
+        for each person. The input is BGR from 0 to 255.
     """
 
     RAW = "raw"
@@ -134,9 +136,9 @@ def find_layout(shape: GraphShape, width: Width, suppresses: bool | None, source
         ModelError: no layout fits, or several do.
     """
     layouts = possible_layouts(shape, width)
-    if suppresses and len(shape.output) == 3:
-        if shape.output[2] in (None, width.of(Layout.ROWS)):
-            return Layout.ROWS
+    may_be_rows = shape.output[2:] in ((None,), (width.of(Layout.ROWS),))
+    if suppresses and may_be_rows:
+        return Layout.ROWS
     if suppresses is False:  # so says ultralytics of raw outputs alone
         layouts = [each for each in layouts if each in _OF_ULTRALYTICS] or layouts
     if len(layouts) == 1:
@@ -165,10 +167,8 @@ def _cell_counts(shape: Shape) -> set[int]:
     """Return how many cells the usual heads have for an input; none if its size is free."""
     if len(shape) != 4 or shape[2] is None or shape[3] is None:
         return set()
-    height, width = shape[2:]
-    return {
-        sum((height // stride) * (width // stride) for stride in strides) for strides in _STRIDES
-    }
+    height, width = shape[2], shape[3]
+    return {sum((height // side) * (width // side) for side in sides) for sides in _STRIDES}
 
 
 def _may_be(height: int | None, counts: set[int]) -> bool:
@@ -188,55 +188,111 @@ def describe(shape: Shape) -> str:
 MAX_CANDIDATES = 1024
 
 _ROWS_AXIS, _ANCHORS_AXIS = 1, 2
-_PATH = "kp_pose"
+PATH = "kp_pose"  # what the names of our nodes begin with
 
 
-def append_selection(
-    graph: GraphBuilder, raw: str, classes: int, points: int, anchors: int
-) -> tuple[str, int]:
-    """Append the operators that select the candidates of the highest class score.
+def append_rows(
+    graph: GraphBuilder,
+    outputs: Sequence[str],
+    layout: Layout,
+    width: Width,
+    anchors: int | None,
+) -> tuple[str, int | None]:
+    """Append the nodes that make candidate rows of a model's outputs.
 
-    Only operators that ONNX Runtime and TensorRT from 8.5 on run, in a form that is valid from
+    Only operators that ONNX Runtime and TensorRT from 10.3 on run, in a form that is valid from
     opset 11 on.
 
     Args:
         graph: where to append.
-        raw: the name of a float32 tensor (B, 4 + classes + points, anchors), as `Layout.RAW`.
-        classes: the number of classes.
-        points: K * D, the numbers of all keypoints.
-        anchors: the number of columns.
+        outputs: the names of the model's outputs, float32.
+        layout: what they look like.
+        width: the model's classes and keypoints.
+        anchors: the number of anchors or rows, if it is known.
 
     Returns:
-        The name of a float32 tensor (B, N, 6 + points), as `Layout.CANDIDATES`, and N.
+        The name of a float32 tensor (B, N, 6 + K * D), as `Layout.CANDIDATES`, and N, if known.
     """
-    count = min(MAX_CANDIDATES, anchors)
+    classes, points = width.classes, width.kpt_shape[0] * width.kpt_shape[1]
+    if layout is Layout.RTMO:
+        return _pair_to_rows(graph, outputs, points, anchors)
+    if not layout.has_class_scores:
+        return outputs[0], anchors
+    raw = outputs[0]
+    if layout is not Layout.RAW:
+        raw = graph.add("Transpose", [raw], PATH, perm=(0, 2, 1))
+    if layout is Layout.YOLOV7:
+        scores = _cut(graph, raw, 5, 5 + classes)
+        scores = graph.add("Mul", [scores, _cut(graph, raw, 4, 5)], PATH)
+        parts = [
+            _cut(graph, raw, 0, 4),
+            scores,
+            _cut(graph, raw, 5 + classes, 5 + classes + points),
+        ]
+        raw = graph.add("Concat", parts, PATH, axis=_ROWS_AXIS)
+    return _select(graph, raw, classes, points, anchors)
+
+
+def _select(
+    graph: GraphBuilder, raw: str, classes: int, points: int, anchors: int | None
+) -> tuple[str, int | None]:
+    """Append the selection of the candidates of the highest class score out of a raw output."""
     height = 4 + classes + points
+    count = None if anchors is None else min(MAX_CANDIDATES, anchors)
 
     def add(operator: str, *inputs: str, **attributes: Any) -> str:
-        return graph.add(operator, inputs, _PATH, **attributes)
+        return graph.add(operator, inputs, PATH, **attributes)
 
-    def cut(tensor: str, start: int, stop: int) -> str:
-        return add("Slice", tensor, *map(graph.integers, (start, stop, _ROWS_AXIS)))
-
-    def best(tensor: str, number: int, axis: int) -> list[str]:
-        return graph.add_many("TopK", (tensor, graph.integers(number)), _PATH, 2, axis=axis)
+    def best(tensor: str, number: str, axis: int) -> list[str]:
+        return graph.add_many("TopK", (tensor, number), PATH, 2, axis=axis)
 
     # TopK with k = 1 rather than ReduceMax and ArgMax: one pass for both, and no operator whose
     # arguments changed between opsets.
-    best_score, best_class = best(cut(raw, 4, 4 + classes), 1, _ROWS_AXIS)
-    score, chosen = best(best_score, count, _ANCHORS_AXIS)
+    best_score, best_class = best(_cut(graph, raw, 4, 4 + classes), graph.integers(1), _ROWS_AXIS)
+    number = _count_in_graph(graph, raw) if count is None else graph.integers(count)
+    score, chosen = best(best_score, number, _ANCHORS_AXIS)
     class_id = add("GatherElements", best_class, chosen, axis=_ANCHORS_AXIS)
     every_row = add("Expand", chosen, graph.integers(1, height, 1))
     columns = add("GatherElements", raw, every_row, axis=_ANCHORS_AXIS)
 
-    centre = cut(columns, 0, 2)
-    half_size = add("Mul", cut(columns, 2, 4), graph.number(0.5))
+    centre = _cut(graph, columns, 0, 2)
+    half_size = add("Mul", _cut(graph, columns, 2, 4), graph.number(0.5))
     parts = (
         add("Sub", centre, half_size),
         add("Add", centre, half_size),
         score,
-        graph.to_float32(class_id, _PATH),
-        cut(columns, 4 + classes, height),
+        graph.to_float32(class_id, PATH),
+        _cut(graph, columns, 4 + classes, height),
     )
     stacked = add("Concat", *parts, axis=_ROWS_AXIS)
     return add("Transpose", stacked, perm=(0, 2, 1)), count
+
+
+def _count_in_graph(graph: GraphBuilder, raw: str) -> str:
+    """Return the number of candidates as the graph itself counts them when it runs."""
+    anchors = graph.add("Shape", [raw], PATH)
+    anchors = graph.add("Gather", [anchors, graph.integers(_ANCHORS_AXIS)], PATH, axis=0)
+    anchors = graph.to_float32(anchors, PATH)  # Min takes no integers before opset 12
+    count = graph.add("Min", [anchors, graph.number(MAX_CANDIDATES)], PATH)
+    return graph.add("Cast", [count], PATH, to=TensorProto.INT64)
+
+
+def _pair_to_rows(
+    graph: GraphBuilder, outputs: Sequence[str], points: int, count: int | None
+) -> tuple[str, int | None]:
+    """Append what makes rows of boxes with scores (B, N, 5) and keypoints (B, N, K, 3)."""
+    boxes, keypoints = outputs
+    # There is one class: a column of zeros.
+    boxes = graph.add("Pad", [boxes, graph.integers(0, 0, 0, 0, 0, 1)], PATH)
+    keypoints = graph.reshape(keypoints, PATH, 0, -1, points)
+    rows = graph.add("Concat", [boxes, keypoints], PATH, axis=2)
+    if count is None:  # as many as there are people; TensorRT wants a number
+        rows = graph.add("Pad", [rows, graph.integers(0, 0, 0, 0, MAX_CANDIDATES, 0)], PATH)
+        rows = _cut(graph, rows, 0, MAX_CANDIDATES)
+    return rows, count or MAX_CANDIDATES
+
+
+def _cut(graph: GraphBuilder, tensor: str, start: int, stop: int) -> str:
+    """Append what cuts rows `start` to `stop` out of a tensor (B, rows, ...)."""
+    bounds = map(graph.integers, (start, stop, _ROWS_AXIS))
+    return graph.add("Slice", [tensor, *bounds], PATH)

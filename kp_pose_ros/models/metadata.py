@@ -159,9 +159,8 @@ def _read_output(
             raise _lacking("names", shape.output, source)
         names = generic_class_names(classes)
     end2end, nms = fields.flag("end2end"), fields.argument("nms")
-    suppresses = bool(end2end or nms is True)
-    if end2end is None and nms is None:
-        suppresses = None
+    is_silent = end2end is None and nms is None
+    suppresses = None if is_silent else bool(end2end or nms is True)
     if all(side is None for side in shape.output):  # as of an engine
         return names, kpt_shape, Layout.ROWS if suppresses else Layout.RAW
     found = find_layout(shape, Width(len(names), kpt_shape), suppresses, source)

@@ -7,16 +7,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-from kp_pose_ros.errors import ModelError, SettingsError
+from kp_pose_ros.errors import KpPoseError, ModelError, SettingsError, printable
 from kp_pose_ros.models.cache import cached, content_hash
 from kp_pose_ros.models.fetch import PUBLISHED, find_fetched
-from kp_pose_ros.models.formats import EXPECTED, Size, find_format
+from kp_pose_ros.models.formats import EXPECTED, Assumed, Size, find_format
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.metadata import ModelMetadata
 from kp_pose_ros.models.precision import Precision, to_half
 from kp_pose_ros.models.prepare import prepare
@@ -24,8 +26,6 @@ from kp_pose_ros.skeleton import Skeleton, find_skeleton
 
 __all__ = ["PoseModel", "Precision", "Size"]
 
-# What onnx raises for tensors of a wrong size, texts that are none, and operators that do not fit.
-_BROKEN = (ValueError, TypeError, IndexError, onnx.shape_inference.InferenceError)
 _LARGEST_SIDE = 8192  # a network of the smallest kind needs gigabytes for it
 # Raise it when the same model file gives another graph than before, so that cached graphs of the
 # earlier code are not used. test_graph_version.py notices such a change.
@@ -48,19 +48,31 @@ class PoseModel:
     skeleton: Skeleton
 
     @classmethod
-    def open(cls, path: str | Path, *, skeleton: str | Path | None = None) -> PoseModel:
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        skeleton: str | Path | None = None,
+        layout: Layout | None = None,
+    ) -> PoseModel:
         """Read what a model file is and check that everything fits.
+
+        What opens can be prepared, too.
 
         Args:
             path: a .pt, .onnx or .engine file, or the name of one that `kp_pose fetch` got.
             skeleton: a skeleton file, or the name of a shipped one; None finds it from the model.
+            layout: what the model's output looks like; None tells it from the file.
 
         Raises:
             ModelError: the file cannot be read, is not a pose model, or does not fit `skeleton`.
         """
         path = _find(path)
-        metadata = find_format(path).metadata(path)
-        return cls(path, metadata, _skeleton(metadata, skeleton, path))
+        chosen = None if skeleton is None else Skeleton.find(skeleton)
+        assumed = Assumed(layout, None if chosen is None else len(chosen))
+        with _wall(path):
+            metadata = find_format(path).metadata(path, assumed)
+        return cls(path, metadata, _skeleton(metadata, chosen, path))
 
     def network_size(self, frame: Size, imgsz: Size | None) -> Size:
         """Return the (height, width) of the network's input for frames of a size.
@@ -96,7 +108,9 @@ class PoseModel:
             ModelError: the graph cannot be made, or the cache cannot be written.
         """
         files = (self.path, *find_format(self.path).more_files(self.path))
-        key = hashlib.sha256(f"{content_hash(*files)} {GRAPH_VERSION}".encode()).hexdigest()[:16]
+        key = hashlib.sha256(
+            f"{content_hash(*files)} {self.metadata} {GRAPH_VERSION}".encode()
+        ).hexdigest()[:16]
         stem = re.sub(r"[^\w.-]", "_", self.path.stem)[:40]
         name = f"{stem}-{network[0]}x{network[1]}-{precision}-{key}.onnx"
 
@@ -114,17 +128,11 @@ class PoseModel:
         Raises:
             ModelError: the graph cannot be made.
         """
-        try:
+        with _wall(self.path):
             graph = find_format(self.path).graph(self.path, network)
             if precision == "fp16":
                 to_half(graph, self.path)
-            prepare(graph, network, batch=batch, source=self.path)
-        except _BROKEN as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(
-                f"the graph in {self.path} contradicts itself ({reason}): download or export the "
-                "model again"
-            ) from error
+            prepare(graph, network, metadata=self.metadata, batch=batch, source=self.path)
         return graph
 
     def _check_size(self, imgsz: Size) -> None:
@@ -170,17 +178,30 @@ def _find(path_or_name: str | Path) -> Path:
     return fetched
 
 
-def _skeleton(metadata: ModelMetadata, chosen: str | Path | None, path: Path) -> Skeleton:
+def _skeleton(metadata: ModelMetadata, chosen: Skeleton | None, path: Path) -> Skeleton:
     count = metadata.kpt_shape[0]
     if chosen is None:
         return find_skeleton(metadata.keypoint_names, count, metadata.class_names)
-    skeleton = Skeleton.find(chosen)
-    if len(skeleton) != count:
+    if len(chosen) != count:
         raise ModelError(
-            f"the skeleton {skeleton.name} has {len(skeleton)} keypoints, but the model {path} has "
+            f"the skeleton {chosen.name} has {len(chosen)} keypoints, but the model {path} has "
             f"{count}: give the skeleton that the model was trained with"
         )
-    return skeleton
+    return chosen
+
+
+@contextmanager
+def _wall(path: Path) -> Iterator[None]:
+    """Turn whatever a reader raises into a ModelError that names the file."""
+    try:
+        yield
+    except KpPoseError:
+        raise
+    except Exception as error:  # a stranger's file finds every corner of onnx and numpy
+        reason = printable(f"{type(error).__name__}: {error}", 200)
+        raise ModelError(
+            f"the model in {path} contradicts itself ({reason}): download or export it again"
+        ) from error
 
 
 def _round_up(side: int, stride: int) -> int:

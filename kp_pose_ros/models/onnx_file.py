@@ -9,6 +9,7 @@ same gigabyte a thousand times. Old versions of onnx check neither.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
 
@@ -16,70 +17,143 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.graph import sort_nodes
-from kp_pose_ros.models.layouts import GraphShape, Shape
+from kp_pose_ros.models.families import find_foreign_family, is_rtmo, shape_of, type_name
+from kp_pose_ros.models.graph import infer_shapes, opset_of, sort_nodes, upgrade
+from kp_pose_ros.models.layouts import GraphShape, Layout, Shape
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
 
 # Tied weights are stored once and read twice.
 _MAX_READS_OF_A_BYTE = 2
+_MIN_OPSET = 11  # the first with TopK and GatherElements as `append_rows` uses them
+_SHAPES_OPSET = 14  # before it, onnx cannot tell the shapes that a graph computes
+_OPSET = 17
+_MAX_NODES = 100_000  # yolo11x-pose has 1,000
+_MAX_DIMENSIONS = 16
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
-def load_onnx(path: Path) -> onnx.ModelProto:
-    """Return the model in an ONNX file, with all its weights and its nodes in running order.
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """Return the model in an ONNX file, without the weights that it keeps in other files.
 
     Raises:
-        ModelError: the file is no ONNX model, or keeps weights outside its own folder.
+        ModelError: the file is no ONNX model, or one that nobody would make in good faith.
     """
-    model = _parse(path)
-    load_external_data(model, path)
-    sort_nodes(model.graph, path)
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (OSError, DecodeError) as error:
+        raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
+    if not model.graph.node:
+        raise ModelError(f"{path} holds no ONNX graph: is the file complete?")
+    _check_limits(model, path)
     return model
 
 
-def onnx_files(path: Path) -> list[Path]:
-    """Return the other files in which an ONNX file keeps weights.
+def _check_limits(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse what would keep onnx busy for minutes, or end the process inside it."""
+    dimensions = max((len(tensor.dims) for tensor in model.graph.initializer), default=0)
+    found = {
+        f"{len(model.graph.node)} nodes": len(model.graph.node) > _MAX_NODES,
+        f"a weight of {dimensions} dimensions": dimensions > _MAX_DIMENSIONS,
+    }
+    for what, is_too_much in found.items():
+        if is_too_much:
+            raise ModelError(
+                f"{path} has {what}: expected at most {_MAX_NODES} nodes and {_MAX_DIMENSIONS} "
+                "dimensions, so do not use the model unless you trust its source"
+            )
+    calls = {
+        (function.domain, function.name): set(_called(function.node))
+        for function in model.functions
+    }
+    try:
+        TopologicalSorter(calls).prepare()
+    except CycleError as error:
+        raise ModelError(f"{path} has a function that calls itself: export it again") from error
+
+
+def _called(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        yield node.domain, node.op_type
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _called(graph.node)
+
+
+def load_onnx(path: Path) -> onnx.ModelProto:
+    """Return the model in an ONNX file, with all its weights.
 
     Raises:
         ModelError: the file is no ONNX model, or keeps weights outside its own folder.
     """
-    return external_files(_parse(path), path)
+    model = read_onnx(path)
+    load_external_data(model, path)
+    return model
 
 
-def onnx_metadata(path: Path) -> ModelMetadata:
-    """Return what the model in an ONNX file takes and returns.
+def modernise(model: onnx.ModelProto, source: object) -> None:
+    """Put the nodes into running order, and into a version of ONNX that what follows knows.
 
     Raises:
-        ModelError: the file is no ONNX model, or not a pose model.
+        ModelError: the nodes run in a circle, or the operators are too old.
     """
-    model = _parse(path)
-    external_files(model, path)  # refuses those that lie outside the folder
-    return graph_metadata(model, path)
+    sort_nodes(model.graph, source)
+    found = opset_of(model)
+    if found >= _SHAPES_OPSET:
+        return
+    try:
+        upgrade(model, _OPSET)
+    except ValueError as error:
+        if found < _MIN_OPSET:
+            raise ModelError(
+                f"{source} uses version {found} of the ONNX operators, and onnx cannot rewrite it "
+                f"in version {_OPSET} ({error}): export the model again with a later opset"
+            ) from error
 
 
-def graph_metadata(model: onnx.ModelProto, source: object) -> ModelMetadata:
-    """Return what a model takes and returns; `source` names it in messages.
+def graph_metadata(
+    model: onnx.ModelProto,
+    source: object,
+    *,
+    layout: Layout | None = None,
+    keypoints: int | None = None,
+) -> ModelMetadata:
+    """Return what a model takes and returns.
+
+    Args:
+        model: the model, its operators of a version that `modernise` gives.
+        source: names the model in messages.
+        layout: what its output looks like, if the caller knows.
+        keypoints: the number of keypoints of the skeleton that the caller gives, if any.
 
     Raises:
         ModelError: it is not a pose model.
     """
     values = {entry.key: entry.value for entry in model.metadata_props}
     inputs, outputs = graph_inputs(model), list(model.graph.output)
-    shape = GraphShape(_shape(inputs), _shape(outputs))
-    metadata = read_metadata(values, shape, source)
-    if len(inputs) != 1 or len(outputs) != 1:
+    if family := find_foreign_family(inputs, outputs):
+        raise ModelError(f"{source} looks like {family}")
+    is_pair = len(inputs) == 1 and is_rtmo(outputs)
+    if len(inputs) != 1 or not (len(outputs) == 1 or is_pair):
         raise ModelError(
-            f"{source} has {len(inputs)} inputs and {len(outputs)} outputs: expected one picture "
-            "in, one tensor of poses out"
+            f"{source} has {len(inputs)} inputs and {len(outputs)} outputs "
+            f"({', '.join(value.name for value in (*inputs, *outputs))}): expected one picture in, "
+            "and one tensor of poses out or the two of RTMO (dets, keypoints)"
         )
     for value in (*inputs, *outputs):
-        if value.type.tensor_type.elem_type not in _FLOATS:
-            found = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        kind = value.type.tensor_type.elem_type
+        if kind not in _FLOATS:
             raise ModelError(
-                f"the tensor {value.name} of {source} has the type {found}: expected FLOAT or "
-                "FLOAT16"
+                f"the tensor {value.name} of {source} has the type {type_name(kind)}: expected "
+                "FLOAT or FLOAT16"
             )
-    return metadata
+    if is_pair:
+        outputs.sort(key=lambda value: len(shape_of(value)))
+        _reorder(model, outputs)
+        values.setdefault("names", "{0: 'person'}")
+        values.setdefault("kpt_shape", str([shape_of(outputs[1])[2] or keypoints or 17, 3]))
+        layout = Layout.RTMO
+    shape = GraphShape(shape_of(inputs[0]), _output_shape(model, outputs[0]))
+    return read_metadata(values, shape, source, layout=layout, keypoints=keypoints)
 
 
 def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -88,22 +162,22 @@ def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in weights]
 
 
-def _parse(path: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError) as error:
-        raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
-    if not model.graph.node:
-        raise ModelError(f"{path} holds no ONNX graph: is the file complete?")
-    return model
+def _output_shape(model: onnx.ModelProto, output: onnx.ValueInfoProto) -> Shape:
+    """Return the shape of the output: as declared, and what is left open there as it follows."""
+    declared = shape_of(output)
+    if declared and None not in declared[1:]:
+        return declared
+    inferred = shape_of(infer_shapes(model).output[0])
+    if len(inferred) != len(declared):
+        return declared or inferred
+    return tuple(side or found for side, found in zip(declared, inferred, strict=True))
 
 
-def _shape(values: Sequence[onnx.ValueInfoProto]) -> Shape:
-    """Return the shape of the first value; () if there is none."""
-    if not values:
-        return ()
-    sides = values[0].type.tensor_type.shape.dim
-    return tuple(side.dim_value if side.dim_value > 0 else None for side in sides)
+def _reorder(model: onnx.ModelProto, outputs: Sequence[onnx.ValueInfoProto]) -> None:
+    """Let the graph give its outputs in this order."""
+    copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in outputs]
+    del model.graph.output[:]
+    model.graph.output.extend(copies)
 
 
 def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
@@ -115,22 +189,30 @@ def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
     return sorted({_locate(tensor, path) for tensor in _external_tensors(model)})
 
 
-def load_external_data(model: onnx.ModelProto, path: Path) -> None:
+def load_external_data(model: onnx.ModelProto, path: Path, *, largest: int | None = None) -> None:
     """Read the weights that the ONNX file at `path` keeps in other files into `model`.
+
+    Args:
+        model: the model in the file.
+        path: the file.
+        largest: weights of more bytes are only checked, and have no numbers then; None reads all.
 
     Raises:
         ModelError: a file lies outside the folder of `path`, cannot be read, or is too short.
     """
     budget = _MAX_READS_OF_A_BYTE * sum(file.stat().st_size for file in external_files(model, path))
     for tensor in list(_external_tensors(model)):
-        content = _read(tensor, path)
-        budget -= len(content)
+        file, offset, length = _find_bytes(tensor, path)
+        budget -= length
         if budget < 0:
             raise ModelError(
                 f"{path} reads the files of its weights more than {_MAX_READS_OF_A_BYTE} times: "
                 "expected each weight to have bytes of its own"
             )
-        tensor.raw_data = content
+        if largest is None or length <= largest:
+            with file.open("rb") as stream:
+                stream.seek(offset)
+                tensor.raw_data = stream.read(length)
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
 
@@ -152,24 +234,23 @@ def _locate(tensor: onnx.TensorProto, path: Path) -> Path:
     return file
 
 
-def _read(tensor: onnx.TensorProto, path: Path) -> bytes:
+def _find_bytes(tensor: onnx.TensorProto, path: Path) -> tuple[Path, int, int]:
+    """Return the file of a weight, and the offset and length of its bytes there."""
     file = _locate(tensor, path)
     size = file.stat().st_size
     entries = _entries(tensor)
     try:
         offset = int(entries.get("offset", 0))
         length = int(entries.get("length", size - offset))
-        if not 0 <= offset <= offset + length <= size:
-            raise ValueError
-        with file.open("rb") as stream:
-            stream.seek(offset)
-            return stream.read(length)
-    except (OSError, ValueError) as error:
+    except ValueError:
+        offset = length = -1
+    if not 0 <= offset <= offset + length <= size:
         raise ModelError(
             f"{path} expects the weight {tensor.name} at offset {entries.get('offset', 0)!r}, "
             f"length {entries.get('length')!r} of {file.name}, which has {size} bytes: copy that "
             "file again"
-        ) from error
+        )
+    return file, offset, length
 
 
 def _entries(tensor: onnx.TensorProto) -> dict[str, str]:

@@ -12,35 +12,36 @@ import onnx
 from onnx import TensorProto, helper
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.graph import GraphBuilder, infer_shapes
-from kp_pose_ros.models.layouts import Layout, append_selection
+from kp_pose_ros.models.graph import GraphBuilder, infer_shapes, rename_value
+from kp_pose_ros.models.layouts import PATH, Layout, Width, append_rows
 from kp_pose_ros.models.metadata import LAYOUT_KEY, ModelMetadata
-from kp_pose_ros.models.onnx_file import graph_inputs, graph_metadata
+from kp_pose_ros.models.onnx_file import graph_inputs, graph_metadata, modernise
 
 OUTPUT = "rows"
 
-_MIN_OPSET = 11  # the first with TopK and GatherElements as the selection uses them
 _MIN_IR = 4  # before it, every constant had to be an input of the graph, too
-_DEFAULT_DOMAIN = ("", "ai.onnx")
 
 
 def prepare(
     model: onnx.ModelProto,
     network: tuple[int, int],
     *,
+    metadata: ModelMetadata | None = None,
     batch: int | None = None,
     source: object = "the model",
 ) -> None:
     """Turn a pose model of any layout into the graph that engines run.
 
-    Afterwards it has a float32 input (B, 3, H, W), RGB in [0, 1], and one float32 output `rows`,
-    (B, N, 6 + K * D): x1 y1 x2 y2 score class keypoints, in network pixels. For a raw model N is
-    `MAX_CANDIDATES`, or the number of anchors if that is less, and the rows are sorted, best score
-    first. A model that gives rows by itself keeps their number and order.
+    Afterwards it has one float32 input (B, C, H, W), RGB (C = 3) or grey (C = 1) in [0, 1], and
+    one float32 output `rows`, (B, N, 6 + K * D): x1 y1 x2 y2 score class keypoints, in network
+    pixels. For a model with a row or column an anchor N is `MAX_CANDIDATES`, or the number of
+    anchors if that is less, and the rows are sorted, best score first. A model that gives rows by
+    itself keeps their number and order.
 
     Args:
         model: the model, with its weights inside; changed in place, because it may be large.
         network: (height, width) of the input, in pixels.
+        metadata: what the model takes and returns; None reads it from the model.
         batch: the only batch size that the graph shall take; None keeps what the model takes.
         source: names the model in messages.
 
@@ -48,26 +49,31 @@ def prepare(
         ModelError: it is not a pose model, cannot take `network` or `batch`, or its operators are
             too old.
     """
-    metadata = graph_metadata(model, source)
-    _check_opset(model, source)
+    modernise(model, source)
+    metadata = metadata or graph_metadata(model, source)
+    declared = _declared_anchors(model, metadata)
     _fix_input(model, metadata, network, batch, source)
-    _take_float32(model)
-    _give_rows(model, metadata, source)
+    _free_names(model)
+    graph = GraphBuilder(model.graph)
+    _take_unit_rgb(model, graph, metadata.layout)
+    _give_rows(model, graph, metadata, declared)
     values = {entry.key: entry.value for entry in model.metadata_props}
     values["imgsz"] = str(list(network))
-    if metadata.layout is Layout.RAW:
-        values[LAYOUT_KEY] = Layout.CANDIDATES.value
+    is_done = not metadata.layout.needs_suppression
+    values[LAYOUT_KEY] = (Layout.ROWS if is_done else Layout.CANDIDATES).value
+    values["names"] = str(dict(enumerate(metadata.class_names)))
+    values["kpt_shape"] = str(list(metadata.kpt_shape))
     helper.set_model_props(model, values)
     model.ir_version = max(model.ir_version, _MIN_IR)
 
 
-def _check_opset(model: onnx.ModelProto, source: object) -> None:
-    found = max((o.version for o in model.opset_import if o.domain in _DEFAULT_DOMAIN), default=0)
-    if found < _MIN_OPSET:
-        raise ModelError(
-            f"{source} uses version {found} of the ONNX operators: expected {_MIN_OPSET} or "
-            "later, so export the model again"
-        )
+def _declared_anchors(model: onnx.ModelProto, metadata: ModelMetadata) -> int | None:
+    """Return the number of anchors that a graph of fixed size declares, if it does."""
+    sides = model.graph.output[0].type.tensor_type.shape.dim
+    axis = 2 if metadata.layout is Layout.RAW else 1
+    if metadata.size_is_static and len(sides) == 3 and sides[axis].dim_value > 0:
+        return int(sides[axis].dim_value)
+    return None
 
 
 def _fix_input(
@@ -95,43 +101,60 @@ def _fix_input(
     del model.graph.value_info[:]
 
 
-def _take_float32(model: onnx.ModelProto) -> None:
+def _free_names(model: onnx.ModelProto) -> None:
+    """Rename a tensor of the model that has the name of our output."""
+    builder = GraphBuilder(model.graph)
+    if builder.is_used(OUTPUT):
+        rename_value(model.graph, OUTPUT, builder.new_name(f"{PATH}/models_own_{OUTPUT}"))
+
+
+def _take_unit_rgb(model: onnx.ModelProto, graph: GraphBuilder, layout: Layout) -> None:
+    """Let the input be float32 RGB in [0, 1], whatever the network wants."""
     value = graph_inputs(model)[0]
-    if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+    is_float32 = value.type.tensor_type.elem_type == TensorProto.FLOAT
+    if is_float32 and layout is not Layout.RTMO:
         return
-    half, value.name = value.name, f"{value.name}_float32"
+    wanted, value.name = value.name, graph.new_name(f"{value.name}_float32")
     value.type.tensor_type.elem_type = TensorProto.FLOAT
-    cast = helper.make_node(
-        "Cast", [value.name], [half], name=f"{half}_cast", to=TensorProto.FLOAT16
-    )
-    model.graph.node.insert(0, cast)
-
-
-def _give_rows(model: onnx.ModelProto, metadata: ModelMetadata, source: object) -> None:
-    graph = GraphBuilder(model.graph)
-    value = model.graph.output[0]
+    first = len(model.graph.node)
     name = value.name
-    count: int | str = value.type.tensor_type.shape.dim[1].dim_value or "count"
-    if value.type.tensor_type.elem_type != TensorProto.FLOAT:
-        name = graph.to_float32(name, "kp_pose")
-    if metadata.layout is Layout.RAW:
-        points = metadata.kpt_shape[0] * metadata.kpt_shape[1]
-        anchors = _count_anchors(model, source)
-        name, count = append_selection(graph, name, len(metadata.class_names), points, anchors)
-    if name != OUTPUT:
-        graph.add("Identity", [name], "kp_pose", output=OUTPUT)
+    if layout is Layout.RTMO:
+        name = graph.add("Gather", [name, graph.integers(2, 1, 0)], PATH, axis=1)
+        name = graph.add("Mul", [name, graph.number(255)], PATH)
+    kind = TensorProto.FLOAT if is_float32 else TensorProto.FLOAT16
+    graph.add("Cast", [name], PATH, output=wanted, to=kind)
+    added = list(model.graph.node)[first:]
+    kept = list(model.graph.node)[:first]
+    del model.graph.node[:]
+    model.graph.node.extend((*added, *kept))
+
+
+def _give_rows(
+    model: onnx.ModelProto, graph: GraphBuilder, metadata: ModelMetadata, declared: int | None
+) -> None:
+    outputs = list(model.graph.output)
+    names = [
+        value.name
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT
+        else graph.to_float32(value.name, PATH)
+        for value in outputs
+    ]
+    anchors = declared or _infer_anchors(model, metadata.layout)
+    width = Width(len(metadata.class_names), metadata.kpt_shape)
+    name, count = append_rows(graph, names, metadata.layout, width, anchors)
+    graph.add("Identity", [name], PATH, output=OUTPUT)
     batch = graph_inputs(model)[0].type.tensor_type.shape.dim[0].dim_value or "batch"
-    shape = (batch, count, metadata.row_width)
-    value.CopyFrom(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape))
+    shape = (batch, count or "count", metadata.row_width)
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape))
 
 
-def _count_anchors(model: onnx.ModelProto, source: object) -> int:
-    """Return the number of columns of a raw output; the input's size is known by now."""
-    model.graph.output[0].type.tensor_type.ClearField("shape")
+def _infer_anchors(model: onnx.ModelProto, layout: Layout) -> int | None:
+    """Return the number of anchors or rows, now that the input's size is known; None if unknown."""
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
     sides = infer_shapes(model).output[0].type.tensor_type.shape.dim
-    if len(sides) == 3 and sides[2].dim_value > 0:
-        return int(sides[2].dim_value)
-    raise ModelError(
-        f"the number of anchors of {source} cannot be told from its graph: export the model again "
-        "with a fixed input size"
-    )
+    axis = 2 if layout is Layout.RAW else 1
+    if len(sides) > axis and sides[axis].dim_value > 0:
+        return int(sides[axis].dim_value)
+    return None

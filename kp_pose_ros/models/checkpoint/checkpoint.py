@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads YOLOv8-pose and YOLO11-pose checkpoints (.pt) without torch and without running them."""
+"""Reads YOLO checkpoints (.pt) without torch and without running them."""
 
 import math
 from collections.abc import Mapping
@@ -142,7 +142,6 @@ def _describe(model: Module, content: Mapping[Any, Any]) -> dict[str, object]:
         "imgsz": arguments.get("imgsz"),
         "names": model.attributes.get("names"),
         "channels": yaml.get("channels", 3),
-        "end2end": any(name.startswith("one2one_") for name in head.children),
         "kpt_shape": head.attributes.get("kpt_shape"),
         "kpt_names": model.attributes.get("kpt_names"),
     }

@@ -6,6 +6,8 @@ The output is that of ultralytics' own export, `B x (4 + nc + K*D) x A`: box cen
 scores, keypoints, in pixels of the network's input.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +36,27 @@ class Anchors:
         return self.strides.size
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """How a head says where keypoints are.
+
+    Attributes:
+        branches: the parts of the branch that says it.
+        scale: how many cells a value of 1 is.
+        shift: how many cells above and left of a cell's centre the value 0 is.
+    """
+
+    branches: tuple[str, ...]
+    scale: float
+    shift: float
+
+
+HEADS = {
+    "Pose": Decoding(("cv4",), scale=2, shift=0.5),  # YOLOv8, YOLO11, YOLO12
+    "Pose26": Decoding(("cv4", "cv4_kpts"), scale=1, shift=0),  # YOLO26
+}
+
+
 def pose_head(
     graph: GraphBuilder,
     head: Module,
@@ -48,14 +71,20 @@ def pose_head(
     """
     classes, bins = head.integer("nc"), head.integer("reg_max")
     numbers = kpt_shape[0] * kpt_shape[1]
+    # A fused end-to-end model has lost the branches that give a person several times.
+    prefix = "" if "cv2" in head.children else "one2one_"
+
+    def branch(channels: int, *names: str) -> str:
+        return _branch(graph, [head.child(f"{prefix}{name}") for name in names], features, channels)
+
     anchors = _anchors(head, features, network_hw)
-    distances = _branch(graph, head.child("cv2"), features, 4 * bins)
-    scores = _branch(graph, head.child("cv3"), features, classes)
-    keypoints = _branch(graph, head.child("cv4"), features, numbers)
+    distances = branch(4 * bins, "cv2")
+    scores = branch(classes, "cv3")
+    keypoints = branch(numbers, *HEADS[head.kind].branches)
     parts = [
-        _boxes(graph, head.child("dfl"), distances, bins, anchors),
+        _boxes(graph, head, distances, bins, anchors),
         graph.add("Sigmoid", [scores], f"{head.path}.scores"),
-        _keypoints(graph, f"{head.path}.keypoints", keypoints, kpt_shape, anchors),
+        _keypoints(graph, head, keypoints, kpt_shape, anchors),
     ]
     graph.add("Concat", parts, head.path, output="output0", axis=1)
     return 4 + classes + numbers, anchors.count
@@ -81,41 +110,38 @@ def _anchors(head: Module, features: Sequence[Feature], network_hw: tuple[int, i
 
 
 def _branch(
-    graph: GraphBuilder, branches: Module, features: Sequence[Feature], channels: int
+    graph: GraphBuilder, chain: Sequence[Module], features: Sequence[Feature], channels: int
 ) -> str:
-    """Run one branch on every scale; return (B, channels, A)."""
-    if len(branches.children) != len(features):
-        raise ModelError(
-            f"{branches.path} has {len(branches.children)} branches for {len(features)} scales"
-        )
-    parts = []
-    for branch, feature in zip(branches.children.values(), features, strict=True):
-        made = emit(graph, branch, feature)
+    """Run one branch on every scale; return (B, channels, A).
+
+    Args:
+        graph: where to add it.
+        chain: the branch's parts, one after the other; each has a child for every scale.
+        features: the feature maps.
+        channels: how many channels the last part makes.
+    """
+    for part in chain:
+        if len(part.children) != len(features):
+            raise ModelError(
+                f"{part.path} has {len(part.children)} branches for {len(features)} scales"
+            )
+    last = chain[-1]
+    scales = []
+    for place, feature in enumerate(features):
+        made = feature
+        for part in chain:
+            made = emit(graph, list(part.children.values())[place], made)
         expected = (channels, feature.height, feature.width)
         if made.shape != expected:
-            raise ModelError(f"{branch.path} makes a map of {made.shape}, expected {expected}")
-        parts.append(graph.reshape(made.name, branch.path, 0, channels, feature.cells))
-    return graph.add("Concat", parts, branches.path, axis=2)
+            raise ModelError(f"{last.path} makes a map of {made.shape}, expected {expected}")
+        scales.append(graph.reshape(made.name, f"{last.path}.{place}", 0, channels, feature.cells))
+    return graph.add("Concat", scales, last.path, axis=2)
 
 
-def _boxes(graph: GraphBuilder, dfl: Module, distances: str, bins: int, anchors: Anchors) -> str:
-    """Return (B, 4, A) centre and size.
-
-    The distance to each side is the mean of a distribution over `bins` whole cells (Generalized
-    Focal Loss, arXiv 2006.04388).
-    """
-    if dfl.kind != "DFL":
-        raise ModelError(f"{dfl.path} is a {dfl.kind[:40]!r}, expected a DFL")
-    weight = dfl.child("conv").tensor("weight", dimensions=4)
-    if weight.shape != (1, bins, 1, 1):
-        raise ModelError(f"{dfl.path} has weights of shape {weight.shape}, expected 1x{bins}x1x1")
-    path, count = dfl.path, anchors.count
-    by_side = graph.reshape(distances, path, 0, 4, bins, count)
-    by_bin = graph.add("Transpose", [by_side], path, perm=[0, 2, 1, 3])
-    chances = graph.add("Softmax", [by_bin], path, axis=1)
-    mean = graph.add("Conv", [chances, graph.constant(weight, f"{path}.weight")], path)
-    sides = graph.reshape(mean, path, 0, 4, count)
-
+def _boxes(graph: GraphBuilder, head: Module, distances: str, bins: int, anchors: Anchors) -> str:
+    """Return (B, 4, A) centre and size of boxes whose sides are that many cells from an anchor."""
+    path = f"{head.path}.dfl"
+    sides = distances if bins == 1 else _means(graph, head.child("dfl"), distances, bins, anchors)
     strides = graph.constant(anchors.strides, "strides")
     half_strides = graph.constant(anchors.strides / 2, "half_strides")
     left_top, right_bottom = graph.split(sides, path, [2, 2], axis=1)
@@ -127,21 +153,40 @@ def _boxes(graph: GraphBuilder, dfl: Module, distances: str, bins: int, anchors:
     return graph.add("Concat", [centre, size], path, axis=1)
 
 
-def _keypoints(
-    graph: GraphBuilder, path: str, values: str, kpt_shape: tuple[int, int], anchors: Anchors
-) -> str:
-    """Return (B, K*D, A): x and y in pixels, and the score through the sigmoid if there is one.
+def _means(graph: GraphBuilder, dfl: Module, distances: str, bins: int, anchors: Anchors) -> str:
+    """Return (B, 4, A) distances, each the mean of a distribution over `bins` whole cells.
 
-    A value v stands for the corner of the cell plus 2 * v cells.
+    Generalized Focal Loss, arXiv 2006.04388.
     """
-    count, dimensions = kpt_shape
-    double_strides = graph.constant(anchors.strides * 2, "double_strides")
-    corners = graph.constant(anchors.centres - anchors.strides / 2, "corners")
+    if dfl.kind != "DFL":
+        raise ModelError(f"{dfl.path} is a {dfl.kind[:40]!r}, expected a DFL")
+    weight = dfl.child("conv").tensor("weight", dimensions=4)
+    if weight.shape != (1, bins, 1, 1):
+        raise ModelError(f"{dfl.path} has weights of shape {weight.shape}, expected 1x{bins}x1x1")
+    path, count = dfl.path, anchors.count
+    by_side = graph.reshape(distances, path, 0, 4, bins, count)
+    by_bin = graph.add("Transpose", [by_side], path, perm=[0, 2, 1, 3])
+    chances = graph.add("Softmax", [by_bin], path, axis=1)
+    mean = graph.add("Conv", [chances, graph.constant(weight, f"{path}.weight")], path)
+    return graph.reshape(mean, path, 0, 4, count)
+
+
+def _keypoints(
+    graph: GraphBuilder,
+    head: Module,
+    values: str,
+    kpt_shape: tuple[int, int],
+    anchors: Anchors,
+) -> str:
+    """Return (B, K*D, A): x and y in pixels, and the score through the sigmoid if there is one."""
+    (count, dimensions), decoding, path = kpt_shape, HEADS[head.kind], f"{head.path}.keypoints"
+    strides = graph.constant(anchors.strides * decoding.scale, "keypoint_strides")
+    origins = graph.constant(anchors.centres - anchors.strides * decoding.shift, "origins")
     points = graph.reshape(values, path, 0, count, dimensions, anchors.count)
     if dimensions == 3:
         points, scores = graph.split(points, path, [2, 1], axis=2)
-    points = graph.add("Mul", [points, double_strides], path)
-    points = graph.add("Add", [points, corners], path)
+    points = graph.add("Mul", [points, strides], path)
+    points = graph.add("Add", [points, origins], path)
     if dimensions == 3:
         scores = graph.add("Sigmoid", [scores], path)
         points = graph.add("Concat", [points, scores], path, axis=2)

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of YOLOv8 and YOLO11 as ONNX nodes: one function a class, found by name in LAYERS."""
+"""The layers of YOLO networks as ONNX nodes: one function a class, found by name in LAYERS."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from kp_pose_ros.errors import ModelError
+from kp_pose_ros.errors import ModelError, brief
 from kp_pose_ros.models.checkpoint.convolution import Feature, convolve, window_size
 from kp_pose_ros.models.checkpoint.modules import Module
 from kp_pose_ros.models.graph import GraphBuilder
@@ -24,21 +25,14 @@ def emit(graph: GraphBuilder, module: Module, *inputs: Feature) -> Feature:
     Raises:
         ModelError: if the layer is of an unknown class, or does not fit its inputs.
     """
-    check_kind(module)
-    return LAYERS[module.kind](graph, module, inputs)
-
-
-def check_kind(module: Module) -> None:
-    """Refuse a layer that `emit` cannot add.
-
-    Raises:
-        ModelError: if the layer is of an unknown class.
-    """
+    if module.kind in _ACTIVATIONS:
+        return _activation(graph, module, inputs)
     if module.kind not in LAYERS:
         raise ModelError(
-            f"layer {module.path} is a {module.kind[:40]!r}, which is none of YOLOv8-pose or "
-            "YOLO11-pose: export the model to ONNX with ultralytics, and use that file"
+            f"layer {module.path} is a {module.kind[:40]!r}, which is not known here: export the "
+            "model to ONNX with ultralytics, and use that file"
         )
+    return LAYERS[module.kind](graph, module, inputs)
 
 
 def _identity(_graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
@@ -73,23 +67,75 @@ def _concat(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     return _join(graph, module, inputs)
 
 
-def _upsample(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    module.expect(mode="nearest", size=None)
+def _activation(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    """Add an activation that is one ONNX operator."""
     x = _only(module, inputs)
+    operator, attributes = _ACTIVATIONS[module.kind]
+    values: dict[str, Any] = {
+        name: module.number(value) if isinstance(value, str) else value
+        for name, value in attributes.items()
+    }
+    return x.renamed(graph.add(operator, [x.name], module.path, **values))
+
+
+def _clip(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    x = _only(module, inputs)
+    bounds = [graph.number(module.number(name)) for name in ("min_val", "max_val")]
+    return x.renamed(graph.add("Clip", [x.name, *bounds], module.path))
+
+
+def _prelu(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    x = _only(module, inputs)
+    slopes = module.tensor("weight", dimensions=1)
+    if len(slopes) not in (1, x.channels):
+        raise ModelError(f"layer {module.path} has {len(slopes)} slopes for {x.channels} channels")
+    weights = graph.weight(f"{module.path}.weight", slopes.reshape(-1, 1, 1))
+    return x.renamed(graph.add("PRelu", [x.name, weights], module.path))
+
+
+def _softplus(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    module.expect(beta=1)
+    x = _only(module, inputs)
+    return x.renamed(graph.add("Softplus", [x.name], module.path))
+
+
+def _mish(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    """x tanh(log(1 + exp(x)))."""
+    x = _only(module, inputs)
+    gate = graph.add("Softplus", [x.name], module.path)
+    gate = graph.add("Tanh", [gate], module.path)
+    return x.renamed(graph.add("Mul", [x.name, gate], module.path))
+
+
+def _gelu(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    """x (1 + erf(x / sqrt(2))) / 2."""
+    module.expect(approximate="none")
+    x, path = _only(module, inputs), module.path
+    gate = graph.add("Mul", [x.name, graph.number(2**-0.5)], path)
+    gate = graph.add("Add", [graph.add("Erf", [gate], path), graph.number(1)], path)
+    half = graph.add("Mul", [x.name, graph.number(0.5)], path)
+    return x.renamed(graph.add("Mul", [half, gate], path))
+
+
+def _upsample(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    module.expect(size=None)
+    x = _only(module, inputs)
+    mode = module.attributes.get("mode")
+    if not isinstance(mode, str) or mode not in _RESIZES:
+        raise ModelError(
+            f"layer {module.path} enlarges in the mode {brief(mode)}, expected one of "
+            f"{', '.join(_RESIZES)}"
+        )
     scale = module.number("scale_factor")
     if scale not in range(1, _MAX_UPSCALE + 1):
         raise ModelError(
             f"layer {module.path} enlarges by {scale}, expected a whole number up to {_MAX_UPSCALE}"
         )
+    attributes: dict[str, Any] = dict(_RESIZES[mode])
+    if mode != "nearest" and module.attributes.get("align_corners"):
+        attributes["coordinate_transformation_mode"] = "align_corners"
     scales = graph.constant(np.array([1, 1, scale, scale], np.float32), f"{module.path}.scales")
-    name = graph.add(
-        "Resize",
-        [x.name, "", scales],
-        module.path,
-        mode="nearest",
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
+    name = graph.add("Resize", [x.name, "", scales], module.path, **attributes)
     return Feature(name, x.channels, x.height * int(scale), x.width * int(scale))
 
 
@@ -123,10 +169,34 @@ def _c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     return emit(graph, module.child("cv2"), _join(graph, module, parts))
 
 
-def _c3k(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _c2(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    """Half of the channels run through a chain, half pass by."""
+    x, bypass = _halve(graph, module, emit(graph, module.child("cv1"), *inputs))
+    chain = emit(graph, module.child("m"), x)
+    return emit(graph, module.child("cv2"), _join(graph, module, [chain, bypass]))
+
+
+def _c3(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    """As C2, where each half comes from a convolution of its own."""
     chain = emit(graph, module.child("m"), emit(graph, module.child("cv1"), *inputs))
     bypass = emit(graph, module.child("cv2"), *inputs)
     return emit(graph, module.child("cv3"), _join(graph, module, [chain, bypass]))
+
+
+def _a2c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    """A chain of which every step is kept; what it changes may have a weight a channel."""
+    parts = [emit(graph, module.child("cv1"), *inputs)]
+    for block in module.child("m").children.values():
+        parts.append(emit(graph, block, parts[-1]))
+    y = emit(graph, module.child("cv2"), _join(graph, module, parts))
+    if module.tensors.get("gamma") is None:
+        return y
+    gamma = module.tensor("gamma", dimensions=1)
+    if len(gamma) != y.channels:
+        raise ModelError(f"layer {module.path} weights {len(gamma)} of {y.channels} channels")
+    weights = graph.weight(f"{module.path}.gamma", gamma.reshape(1, -1, 1, 1))
+    y = y.renamed(graph.add("Mul", [y.name, weights], module.path))
+    return _sum(graph, module, inputs[0], y)
 
 
 def _sppf(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
@@ -158,31 +228,68 @@ def _psa_block(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     return x
 
 
+def _area_block(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    x = _only(module, inputs)
+    for part in ("attn", "mlp"):
+        x = _sum(graph, module, x, emit(graph, module.child(part), x))
+    return x
+
+
 def _attention(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    """v softmax((q / sqrt(d))^T k)^T over all cells, and a 3x3 convolution of v for position."""
+    """Attention over all cells, and a 3x3 convolution of the values for their position."""
     x, path = _only(module, inputs), module.path
     heads, key, value = (module.integer(name) for name in ("num_heads", "key_dim", "head_dim"))
     qkv = emit(graph, module.child("qkv"), x)
-    if 0 in (heads, key, value) or (heads * (2 * key + value), heads * value) != (
-        qkv.channels,
-        x.channels,
-    ):
-        raise ModelError(
-            f"layer {path} cannot split {qkv.channels} channels into {heads} heads of "
-            f"{key}, {key} and {value}"
-        )
+    _check_heads(module, x, qkv, heads, (key, key, value))
     grouped = graph.reshape(qkv.name, path, 0, heads, 2 * key + value, x.cells)
-    q, k, v = graph.split(grouped, path, [key, key, value], axis=2)
-    scale = graph.number(key**-0.5)
-    q = graph.add("Transpose", [graph.add("Mul", [q, scale], path)], path, perm=[0, 1, 3, 2])
-    weights = graph.add("Softmax", [graph.add("MatMul", [q, k], path)], path, axis=3)
-    weights = graph.add("Transpose", [weights], path, perm=[0, 1, 3, 2])
-    mixed = graph.add("MatMul", [v, weights], path)
-
+    mixed, v = _mix(graph, path, grouped, (key, key, value), rank=4)
     values = x.renamed(graph.reshape(v, path, 0, *x.shape))
     mixture = x.renamed(graph.reshape(mixed, path, 0, *x.shape))
     position = emit(graph, module.child("pe"), values)
     return emit(graph, module.child("proj"), _sum(graph, module, mixture, position))
+
+
+def _area_attention(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+    """As Attention, but cells attend to those of their own area only: so many rows of the map."""
+    x, path = _only(module, inputs), module.path
+    heads, size, areas = (module.integer(name) for name in ("num_heads", "head_dim", "area"))
+    qkv = emit(graph, module.child("qkv"), x)
+    _check_heads(module, x, qkv, heads, (size, size, size))
+    if areas < 1 or x.cells % areas:
+        raise ModelError(f"layer {path} cannot split {x.cells} cells into {areas} areas")
+    grouped = graph.reshape(qkv.name, path, 0, heads, 3 * size, areas, x.cells // areas)
+    grouped = graph.add("Transpose", [grouped], path, perm=[0, 3, 1, 2, 4])
+    maps = []
+    for tensor in _mix(graph, path, grouped, (size, size, size), rank=5):
+        name = graph.add("Transpose", [tensor], path, perm=[0, 2, 3, 1, 4])
+        maps.append(x.renamed(graph.reshape(name, path, 0, *x.shape)))
+    mixture, values = maps
+    position = emit(graph, module.child("pe"), values)
+    return emit(graph, module.child("proj"), _sum(graph, module, mixture, position))
+
+
+def _check_heads(
+    module: Module, x: Feature, qkv: Feature, heads: int, sizes: tuple[int, int, int]
+) -> None:
+    made = (heads * sum(sizes), heads * sizes[2])
+    if 0 in (heads, *sizes) or made != (qkv.channels, x.channels):
+        raise ModelError(
+            f"layer {module.path} cannot split {qkv.channels} channels into {heads} heads of "
+            f"{sizes[0]}, {sizes[1]} and {sizes[2]}"
+        )
+
+
+def _mix(
+    graph: GraphBuilder, path: str, qkv: str, sizes: tuple[int, int, int], rank: int
+) -> tuple[str, str]:
+    """Return v softmax((q / sqrt(d))^T k)^T, and v; the last axis counts cells."""
+    swapped = [*range(rank - 2), rank - 1, rank - 2]
+    q, k, v = graph.split(qkv, path, sizes, axis=rank - 2)
+    q = graph.add("Mul", [q, graph.number(sizes[0] ** -0.5)], path)
+    q = graph.add("Transpose", [q], path, perm=swapped)
+    weights = graph.add("Softmax", [graph.add("MatMul", [q, k], path)], path, axis=rank - 1)
+    weights = graph.add("Transpose", [weights], path, perm=swapped)
+    return graph.add("MatMul", [v, weights], path), v
 
 
 def _only(module: Module, inputs: Inputs) -> Feature:
@@ -217,22 +324,61 @@ def _sum(graph: GraphBuilder, module: Module, a: Feature, b: Feature) -> Feature
     return a.renamed(graph.add("Add", [a.name, b.name], module.path))
 
 
+# Operator, and its attributes: a number, or the name of the layer's own attribute.
+_ACTIVATIONS: dict[str, tuple[str, dict[str, float | str]]] = {
+    "ELU": ("Elu", {"alpha": "alpha"}),
+    "Hardsigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "Hardswish": ("HardSwish", {}),
+    "LeakyReLU": ("LeakyRelu", {"alpha": "negative_slope"}),
+    "ReLU": ("Relu", {}),
+    "SELU": ("Selu", {}),
+    "Sigmoid": ("Sigmoid", {}),
+    "Softsign": ("Softsign", {}),
+    "Tanh": ("Tanh", {}),
+}
+
+_RESIZES: dict[str, dict[str, str | float]] = {
+    "nearest": {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+    },
+    "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+    "bicubic": {
+        "mode": "cubic",
+        "coordinate_transformation_mode": "half_pixel",
+        "cubic_coeff_a": -0.75,  # torch's
+    },
+}
+
 LAYERS: dict[str, Emitter] = {
+    "A2C2f": _a2c2f,
+    "AAttn": _area_attention,
+    "ABlock": _area_block,
     "Attention": _attention,
     "Bottleneck": _bottleneck,
+    "C2": _c2,
     "C2PSA": _c2psa,
     "C2f": _c2f,
-    "C3k": _c3k,
+    "C2fPSA": _c2f,
+    "C3": _c3,
+    "C3k": _c3,
     "C3k2": _c2f,
     "Concat": _concat,
     "Conv": _conv,
     "Conv2d": _conv2d,
     "DWConv": _conv,
+    "GELU": _gelu,
+    "Hardtanh": _clip,
     "Identity": _identity,
     "MaxPool2d": _max_pool,
+    "Mish": _mish,
+    "PReLU": _prelu,
     "PSABlock": _psa_block,
+    "ReLU6": _clip,
     "SPPF": _sppf,
     "Sequential": _sequential,
     "SiLU": _silu,
+    "Softplus": _softplus,
     "Upsample": _upsample,
 }

@@ -2,47 +2,75 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the ONNX model of a checkpoint, as ultralytics' own export would, without torch."""
 
+import logging
+
 import onnx
 from onnx import TensorProto, helper
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.checkpoint import Checkpoint
 from kp_pose_ros.models.checkpoint.convolution import Feature
-from kp_pose_ros.models.checkpoint.head import pose_head
-from kp_pose_ros.models.checkpoint.layers import check_kind, emit
+from kp_pose_ros.models.checkpoint.head import HEADS, pose_head
+from kp_pose_ros.models.checkpoint.layers import emit
 from kp_pose_ros.models.checkpoint.modules import Module
 from kp_pose_ros.models.fields import Fields
 from kp_pose_ros.models.graph import GraphBuilder
+from kp_pose_ros.models.layouts import GraphShape
+from kp_pose_ros.models.metadata import ModelMetadata, generic_class_names, read_metadata
 
-# TensorRT 8.5 (JetPack 5) parses opsets up to 17; ONNX Runtime 1.14 (2023) reads IR version 8.
+# Old enough for every tool in use: ONNX Runtime 1.14 (2023) reads IR version 8.
 _OPSET = 17
 _IR_VERSION = 8
 
 _MAX_STRIDE = 1024
 _MAX_CHANNELS = 64
 _MAX_SOURCES = 16
+_MAX_CLASSES = 10_000
+_log = logging.getLogger(__name__)
 
 
 def write_onnx(
     checkpoint: Checkpoint, *, imgsz: tuple[int, int], batch: int | None
 ) -> onnx.ModelProto:
-    """Return the model's graph, `images` B x 3 x H x W -> `output0` B x (4 + nc + K*D) x A.
+    """Return the model's graph, `images` B x C x H x W -> `output0` B x (4 + nc + K*D) x A.
 
-    Everything is float32: input (RGB, 0..1) and output (box centre and size, class scores,
+    Everything is float32: input (RGB or grey, 0..1) and output (box centre and size, class scores,
     keypoints, all in pixels of the input).
 
     Args:
-        checkpoint: a YOLOv8-pose or YOLO11-pose model.
+        checkpoint: a pose model of ultralytics.
         imgsz: (height, width) of the input, multiples of the model's stride.
         batch: how many pictures a run takes; None leaves it open.
 
     Raises:
         ModelError: if the model is none of these, or contradicts itself.
     """
+    return _write(checkpoint, imgsz, batch, keep_weights=True)
+
+
+def check_checkpoint(checkpoint: Checkpoint) -> ModelMetadata:
+    """Return what a checkpoint's graph takes and returns, once it is sure that there can be one.
+
+    Raises:
+        ModelError: if `write_onnx` would raise it, or it is not a pose model.
+    """
+    channels = Fields(checkpoint.metadata, checkpoint.path).whole_number("channels", _MAX_CHANNELS)
+    # The writer makes a graph of any size and batch.
+    shape = GraphShape((None, channels or 3, None, None), (None, None, None))
+    values = {**checkpoint.metadata, "end2end": False, "names": _class_names(checkpoint)}
+    metadata = read_metadata(values, shape, checkpoint.path)
+    size = [-(-side // metadata.stride) * metadata.stride for side in metadata.imgsz]
+    _write(checkpoint, (size[0], size[1]), None, keep_weights=False)
+    return metadata
+
+
+def _write(
+    checkpoint: Checkpoint, imgsz: tuple[int, int], batch: int | None, *, keep_weights: bool
+) -> onnx.ModelProto:
     model = onnx.ModelProto(ir_version=_IR_VERSION, producer_name="kp_pose_ros")
     model.opset_import.append(helper.make_opsetid("", _OPSET))
     model.graph.name = checkpoint.path.stem
-    graph = GraphBuilder(model.graph)
+    graph = GraphBuilder(model.graph, keep_weights=keep_weights)
     try:
         kpt_shape, images = _check_head(checkpoint), _images(checkpoint, imgsz)
         features = _body(graph, checkpoint, images)
@@ -56,36 +84,36 @@ def write_onnx(
     return model
 
 
-def check_checkpoint(checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint whose head or layers `write_onnx` does not know, without writing it.
-
-    Raises:
-        ModelError: if the model is of another kind.
-    """
-    try:
-        _check_head(checkpoint)
-        for layer in checkpoint.layers[:-1]:
-            check_kind(layer)
-    except ModelError as error:
-        raise ModelError(f"cannot write {checkpoint.path} as ONNX: {error}") from error
-
-
 def _check_head(checkpoint: Checkpoint) -> tuple[int, int]:
-    """Return the model's (K, D), if its head is of the kind that the writer knows."""
-    head, end2end = checkpoint.head, checkpoint.metadata["end2end"]
-    fields = Fields(checkpoint.metadata, "the checkpoint")
-    kpt_shape = fields.kpt_shape()
+    """Return the model's (K, D), if its head is of a kind that the writer knows."""
+    head = checkpoint.head
+    kpt_shape = Fields(checkpoint.metadata, "the checkpoint").kpt_shape()
     if kpt_shape is None:
         raise ModelError(f"its head {head.kind[:40]!r} has no keypoints, expected a pose model")
-    if head.kind != "Pose" or end2end:
+    if head.kind not in HEADS:
         raise ModelError(
-            f"its head is {'an end-to-end' if end2end else 'a'} {head.kind[:40]!r}, expected the "
-            "Pose of YOLOv8 or YOLO11: export the model to ONNX with ultralytics, and use that file"
+            f"its head is a {head.kind[:40]!r}, expected one of {', '.join(HEADS)}: export the "
+            "model to ONNX with ultralytics, and use that file"
         )
-    classes, names = head.integer("nc"), fields.class_names() or ()
-    if classes != len(names):
-        raise ModelError(f"its head has {classes} classes, but it names {len(names)}")
     return kpt_shape
+
+
+def _class_names(checkpoint: Checkpoint) -> dict[int, str]:
+    """Return a name for each class of the head; the file's, if there are as many."""
+    count = checkpoint.head.integer("nc")
+    if not 1 <= count <= _MAX_CLASSES:
+        raise ModelError(f"{checkpoint.path} has {count} classes: expected 1 to {_MAX_CLASSES}")
+    names = Fields(checkpoint.metadata, checkpoint.path).class_names()
+    if names is None or len(names) != count:
+        if names is not None:
+            _log.warning(
+                "%s has %d classes, but names %d: the names are not used",
+                checkpoint.path,
+                count,
+                len(names),
+            )
+        names = generic_class_names(count)
+    return dict(enumerate(names))
 
 
 def _images(checkpoint: Checkpoint, imgsz: tuple[int, int]) -> Feature:
@@ -131,6 +159,8 @@ def _metadata(checkpoint: Checkpoint, imgsz: tuple[int, int], batch: int | None)
     """
     values = {
         **checkpoint.metadata,
+        "names": _class_names(checkpoint),
+        "end2end": False,  # so is the graph, whatever the checkpoint can do
         "author": "kp_pose_ros",
         "batch": batch or 1,
         "imgsz": list(imgsz),
