@@ -108,14 +108,14 @@ def possible_layouts(shape: GraphShape, width: Width) -> list[Layout]:
     cells = _cell_counts(shape.input)
     anchors = {count * each for count in cells for each in (1, _ANCHORS_A_CELL)}
     found = []
-    if height in (None, width.of(Layout.RAW)):
+    if height == width.of(Layout.RAW) or (height is None and last in cells):
         found.append(Layout.RAW)
     if last == width.of(Layout.TRANSPOSED) and _may_be(height, cells):
         found.append(Layout.TRANSPOSED)
     if last == width.of(Layout.YOLOV7) and _may_be(height, anchors):
         found.append(Layout.YOLOV7)
     is_few = height is None or (height <= _MAX_ROWS and height not in anchors)
-    if last in (None, width.of(Layout.ROWS)) and is_few:
+    if last == width.of(Layout.ROWS) and is_few:
         found.append(Layout.ROWS)
     if last in cells and Layout.RAW in found:
         return [Layout.RAW]

@@ -152,19 +152,27 @@ def _read_output(
         return *_fit(names, kpt_shape, stated, shape.output, source), stated
     if kpt_shape is None:
         raise _lacking("kpt_shape", shape.output, source)
-    if names is None:
-        count = (shape.output[1:2] or (None,))[0]
-        classes = 0 if count is None else count - Width(0, kpt_shape).of(Layout.RAW)
-        if not 0 < classes <= _MAX_CLASSES:
-            raise _lacking("names", shape.output, source)
-        names = generic_class_names(classes)
+    classes = len(names) if names else _count_classes(shape.output, kpt_shape)
     end2end, nms = fields.flag("end2end"), fields.argument("nms")
     is_silent = end2end is None and nms is None
     suppresses = None if is_silent else bool(end2end or nms is True)
-    if all(side is None for side in shape.output):  # as of an engine
+    if shape.output[1:] == (None, None):  # as of an engine
+        if names is None:
+            raise _lacking("names", shape.output, source)
         return names, kpt_shape, Layout.ROWS if suppresses else Layout.RAW
-    found = find_layout(shape, Width(len(names), kpt_shape), suppresses, source)
-    return names, kpt_shape, found
+    found = find_layout(shape, Width(classes, kpt_shape), suppresses, source)
+    if names is None and found is not Layout.RAW:
+        raise _lacking("names", shape.output, source)
+    return names or generic_class_names(classes), kpt_shape, found
+
+
+def _count_classes(output: Shape, kpt_shape: tuple[int, int]) -> int:
+    """Return how many classes a raw output has; 0 if it does not tell."""
+    height, last = output[1:] if len(output) == 3 else (None, None)
+    if last == Width(0, kpt_shape).of(Layout.ROWS):  # it may be rows as well
+        return 0
+    count = (height or 0) - Width(0, kpt_shape).of(Layout.RAW)
+    return count if 0 < count <= _MAX_CLASSES else 0
 
 
 def _stated_layout(fields: Fields) -> Layout | None:

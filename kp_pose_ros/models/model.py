@@ -29,7 +29,7 @@ __all__ = ["PoseModel", "Precision", "Size"]
 _LARGEST_SIDE = 8192  # a network of the smallest kind needs gigabytes for it
 # Raise it when the same model file gives another graph than before, so that cached graphs of the
 # earlier code are not used. test_graph_version.py notices such a change.
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 _log = logging.getLogger(__name__)
 
 
@@ -108,9 +108,9 @@ class PoseModel:
             ModelError: the graph cannot be made, or the cache cannot be written.
         """
         files = (self.path, *find_format(self.path).more_files(self.path))
-        key = hashlib.sha256(
-            f"{content_hash(*files)} {self.metadata} {GRAPH_VERSION}".encode()
-        ).hexdigest()[:16]
+        read_as = f"{self.metadata.layout.value} {self.metadata.kpt_shape}"
+        facts = f"{content_hash(*files)} {read_as} {GRAPH_VERSION}"
+        key = hashlib.sha256(facts.encode()).hexdigest()[:16]
         stem = re.sub(r"[^\w.-]", "_", self.path.stem)[:40]
         name = f"{stem}-{network[0]}x{network[1]}-{precision}-{key}.onnx"
 

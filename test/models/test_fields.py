@@ -13,7 +13,7 @@ GETTERS = {
     "args": lambda fields: fields.argument("nms"),
     "end2end": lambda fields: fields.flag("end2end"),
     "imgsz": lambda fields: fields.size("imgsz"),
-    "kpt_names": lambda fields: fields.keypoint_names(2),
+    "kpt_names": lambda fields: fields.keypoint_names(2, 1),
     "kpt_shape": lambda fields: fields.kpt_shape(),
     "names": lambda fields: fields.class_names(),
     "stride": lambda fields: fields.whole_number("stride", 1024),
@@ -38,6 +38,8 @@ def read(key, value):
         pytest.param("names", "{0: 'cat', 1: 'dog'}", ("cat", "dog"), id="classes as text"),
         pytest.param("names", {"1": "dog", "0": "cat"}, ("cat", "dog"), id="classes from JSON"),
         pytest.param("names", ["cat", "dog"], ("cat", "dog"), id="classes as a list"),
+        pytest.param("names", "[1, 2]", ("1", "2"), id="class names that are numbers"),
+        pytest.param("kpt_names", "['a', 1]", ("a", "1"), id="a keypoint name that is a number"),
         pytest.param("kpt_shape", "[17, 3]", (17, 3), id="keypoint shape as text"),
         pytest.param("kpt_shape", (4, 2), (4, 2), id="keypoint shape"),
         pytest.param("kpt_names", "{0: ['a', 'b']}", ("a", "b"), id="keypoints of a class"),
@@ -52,6 +54,38 @@ def read(key, value):
 )
 def test_value_is_read_from_text_and_from_its_own_type(key, value, expected):
     assert read(key, value) == expected
+
+
+NOT_NAMES = [
+    pytest.param("names", "{}", id="no classes"),
+    pytest.param("names", "{1: 'dog'}", id="class zero missing"),
+    pytest.param("names", "person", id="class name without quotes"),
+    pytest.param("names", "[['a'], 'b']", id="class names in lists"),
+    pytest.param("names", "['a', ' ']", id="a blank class name"),
+    pytest.param("names", "['\\x1b[2J', 'b']", id="control characters"),
+    pytest.param("names", ["\ud800", "b"], id="half a character"),
+    pytest.param("kpt_names", "['a']", id="too few keypoint names"),
+    pytest.param("kpt_names", "['a', 'b', 'c']", id="too many"),
+    pytest.param("kpt_names", "['a', 'a']", id="keypoint name twice"),
+    pytest.param("kpt_names", "{0: [['a', 'b']]}", id="nested"),
+    pytest.param("kpt_names", "{0: [['a'], ['b']]}", id="each in a list"),
+    pytest.param("kpt_names", "{0: ['a', 'b'], 1: ['a', 'c']}", id="other names in another class"),
+    pytest.param("kpt_names", "['a', None]", id="one is missing"),
+    pytest.param("kpt_names", "nose and tail", id="no literal"),
+    pytest.param("kpt_names", "7", id="a number"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), NOT_NAMES)
+def test_labels_of_no_use_are_left_out_with_a_warning(key, value, caplog):
+    assert not read(key, value)
+    assert f"the metadata key {key} of model.onnx" in caplog.text
+
+
+def test_keypoint_names_have_to_serve_every_class():
+    names = Fields({"kpt_names": {0: ["a", "b"], 1: ["a", "b"]}}, "model")
+    assert names.keypoint_names(2, classes=2) == ("a", "b")
+    assert Fields({"kpt_names": {0: ["a", "b"]}}, "model").keypoint_names(2, classes=2) == ()
 
 
 @pytest.mark.parametrize("key", [pytest.param(key, id=key) for key in GETTERS])
@@ -71,17 +105,10 @@ def test_absent_key_is_empty(key):
         pytest.param("imgsz", "[-640, 640]", id="negative side"),
         pytest.param("imgsz", "1e9", id="huge side"),
         pytest.param("imgsz", "[]", id="no sides"),
-        pytest.param("names", "{}", id="no classes"),
-        pytest.param("names", "{1: 'dog'}", id="class zero missing"),
-        pytest.param("names", "[1, 2]", id="class names are numbers"),
-        pytest.param("names", "person", id="class name without quotes"),
         pytest.param("kpt_shape", "[17]", id="keypoint shape of one number"),
         pytest.param("kpt_shape", "[17, 4]", id="keypoints of four numbers"),
         pytest.param("kpt_shape", "[0, 3]", id="no keypoints"),
         pytest.param("kpt_shape", "[10**9, 3]", id="an expression"),
-        pytest.param("kpt_names", "['a']", id="too few keypoint names"),
-        pytest.param("kpt_names", "['a', 'a']", id="keypoint name twice"),
-        pytest.param("kpt_names", "['a', 1]", id="keypoint name a number"),
         pytest.param("end2end", "yes", id="flag a word"),
         pytest.param("args", "[]", id="arguments a list"),
         pytest.param("args", "__import__('os').abort()", id="a call"),

@@ -6,7 +6,7 @@ import pytest
 from torch_file import CLASSES, KPT_SHAPE, checkpoint, part, save, tiny_pose
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.formats import find_format
+from kp_pose_ros.models.formats import Assumed, find_format
 from kp_pose_ros.models.layouts import Layout
 
 
@@ -16,7 +16,7 @@ def metadata(tmp_path):
 
     def read(model):
         path = save(tmp_path / "tiny.pt", checkpoint(model))
-        return find_format(path).metadata(path)
+        return find_format(path).metadata(path, Assumed())
 
     return read
 
@@ -35,14 +35,14 @@ def strange_layer(model):
 
 
 def strange_head(model):
-    part(model, "model")["_modules"]["3"].name = "ultralytics.nn.modules.head.Pose26"
+    part(model, "model")["_modules"]["3"].name = "ultralytics.nn.modules.head.Segment26"
 
 
 @pytest.mark.parametrize(
     ("change", "phrase"),
     [
         pytest.param(strange_layer, "layer model.0 is a 'CBAM'", id="unknown layer"),
-        pytest.param(strange_head, "its head is a 'Pose26'", id="unknown head"),
+        pytest.param(strange_head, "its head is a 'Segment26'", id="unknown head"),
     ],
 )
 def test_checkpoint_that_cannot_be_written_is_refused_when_it_is_opened(metadata, change, phrase):

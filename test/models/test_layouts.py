@@ -5,34 +5,72 @@ import pytest
 from pose_graphs import constant_model, random_raw, run
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.layouts import MAX_CANDIDATES, Layout, find_layout
+from kp_pose_ros.models.layouts import (
+    MAX_CANDIDATES,
+    GraphShape,
+    Layout,
+    Width,
+    find_layout,
+)
 from kp_pose_ros.models.prepare import prepare
+
+SQUARE = (None, 3, 640, 640)  # 8,400 cells, three anchors each in YOLOv7: 25,200
+FREE = (None, 3, None, None)
+COCO = Width(1, (17, 3))
+TWO = Width(2, (17, 3))
+SAYS = {"suppresses": True, "does not": False, "says nothing": None}
 
 
 @pytest.mark.parametrize(
-    ("output", "classes", "kpt_shape", "suppresses", "expected"),
+    ("output", "width", "says", "expected"),
     [
-        pytest.param((1, 56, 8400), 1, (17, 3), False, Layout.RAW, id="raw"),
-        pytest.param((1, 300, 57), 1, (17, 3), True, Layout.ROWS, id="rows"),
-        pytest.param((1, 300, 57), 1, (17, 3), False, Layout.ROWS, id="shape speaks, not metadata"),
-        pytest.param((1, 56, 8400), 1, (17, 3), True, Layout.RAW, id="metadata contradicts shape"),
-        pytest.param((None, 56, None), 1, (17, 3), False, Layout.RAW, id="raw, anchors free"),
-        pytest.param((None, None, None), 1, (17, 3), False, Layout.RAW, id="all free, no nms"),
-        pytest.param((None, None, None), 1, (17, 3), True, Layout.ROWS, id="all free, nms"),
-        pytest.param((1, 56, 57), 1, (17, 3), True, Layout.ROWS, id="56 rows of 57"),
-        pytest.param((1, 56, 57), 1, (17, 3), False, Layout.RAW, id="57 anchors of 56"),
-        pytest.param((4, 15, 2100), 3, (4, 2), False, Layout.RAW, id="three classes, four points"),
+        pytest.param((1, 56, 8400), COCO, "does not", Layout.RAW, id="raw"),
+        pytest.param((1, 56, 8400), COCO, "says nothing", Layout.RAW, id="raw, silent metadata"),
+        pytest.param((1, 56, 8400), COCO, "suppresses", Layout.RAW, id="raw, whatever it says"),
+        pytest.param((None, 56, None), COCO, "does not", Layout.RAW, id="raw, anchors free"),
+        pytest.param((1, 57, 8400), TWO, "does not", Layout.RAW, id="two classes"),
+        pytest.param((1, 300, 57), COCO, "suppresses", Layout.ROWS, id="rows"),
+        pytest.param((1, 300, 57), COCO, "does not", Layout.ROWS, id="rows, by width and number"),
+        pytest.param((1, 300, 57), COCO, "says nothing", Layout.ROWS, id="rows, silent metadata"),
+        pytest.param((1, 5000, 57), COCO, "suppresses", Layout.ROWS, id="5,000 rows"),
+        pytest.param((None, None, 57), COCO, "suppresses", Layout.ROWS, id="any number of rows"),
+        pytest.param((1, 300, 57), TWO, "says nothing", Layout.ROWS, id="rows of two classes"),
+        pytest.param((1, 8400, 56), COCO, "says nothing", Layout.TRANSPOSED, id="turned round"),
+        pytest.param((1, 8400, 57), TWO, "does not", Layout.TRANSPOSED, id="as wide as rows"),
+        pytest.param((1, 8400, 57), TWO, "says nothing", Layout.TRANSPOSED, id="too many for rows"),
+        pytest.param((None, None, 57), TWO, "does not", Layout.TRANSPOSED, id="any number, no nms"),
+        pytest.param((1, 25200, 57), COCO, "says nothing", Layout.YOLOV7, id="YOLOv7"),
+        pytest.param((1, 25200, 58), TWO, "says nothing", Layout.YOLOV7, id="YOLOv7, two classes"),
+        pytest.param((1, 8400, 57), COCO, "says nothing", Layout.YOLOV7, id="YOLOX"),
+        pytest.param((1, 56, 57), COCO, "suppresses", Layout.ROWS, id="56 rows of 57"),
+        pytest.param((1, 56, 57), COCO, "does not", Layout.RAW, id="57 anchors of 56"),
     ],
 )
-def test_layout_is_told_from_shape_then_metadata(output, classes, kpt_shape, suppresses, expected):
-    assert find_layout(output, classes, kpt_shape, suppresses, "model") is expected
+def test_layout_is_told_by_width_number_and_metadata(output, width, says, expected):
+    assert find_layout(GraphShape(SQUARE, output), width, SAYS[says], "model") is expected
+
+
+@pytest.mark.parametrize(
+    ("picture", "output", "width", "says"),
+    [
+        pytest.param(SQUARE, (1, None, 57), COCO, "says nothing", id="rows or YOLOv7"),
+        pytest.param(SQUARE, (1, None, 57), TWO, "says nothing", id="rows or turned round"),
+        pytest.param(FREE, (1, None, 57), COCO, "does not", id="no layout of ultralytics"),
+        pytest.param(SQUARE, (1, 56, 57), COCO, "says nothing", id="57 anchors or 56 rows"),
+    ],
+)
+def test_what_may_be_several_layouts_is_refused_and_they_are_named(picture, output, width, says):
+    with pytest.raises(ModelError, match=r"may be \w+ or \w+: say which .* layout") as caught:
+        find_layout(GraphShape(picture, output), width, SAYS[says], "model")
+    assert "output of model has the shape" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("output", "found"),
     [
         pytest.param((1, 84, 8400), "1 x 84 x 8400", id="a detector of 80 classes"),
-        pytest.param((1, 8400, 56), "1 x 8400 x 56", id="turned round"),
+        pytest.param((1, 8401, 56), "1 x 8401 x 56", id="a number of anchors of no head"),
+        pytest.param((1, 5000, 57), "1 x 5000 x 57", id="too many rows, no head's anchors"),
         pytest.param((1, 1000), "1 x 1000", id="two dimensions"),
         pytest.param((None, 3, 80, 80), r"\? x 3 x 80 x 80", id="four dimensions"),
         pytest.param((), "a single number", id="no dimension"),
@@ -42,7 +80,25 @@ def test_other_shapes_are_refused_saying_what_was_found(output, found):
     with pytest.raises(
         ModelError, match=rf"output of model .* {found}: expected .* 57 for 1 class"
     ):
-        find_layout(output, 1, (17, 3), False, "model")
+        find_layout(GraphShape(SQUARE, output), COCO, None, "model")
+
+
+def test_an_objects_score_times_its_class_score_is_a_score():
+    raw = random_raw(2, (3, 3), 378)
+    rows = np.concatenate((raw[:4], np.full((1, 378), 0.5), raw[4:])).T
+    model = constant_model(rows, metadata=metadata(2, (3, 3)))
+    prepare(model, (64, 96))
+    raw[4:6] *= 0.5
+    found = run(model, np.zeros((1, 3, 64, 96), np.float32))[0]
+    np.testing.assert_allclose(found, expected_rows(raw, 2), rtol=1e-6, atol=1e-4)
+
+
+def test_a_row_for_each_anchor_is_turned_round():
+    raw = random_raw(2, (3, 3), 126)
+    model = constant_model(raw.T, metadata=metadata(2, (3, 3)))
+    prepare(model, (64, 96))
+    found = run(model, np.zeros((1, 3, 64, 96), np.float32))[0]
+    np.testing.assert_allclose(found, expected_rows(raw, 2), rtol=1e-6, atol=1e-4)
 
 
 def expected_rows(raw, classes):

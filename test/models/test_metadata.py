@@ -34,6 +34,7 @@ def test_everything_is_read_and_a_fixed_shape_counts_more_than_the_metadata():
         keypoint_names=(),
         imgsz=(384, 640),
         stride=32,
+        channels=3,
         layout=Layout.RAW,
         batch=1,
         size_is_static=True,
@@ -79,6 +80,8 @@ def test_old_files_lack_size_stride_and_task():
     [
         pytest.param((1, 56, 8400), Layout.RAW, id="raw"),
         pytest.param((1, 300, 57), Layout.ROWS, id="rows"),
+        pytest.param((1, 25200, 57), Layout.YOLOV7, id="YOLOv7"),
+        pytest.param((1, 8400, 56), Layout.TRANSPOSED, id="turned round"),
     ],
 )
 def test_without_any_metadata_the_shape_of_coco_is_taken_for_coco(output, layout, caplog):
@@ -101,7 +104,6 @@ def test_without_any_metadata_the_shape_of_coco_is_taken_for_coco(output, layout
             id="no metadata, unknown shape",
         ),
         pytest.param(without("kpt_shape"), STATIC, "lacks kpt_shape", id="keypoints missing"),
-        pytest.param(without("names"), STATIC, "lacks names", id="classes missing"),
         pytest.param(
             COCO,
             GraphShape((1, 640, 640, 3), (1, 56, 8400)),
@@ -109,7 +111,13 @@ def test_without_any_metadata_the_shape_of_coco_is_taken_for_coco(output, layout
             id="channels last",
         ),
         pytest.param(
-            COCO, GraphShape((1, 1, 640, 640), (1, 56, 8400)), "1 x 1 x 640", id="grey pictures"
+            COCO, GraphShape((1, 4, 640, 640), (1, 56, 8400)), "1 x 4 x 640", id="four channels"
+        ),
+        pytest.param(
+            without("names"),
+            GraphShape((1, 3, 640, 640), (1, 300, 57)),
+            "lacks names",
+            id="rows do not tell the number of classes",
         ),
         pytest.param(
             COCO,
@@ -119,7 +127,22 @@ def test_without_any_metadata_the_shape_of_coco_is_taken_for_coco(output, layout
         ),
         pytest.param(COCO, GraphShape((), ()), "the input of model", id="no input"),
         pytest.param(
-            COCO | {"kpt_names": "{0: ['nose']}"}, STATIC, "expected 17 names", id="one name of 17"
+            {},
+            GraphShape((1, 3, 640, 640), (1, 8400, 57)),
+            "may be yolov7 or transposed: say which",
+            id="no metadata, YOLOX or two classes turned round",
+        ),
+        pytest.param(
+            {},
+            GraphShape((None, 3, 640, 640), (None, None, 57)),
+            "may be yolov7 or rows or transposed: say which",
+            id="no metadata, any number of rows",
+        ),
+        pytest.param(
+            {},
+            GraphShape((1, 3, 640, 640), (1, 57, 8400)),
+            "lacks names and kpt_shape",
+            id="no metadata, perhaps two classes",
         ),
     ],
 )
@@ -127,3 +150,44 @@ def test_what_is_no_pose_model_is_refused_saying_what_was_found(values, shape, p
     with pytest.raises(ModelError, match=phrase) as caught:
         read_metadata(values, shape, "model")
     assert "\n" not in str(caught.value)
+
+
+def test_classes_without_names_are_counted_by_the_shape():
+    names = read_metadata(without("names"), STATIC, "model").class_names
+    assert names == ("class 0",)
+
+
+@pytest.mark.parametrize(
+    ("layout", "output", "keypoints", "classes", "kpt_shape"),
+    [
+        pytest.param(Layout.RAW, (1, 57, 8400), None, 2, (17, 3), id="raw, two classes"),
+        pytest.param(Layout.TRANSPOSED, (1, 8400, 57), None, 2, (17, 3), id="turned round"),
+        pytest.param(Layout.YOLOV7, (1, 8400, 57), None, 1, (17, 3), id="YOLOX"),
+        pytest.param(Layout.ROWS, (None, None, 57), None, 1, (17, 3), id="rows"),
+        pytest.param(Layout.RAW, (1, 20, 8400), 5, 1, (5, 3), id="a skeleton of five points"),
+    ],
+)
+def test_a_layout_that_the_user_names_tells_the_rest(layout, output, keypoints, classes, kpt_shape):
+    shape = GraphShape((1, 3, 640, 640), output)
+    found = read_metadata({}, shape, "bare.onnx", layout=layout, keypoints=keypoints)
+    assert (found.layout, len(found.class_names), found.kpt_shape) == (layout, classes, kpt_shape)
+
+
+@pytest.mark.parametrize(
+    ("values", "layout", "output"),
+    [
+        pytest.param(COCO, Layout.ROWS, (1, 300, 58), id="rows of another width"),
+        pytest.param(COCO, Layout.TRANSPOSED, (1, 8400, 57), id="another number of classes"),
+        pytest.param({}, Layout.RAW, (1, 40, 8400), id="no class at all"),
+        pytest.param({}, Layout.YOLOV7, (1, 57), id="two dimensions"),
+    ],
+)
+def test_a_layout_that_does_not_fit_is_refused(values, layout, output):
+    shape = GraphShape((1, 3, 640, 640), output)
+    with pytest.raises(ModelError, match=f"is not the layout {layout.value}"):
+        read_metadata(values, shape, "model", layout=layout)
+
+
+def test_grey_pictures_have_one_channel():
+    shape = GraphShape((1, 1, 640, 640), (1, 56, 8400))
+    assert read_metadata(COCO, shape, "model").channels == 1

@@ -8,7 +8,13 @@ from pose_graphs import COCO, constant_model, random_raw
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.layouts import Layout
-from kp_pose_ros.models.onnx_file import graph_inputs, graph_metadata, load_onnx, onnx_metadata
+from kp_pose_ros.models.onnx_file import (
+    graph_inputs,
+    graph_metadata,
+    load_onnx,
+    modernise,
+    read_onnx,
+)
 
 RAW = random_raw(1, (17, 3), 126)
 
@@ -22,6 +28,12 @@ def save(tmp_path):
         return path
 
     return write
+
+
+def onnx_metadata(path):
+    model = read_onnx(path)
+    modernise(model, path)
+    return graph_metadata(model, path)
 
 
 def test_metadata_and_shapes_are_read(save):
@@ -51,9 +63,9 @@ def test_nodes_are_loaded_in_running_order(save):
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend(nodes[::-1])
-    assert [node.op_type for node in load_onnx(save(model)).graph.node] == [
-        node.op_type for node in nodes
-    ]
+    loaded = load_onnx(save(model))
+    modernise(loaded, "model")
+    assert [node.op_type for node in loaded.graph.node] == [node.op_type for node in nodes]
 
 
 def two_outputs(model):
@@ -79,10 +91,14 @@ def detector(model):
 @pytest.mark.parametrize(
     ("change", "phrase"),
     [
-        pytest.param(two_outputs, "1 inputs and 2 outputs: expected one", id="two outputs"),
+        pytest.param(
+            two_outputs,
+            "1 inputs and 2 outputs .*: expected one",
+            id="two outputs",
+        ),
         pytest.param(byte_input, "tensor images .* UINT8: expected FLOAT", id="bytes as input"),
         pytest.param(no_nodes, "holds no ONNX graph", id="no nodes"),
-        pytest.param(no_inputs, "input of .* has the shape", id="no input"),
+        pytest.param(no_inputs, "0 inputs and 1 outputs", id="no input"),
         pytest.param(detector, "the task 'detect'", id="a detector"),
     ],
 )
@@ -98,7 +114,7 @@ def test_graph_that_runs_in_a_circle_is_refused(save):
     model = constant_model(RAW)
     model.graph.node[0].input[0] = "output0"
     with pytest.raises(ModelError, match="runs in a circle"):
-        load_onnx(save(model))
+        onnx_metadata(save(model))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from onnx import helper
 from pose_graphs import COCO, constant_model, random_raw, run
 
 from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.graph import rename_value
 from kp_pose_ros.models.layouts import Layout
-from kp_pose_ros.models.onnx_file import graph_metadata
+from kp_pose_ros.models.onnx_file import graph_metadata, modernise
 from kp_pose_ros.models.prepare import prepare
 
 RAW = random_raw(1, (17, 3), 126)
@@ -121,9 +122,6 @@ def test_batch_that_is_fixed_already_stays():
             id="batch",
         ),
         pytest.param(
-            constant_model(RAW, opset=10), {"network": (64, 96)}, "version 10 of the", id="opset"
-        ),
-        pytest.param(
             constant_model(RAW, metadata=COCO | {"task": "segment"}),
             {"network": (64, 96)},
             "'segment'",
@@ -136,8 +134,147 @@ def test_what_cannot_be_prepared_is_refused(model, arguments, phrase):
         prepare(model, source="pose.onnx", **arguments)
 
 
-def test_unknown_number_of_anchors_is_refused():
+def test_anchors_that_cannot_be_told_are_counted_when_the_graph_runs():
+    model = constant_model(random_raw(1, (17, 3), 2000), output_shape=("batch", 56, "anchors"))
+    foreign_operator(model)
+    prepare(model, (64, 96))
+    assert shape_of(model.graph.output[0]) == ["batch", "count", 57]
+    model.graph.node[3].domain = ""  # ONNX Runtime has no such operator
+    assert run(model, BLACK).shape == (2, 1024, 57)
+
+
+def test_declared_number_of_anchors_serves_where_it_cannot_be_derived():
     model = constant_model(RAW)
-    model.graph.node[-1].op_type = "Mystery"
-    with pytest.raises(ModelError, match=r"number of anchors of pose\.onnx cannot be told"):
+    foreign_operator(model)
+    prepare(model, (64, 96))
+    assert shape_of(model.graph.output[0]) == ["batch", 126, 57]
+
+
+def foreign_operator(model):
+    """As of a graph that ONNX Runtime optimised: onnx cannot tell what comes out."""
+    model.graph.node[-1].domain = "com.microsoft"
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+
+
+@pytest.mark.parametrize("opset", [pytest.param(n, id=f"opset {n}") for n in range(9, 23)])
+def test_every_opset_is_taken(opset):
+    model = constant_model(RAW, opset=opset)
+    prepare(model, (64, 96))
+    onnx.checker.check_model(model, full_check=True)
+    assert run(model, BLACK).shape == (2, 126, 57)
+
+
+def test_operators_too_old_to_be_rewritten_are_refused():
+    model = constant_model(RAW, opset=10)
+    model.graph.node[0].op_type = "Mystery"
+    with pytest.raises(ModelError, match=r"pose\.onnx uses version 10 of the ONNX operators"):
         prepare(model, (64, 96), source="pose.onnx")
+
+
+def our_name(model):
+    rename_value(model.graph, "output0", "rows")
+
+
+def our_name_inside(model):
+    rename_value(model.graph, "features", "rows")
+
+
+def our_name_as_input(model):
+    rename_value(model.graph, "images", "rows")
+
+
+def our_prefix(model):
+    model.graph.node[0].name = "kp_pose/Slice"
+    rename_value(model.graph, "features", "kp_pose/TopK:0")
+
+
+@pytest.mark.parametrize("change", [our_name, our_name_inside, our_name_as_input, our_prefix])
+def test_names_that_we_add_collide_with_nothing(change):
+    model, expected = constant_model(RAW), constant_model(RAW)
+    change(model)
+    for each in (model, expected):
+        prepare(each, (64, 96))
+    onnx.checker.check_model(model, full_check=True)
+    np.testing.assert_array_equal(run(model, BLACK), run(expected, BLACK))
+
+
+def rtmo(people, *, dtype=np.float32, count="people", swap=False):
+    """Return a graph of two outputs: `people` are (x1 y1 x2 y2 score, K x 3 keypoints).
+
+    The mean of the picture's first plane is added to the scores, so that colour and range tell.
+    """
+    dets, keypoints = (np.asarray(part, dtype)[None] for part in people)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [
+        helper.make_node("Slice", ["input", "zero", "one", "one"], ["blue"]),
+        helper.make_node("GlobalAveragePool", ["blue"], ["mean"]),
+        helper.make_node("Reshape", ["mean", "shape"], ["flat"]),
+        helper.make_node("Mul", ["flat", "where"], ["added"]),
+        helper.make_node("Add", ["boxes", "added"], ["scored"]),
+        helper.make_node("Compress", ["scored", "found"], ["dets"], axis=1)
+        if count == "people"  # as many as were found
+        else helper.make_node("Identity", ["scored"], ["dets"]),
+        helper.make_node("Mul", ["mean", "nothing"], ["none"]),
+        helper.make_node("Add", ["points", "none"], ["keypoints"]),
+    ]
+    weights = {
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "shape": np.array([0, 1, 1]),
+        "found": np.full(dets.shape[1], True),
+        "where": np.array([0, 0, 0, 0, 1], dtype),
+        "nothing": np.array(0, dtype),
+        "boxes": dets,
+        "points": keypoints,
+    }
+    outputs = [
+        helper.make_tensor_value_info("dets", kind, ("batch", count, 5)),
+        helper.make_tensor_value_info("keypoints", kind, ("batch", count, *keypoints.shape[2:])),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "rtmo",
+        [helper.make_tensor_value_info("input", kind, ("batch", 3, 64, 96))],
+        outputs[::-1] if swap else outputs,
+        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+
+
+def some_people(count, points):
+    generator = np.random.default_rng(0)
+    dets = generator.uniform(0, 60, (count, 5))
+    dets[:, 4] = generator.uniform(0, 1, count)
+    return dets, generator.uniform(0, 1, (count, points, 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "points", "rows"),
+    [
+        pytest.param({}, 17, 1024, id="as many rows as people"),
+        pytest.param({"swap": True}, 17, 1024, id="keypoints first"),
+        pytest.param({"count": 4}, 17, 4, id="a fixed number"),
+        pytest.param({"dtype": np.float16}, 17, 1024, id="half precision"),
+        pytest.param({}, 26, 1024, id="26 keypoints"),
+    ],
+)
+def test_the_two_outputs_of_rtmo_become_rows(options, points, rows):
+    people = some_people(4, points)
+    model = rtmo(people, **options)
+    modernise(model, "rtmo.onnx")
+    metadata = graph_metadata(model, "rtmo.onnx")
+    assert (metadata.layout, metadata.kpt_shape) == (Layout.RTMO, (points, 3))
+    assert not metadata.needs_suppression
+    prepare(model, (64, 96))
+    onnx.checker.check_model(model, full_check=True)
+    pictures = np.zeros((2, 3, 64, 96), np.float32)
+    pictures[1, 2] = 1 / 255  # the last plane of RGB is blue, which the model reads as 1
+    found = run(model, pictures)
+    assert found.shape == (2, rows, 6 + 3 * points)
+    expected = np.hstack((people[0], np.zeros((4, 1)), people[1].reshape(4, -1)))
+    atol = 0.05 if "dtype" in options else 1e-5
+    np.testing.assert_allclose(found[0, :4], expected, atol=atol)
+    expected[:, 4] += 1
+    np.testing.assert_allclose(found[1, :4], expected, atol=atol)
+    assert not found[:, 4:].any()
+    assert graph_metadata(model, "model").layout is Layout.ROWS

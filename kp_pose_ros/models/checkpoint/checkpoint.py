@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads YOLO checkpoints (.pt) without torch and without running them."""
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +60,9 @@ _REBUILDERS: Rebuilders = {
 # The most class names that we know a data set to have are 1,203, of 30,000 characters (LVIS).
 _MAX_ITEMS = 4_000
 _MAX_TEXT = 1_000_000
+# What the graph depends on; the rest are labels, which never make a model useless.
+_STRUCTURE = {"stride", "task", "head", "imgsz", "channels", "kpt_shape"}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,10 @@ def _describe(model: Module, content: Mapping[Any, Any]) -> dict[str, object]:
     }
     for key, value in values.items():
         if _text_size(value) > _MAX_TEXT:
-            raise ModelError(f"its {key} is not made of a few texts and numbers")
+            if key in _STRUCTURE:
+                raise ModelError(f"its {key} is not made of a few texts and numbers")
+            _log.warning("the %s of a checkpoint is not plain text: not used", key)
+            values[key] = None
     return {key: value for key, value in values.items() if value is not None}
 
 

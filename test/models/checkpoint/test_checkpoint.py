@@ -26,7 +26,6 @@ def test_tells_what_the_file_says_of_itself(tmp_path):
         "imgsz": [32, 48],
         "names": {0: "cat", 1: "dog"},
         "channels": 3,
-        "end2end": False,
         "kpt_shape": [3, 3],
     }
 

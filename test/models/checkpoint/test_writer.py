@@ -98,7 +98,7 @@ def test_metadata_has_the_keys_and_the_format_of_ultralytics(write):
     props = {prop.key: prop.value for prop in write(tiny_pose(), batch=None).metadata_props}
     assert list(props) == [
         *("description", "date", "version", "license", "docs", "stride", "task", "head", "imgsz"),
-        *("names", "channels", "end2end", "kpt_shape", "author", "batch", "args"),
+        *("names", "channels", "kpt_shape", "end2end", "author", "batch", "args"),
     ]
     assert props["names"] == "{0: 'cat', 1: 'dog'}"
     assert props["kpt_shape"] == "[3, 3]"
@@ -172,7 +172,6 @@ ONE = Tensor(np.ones(1, np.float32))
     ("path", "change", "message"),
     [
         pytest.param("model.3", {"kpt_shape": None}, "no keypoints", id="a detection model"),
-        pytest.param("model.3", {"nc": 3}, "3 classes, but it names 2", id="classes without names"),
         pytest.param("model.3", {"kpt_shape": [4, 3]}, "expected \\(12, ", id="another kpt_shape"),
         pytest.param("model.3", {"reg_max": 8}, "expected \\(32, ", id="another reg_max"),
         pytest.param("model.3", {"f": [7]}, "not before it", id="a layer that reads ahead"),
@@ -204,16 +203,22 @@ def test_names_the_layer_that_it_does_not_know(write):
 
 def test_names_the_head_of_another_family(write):
     model = tiny_pose()
-    part(model, "model")["_modules"]["3"].name = "ultralytics.nn.modules.head.Pose26"
-    with pytest.raises(ModelError, match="a 'Pose26', expected the Pose of YOLOv8 or YOLO11"):
+    part(model, "model")["_modules"]["3"].name = "ultralytics.nn.modules.head.Segment26"
+    with pytest.raises(ModelError, match="a 'Segment26', expected one of Pose, Pose26"):
         write(model)
 
 
-def test_refuses_an_end_to_end_head(write):
+def test_the_end_to_end_half_of_a_head_is_not_needed(write):
     model = tiny_pose()
     part(model, "model.3")["_modules"]["one2one_cv2"] = numbered("ModuleList", module("Conv2d"))
-    with pytest.raises(ModelError, match="an end-to-end 'Pose'"):
-        write(model)
+    np.testing.assert_array_equal(run(write(model), noise()), run(write(tiny_pose()), noise()))
+
+
+def test_a_head_that_kept_its_end_to_end_half_only_is_written(write):
+    model, branches = tiny_pose(scores=(1.0, 0.0)), part(tiny_pose(), "model.3")["_modules"]
+    kept = {f"one2one_{name}": branches[name] for name in ("cv2", "cv3", "cv4")}
+    part(model, "model.3")["_modules"] = {"dfl": branches["dfl"], **kept}
+    np.testing.assert_array_equal(run(write(model), noise()), run(write(tiny_pose()), noise()))
 
 
 def test_refuses_weights_that_float16_cannot_hold(write):
