@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who: how alike tracks and poses are, and the best pairs."""
+"""Who is who: the similarity of tracks and detections, and the best pairs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
-from kp_pose_ros.tracking.motion import CENTER, FIRST_KEYPOINT, SIZE
+from kp_pose_ros.tracking.motion import (
+    CENTER,
+    KEYPOINTS,
+    POSITION,
+    SIZE,
+    VARIANCE,
+    spans_of,
+)
 from kp_pose_ros.tracking.smoothing import NEVER
-from kp_pose_ros.tracking.tracks import Sightings, Tracks
+from kp_pose_ros.tracking.tracks import Detections, Tracks
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -25,10 +32,12 @@ _PAIRS = (_EYE, _EAR, _SHOULDER, _ELBOW, _WRIST, _HIP, _KNEE, _ANKLE)
 COCO_SIGMAS = np.array((_NOSE, *np.repeat(_PAIRS, 2)))
 GENERIC_SIGMA = 0.07  # their mean
 _BOX_WEIGHT = 4.0  # how many keypoints the box counts as
-_LIKELY = 0.02  # two of at least this similarity may be one
+# Boxes that do not overlap when they are enlarged this much, and by this many standard deviations of
+# the track's position, are not compared.
+_ENLARGED, _REACH = 1.25, 3.0
+_LIKELY = 0.02  # a track and a detection of at least this similarity may be one person
 _WITNESSES = 3  # people who move alike do so because the camera does
 _LEAST_SHIFT = 0.01  # of the camera, in spans; as much as the noise of a detection
-_REACH = 1.0  # boxes further apart than this many of their sizes are not compared
 
 
 def sigmas_of(skeleton: str, count: int) -> Array:
@@ -36,8 +45,8 @@ def sigmas_of(skeleton: str, count: int) -> Array:
     return COCO_SIGMAS if skeleton == "coco17" else np.full(count, GENERIC_SIGMA)
 
 
-def similarity(tracks: Tracks, sightings: Sightings, sigmas: Array) -> Array:
-    """Return how alike each track and sighting are: (t, d), 0 (not at all) to 1.
+def similarity(tracks: Tracks, detections: Detections, sigmas: Array) -> Array:
+    """Return the similarity of each track and detection: (t, d), from 0 to 1 (the same).
 
     It is the mean of the keypoints' similarities, as the COCO keypoint evaluation defines them
     (object keypoint similarity), and the boxes' intersection over union, which counts as several
@@ -45,44 +54,54 @@ def similarity(tracks: Tracks, sightings: Sightings, sigmas: Array) -> Array:
 
     Args:
         tracks: t people, moved on to the time of the image.
-        sightings: d poses of the image.
+        detections: d poses of the image.
         sigmas: (k,), see `sigmas_of`.
     """
-    places, others = tracks.motion.position, sightings.points
-    sizes, other_sizes = places[:, None, SIZE], others[:, SIZE]
-    half = (sizes + other_sizes) / 2
-    gap = np.abs(places[:, None, CENTER] - others[:, CENTER]) - half
-    # Only neighbours are compared, so that the cost of a crowd grows with its size, not its square.
-    near = (gap < _REACH * half).all(axis=-1) & (tracks.classes[:, None] == sightings.classes)
-    i, j = pairs = np.nonzero(near)
+    result = np.zeros((len(tracks), len(detections)))
+    position, points = tracks.motion[:, POSITION], detections.points
+    i, j = _neighbours(tracks, detections)
+    area = position[:, 0, SIZE] * position[:, 1, SIZE]
+    both = (tracks.keypoints_seen > NEVER).take(i, axis=0) & detections.seen.take(j, axis=0)
+    spread = area[:, None] * (2 * sigmas) ** 2 + tracks.motion[:, VARIANCE, KEYPOINTS]
+    position, points = position.take(i, axis=0), points.take(j, axis=0)
+    away = position - points
+    away *= away
+    distance = away[:, 0, KEYPOINTS] + away[:, 1, KEYPOINTS]
+    keypoints = np.exp(distance / (-2 * spread).take(i, axis=0)) * both
 
-    size, other_size = sizes[i, 0], other_sizes[j]
-    area, other_area = _area(size), _area(other_size)
-    overlap = _area(np.minimum(-gap[pairs], np.minimum(size, other_size)).clip(0))
-    iou = overlap / (area + other_area - overlap)
-
-    both = (tracks.keypoints_seen > NEVER)[i] & sightings.seen[j]
-    ways = (places.take(i, axis=0) - others.take(j, axis=0))[:, FIRST_KEYPOINT:]
-    distance = np.einsum("pki,pki->pk", ways, ways)
-    spread = area[:, None] * (2 * sigmas) ** 2 + tracks.motion.covariance[i, FIRST_KEYPOINT:, 0]
-    alike = np.exp(-distance / (2 * spread)) * both
-    result = np.zeros(near.shape)
-    result[pairs] = (_BOX_WEIGHT * iou + alike.sum(axis=-1)) / (_BOX_WEIGHT + both.sum(axis=-1))
+    size, other_size = position[..., SIZE].T, points[..., SIZE].T
+    apart = np.sqrt(away[..., CENTER]).T
+    overlap = np.minimum((size + other_size) / 2 - apart, np.minimum(size, other_size))
+    shared = np.maximum(overlap[0], 0) * np.maximum(overlap[1], 0)
+    iou = shared / (size[0] * size[1] + other_size[0] * other_size[1] - shared)
+    counted = both.sum(axis=-1)
+    result[i, j] = (_BOX_WEIGHT * iou + keypoints.sum(axis=-1)) / (_BOX_WEIGHT + counted)
     return result
 
 
-def _area(sizes: Array) -> Array:
-    """Return the (m,) areas of (m, 2) sizes."""
-    area: Array = sizes[:, 0] * sizes[:, 1]
-    return area
+def _neighbours(tracks: Tracks, detections: Detections) -> tuple[Indices, Indices]:
+    """Return the pairs of one class whose boxes overlap, or nearly do.
+
+    Only these are compared, so that the cost of a crowd grows with its size, not its square.
+    """
+    near = tracks.classes[:, None] == detections.classes
+    uncertainty = _REACH * np.sqrt(tracks.motion[:, VARIANCE, CENTER])
+    for axis in (0, 1):
+        center, size = tracks.motion[:, axis, CENTER], tracks.motion[:, axis, SIZE]
+        other, other_size = detections.points[:, axis, CENTER], detections.points[:, axis, SIZE]
+        half, other_half = _ENLARGED / 2 * size + uncertainty, _ENLARGED / 2 * other_size
+        near &= (center - half)[:, None] < other + other_half
+        near &= (center + half)[:, None] > other - other_half
+    rows, columns = near.nonzero()
+    return rows, columns
 
 
 def assign(similarities: Array, least: float) -> tuple[Indices, Indices]:
-    """Return the rows and columns of the pairs that are most alike in all.
+    """Return the rows and columns of the pairs with the largest sum of similarities.
 
     Args:
         similarities: (t, d), 0 to 1.
-        least: pairs that are less alike than this stay apart.
+        least: pairs of a lower similarity stay apart.
     """
     worth = np.where(similarities >= least, similarities, 0.0)
     rows, columns = linear_sum_assignment(worth, maximize=True)
@@ -90,22 +109,27 @@ def assign(similarities: Array, least: float) -> tuple[Indices, Indices]:
     return rows[paired], columns[paired]
 
 
-def common_shift(tracks: Tracks, sightings: Sightings, alike: Array) -> Array | None:
+def common_shift(tracks: Tracks, detections: Detections, similarities: Array) -> Array | None:
     """Return how far, (2,) pixels, everybody moved together: the camera's own movement.
 
     It is the median over all keypoints of the likely pairs, so that one person's movement is not
-    taken for the camera's. None: too few people tell, or nothing worth mentioning.
+    taken for the camera's. None: too few people to tell, or a shift within the noise.
 
     Args:
         tracks: t people, moved on to the time of the image.
-        sightings: d poses of the image.
-        alike: (t, d), their similarity.
+        detections: d poses of the image.
+        similarities: (t, d).
     """
-    rows, columns = assign(alike, _LIKELY)
-    both = (tracks.keypoints_seen > NEVER)[rows] & sightings.seen[columns]
-    if both.any(axis=1).sum() < _WITNESSES:
+    if min(similarities.shape) < _WITNESSES:
         return None
-    ways = (sightings.points[columns] - tracks.motion.position[rows])[:, FIRST_KEYPOINT:][both]
-    shift: Array = np.sort(ways, axis=0)[len(ways) // 2]
-    worth = _LEAST_SHIFT * tracks.motion.spans[rows].min()
-    return shift if np.abs(shift).max() > worth else None
+    rows, columns = assign(similarities, _LIKELY)
+    both = tracks.keypoints_seen.take(rows, axis=0) > NEVER
+    both &= detections.seen.take(columns, axis=0)
+    if np.count_nonzero(both.any(axis=1)) < _WITNESSES:
+        return None
+    away = detections.points.take(columns, axis=0) - tracks.motion[rows, POSITION]
+    away = away[..., KEYPOINTS].swapaxes(0, 1)[:, both]
+    middle = away.shape[1] // 2
+    shift: Array = np.partition(away, middle)[:, middle]
+    noise = _LEAST_SHIFT * spans_of(tracks.motion)[rows].min()
+    return shift if np.abs(shift).max() > noise else None

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where people and their keypoints will be: a batched Kalman filter.
 
-Every person has p = 2 + k points: the box's centre, its size and the keypoints. Each point moves on
-its own, with a position, a velocity and noise that is the same in x and y, so the covariance of a
-point is a 2 x 2 matrix and the filter's equations are written out, for all points at once.
+The state of n people is an (n, 7, p) array for p = 2 + k points: the box's centre, its size and the
+keypoints. Each point moves on its own, with the same noise in x and y, and has seven numbers:
+
+    x, y (pixels), their velocities (pixels / s),
+    variance of the position, covariance, variance of the velocity (of x and y alike).
 
 Velocities fade: that of the centre slowly (people keep walking), that of a keypoint soon to the
 centre's (limbs swing about the body). Each is an Ornstein-Uhlenbeck process, integrated exactly
@@ -17,117 +19,148 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-
-from kp_pose_ros.tracking.rows import Rows
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
-CENTER, SIZE, FIRST_KEYPOINT = 0, 1, 2
-LEAST_SIZE = 1.0  # pixels; a box has an area, also one that shrinks while nobody sees it
+NUMBERS = 7  # of a point
+POSITION, VELOCITY, MEAN = slice(0, 2), slice(2, 4), slice(0, 4)
+VARIANCE, COVARIANCE, VELOCITY_VARIANCE = 4, 5, 6
+_VELOCITY_TWICE = np.array((2, 3, 2, 3))
+CENTER, SIZE, FIRST_KEYPOINT = 0, 1, 2  # points
+KEYPOINTS = slice(FIRST_KEYPOINT, None)
+LEAST_SIZE = 1.0  # pixels; a predicted box keeps an area while it shrinks unseen
 
 # Seconds in which a velocity fades to 1/e: of the centre, the size, a keypoint against the centre.
 _FADES = (10.0, 0.5, 0.15)
 # How much velocities change by chance, in spans / s / sqrt(s), of the same three.
 _AGITATIONS = (0.8, 0.3, 2.0)
-# Standard deviation of a new track's velocities, in spans / s.
-_FIRST_VELOCITIES = (1.0, 0.2, 1.0)
+# Standard deviation of a new track's velocities, in spans / s, of the same three.
+_FIRST_VELOCITIES = np.array((1.0, 0.2, 1.0))
+_TICK = 1e-4  # seconds, to which steps are rounded: steps of one length are calculated once
 
 
-@dataclass(slots=True)
-class Motion(Rows):
-    """The filter's state for n people.
+def spans_of(states: Array) -> Array:
+    """Return the (n,) spans of people, pixels."""
+    spans: Array = np.maximum(states[:, 0, SIZE], states[:, 1, SIZE])
+    return spans
+
+
+def begin(measured: Array, variance: Array, seen: Bools) -> Array:
+    """Return the states of people detected for the first time; arguments as for `correct`."""
+    people, points = variance.shape
+    states = np.zeros((people, NUMBERS, points))
+    states[:, POSITION] = measured
+    states[:, VARIANCE] = variance
+    squares = spans_of(states)[:, None] ** 2
+    # The model's guess of a hidden keypoint lies somewhere on the person.
+    known = states[:, VARIANCE, KEYPOINTS]
+    states[:, VARIANCE, KEYPOINTS] = np.where(seen, known, squares)
+    states[:, VELOCITY_VARIANCE] = _FIRST_VELOCITIES[_kinds(points)] ** 2 * squares
+    return states
+
+
+def predict(states: Array, seconds: float) -> None:
+    """Move everybody on in time, in place."""
+    step = _step(round(seconds / _TICK), states.shape[2])
+    before = states.copy()
+    states *= step.kept
+    position, mean = states[:, POSITION], states[:, MEAN]
+    uncertainty, variance = states[:, VARIANCE:VELOCITY_VARIANCE], states[:, VARIANCE]
+    position += before[:, VELOCITY] * step.travel
+    mean += before[:, _VELOCITY_TWICE, :1] * step.carried
+    uncertainty += before[:, COVARIANCE:] * step.spreading
+    variance += before[:, VELOCITY_VARIANCE] * step.spreading_twice
+    size = position[..., SIZE]
+    np.maximum(size, LEAST_SIZE, out=size)
+    noise = states[:, VARIANCE:]
+    noise += (spans_of(states) ** 2)[:, None, None] * step.noise
+
+
+def shift(states: Array, way: Array) -> None:
+    """Move everybody by (2,) pixels, in place, as when the camera turns."""
+    states[:, POSITION, CENTER] += way
+    states[:, POSITION, KEYPOINTS] += way[:, None]
+
+
+def correct(
+    states: Array, rows: Indices | slice, measured: Array, variance: Array, seen: Bools
+) -> None:
+    """Update the states of some of the people, in place, with what an image shows.
+
+    Args:
+        states: (n, 7, p).
+        rows: which m of them.
+        measured: (m, 2, p) positions, pixels.
+        variance: (m, p) of the measured positions, square pixels.
+        seen: (m, k), which keypoints count; box centre and size always do.
+    """
+    chosen = states[rows]
+    mean, uncertainty = chosen[:, MEAN], chosen[:, VARIANCE:VELOCITY_VARIANCE]
+    gains = uncertainty / (chosen[:, VARIANCE] + variance)[:, None]
+    of_keypoints = gains[:, :, KEYPOINTS]
+    of_keypoints *= seen[:, None]
+    error = measured - chosen[:, POSITION]
+    mean += (gains[:, :, None] * error[:, None]).reshape(mean.shape)
+    velocity_variance = chosen[:, VELOCITY_VARIANCE]
+    velocity_variance -= gains[:, 1] * chosen[:, COVARIANCE]
+    uncertainty *= 1 - gains[:, :1]
+    if not isinstance(rows, slice):  # of a slice, `chosen` is a view
+        states[rows] = chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What some time does to p points.
 
     Attributes:
-        position: (n, p, 2), pixels.
-        velocity: (n, p, 2), pixels / s.
-        covariance: (n, p, 3): variance of the position, covariance, variance of the velocity.
+        kept: (7, p), factors for each of a point's numbers.
+        travel: (p,), the distance that a velocity of 1 leads to.
+        spreading: (2, p), what the covariance adds to the variance of the position, and the
+            variance of the velocity to the covariance.
+        spreading_twice: (p,), what the variance of the velocity adds to that of the position.
+        carried: (4, p), what the centre's velocity adds to each of the mean's numbers.
+        noise: (3, p), what chance adds, if the span is 1, to variance, covariance and variance of
+            the velocity.
     """
 
-    position: Array
-    velocity: Array
-    covariance: Array
-
-    @property
-    def spans(self) -> Array:
-        """The (n,) spans of the people, pixels."""
-        spans: Array = np.maximum(self.position[:, SIZE, 0], self.position[:, SIZE, 1])
-        return spans
-
-    @classmethod
-    def begin(cls, measured: Array, deviation: Array, seen: Bools) -> Motion:
-        """Return the state of people seen for the first time; arguments as for `correct`."""
-        points = measured.shape[1]
-        motion = cls(measured.copy(), np.zeros_like(measured), np.zeros((*deviation.shape, 3)))
-        spans = motion.spans[:, None]
-        motion.covariance[..., 0] = deviation**2
-        # The model's guess of a hidden keypoint lies somewhere on the person.
-        guessed = np.where(seen, motion.covariance[:, FIRST_KEYPOINT:, 0], spans**2)
-        motion.covariance[:, FIRST_KEYPOINT:, 0] = guessed
-        motion.covariance[..., 2] = (np.array(_FIRST_VELOCITIES)[_kinds_of(points)] * spans) ** 2
-        return motion
-
-    def predict(self, seconds: float) -> None:
-        """Move everybody on in time."""
-        kinds = [_step(seconds, *kind) for kind in zip(_FADES, _AGITATIONS, strict=True)]
-        step = np.array(kinds).T[:, _kinds_of(self.position.shape[1])]
-        kept, travel, noise_p, noise_c, noise_v = step
-
-        carrier = self.velocity[:, CENTER, None].copy()
-        own = self.velocity
-        own[:, FIRST_KEYPOINT:] -= carrier
-        self.position += own * travel[:, None]
-        self.position[:, FIRST_KEYPOINT:] += carrier * seconds
-        own *= kept[:, None]
-        own[:, FIRST_KEYPOINT:] += carrier
-
-        np.maximum(self.position[:, SIZE], LEAST_SIZE, out=self.position[:, SIZE])
-
-        var_p, cov, var_v = (self.covariance[..., part] for part in range(3))
-        power = self.spans[:, None] ** 2
-        after = np.empty_like(self.covariance)
-        after[..., 0] = var_p + 2 * travel * cov + travel**2 * var_v + power * noise_p
-        after[..., 1] = kept * (cov + travel * var_v) + power * noise_c
-        after[..., 2] = kept**2 * var_v + power * noise_v
-        self.covariance = after
-
-    def shift(self, way: Array) -> None:
-        """Move everybody by (2,) pixels, as when the camera turns."""
-        self.position[:, CENTER] += way
-        self.position[:, FIRST_KEYPOINT:] += way
-
-    def correct(self, rows: Indices, measured: Array, deviation: Array, seen: Bools) -> None:
-        """Take in what an image shows of some of the people.
-
-        Args:
-            rows: (m,) their indices.
-            measured: (m, p, 2) positions, pixels.
-            deviation: (m, p) standard deviations, pixels.
-            seen: (m, k), which keypoints count; box centre and size always do.
-        """
-        covariance = self.covariance[rows]
-        gains = covariance[..., :2] / (covariance[..., :1] + deviation[..., None] ** 2)
-        gains[:, FIRST_KEYPOINT:] *= seen[..., None]
-        error = measured - self.position[rows]
-        self.position[rows] += gains[..., :1] * error
-        self.velocity[rows] += gains[..., 1:] * error
-        covariance[..., 2] -= gains[..., 1] * covariance[..., 1]
-        covariance[..., :2] *= 1 - gains[..., :1]
-        self.covariance[rows] = covariance
+    kept: Array
+    travel: Array
+    spreading: Array
+    spreading_twice: Array
+    carried: Array
+    noise: Array
 
 
-def _step(
-    seconds: float, fade: float, agitation: float
-) -> tuple[float, float, float, float, float]:
+@lru_cache(maxsize=256)
+def _step(ticks: int, points: int) -> _Step:
+    seconds = ticks * _TICK
+    kinds = [_ornstein_uhlenbeck(seconds, *of) for of in zip(_FADES, _AGITATIONS, strict=True)]
+    kept, travel, *noise = np.array(kinds).T[:, _kinds(points)]
+    one = np.ones(points)
+    carried = np.repeat((seconds - travel, 1 - kept), 2, axis=0)
+    carried[:, :FIRST_KEYPOINT] = 0
+    return _Step(
+        kept=np.array((one, one, kept, kept, one, kept, kept**2)),
+        travel=travel,
+        spreading=np.array((2 * travel, kept * travel)),
+        spreading_twice=travel**2,
+        carried=carried,
+        noise=np.array(noise),
+    )
+
+
+def _ornstein_uhlenbeck(seconds: float, fade: float, agitation: float) -> tuple[float, ...]:
     """Return what some time does to a point of one kind.
 
-    These are what is left of a velocity, the way that a velocity of 1 leads to, and the variance of
-    the position, the covariance and the variance of the velocity that chance adds if the span is 1.
+    These are the share of a velocity that is left, the distance that a velocity of 1 leads to, and
+    what chance adds, if the span is 1, to the variance of the position, the covariance and the
+    variance of the velocity.
     """
     kept = math.exp(-seconds / fade)
     travel = fade * (1 - kept)
@@ -137,7 +170,6 @@ def _step(
     return kept, travel, power * noise_p, power * travel**2 / 2, power * noise_v
 
 
-@cache
-def _kinds_of(points: int) -> Indices:
+def _kinds(points: int) -> Indices:
     """Return which of three kinds each of (p,) points is: the centre, the size, a keypoint."""
     return np.minimum(np.arange(points), FIRST_KEYPOINT)

@@ -11,80 +11,55 @@ matter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.tracking.rows import Rows
-
 NEVER = -(2**62)  # nanoseconds; its distance to any stamp still fits 64 bits
 Array = npt.NDArray[np.float64]
+Stamps = npt.NDArray[np.int64]
 
 _STILL_CUTOFF = 0.35  # Hz, of a point at rest
-_REST_SPEED = 0.15  # spans / s; what is slower is at rest: the noise of a model looks like that
+_REST_SPEED = 0.15  # spans / s; anything slower is at rest: a model's noise looks like that
 _CUTOFF_PER_SPEED = 60.0  # Hz for every span / s above that
 _SHORTEST = 1e-3  # seconds; two images of one stamp have no speed
 _SPEED_CUTOFF = 1.3  # Hz, of the low-pass filter of the speed itself
 
 
-@dataclass(slots=True)
-class OneEuro(Rows):
-    """The filter's state for n people of k keypoints.
+def smooth(
+    state: Array,
+    stamps: Stamps,
+    measured: Array,
+    weights: Array,
+    *,
+    stamp: int,
+    spans: Array,
+    strength: float,
+) -> tuple[Array, Stamps]:
+    """Return the next state and stamps of the filter; the arguments stay as they are.
 
-    Attributes:
-        value: (n, k, 2), the last output, pixels.
-        velocity: (n, k, 2), filtered, pixels / s.
-        stamps: (n, k) int64, nanoseconds, when a keypoint was last filtered; NEVER: it begins anew.
+    Args:
+        state: (n, k, 4) steady positions of keypoints (pixels) and their velocities (pixels / s).
+        stamps: (n, k) when each keypoint was last filtered, nanoseconds; NEVER: it begins anew.
+        measured: (n, k, 2) positions, pixels.
+        weights: (n, k), how far each is trusted: 1 fully, 0 not at all. Those of weight 0 come back
+            as they are, and begin anew when they are next trusted.
+        stamp: when the image was taken, nanoseconds.
+        spans: (n,) of the people, pixels.
+        strength: above 0, divides the cutoff: more is steadier and later.
     """
-
-    value: Array
-    velocity: Array
-    stamps: npt.NDArray[np.int64]
-
-    @classmethod
-    def begin(cls, people: int, keypoints: int) -> OneEuro:
-        """Return the state of keypoints that were never seen."""
-        shape = (people, keypoints)
-        return cls(np.zeros((*shape, 2)), np.zeros((*shape, 2)), np.full(shape, NEVER))
-
-    def update(
-        self,
-        rows: npt.NDArray[np.intp],
-        measured: Array,
-        weights: Array,
-        *,
-        stamp: int,
-        spans: Array,
-        strength: float,
-    ) -> Array:
-        """Return the steady positions, (m, k, 2) pixels, of some of the people.
-
-        Args:
-            rows: (m,) their indices.
-            measured: (m, k, 2) positions, pixels.
-            weights: (m, k), how far each is trusted: 1 fully, 0 not at all. Those of weight 0 come
-                back as they are, and begin anew when they are next trusted.
-            stamp: nanoseconds.
-            spans: (m,) of the people, pixels.
-            strength: above 0, divides the cutoff: more is steadier and later.
-        """
-        stamps = self.stamps[rows]
-        fresh = ((stamps == NEVER) | (weights == 0))[..., None]
-        value: Array = np.where(fresh, measured, self.value[rows])
-        velocity: Array = np.where(fresh, 0.0, self.velocity[rows])
-        seconds = ((stamp - stamps) * 1e-9)[..., None]
-        change = measured - value
-        velocity += _share(_SPEED_CUTOFF, seconds) * (
-            change / np.maximum(seconds, _SHORTEST) - velocity
-        )
-        speed = np.hypot(velocity[..., :1], velocity[..., 1:]) / spans[:, None, None]
-        moving = np.maximum(speed - _REST_SPEED, 0)
-        cutoff = (_STILL_CUTOFF + _CUTOFF_PER_SPEED * moving) * weights[..., None] / strength
-        value += _share(cutoff, seconds) * change
-        self.value[rows], self.velocity[rows] = value, velocity
-        self.stamps[rows] = np.where(weights > 0, stamp, NEVER)
-        return value
+    fresh = ((stamps == NEVER) | (weights == 0))[..., None]
+    value: Array = np.where(fresh, measured, state[..., :2])
+    velocity: Array = np.where(fresh, 0.0, state[..., 2:])
+    seconds = ((stamp - stamps) * 1e-9)[..., None]
+    change = measured - value
+    velocity += _share(_SPEED_CUTOFF, seconds) * (
+        change / np.maximum(seconds, _SHORTEST) - velocity
+    )
+    speed = np.hypot(velocity[..., :1], velocity[..., 1:]) / spans[:, None, None]
+    moving = np.maximum(speed - _REST_SPEED, 0)
+    cutoff = (_STILL_CUTOFF + _CUTOFF_PER_SPEED * moving) * weights[..., None] / strength
+    value += _share(cutoff, seconds) * change
+    return np.concatenate((value, velocity), axis=-1), np.where(weights > 0, stamp, NEVER)
 
 
 def _share(cutoff: Array | float, seconds: npt.NDArray[np.floating]) -> Array:

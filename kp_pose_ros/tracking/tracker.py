@@ -1,42 +1,68 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tracker: who is who from image to image, and their keypoints made steady.
+"""Tracker: who is who from image to image, and steady keypoints.
 
 Association follows ByteTrack (Zhang et al.: ByteTrack: Multi-Object Tracking by Associating Every
-Detection Box, ECCV 2022): certain poses are matched first, uncertain ones only continue tracks that
-are left over. Different are the measure of likeness (keypoints, not only boxes), the motion model,
-and that limits are times, not numbers of images.
+Detection Box, ECCV 2022): certain detections are matched first, uncertain ones only continue the
+tracks that are left. Three things differ: similarity (of keypoints, not only of boxes), the motion
+model, and limits, which are times instead of numbers of images.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Floats, Poses
-from kp_pose_ros.tracking.association import assign, common_shift, similarity
-from kp_pose_ros.tracking.motion import FIRST_KEYPOINT
-from kp_pose_ros.tracking.settings import TrackingSettings
-from kp_pose_ros.tracking.smoothing import NEVER
-from kp_pose_ros.tracking.tracks import Sightings, Tracks
+from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Floats, Ints, Poses
+from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.tracking import motion
+from kp_pose_ros.tracking.association import assign, common_shift, sigmas_of, similarity
+from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, POSITION, spans_of
+from kp_pose_ros.tracking.smoothing import NEVER, smooth
+from kp_pose_ros.tracking.tracks import Detections, Tracks
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 States = npt.NDArray[np.uint8]
 
-# How alike a track and a pose are at least, see association.similarity.
-_ALIKE = 0.2
-_ALIKE_UNCERTAIN = 0.4
-_ALONE = -1
-_CUT_PEOPLE = 2  # one person who is gone and another who is there may be no cut
+# The lowest similarity of a track and a detection that are matched.
+_SIMILAR = 0.2
+_SIMILAR_UNCERTAIN = 0.4
+_UNMATCHED = -1
+_CUT_PEOPLE = 2  # one person who is replaced by another one may be no camera cut
+_LATE = 250_000_000  # nanoseconds; an image older than the newest by more begins a new time
+# Nanoseconds between two images at least, so that tracks age also where stamps stand still.
+_SHORTEST_STEP = 1_000_000
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingSettings:
+    """How people are followed.
+
+    Attributes:
+        enabled: False leaves poses as they are, untracked.
+        high_score: poses of at least this score, in [0, 1], are matched first and may begin a
+            track; those below only continue one.
+        min_hits: images in a row, 1 and up, that show a person before they get an id.
+        max_age: seconds that a person may be out of sight and still get the same id back.
+        smoothing: 0 leaves keypoints raw, 1 suits a planner, more is steadier and later.
+        predict_ms: milliseconds for which a hidden keypoint is carried on as PREDICTED.
+    """
+
+    enabled: bool = True
+    high_score: float = 0.35
+    min_hits: int = 2
+    max_age: float = 1.0
+    smoothing: float = 0.0
+    predict_ms: float = 0.0
 
 
 class Tracker:
@@ -52,7 +78,7 @@ class Tracker:
         ids: Iterator[int] | None = None,
         camera: str = "camera",
     ) -> None:
-        """Follow nobody yet.
+        """Make a tracker without tracks; see also `make_trackers`.
 
         Args:
             settings: what the user chose.
@@ -62,154 +88,185 @@ class Tracker:
         """
         self.settings = settings
         self._sigmas = sigmas
-        self._ids = itertools.count() if ids is None else ids
+        self._ids = itertools.count(1) if ids is None else ids
         self._camera = camera
-        self._nobody = Tracks.begin(Sightings.of(Poses.empty(len(sigmas)), sigmas), 0)
+        self._nobody = Tracks.begin(Detections.of(Poses.empty(len(sigmas)), sigmas), 0)
         self.reset()
 
     def reset(self) -> None:
-        """Forget everybody. Their ids are not given again."""
+        """End all tracks. Their ids are not given again."""
         self._tracks = self._nobody
-        self._stamp: int | None = None  # of the last image
+        self._newest: int | None = None  # stamp of the images so far
+        self._now = 0  # nanoseconds on our own clock, which never stands still
         self._size: tuple[int, int] | None = None  # of the last image
 
     def update(self, poses: Poses, stamp: int, size: tuple[int, int] | None = None) -> Poses:
         """Return the same poses in the same order, with what is known from earlier images.
 
         These are `track_ids` and `track_ages`, steady `keypoints`, and PREDICTED `states` with the
-        positions predicted. Whom the image does not show is not among them.
+        positions predicted. People whom the image does not show are not among them.
 
         Args:
             poses: what the model found in one image, `states` being OBSERVED or ABSENT.
-            stamp: when the image was taken, nanoseconds. One before the last image's resets.
+            stamp: when the image was taken, nanoseconds. One that is a little older than the newest
+                counts as late; one that is much older resets.
             size: (height, width) of the image. Another one than the last image's resets.
         """
         if not self.settings.enabled:
             self.reset()
             return poses
-        if size != self._size and self._stamp is not None:
-            _log.warning(
-                "%s: the size of images changed from %s to %s: all tracks begin anew",
-                self._camera,
-                self._size,
-                size,
-            )
-            self.reset()
-        self._size = size
-        self._advance(stamp)
-        sightings = Sightings.of(poses, self._sigmas)
-        rows, columns = self._match(sightings)
-        self._tracks.see(rows, sightings, columns, stamp)
-        newborn = self._certain(sightings)
-        newborn[columns] = False
-        if newborn.any():
-            rows = np.concatenate((rows, len(self._tracks) + np.arange(newborn.sum())))
-            columns = np.concatenate((columns, np.flatnonzero(newborn)))
-            self._tracks = self._tracks.joined(Tracks.begin(sightings[newborn], stamp))
+        self._reset_if_interrupted(stamp, size)
+        before, self._size = self._now, size
+        self._set_clock(stamp)
+        if not len(poses) and not len(self._tracks):
+            return poses
+        self._advance(before)
+        if not len(poses):
+            return poses
+        detections = Detections.of(poses, self._sigmas)
+        certain = detections.scores >= self.settings.high_score
+        rows, columns = self._match(detections, certain, before)
+        self._tracks.update(rows, detections, columns, self._now)
+        certain[columns] = False
+        newborn = certain.nonzero()[0]
+        if len(newborn):
+            rows = np.concatenate((rows, len(self._tracks) + np.arange(len(newborn))))
+            columns = np.concatenate((columns, newborn))
+            self._tracks = self._tracks.joined(Tracks.begin(detections[newborn], self._now))
         self._confirm()
-        self._stamp = stamp
-        return self._describe(poses, rows, columns, stamp)
+        return self._describe(poses, rows, columns)
 
-    def _advance(self, stamp: int) -> None:
-        """Move all tracks to a stamp and end those that are too old."""
-        if self._stamp is None:
+    def _reset_if_interrupted(self, stamp: int, size: tuple[int, int] | None) -> None:
+        """End all tracks, with a log line, if an image cannot continue those before it."""
+        if self._newest is None:
             return
-        if stamp < self._stamp:
-            _log.warning(
-                "%s: time jumped back by %.3f s: all tracks begin anew",
-                self._camera,
-                (self._stamp - stamp) * 1e-9,
-            )
+        reason = ""
+        if size != self._size:
+            reason = f"the size of images changed from {self._size} to {size}"
+        elif stamp < self._newest - _LATE:
+            reason = f"time jumped back by {(self._newest - stamp) * 1e-9:.3f} s"
+        if reason:
+            _log.warning("%s: %s: all tracks begin anew", self._camera, reason)
             self.reset()
-            return
+
+    def _set_clock(self, stamp: int) -> None:
+        if self._newest is None:
+            self._newest = self._now = stamp
+        else:
+            self._now += max(stamp - self._newest, _SHORTEST_STEP)
+            self._newest = max(stamp, self._newest)
+
+    def _advance(self, before: int) -> None:
+        """Move all tracks to now, from the time of the last image, and end those too old."""
         tracks = self._tracks
-        kept = stamp - tracks.seen <= self.settings.max_age * 1e9
-        # Somebody without an id is not waited for.
-        kept &= (tracks.ids != UNTRACKED) | (tracks.seen == self._stamp)
+        kept = self._now - tracks.seen <= self.settings.max_age * 1e9
+        # A person without an id has to be in every image.
+        kept &= (tracks.ids != UNTRACKED) | (tracks.seen == before)
         if not kept.all():
             self._tracks = tracks[kept]
-        self._tracks.motion.predict((stamp - self._stamp) * 1e-9)
+        motion.predict(self._tracks.motion, (self._now - before) * 1e-9)
 
-    def _certain(self, sightings: Sightings) -> Bools:
-        return sightings.scores >= self.settings.high_score
-
-    def _match(self, sightings: Sightings) -> tuple[Indices, Indices]:
-        """Return the rows of tracks and of sightings that belong together."""
+    def _match(
+        self, detections: Detections, certain: Bools, before: int
+    ) -> tuple[Indices, Indices]:
+        """Return the rows of tracks and of detections that belong together."""
         tracks = self._tracks
-        alike = similarity(tracks, sightings, self._sigmas)
-        shift = common_shift(tracks, sightings, alike)
+        similarities = similarity(tracks, detections, self._sigmas)
+        shift = common_shift(tracks, detections, similarities)
         if shift is not None:
-            tracks.motion.shift(shift)
-            alike = similarity(tracks, sightings, self._sigmas)
-        confirmed, certain = tracks.ids != UNTRACKED, self._certain(sightings)
-        mates = np.full(len(tracks), _ALONE)
-        free = np.ones(len(certain), np.bool_)
-        for of_tracks, of_sightings, least in (
-            (confirmed, certain, _ALIKE),
-            (confirmed, ~certain, _ALIKE_UNCERTAIN),
-            (~confirmed, certain, _ALIKE),
+            motion.shift(tracks.motion, shift)
+            similarities = similarity(tracks, detections, self._sigmas)
+        is_confirmed = tracks.ids != UNTRACKED
+        confirmed, tentative = is_confirmed.nonzero()[0], (~is_confirmed).nonzero()[0]
+        sure, unsure = certain.nonzero()[0], (~certain).nonzero()[0]
+        matches = np.full(len(tracks), _UNMATCHED)
+        free = np.ones(len(detections), np.bool_)
+        for rows, columns, least in (
+            (confirmed, sure, _SIMILAR),
+            (confirmed, unsure, _SIMILAR_UNCERTAIN),
+            (tentative, sure, _SIMILAR),
         ):
-            if not (of_tracks.any() and of_sightings.any()):
-                continue
-            rows = np.flatnonzero(of_tracks & (mates == _ALONE))
-            columns = np.flatnonzero(of_sightings & free)
             if len(rows) and len(columns):
-                i, j = assign(alike[rows[:, None], columns], least)
-                mates[rows[i]] = columns[j]
+                rows, columns = rows[matches[rows] == _UNMATCHED], columns[free[columns]]
+                i, j = assign(similarities[rows[:, None], columns], least)
+                matches[rows[i]] = columns[j]
                 free[columns[j]] = False
-        rows = np.flatnonzero(mates != _ALONE)
-        present = confirmed & (tracks.seen == self._stamp)
-        if not len(rows) and present.sum() >= _CUT_PEOPLE and certain.any():
-            _log.warning(
-                "%s: nobody of the last image is in this one, which looks like a camera cut: "
-                "all tracks begin anew",
-                self._camera,
-            )
-            self._tracks = self._nobody
-        return rows, mates[rows]
+        rows = (matches != _UNMATCHED).nonzero()[0]
+        if not len(rows) and certain.any():
+            present = np.count_nonzero(is_confirmed & (tracks.seen == before))
+            if present >= _CUT_PEOPLE:
+                _log.warning(
+                    "%s: nobody of the last image is in this one, which looks like a camera cut: "
+                    "all tracks begin anew",
+                    self._camera,
+                )
+                self._tracks = self._nobody
+        return rows, matches[rows]
 
     def _confirm(self) -> None:
         """Give ids to those who have been seen often enough."""
         tracks = self._tracks
-        due = np.flatnonzero((tracks.ids == UNTRACKED) & (tracks.hits >= self.settings.min_hits))
-        if len(due):
-            tracks.ids[due] = [next(self._ids) for _ in due]
+        due = (tracks.ids == UNTRACKED) & (tracks.hits >= self.settings.min_hits)
+        for row in due.nonzero()[0].tolist():
+            tracks.ids[row] = next(self._ids)
 
-    def _describe(self, poses: Poses, rows: Indices, columns: Indices, stamp: int) -> Poses:
+    def _describe(self, poses: Poses, rows: Indices, columns: Indices) -> Poses:
         """Return the poses with what their tracks know; `rows` of tracks are `columns` of poses."""
-        tracks = self._tracks
-        ids, ages = poses.track_ids.copy(), poses.track_ages.copy()
+        tracks, settings = self._tracks, self.settings
+        ids: Ints = np.full(len(poses), UNTRACKED, np.int32)
+        ages = np.zeros(len(poses))
         ids[columns] = tracks.ids[rows]
-        ages[columns] = np.where(ids[columns] != UNTRACKED, (stamp - tracks.born[rows]) * 1e-9, 0)
-        found, states = poses.keypoints[columns], poses.states[columns]
-        if self.settings.predict_ms > 0:
-            self._carry_on(rows, found, states, stamp)
-        if self.settings.smoothing > 0:
-            self._steady(rows, found, states, stamp)
-        else:
-            tracks.steady.stamps[rows] = NEVER
-        keypoints, all_states = poses.keypoints.copy(), poses.states.copy()
-        keypoints[columns], all_states[columns] = found, states
-        return replace(
-            poses, keypoints=keypoints, track_ids=ids, track_ages=ages, states=all_states
+        ages[columns] = (self._now - tracks.born[rows]) * 1e-9
+        ages[ids == UNTRACKED] = 0
+        keypoints, states = poses.keypoints, poses.states
+        if settings.predict_ms > 0 or settings.smoothing > 0:
+            keypoints, states = keypoints.copy(), states.copy()
+            found, found_states = keypoints[columns], states[columns]
+            if settings.predict_ms > 0:
+                self._carry_on(rows, found, found_states)
+            if settings.smoothing > 0:
+                self._steady(rows, found, found_states)
+            keypoints[columns], states[columns] = found, found_states
+        if not settings.smoothing:
+            tracks.steadied[rows] = NEVER
+        return Poses(
+            poses.boxes, poses.scores, keypoints, poses.class_ids, ids, ages, states
         )
 
-    def _carry_on(self, rows: Indices, found: Floats, states: States, stamp: int) -> None:
+    def _carry_on(self, rows: Indices, found: Floats, states: States) -> None:
         """Predict the keypoints of some tracks, (m, k, 3), that have not been hidden for long."""
-        hidden = stamp - self._tracks.keypoints_seen[rows]
+        hidden = self._now - self._tracks.keypoints_seen[rows]
         i, k = np.nonzero((states != OBSERVED) & (hidden <= self.settings.predict_ms * 1e6))
-        found[i, k, :2] = self._tracks.motion.position[rows[i], FIRST_KEYPOINT + k]
+        found[i, k, :2] = self._tracks.motion[rows[i], POSITION, FIRST_KEYPOINT + k]
         states[i, k] = PREDICTED
 
-    def _steady(self, rows: Indices, found: Floats, states: States, stamp: int) -> None:
-        """Smooth the keypoints of some tracks, (m, k, 3), but ABSENT ones."""
+    def _steady(self, rows: Indices, found: Floats, states: States) -> None:
+        """Smooth the keypoints of some tracks, (m, k, 3), except ABSENT ones."""
+        tracks = self._tracks
         # A prediction has no score of its own.
         weights = np.where(states == PREDICTED, 1.0, found[..., 2] * (states == OBSERVED))
-        found[..., :2] = self._tracks.steady.update(
-            rows,
+        tracks.steady[rows], tracks.steadied[rows] = smooth(
+            tracks.steady[rows],
+            tracks.steadied[rows],
             found[..., :2].astype(np.float64),
             weights,
-            stamp=stamp,
-            spans=self._tracks.motion.spans[rows],
+            stamp=self._now,
+            spans=spans_of(tracks.motion[rows]),
             strength=self.settings.smoothing,
         )
+        found[..., :2] = tracks.steady[rows, :, :2]
+
+
+def make_trackers(
+    skeleton: Skeleton, cameras: Iterable[str], settings: TrackingSettings | None = None
+) -> dict[str, Tracker]:
+    """Return a tracker for each camera, by its name; none of them gives an id of another.
+
+    Args:
+        skeleton: the model's.
+        cameras: their names, which the log has, too.
+        settings: how people are followed; None: the defaults.
+    """
+    sigmas, ids = sigmas_of(skeleton.name, len(skeleton)), itertools.count(1)
+    settings = settings or TrackingSettings()
+    return {name: Tracker(settings, sigmas, ids, name) for name in cameras}

@@ -1,18 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the tracker knows: what an image shows, and who is followed."""
+"""What the tracker works on: the detections of an image, and the tracks of people."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses
-from kp_pose_ros.tracking.motion import CENTER, FIRST_KEYPOINT, LEAST_SIZE, SIZE, Motion
-from kp_pose_ros.tracking.rows import Rows
-from kp_pose_ros.tracking.smoothing import NEVER, OneEuro
+from kp_pose_ros.tracking import motion
+from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, KEYPOINTS, LEAST_SIZE, SIZE
+from kp_pose_ros.tracking.smoothing import NEVER
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -20,46 +21,70 @@ Indices = npt.NDArray[np.intp]
 Ids = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 Stamps = npt.NDArray[np.int64]  # nanoseconds
+R = TypeVar("R", bound="_Rows")
 
 # Standard deviations of a detection: of a box, in spans; of a keypoint, in sigmas.
 _BOX_NOISE, _KEYPOINT_NOISE = 0.05, 0.3
+# (x1 y1 x2 y2) @ this is (centre x, width, centre y, height).
+_CENTER_AND_SIZE = np.array(
+    ((0.5, -1, 0, 0), (0, 0, 0.5, -1), (0.5, 1, 0, 0), (0, 0, 0.5, 1)), np.float64
+)
+
+
+class _Rows:
+    """Base of dataclasses whose fields are arrays that share their first axis."""
+
+    def __getitem__(self: R, index: Bools | Indices) -> R:
+        """Return the chosen rows."""
+        return type(self)(*(column[index] for column in self._columns()))
+
+    def joined(self: R, other: R) -> R:
+        """Return our rows, followed by those of `other`."""
+        pairs = zip(self._columns(), other._columns(), strict=True)
+        return type(self)(*map(np.concatenate, pairs))
+
+    def _columns(self) -> list[npt.NDArray[Any]]:
+        return [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
-class Sightings(Rows):
-    """The d poses of one image, as the tracker looks at them.
+class Detections(_Rows):
+    """The d poses of one image, in the form that tracks are compared with.
 
     Attributes:
-        points: (d, 2 + k, 2) box centre, box size and keypoints, pixels.
-        noise: (d, 2 + k) their standard deviations, pixels.
+        points: (d, 2, 2 + k) x and y of box centre, box size and keypoints, pixels.
+        variance: (d, 2 + k) of their positions, square pixels.
         seen: (d, k), whether a keypoint is OBSERVED.
         scores: (d,).
         classes: (d,).
     """
 
     points: Array
-    noise: Array
+    variance: Array
     seen: Bools
     scores: npt.NDArray[np.float32]
     classes: Ids
 
+    def __len__(self) -> int:
+        return len(self.scores)
+
     @classmethod
-    def of(cls, poses: Poses, sigmas: Array) -> Sightings:
+    def of(cls, poses: Poses, sigmas: Array) -> Detections:
         """Return what `poses` show; `sigmas` are (k,), see `association.sigmas_of`."""
-        points = np.empty((len(poses), FIRST_KEYPOINT + len(sigmas), 2))
-        corners = poses.boxes.reshape(-1, 2, 2).astype(np.float64)
-        points[:, CENTER] = (corners[:, 0] + corners[:, 1]) / 2
-        points[:, SIZE] = np.maximum(corners[:, 1] - corners[:, 0], LEAST_SIZE)
-        points[:, FIRST_KEYPOINT:] = poses.keypoints[..., :2]
-        width, height = points[:, SIZE, :1], points[:, SIZE, 1:]
-        noise = np.empty(points.shape[:2])
-        noise[:, :FIRST_KEYPOINT] = _BOX_NOISE * np.maximum(width, height)
-        noise[:, FIRST_KEYPOINT:] = _KEYPOINT_NOISE * np.sqrt(width * height) * sigmas
-        return cls(points, noise, poses.states == OBSERVED, poses.scores, poses.class_ids)
+        points = np.empty((len(poses), 2, FIRST_KEYPOINT + len(sigmas)))
+        points[..., :FIRST_KEYPOINT] = (poses.boxes @ _CENTER_AND_SIZE).reshape(-1, 2, 2)
+        points[..., KEYPOINTS] = poses.keypoints[..., :2].swapaxes(1, 2)
+        size = points[..., SIZE]
+        np.maximum(size, LEAST_SIZE, out=size)
+        variance = np.empty((len(poses), points.shape[2]))
+        variance[:, :FIRST_KEYPOINT] = (_BOX_NOISE**2 * np.square(size.max(axis=1)))[:, None]
+        area = size[:, 0] * size[:, 1]
+        variance[:, KEYPOINTS] = area[:, None] * (_KEYPOINT_NOISE * sigmas) ** 2
+        return cls(points, variance, poses.states == OBSERVED, poses.scores, poses.class_ids)
 
 
 @dataclass(slots=True)
-class Tracks(Rows):
+class Tracks(_Rows):
     """The n people who are followed.
 
     Attributes:
@@ -69,8 +94,9 @@ class Tracks(Rows):
         born: (n,), when the first of these was taken.
         seen: (n,), when the last of these was taken.
         keypoints_seen: (n, k), when each keypoint was last OBSERVED, or NEVER.
-        motion: where they are and where they go.
-        steady: their smoothed keypoints.
+        motion: (n, 7, 2 + k), where they are and where they go, see `motion`.
+        steady: (n, k, 4), their smoothed keypoints, see `smoothing`.
+        steadied: (n, k), when these were smoothed, or NEVER.
     """
 
     ids: Ids
@@ -79,31 +105,39 @@ class Tracks(Rows):
     born: Stamps
     seen: Stamps
     keypoints_seen: Stamps
-    motion: Motion
-    steady: OneEuro
+    motion: Array
+    steady: Array
+    steadied: Stamps
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @classmethod
-    def begin(cls, sightings: Sightings, stamp: int) -> Tracks:
-        """Return tracks of people who are seen for the first time, without ids."""
-        people, keypoints = sightings.seen.shape
+    def begin(cls, detections: Detections, stamp: int) -> Tracks:
+        """Return tracks of people who are detected for the first time, without ids."""
+        people, keypoints = detections.seen.shape
         return cls(
             ids=np.full(people, UNTRACKED, np.int32),
-            classes=sightings.classes,
+            classes=detections.classes,
             hits=np.ones(people, np.int64),
             born=np.full(people, stamp),
             seen=np.full(people, stamp),
-            keypoints_seen=np.where(sightings.seen, stamp, NEVER),
-            motion=Motion.begin(sightings.points, sightings.noise, sightings.seen),
-            steady=OneEuro.begin(people, keypoints),
+            keypoints_seen=np.where(detections.seen, stamp, NEVER),
+            motion=motion.begin(detections.points, detections.variance, detections.seen),
+            steady=np.zeros((people, keypoints, 4)),
+            steadied=np.full((people, keypoints), NEVER),
         )
 
-    def see(self, rows: Indices, sightings: Sightings, columns: Indices, stamp: int) -> None:
-        """Take in that the image of this stamp shows (m,) `rows` of them as `columns` of it."""
-        seen = sightings.seen[columns]
-        self.hits[rows] += 1
-        self.seen[rows] = stamp
-        self.keypoints_seen[rows] = np.where(seen, stamp, self.keypoints_seen[rows])
-        self.motion.correct(rows, sightings.points[columns], sightings.noise[columns], seen)
+    def update(
+        self, rows: Indices, detections: Detections, columns: Indices, stamp: int
+    ) -> None:
+        """Take in an image of this stamp: `rows` of the tracks are `columns` of the detections."""
+        # Nothing is copied in the usual case, that the image shows everybody.
+        chosen = slice(None) if len(rows) == len(self) else rows
+        seen = detections.seen.take(columns, axis=0)
+        self.hits[chosen] += 1
+        self.seen[chosen] = stamp
+        self.keypoints_seen[chosen] = np.where(seen, stamp, self.keypoints_seen[chosen])
+        points = detections.points.take(columns, axis=0)
+        variance = detections.variance.take(columns, axis=0)
+        motion.correct(self.motion, chosen, points, variance, seen)
