@@ -28,8 +28,7 @@ from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import Settings, make_estimator
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses
 from kp_pose_ros.tracking.association import sigmas_of
-from kp_pose_ros.tracking.settings import TrackingSettings
-from kp_pose_ros.tracking.tracker import Tracker
+from kp_pose_ros.tracking.tracker import Tracker, TrackingSettings
 
 Update = Callable[[Poses, int], npt.NDArray[np.int32]]  # poses, stamp -> track ids
 Sighting = tuple[int, Poses, int]  # image, poses, index of the person

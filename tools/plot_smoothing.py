@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.tracking.smoothing import OneEuro
+from kp_pose_ros.tracking.smoothing import NEVER, smooth
 
 try:
     import matplotlib.pyplot as plt  # type: ignore[import-not-found]
@@ -92,20 +92,20 @@ def column(x: Array) -> Array:
 
 def smoothed(points: Array, strength: float) -> Array:
     """Return (n, 2) points, in spans, after the filter."""
-    state = OneEuro.begin(1, 1)
-    return np.array(
-        [
-            state.update(
-                np.array([0]),
-                point[None, None],
-                np.full((1, 1), SCORE),
-                stamp=round(index / HZ * 1e9),
-                spans=np.ones(1),
-                strength=strength,
-            )[0, 0]
-            for index, point in enumerate(points)
-        ]
-    )
+    state, stamps = np.zeros((1, 1, 4)), np.full((1, 1), NEVER)
+    output = []
+    for index, point in enumerate(points):
+        state, stamps = smooth(
+            state,
+            stamps,
+            point[None, None],
+            np.full((1, 1), SCORE),
+            stamp=round(index / HZ * 1e9),
+            spans=np.ones(1),
+            strength=strength,
+        )
+        output.append(state[0, 0, :2])
+    return np.array(output)
 
 
 if __name__ == "__main__":

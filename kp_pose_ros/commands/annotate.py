@@ -28,9 +28,7 @@ from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator, Style
 from kp_pose_ros.output.json_records import to_record
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.tracking.association import sigmas_of
-from kp_pose_ros.tracking.settings import TrackingSettings
-from kp_pose_ros.tracking.tracker import Tracker
+from kp_pose_ros.tracking.tracker import make_trackers
 
 
 def add_parser(subparsers: Any) -> None:
@@ -103,8 +101,8 @@ class _Job:
         self._estimator = estimator
         self._annotator = annotator
         self._lines = lines
-        sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
-        self._tracker = Tracker(TrackingSettings(), sigmas)
+        name = str(source.path)
+        self._tracker = make_trackers(model.skeleton, {name: name})[name]
 
     def annotated(self, path: Path) -> Iterator[int]:
         """Write the source with its poses to `path`; yield how many there are in each frame.

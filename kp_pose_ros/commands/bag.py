@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,7 @@ from kp_pose_ros.errors import BagError, SettingsError
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.inference.factory import make_estimator, network_columns
 from kp_pose_ros.output.drawing import Annotator
-from kp_pose_ros.skeleton import Skeleton
-from kp_pose_ros.tracking.association import sigmas_of
-from kp_pose_ros.tracking.settings import TrackingSettings
-from kp_pose_ros.tracking.tracker import Tracker
+from kp_pose_ros.tracking.tracker import make_trackers
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
@@ -112,7 +108,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             Encoder(store, model.skeleton, names),
             estimator,
             prefixes,
-            trackers=_trackers(model.skeleton, prefixes),
+            trackers=make_trackers(model.skeleton, {topic: topic for topic in prefixes}),
             annotator=Annotator(model.skeleton, names) if args.annotated else None,
             min_width=partial(network_columns, model, settings.imgsz),
             progress=progress.update,
@@ -130,12 +126,6 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             f"can be read, and those are in {args.output}"
         )
     return 0
-
-
-def _trackers(skeleton: Skeleton, topics: Iterable[str]) -> dict[str, Tracker]:
-    settings, ids = TrackingSettings(), count(1)
-    sigmas = sigmas_of(skeleton.name, len(skeleton))
-    return {topic: Tracker(settings, sigmas, ids, topic) for topic in topics}
 
 
 @contextmanager

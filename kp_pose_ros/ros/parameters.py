@@ -19,7 +19,7 @@ from kp_pose_ros.ros.annotated import JpegSettings
 from kp_pose_ros.ros.health import Limits
 from kp_pose_ros.ros.parameter_groups import Annotated, Depth, DiagnosticLimits, Rig, Tracking
 from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
-from kp_pose_ros.tracking.settings import TrackingSettings
+from kp_pose_ros.tracking.tracker import TrackingSettings
 
 _CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Thread
@@ -32,8 +31,7 @@ from kp_pose_ros.ros.receive import Receiver
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
-from kp_pose_ros.tracking.association import sigmas_of
-from kp_pose_ros.tracking.tracker import Tracker
+from kp_pose_ros.tracking.tracker import make_trackers
 
 # Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
 OnPoses = Callable[[str, Poses, int, str], None]
@@ -154,7 +152,8 @@ class Worker:
         self.engine = estimator.engine.name
         self._logger.info(f"model {model.path} runs on {self.engine}")
         self._model, self._estimator = model, estimator
-        self._trackers = _trackers(model, self._parameters, self._cameras)
+        labels = {camera.name: camera.label for camera in self._cameras}
+        self._trackers = make_trackers(model.skeleton, labels, self._parameters.tracking_settings())
         self._apply_parameters()
         self._describe()
         self._call(partial(self.opened.set_result, None))
@@ -256,12 +255,3 @@ class Worker:
         )
         for tracker in self._trackers.values():
             tracker.settings = parameters.tracking_settings()
-
-
-def _trackers(
-    model: PoseModel, parameters: Parameters, cameras: Iterable[Camera]
-) -> dict[str, Tracker]:
-    """Return a tracker for each camera by its name; no id is given twice."""
-    settings, ids = parameters.tracking_settings(), itertools.count(1)
-    sigmas = sigmas_of(model.skeleton.name, len(model.skeleton))
-    return {each.name: Tracker(settings, sigmas, ids, each.label) for each in cameras}

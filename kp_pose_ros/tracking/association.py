@@ -32,8 +32,8 @@ _PAIRS = (_EYE, _EAR, _SHOULDER, _ELBOW, _WRIST, _HIP, _KNEE, _ANKLE)
 COCO_SIGMAS = np.array((_NOSE, *np.repeat(_PAIRS, 2)))
 GENERIC_SIGMA = 0.07  # their mean
 _BOX_WEIGHT = 4.0  # how many keypoints the box counts as
-# Boxes that do not overlap when they are enlarged this much, and by this many standard deviations of
-# the track's position, are not compared.
+# A track and a detection are compared if their boxes overlap when both are enlarged by the factor,
+# and the track's by so many standard deviations of its position on each side.
 _ENLARGED, _REACH = 1.25, 3.0
 _LIKELY = 0.02  # a track and a detection of at least this similarity may be one person
 _WITNESSES = 3  # people who move alike do so because the camera does

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -181,13 +181,14 @@ class Tracker:
         sure, unsure = certain.nonzero()[0], (~certain).nonzero()[0]
         matches = np.full(len(tracks), _UNMATCHED)
         free = np.ones(len(detections), np.bool_)
-        for rows, columns, least in (
+        for of_tracks, of_detections, least in (
             (confirmed, sure, _SIMILAR),
             (confirmed, unsure, _SIMILAR_UNCERTAIN),
             (tentative, sure, _SIMILAR),
         ):
-            if len(rows) and len(columns):
-                rows, columns = rows[matches[rows] == _UNMATCHED], columns[free[columns]]
+            if len(of_tracks) and len(of_detections):
+                rows = of_tracks[matches[of_tracks] == _UNMATCHED]
+                columns = of_detections[free[of_detections]]
                 i, j = assign(similarities[rows[:, None], columns], least)
                 matches[rows[i]] = columns[j]
                 free[columns[j]] = False
@@ -229,9 +230,7 @@ class Tracker:
             keypoints[columns], states[columns] = found, found_states
         if not settings.smoothing:
             tracks.steadied[rows] = NEVER
-        return Poses(
-            poses.boxes, poses.scores, keypoints, poses.class_ids, ids, ages, states
-        )
+        return Poses(poses.boxes, poses.scores, keypoints, poses.class_ids, ids, ages, states)
 
     def _carry_on(self, rows: Indices, found: Floats, states: States) -> None:
         """Predict the keypoints of some tracks, (m, k, 3), that have not been hidden for long."""
@@ -258,15 +257,15 @@ class Tracker:
 
 
 def make_trackers(
-    skeleton: Skeleton, cameras: Iterable[str], settings: TrackingSettings | None = None
+    skeleton: Skeleton, labels: Mapping[str, str], settings: TrackingSettings | None = None
 ) -> dict[str, Tracker]:
-    """Return a tracker for each camera, by its name; none of them gives an id of another.
+    """Return a tracker for each camera, by its name; they share the ids, which begin at 1.
 
     Args:
         skeleton: the model's.
-        cameras: their names, which the log has, too.
+        labels: what the log calls each camera, by its name.
         settings: how people are followed; None: the defaults.
     """
     sigmas, ids = sigmas_of(skeleton.name, len(skeleton)), itertools.count(1)
     settings = settings or TrackingSettings()
-    return {name: Tracker(settings, sigmas, ids, name) for name in cameras}
+    return {name: Tracker(settings, sigmas, ids, label) for name, label in labels.items()}

@@ -128,9 +128,7 @@ class Tracks(_Rows):
             steadied=np.full((people, keypoints), NEVER),
         )
 
-    def update(
-        self, rows: Indices, detections: Detections, columns: Indices, stamp: int
-    ) -> None:
+    def update(self, rows: Indices, detections: Detections, columns: Indices, stamp: int) -> None:
         """Take in an image of this stamp: `rows` of the tracks are `columns` of the detections."""
         # Nothing is copied in the usual case, that the image shows everybody.
         chosen = slice(None) if len(rows) == len(self) else rows

@@ -11,21 +11,22 @@ from kp_pose_ros.tracking.association import (
     sigmas_of,
     similarity,
 )
-from kp_pose_ros.tracking.tracks import Sightings, Tracks
+from kp_pose_ros.tracking.motion import VARIANCE
+from kp_pose_ros.tracking.tracks import Detections, Tracks
 
 
-def sightings(poses) -> Sightings:
-    return Sightings.of(poses, COCO_SIGMAS)
+def detections(poses) -> Detections:
+    return Detections.of(poses, COCO_SIGMAS)
 
 
-def alike(first, second) -> float:
-    tracks = Tracks.begin(sightings(first), 0)
-    tracks.motion.covariance[:] = 0  # as if known exactly
-    return float(similarity(tracks, sightings(second), COCO_SIGMAS)[0, 0])
+def similar(first, second) -> float:
+    tracks = Tracks.begin(detections(first), 0)
+    tracks.motion[:, VARIANCE:] = 0  # as if known exactly
+    return float(similarity(tracks, detections(second), COCO_SIGMAS)[0, 0])
 
 
 def test_somebody_is_fully_like_himself():
-    assert alike(people((100, 300)), people((100, 300))) == pytest.approx(1)
+    assert similar(people((100, 300)), people((100, 300))) == pytest.approx(1)
 
 
 def test_keypoints_count_as_the_coco_evaluation_defines():
@@ -33,7 +34,7 @@ def test_keypoints_count_as_the_coco_evaluation_defines():
     second.keypoints[0, 0, 0] += 5
     width, height = first.boxes[0, 2:] - first.boxes[0, :2]
     nose = np.exp(-(5**2) / (2 * width * height * (2 * 0.026) ** 2))
-    assert alike(first, second) == pytest.approx((4 + 16 + nose) / (4 + 17), abs=1e-4)
+    assert similar(first, second) == pytest.approx((4 + 16 + nose) / (4 + 17), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +49,8 @@ def test_keypoints_count_as_the_coco_evaluation_defines():
         pytest.param(people((100, 300), class_id=1), 0, 0, id="another class"),
     ],
 )
-def test_how_alike(second, least, most):
-    assert least <= alike(people((100, 300)), second) <= most
+def test_how_similar(second, least, most):
+    assert least <= similar(people((100, 300)), second) <= most
 
 
 def test_every_sigma_of_coco_is_in_its_place():
@@ -85,7 +86,7 @@ def test_the_best_pairs(similarities, pairs):
     ],
 )
 def test_what_all_do_is_the_cameras_movement(moved, expected):
-    tracks = Tracks.begin(sightings(people((100, 300), (300, 300), (500, 300))), 0)
-    seen = sightings(people(*moved))
+    tracks = Tracks.begin(detections(people((100, 300), (300, 300), (500, 300))), 0)
+    seen = detections(people(*moved))
     shift = common_shift(tracks, seen, similarity(tracks, seen, COCO_SIGMAS))
     assert shift is None if expected is None else shift == pytest.approx(expected, abs=0.1)

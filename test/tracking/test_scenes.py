@@ -12,8 +12,7 @@ from scenes import SCENES, Frame
 from scores import Score, score
 
 from kp_pose_ros.tracking.association import COCO_SIGMAS
-from kp_pose_ros.tracking.settings import TrackingSettings
-from kp_pose_ros.tracking.tracker import Tracker
+from kp_pose_ros.tracking.tracker import Tracker, TrackingSettings
 
 SEEDS = range(3)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kp_pose_ros.tracking.smoothing import NEVER, OneEuro
+from kp_pose_ros.tracking.smoothing import NEVER, smooth
 
 SPAN = 400.0  # pixels: a person on a whole-body picture
 NOISE = 0.005 * SPAN  # twice that of yolo11n-pose on a still person of this size
@@ -11,20 +11,20 @@ NOISE = 0.005 * SPAN  # twice that of yolo11n-pose on a still person of this siz
 
 def filtered(points: np.ndarray, hz: float, *, strength=1.0, span=SPAN) -> np.ndarray:
     """Return (n, 2) points after the filter, images coming at a rate."""
-    state = OneEuro.begin(1, 1)
-    return np.array(
-        [
-            state.update(
-                np.array([0]),
-                point[None, None],
-                np.full((1, 1), 0.9),
-                stamp=round(i / hz * 1e9),
-                spans=np.array([span]),
-                strength=strength,
-            )[0, 0]
-            for i, point in enumerate(points)
-        ]
-    )
+    state, stamps = np.zeros((1, 1, 4)), np.full((1, 1), NEVER)
+    output = []
+    for i, point in enumerate(points):
+        state, stamps = smooth(
+            state,
+            stamps,
+            point[None, None],
+            np.full((1, 1), 0.9),
+            stamp=round(i / hz * 1e9),
+            spans=np.array([span]),
+            strength=strength,
+        )
+        output.append(state[0, 0, :2])
+    return np.array(output)
 
 
 def noise(count: int) -> np.ndarray:
@@ -89,21 +89,24 @@ def test_the_first_value_comes_back_as_it_is():
 
 
 def test_an_untrusted_point_passes_and_begins_anew():
-    state = OneEuro.begin(1, 2)
+    state, stamps = np.zeros((1, 2, 4)), np.full((1, 2), NEVER)
 
     def update(points, weights, stamp):
-        return state.update(
-            np.array([0]),
+        nonlocal state, stamps
+        state, stamps = smooth(
+            state,
+            stamps,
             np.array([points], np.float64),
             np.array([weights], np.float64),
             stamp=stamp,
             spans=np.array([SPAN]),
             strength=1.0,
-        )[0].tolist()
+        )
+        return state[0, :, :2].tolist()
 
     update([(0, 0), (0, 0)], [1, 1], 0)
     calmed, passed = update([(2, 0), (50, 0)], [1, 0], 33_000_000)
     assert 0 < calmed[0] < 2
     assert passed == [50, 0]
-    assert state.stamps[0].tolist() == [33_000_000, NEVER]
+    assert stamps[0].tolist() == [33_000_000, NEVER]
     assert update([(2, 0), (9, 0)], [1, 1], 66_000_000)[1] == [9, 0]

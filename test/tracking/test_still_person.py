@@ -10,8 +10,7 @@ from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.factory import Settings, make_estimator
 from kp_pose_ros.poses import OBSERVED
 from kp_pose_ros.tracking.association import COCO_SIGMAS
-from kp_pose_ros.tracking.settings import TrackingSettings
-from kp_pose_ros.tracking.tracker import Tracker
+from kp_pose_ros.tracking.tracker import Tracker, TrackingSettings
 
 HZ, IMAGES, SETTLED = 30, 45, 15
 

@@ -9,9 +9,9 @@ import pytest
 from scenes import people
 
 from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
+from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.tracking.association import COCO_SIGMAS
-from kp_pose_ros.tracking.settings import TrackingSettings
-from kp_pose_ros.tracking.tracker import Tracker
+from kp_pose_ros.tracking.tracker import Tracker, TrackingSettings, make_trackers
 
 START = 1_700_000_000_000_000_000  # a wall clock's nanoseconds
 WRIST = 9
@@ -25,7 +25,7 @@ def tracker(ids=None, **settings) -> Tracker:
     return Tracker(
         TrackingSettings(**{"min_hits": 1, "smoothing": 1.0, "predict_ms": 200.0} | settings),
         COCO_SIGMAS,
-        ids,
+        itertools.count() if ids is None else ids,
     )
 
 
@@ -83,6 +83,57 @@ def test_time_that_jumps_back_resets_with_a_log_line(caplog):
     ids_of(follow, people((100, 300)), 5)
     assert ids_of(follow, people((100, 300)), 2) == [1]
     assert "camera: time jumped back by 3.000 s" in caplog.text
+
+
+IN_ORDER = tuple(range(0, 1000, 50))  # milliseconds
+JITTER = tuple(i * 50 - (51 if i % 5 == 4 else 0) for i in range(20))
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "ids", "resets"),
+    [
+        pytest.param(JITTER, 1, 0, id="every fifth image 1 ms before the one before it"),
+        pytest.param((*IN_ORDER, 900, 910, 960, 1010), 1, 0, id="one image 50 ms late"),
+        pytest.param((*IN_ORDER, 720, 770, 820, 1000), 1, 0, id="a clock set back by 230 ms"),
+        pytest.param((1000, 1100, 1200, 500, 600, 700), 2, 1, id="a looping bag"),
+        pytest.param((*IN_ORDER, *IN_ORDER, *IN_ORDER), 3, 2, id="a bag that loops twice"),
+    ],
+)
+def test_a_small_step_back_is_a_late_image_and_a_large_one_a_new_time(
+    milliseconds, ids, resets, caplog
+):
+    follow = tracker(min_hits=2)
+    given = [
+        follow.update(people((100, 300)), at(each / 1000), (720, 1280)).track_ids[0]
+        for each in milliseconds
+    ]
+    assert set(given) == {-1, *range(ids)}
+    assert given.count(-1) == resets + 1
+    assert caplog.text.count("begin anew") == caplog.text.count("time jumped back") == resets
+
+
+def test_tracks_end_although_stamps_stand_still():
+    follow = tracker(max_age=0.1)
+    for _ in range(3):
+        ids_of(follow, people((100, 300)), 0)
+    for _ in range(101):
+        ids_of(follow, people(), 0)
+    assert ids_of(follow, people((100, 300)), 0) == [1]
+
+
+def test_an_image_of_nobody_comes_back_as_it_is():
+    nobody = people()
+    assert tracker().update(nobody, at(0)) is nobody
+
+
+def test_trackers_of_several_cameras_share_their_ids_and_say_whose_they_are(caplog):
+    skeleton = Skeleton.from_names("coco17", [f"point{i}" for i in range(17)])
+    labels = {"front": "camera 'front'", "rear": "camera 'rear'"}
+    trackers = make_trackers(skeleton, labels, TrackingSettings(min_hits=1))
+    assert ids_of(trackers["front"], people((100, 300)), 5) == [1]
+    assert ids_of(trackers["rear"], people((100, 300)), 5) == [2]
+    assert ids_of(trackers["rear"], people((100, 300)), 2) == [3]
+    assert caplog.messages == ["camera 'rear': time jumped back by 3.000 s: all tracks begin anew"]
 
 
 def test_images_of_another_size_reset_with_a_log_line(caplog):
@@ -220,4 +271,4 @@ def test_a_skeleton_of_one_keypoint_and_boxes_without_size_are_followed(caplog):
     poses = Poses(
         np.ones((1, 4), np.float32), np.ones(1, np.float32), np.ones((1, 1, 3), np.float32)
     )
-    assert [ids_of(follow, poses, s) for s in (0, 0.1, 0.2)] == [[0]] * 3
+    assert [ids_of(follow, poses, s) for s in (0, 0.1, 0.2)] == [[1]] * 3
