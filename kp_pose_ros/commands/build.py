@@ -67,7 +67,7 @@ def _build(
 ) -> Path:
     # These import only where TensorRT is, as it is by now.
     from kp_pose_ros.inference.tensorrt.builder import BuildOptions
-    from kp_pose_ros.inference.tensorrt.network_source import NetworkSource
+    from kp_pose_ros.inference.tensorrt.plans import NetworkSource
     from kp_pose_ros.inference.tensorrt.quantize import calibrate
 
     if args.calibration is not None:

@@ -18,7 +18,7 @@ from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import NAME
 from kp_pose_ros.inference.tensorrt.builder import BuildOptions
 from kp_pose_ros.inference.tensorrt.gpu import Gpu, GpuFailureError, let_go
-from kp_pose_ros.inference.tensorrt.network_source import NetworkSource
+from kp_pose_ros.inference.tensorrt.plans import NetworkSource
 from kp_pose_ros.inference.tensorrt.pipeline import Job, Pipeline
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.timing import StageTimes

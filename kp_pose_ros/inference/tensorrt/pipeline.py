@@ -14,9 +14,9 @@ from typing import Any
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.tensorrt.gpu import Gpu, let_go
-from kp_pose_ros.inference.tensorrt.letterbox_kernel import Launch, LetterboxKernel
+from kp_pose_ros.inference.tensorrt.kernel import Launch, LetterboxKernel
 from kp_pose_ros.inference.tensorrt.network import Network
-from kp_pose_ros.inference.tensorrt.network_source import NetworkSource
+from kp_pose_ros.inference.tensorrt.plans import NetworkSource
 from kp_pose_ros.inference.tensorrt.passes import Pass, passes_of
 from kp_pose_ros.inference.tensorrt.slot import Picture, Slot
 from kp_pose_ros.models.model import Size

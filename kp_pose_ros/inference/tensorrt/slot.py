@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
-from kp_pose_ros.inference.tensorrt.letterbox_kernel import LAYOUTS, Layout
+from kp_pose_ros.inference.tensorrt.kernel import LAYOUTS, Layout
 from kp_pose_ros.inference.tensorrt.memory import SharedMemory
 from kp_pose_ros.timing import StageTimes
 

@@ -13,7 +13,7 @@ from fakes.tensorrt import make_tensorrt
 from kernel_on_cpu import COMPILER, KernelOnCpu
 
 # What looks at TensorRT when it is imported.
-BOUND_TO_TENSORRT = ["bindings", "build_monitor", "builder", "network", "network_source"]
+BOUND_TO_TENSORRT = ["bindings", "build_monitor", "builder", "network", "plans"]
 BOUND_TO_TENSORRT += ["pipeline", "tensors", "engine"]
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from kp_pose_ros.inference.tensorrt import letterbox_kernel as kernel
+from kp_pose_ros.inference.tensorrt import kernel
 
 COMPILER = shutil.which("g++")
 _Triple = ctypes.c_uint * 3

@@ -11,7 +11,7 @@
 // The file is CUDA C++ without any header. The tests compile it as plain C++ behind definitions of
 // __device__, __global__, blockIdx, blockDim, threadIdx and half_bits.
 
-// One launch. letterbox_kernel.py has the same fields in the same order.
+// One launch. kernel.py has the same fields in the same order.
 struct Letterbox {
   const unsigned char* source;  // the picture's first byte
   void* network;                // the first element of the red plane

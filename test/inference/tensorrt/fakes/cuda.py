@@ -10,7 +10,7 @@ import numpy as np
 
 from fakes.machine import BrokenRuleError
 from fakes.machine import Stream as Queue
-from kp_pose_ros.inference.tensorrt import letterbox_kernel
+from kp_pose_ros.inference.tensorrt import kernel as letterbox_kernel
 
 
 class Error(Exception):

@@ -11,7 +11,7 @@ import pytest
 
 from kp_pose_ros.image.frame import ENCODINGS, Frame
 from kp_pose_ros.inference.letterbox import Letterbox
-from kp_pose_ros.inference.tensorrt import letterbox_kernel as kernel
+from kp_pose_ros.inference.tensorrt import kernel
 
 LEVEL = 1 / 255
 SIZES = [

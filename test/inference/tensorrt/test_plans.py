@@ -28,7 +28,7 @@ def builds():
 def source(monkeypatch, tmp_path, builds):
     pytest.importorskip("tensorrt_rtx_bindings")
     monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path))
-    module = import_module("kp_pose_ros.inference.tensorrt.network_source")
+    module = import_module("kp_pose_ros.inference.tensorrt.plans")
     build = partial(module.build_plan, for_this_gpu=False)
 
     def count_and_build(graph, *arguments, **more):
