@@ -81,6 +81,15 @@ class EngineError(KpPoseError):
     """An engine cannot be opened or built, or failed while it ran."""
 
 
+class GpuLostError(EngineError):
+    """The GPU failed in a way that this process cannot recover from: it has to be started again.
+
+    The CUDA driver returns the same error to every later call ("the process must be terminated and
+    relaunched", says cuda.h). So does the engine: each later call raises this error again, and its
+    `close` leaves everything on the GPU alone.
+    """
+
+
 class FrameError(KpPoseError):
     """A camera frame contradicts itself or has an encoding that cannot be read."""
 

@@ -75,5 +75,6 @@ def _build(
     precision = "int8" if args.int8 else "fp32" if args.fp32 else "fp16"
     source = NetworkSource(model, BuildOptions(args.max_batch, precision), gpu, progress)
     with gpu.current():
-        source.open(size).close()
-        return source.path(size)
+        network = source.open(size)
+        network.close()
+        return network.plan

@@ -16,7 +16,7 @@ from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import Engine, PoseEstimator
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.inference.progress import Progress, ProgressLog
-from kp_pose_ros.inference.tensorrt.availability import has_gpu, why_unavailable
+from kp_pose_ros.inference.tensorrt.gpu import has_gpu, why_unavailable
 from kp_pose_ros.models.model import PoseModel
 
 _log = logging.getLogger(__name__)

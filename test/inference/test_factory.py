@@ -12,7 +12,7 @@ from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import ENGINES, Settings, build, make_estimator
-from kp_pose_ros.inference.tensorrt import availability
+from kp_pose_ros.inference.tensorrt import gpu as availability
 
 
 @pytest.mark.parametrize(

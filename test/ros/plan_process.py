@@ -9,8 +9,8 @@ import sys
 from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import NAME
 from kp_pose_ros.inference.tensorrt.builder import BuildOptions, build_plan
-from kp_pose_ros.inference.tensorrt.plan_cache import PlanFacts, cached_plan
-from kp_pose_ros.models.cache import content_hash
+from kp_pose_ros.inference.tensorrt.plans import PlanFacts
+from kp_pose_ros.models.cache import cached, content_hash
 from kp_pose_ros.models.model import PoseModel
 
 
@@ -24,6 +24,10 @@ class Killed(Progress):
 model, *killed = sys.argv[1:]
 graph = PoseModel.open(model).graph((64, 96))
 options = BuildOptions(1, "fp32")
-facts = PlanFacts(graph.name, content_hash(graph), "any", "any", NAME, "fp32", 1, options.workspace)
+facts = PlanFacts(content_hash(graph), "any", "any", 1, NAME, "fp32", 1, options.workspace)
 progress = Killed() if killed else QUIET
-print(cached_plan(facts, lambda: build_plan(graph, options, progress=progress, for_this_gpu=False)))
+plan = cached(
+    facts.file_name(graph),
+    lambda: build_plan(graph, options, progress=progress, for_this_gpu=False),
+)
+print(plan)

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes an engine plan of a prepared ONNX graph with TensorRT, from 8.5 to 11 and for RTX.
+"""Builds an engine plan from a prepared ONNX graph, with TensorRT 10.3 to 11 or TensorRT for RTX.
 
-What a version lacks is found by asking for the name, never by comparing version numbers.
+Networks are strongly typed: every tensor has the type that the graph gives it, so a precision is a
+graph of its own.
 """
 
 from __future__ import annotations
@@ -11,25 +12,17 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsInt
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import IS_RTX, LOGGER, NAME, trt
-from kp_pose_ros.inference.tensorrt.build_monitor import HAS_MONITOR, BuildWatch, attach
+from kp_pose_ros.inference.tensorrt.network import new
 from kp_pose_ros.inference.tensorrt.quantize import quantized_graph
-from kp_pose_ros.inference.tensorrt.tensors import sides_of
 from kp_pose_ros.models.model import PoseModel, Size
 
+PRECISIONS = ("fp32", "fp16", "int8")
 _log = logging.getLogger(__name__)
-
-
-# From 10.0 on every tensor can have the type that the graph gives it, from 11 on that is the only
-# way. Ours keep the decoding of coordinates in single precision, which 8.x may not.
-_IS_STRONGLY_TYPED = hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
-# Before, the graph is single precision and flags allow TensorRT to use less.
-_FLAGS: dict[str, tuple[str, ...]] = {"fp32": (), "fp16": ("FP16",), "int8": ("FP16", "INT8")}
-PRECISIONS = tuple(_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +58,7 @@ def graph_for(model: PoseModel, size: Size, precision: str) -> Path:
     """
     if precision == "int8":
         return quantized_graph(model, size)
-    if precision == "fp16" and _IS_STRONGLY_TYPED:
-        return model.graph(size, precision="fp16")
-    return model.graph(size)
+    return model.graph(size, precision="fp16" if precision == "fp16" else "fp32")
 
 
 def build_plan(
@@ -83,59 +74,63 @@ def build_plan(
     Args:
         graph: a prepared ONNX file of fixed height and width, from `graph_for`.
         options: what to build.
-        progress: is told how far it is. What it raises ends the build.
+        progress: receives TensorRT's reports. An exception that it raises ends the build.
         timing_cache: file that keeps measured layer times from one build to the next.
         for_this_gpu: False makes TensorRT for RTX build for every GPU that it knows, which needs
             no GPU.
 
     Raises:
-        EngineError: TensorRT cannot read the graph or cannot build it.
+        EngineError: TensorRT does not start, or cannot read or build the graph.
     """
     LOGGER.take_errors()
-    builder = trt.Builder(LOGGER)
-    network = _parse(builder, graph)
+    started = time.monotonic()
+    progress.begin()
+    try:
+        # TensorRT's objects end with the call: no traceback of ours may keep them.
+        plan, problem = _build(graph, options, progress, timing_cache, for_this_gpu=for_this_gpu)
+    finally:
+        progress.end()
+    if plan is None:
+        raise problem
+    _log.info("built the engine in %.0f s: %.1f MB", time.monotonic() - started, len(plan) / 1e6)
+    return plan
+
+
+def _build(
+    graph: Path,
+    options: BuildOptions,
+    progress: Progress,
+    timing_cache: Path | None,
+    *,
+    for_this_gpu: bool,
+) -> tuple[bytes | None, BaseException]:
+    """Return the plan, or None and what to raise."""
+    builder = new(trt.Builder)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, LOGGER)
+    if not parser.parse_from_file(str(graph)):
+        reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+        return None, EngineError(
+            f"{NAME} cannot read the graph {graph} ({reasons}): export the model again with "
+            "another opset, or use a newer TensorRT"
+        )
     config = _config(builder, network, options)
     if IS_RTX and for_this_gpu:
         config.num_compute_capabilities = 1
         config.set_compute_capability(trt.ComputeCapability.CURRENT, 0)
     if timing_cache is not None:
         _load_timing_cache(config, timing_cache)
-    watch = BuildWatch(progress)
-    monitor = attach(config, watch) if HAS_MONITOR else None
-    started = time.monotonic()
-    progress.begin()
-    try:
-        plan: Any = builder.build_serialized_network(network, config)
-    finally:
-        progress.end()
-    del monitor
-    if watch.stopped_by is not None:
-        raise watch.stopped_by
-    if plan is None:
-        raise EngineError(
-            f"{NAME} cannot build {graph} as {options.precision} ({LOGGER.take_errors()}): try "
-            "another precision, or a newer TensorRT"
-        )
-    if timing_cache is not None:
+    monitor = _Monitor(progress)
+    config.progress_monitor = monitor
+    plan: Any = builder.build_serialized_network(network, config)
+    if monitor.stopped_by is not None:
+        return None, monitor.stopped_by
+    if plan is not None and timing_cache is not None:
         _save_timing_cache(config, timing_cache)
-    _log.info("built the engine in %.0f s: %.1f MB", time.monotonic() - started, plan.nbytes / 1e6)
-    return bytes(plan)
-
-
-def _parse(builder: trt.Builder, graph: Path) -> trt.INetworkDefinition:
-    kinds = trt.NetworkDefinitionCreationFlag
-    # 10.0 made the explicit batch dimension the only kind, 11 dropped its name.
-    wanted = ("STRONGLY_TYPED",) if _IS_STRONGLY_TYPED else ("EXPLICIT_BATCH",)
-    flags = sum(1 << int(getattr(kinds, name)) for name in wanted)
-    network = builder.create_network(flags)
-    parser = trt.OnnxParser(network, LOGGER)
-    if not parser.parse_from_file(str(graph)):
-        reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
-        raise EngineError(
-            f"{NAME} cannot read the graph {graph} ({reasons}): export the model again with "
-            "another opset, or use a newer TensorRT"
-        )
-    return network
+    return None if plan is None else bytes(plan), EngineError(
+        f"{NAME} cannot build {graph} as {options.precision} ({LOGGER.take_errors()}): try "
+        "another precision, or a newer TensorRT"
+    )
 
 
 def _config(
@@ -143,27 +138,79 @@ def _config(
 ) -> trt.IBuilderConfig:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
-    if not _IS_STRONGLY_TYPED:
-        for name in _FLAGS[options.precision]:
-            config.set_flag(getattr(trt.BuilderFlag, name))
     pictures = network.get_input(0)
-    batch, *picture = sides_of(pictures.shape)
-    if batch == -1:
-        profile = builder.create_optimization_profile()
-        largest = trt.Dims4((options.max_batch, *picture))
-        profile.set_shape(pictures.name, trt.Dims4((1, *picture)), largest, largest)
-        config.add_optimization_profile(profile)
+    shape: Any = pictures.shape
+    batch, *picture = shape
+    if batch != -1:
+        return config
+    if options.max_batch == 1:
+        pictures.shape = trt.Dims4((1, *picture))  # TensorRT optimizes fixed shapes further
+        return config
+    profile = builder.create_optimization_profile()
+    largest = trt.Dims4((options.max_batch, *picture))
+    profile.set_shape(pictures.name, trt.Dims4((1, *picture)), largest, largest)
+    config.add_optimization_profile(profile)
     return config
 
 
 def _load_timing_cache(config: trt.IBuilderConfig, path: Path) -> None:
-    kept = path.read_bytes() if path.is_file() else b""
-    cache = config.create_timing_cache(kept) or config.create_timing_cache(b"")
-    config.set_timing_cache(cache, ignore_mismatch=False)
+    """Start from an earlier build's layer times, or else from an empty cache."""
+    try:
+        kept = path.read_bytes()
+    except OSError:
+        kept = b""
+    for content in (kept, b""):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return
+    _log.info("%s takes no timing cache: layer times are measured anew", NAME)
 
 
 def _save_timing_cache(config: trt.IBuilderConfig, path: Path) -> None:
+    """Keep the layer times, if there are any and the folder can be written."""
+    cache = config.get_timing_cache()
+    if cache is None:
+        return
+    measured: Any = cache.serialize()
     temporary = path.with_name(f"{path.name}.part")
-    measured: Any = config.get_timing_cache().serialize()
-    temporary.write_bytes(measured)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(measured)
+        temporary.replace(path)
+    except OSError as error:
+        _log.info("layer times are not kept, since %s cannot be written: %s", path, error.strerror)
+
+
+class _Monitor(trt.IProgressMonitor):
+    """Passes TensorRT's reports on to a `Progress`, and ends the build when that raises.
+
+    An exception cannot pass through TensorRT, so it is kept and the build is cancelled.
+
+    Attributes:
+        stopped_by: what `progress` raised, such as a KeyboardInterrupt.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.stopped_by: BaseException | None = None
+        self._progress = progress
+        self._totals: dict[str, int] = {}
+
+    def phase_start(self, phase_name: str, parent_phase: str, num_steps: SupportsInt) -> None:
+        """Take the start of a phase; called by TensorRT, from any of its threads."""
+        self._totals[phase_name] = int(num_steps)
+        self._report(phase_name, 0)
+
+    def step_complete(self, phase_name: str, step: SupportsInt) -> bool:
+        """Take the end of a step; return whether to go on."""
+        self._report(phase_name, int(step) + 1)
+        return self.stopped_by is None
+
+    def phase_finish(self, phase_name: str) -> None:
+        """Take the end of a phase, which the last step has reported."""
+
+    def _report(self, phase: str, done: int) -> None:
+        if self.stopped_by is None:
+            try:
+                self._progress(phase, done, self._totals[phase])
+            except BaseException as error:
+                self.stopped_by = error

@@ -4,43 +4,67 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kp_pose_ros.errors import EngineError
+from kp_pose_ros.errors import EngineError, GpuLostError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.decode import Candidates
+from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import NAME
 from kp_pose_ros.inference.tensorrt.builder import BuildOptions
-from kp_pose_ros.inference.tensorrt.gpu import Gpu, GpuFailureError, let_go
+from kp_pose_ros.inference.tensorrt.gpu import Gpu
+from kp_pose_ros.inference.tensorrt.kernel import Launch, LetterboxKernel
+from kp_pose_ros.inference.tensorrt.network import ALIGNMENT, Network
 from kp_pose_ros.inference.tensorrt.plans import NetworkSource
-from kp_pose_ros.inference.tensorrt.pipeline import Job, Pipeline
+from kp_pose_ros.inference.tensorrt.slot import Picture, Slot
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.timing import StageTimes
 
-_log = logging.getLogger(__name__)
+SLOTS = 2  # one uploads while the other is in the network
+_KEPT_NETWORKS = 4  # a camera of a new shape needs a network; a robot has few shapes at a time
 
 
 @dataclass(frozen=True, slots=True)
-class _Ticket:
-    """A batch that was submitted and not collected yet.
+class _Pass:
+    """The frames of a batch that go through a network together.
 
     Attributes:
-        engine: to which.
-        frames: the batch, kept so that it can be run again.
-        job: what the GPU does with it.
-        pipeline: which does it.
+        network: the network.
+        indices: which frames of the batch they are.
+        letterboxes: the geometry of each.
+        start: where their outputs start in the slot's memory.
     """
 
+    network: Network
+    indices: list[int]
+    letterboxes: list[Letterbox]
+    start: int
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures the network runs."""
+        tensors = self.network.tensors
+        return tensors.batch if tensors.has_fixed_batch else len(self.indices)
+
+    @property
+    def stop(self) -> int:
+        """Where their outputs end."""
+        return self.start + self.pictures * self.network.output_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A batch that was submitted, whose result was not asked for yet."""
+
     engine: TensorRTEngine
-    frames: Sequence[Frame]
-    job: Job
-    pipeline: Pipeline
+    slot: Slot
+    passes: list[_Pass]
 
     def done(self) -> bool:
         return self.engine._is_done(self)
@@ -56,8 +80,11 @@ class TensorRTEngine:
     """Runs a model on the GPU, one engine plan for each network size that the frames need.
 
     Plans come from the cache and are built when it has none, which takes seconds to many minutes.
-    Any thread may call, but only one at a time. After a failure of the GPU everything on it is made
-    anew, once for each call; if that fails too, the call raises.
+    Any thread may call, but only one at a time.
+
+    Uploads have a stream of their own, so that those of one batch run while the batch before it is
+    in the network. On the main stream follow, without the host waiting in between: the letterbox
+    of each frame, the network, the download of its output.
 
     Attributes:
         name: TensorRT's version and the GPU.
@@ -84,7 +111,7 @@ class TensorRTEngine:
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
             precision: fp32, fp16 or int8.
-            progress: told how far the build of a plan is.
+            progress: receives the reports of a plan's build.
 
         Raises:
             EngineError: there is no GPU, no TensorRT or no pycuda, or they refuse to work.
@@ -94,17 +121,35 @@ class TensorRTEngine:
         self.times = StageTimes()
         self._model = model
         self._imgsz = imgsz
-        self._options = BuildOptions(max_batch, precision)
-        self._progress = progress
-        self._pipeline: Pipeline | None = self._open()
-        self.name = f"{NAME} on {self._pipeline.gpu.info}"
-        if imgsz is not None or model.metadata.size_is_static:
-            try:
+        options = BuildOptions(max_batch, precision)
+        self._gpu = Gpu()
+        self.name = f"{NAME} on {self._gpu.info}"
+        self._source = NetworkSource(model, options, self._gpu, progress)
+        self._networks: OrderedDict[Size, Network] = OrderedDict()
+        self._kept_networks = max(_KEPT_NETWORKS, max_batch)
+        self._free_slots: deque[Slot] = deque()
+        self._held = ExitStack()
+        self._is_closed = False
+        try:
+            with self._gpu.current(), self._gpu.errors("preparing the engine"):
+                self._hold()
+            if imgsz is not None or model.metadata.size_is_static:
                 self.prepare(imgsz or model.metadata.imgsz)
-            except BaseException as error:
-                let_go(error)
-                self.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
+
+    def _hold(self) -> None:
+        driver = self._gpu.driver
+        self._kernel = LetterboxKernel(driver)
+        self._held.callback(self._kernel.close)
+        self._streams = _Streams(driver.Stream(), driver.Stream())
+        self._held.callback(self._streams.drop)
+        for _ in range(SLOTS):
+            slot = Slot(self._gpu, self.max_batch)
+            self._held.callback(slot.close)
+            self._free_slots.append(slot)
+        self._held.callback(self._close_networks)
 
     def prepare(self, frame: Size) -> Path:
         """Open the network for frames of (height, width); return its plan.
@@ -112,77 +157,172 @@ class TensorRTEngine:
         Raises:
             EngineError: it cannot be built or loaded.
             ModelError: the model cannot be prepared for that size.
+            GpuLostError: the GPU failed, now or before.
         """
-        return self._running().prepare(self._network_size(frame))
+        with self._gpu.current(), self._gpu.errors("opening the network"):
+            return self._network(self._network_size(frame)).plan
 
     def infer(self, frames: Sequence[Frame]) -> list[Candidates]:
-        """Return the candidates of each frame.
-
-        Raises:
-            EngineError: a network cannot be opened, or the GPU failed twice.
-            ModelError: the model cannot be prepared for the size that a frame needs.
-        """
+        """Return the candidates of each frame; raises as `submit` does."""
         return self.submit(frames).result()
 
-    def submit(self, frames: Sequence[Frame]) -> _Ticket:
+    def submit(self, frames: Sequence[Frame]) -> _Batch:
         """Put a batch on its way; its result is the candidates of each frame.
 
         One more batch may be submitted before the result is asked for: its upload then runs while
-        this one is in the network. Both raise as `infer` does. The frames have to stay as they are,
-        because after a failure of the GPU they are run again.
+        this one is in the network.
+
+        Raises:
+            EngineError: a network cannot be opened, or the memory ran out; later calls may work.
+            ModelError: the model cannot be prepared for the size that a frame needs.
+            FrameError: a frame cannot be converted.
+            GpuLostError: the GPU failed, now or before; so does the result.
         """
-        pipeline = self._running()
+        if not self._free_slots:
+            raise RuntimeError(f"{SLOTS} batches are on their way: collect one first")
+        slot = self._free_slots.popleft()
         try:
-            return _Ticket(self, frames, pipeline.submit(frames), pipeline)
-        except GpuFailureError as failure:
-            return self._submit_anew(frames, failure)
-
-    def _is_done(self, ticket: _Ticket) -> bool:
-        """Return whether `_collect` need not wait for the GPU, also because the batch was lost."""
-        if ticket.pipeline is not self._pipeline:
-            return True
-        try:
-            return ticket.pipeline.done(ticket.job)
-        except GpuFailureError:
-            return True
-
-    def _collect(self, ticket: _Ticket) -> list[Candidates]:
-        try:
-            if ticket.pipeline is self._pipeline:
-                return ticket.pipeline.collect(ticket.job)
-            pipeline = self._running()
-            again = _Ticket(self, ticket.frames, pipeline.submit(ticket.frames), pipeline)
-        except GpuFailureError as failure:
-            again = self._submit_anew(ticket.frames, failure)
-        return again.pipeline.collect(again.job)
+            with self._gpu.current(), self._gpu.errors("running the network"):
+                # What can fail without the GPU comes first.
+                passes = list(self._passes(frames))
+                pictures = slot.stage(frames, self.times)
+                self._enqueue(slot, passes, pictures)
+        except BaseException:
+            self._wait_for_rest()
+            self._free_slots.append(slot)
+            raise
+        return _Batch(self, slot, passes)
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
-        """Return what enqueues the network alone on frames of one size: for benchmarks."""
-        return self._running().network_call(frames)
+        """Return what enqueues the network alone on frames of one size: for benchmarks.
+
+        Each call waits for the one before it, so that the GPU always has the next to do.
+        """
+        self.infer(frames)
+        slot, main = self._free_slots[-1], self._streams.main
+        with self._gpu.current():
+            (only,) = self._passes(frames)
+            done: Any = self._gpu.driver.Event()
+
+            def call() -> None:
+                with self._gpu.current(), self._gpu.errors("running the network"):
+                    done.synchronize()
+                    done.record(main)
+                    only.network.enqueue(only.pictures, slot.outputs.device, main)
+
+        return call
 
     def close(self) -> None:
-        """Free everything on the GPU."""
-        pipeline, self._pipeline = self._pipeline, None
-        if pipeline is not None:
-            pipeline.close()
+        """Free everything on the GPU; batches whose result was not asked for are lost."""
+        if self._gpu.lost or self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            with self._gpu.current():
+                self._gpu.check("closing the engine")
+                self._held.close()
+        finally:
+            self._gpu.close()
+
+    def _is_done(self, batch: _Batch) -> bool:
+        """Return whether `_collect` need not wait, also because it will raise."""
+        try:
+            with self._gpu.current(), self._gpu.errors("running the network"):
+                return batch.slot.done()
+        except GpuLostError:
+            return True
+
+    def _collect(self, batch: _Batch) -> list[Candidates]:
+        with self._gpu.current(), self._gpu.errors("running the network"):
+            batch.slot.finish(self.times)
+        found: dict[int, Candidates] = {}
+        for each in batch.passes:
+            found.update(self._candidates(each, batch.slot))
+        self._free_slots.append(batch.slot)
+        return [found[index] for index in range(len(found))]
 
     def _network_size(self, frame: Size) -> Size:
         return self._model.network_size(frame, self._imgsz)
 
-    def _running(self) -> Pipeline:
-        if self._pipeline is None:
-            self._pipeline = self._open()
-        return self._pipeline
+    def _passes(self, frames: Sequence[Frame]) -> Iterator[_Pass]:
+        """Sort frames by network and cut them into what each takes at once."""
+        by_size: defaultdict[Size, list[int]] = defaultdict(list)
+        for index, frame in enumerate(frames):
+            by_size[self._network_size(frame.size)].append(index)
+        start = 0
+        for size, indices in by_size.items():
+            network = self._network(size)
+            batch = network.tensors.batch
+            for first in range(0, len(indices), batch):
+                chunk = indices[first : first + batch]
+                letterboxes = [Letterbox.fit(frames[index].size, size) for index in chunk]
+                one = _Pass(network, chunk, letterboxes, start)
+                yield one
+                start = -(-one.stop // ALIGNMENT) * ALIGNMENT
 
-    def _open(self) -> Pipeline:
-        gpu = Gpu()
-        source = NetworkSource(self._model, self._options, gpu, self._progress)
-        return Pipeline(gpu, source, self._network_size, self.times)
+    def _enqueue(self, slot: Slot, passes: list[_Pass], pictures: list[Picture]) -> None:
+        main, uploads = self._streams.main, self._streams.uploads
+        slot.outputs.reserve(passes[-1].stop)
+        with slot.span("h2d", uploads) as uploaded:
+            for picture in pictures:
+                picture.memory.upload(0, picture.size, uploads)
+        main.wait_for_event(uploaded)
+        for each in passes:
+            with slot.span("letterbox", main):
+                self._letterbox(each, pictures)
+            with slot.span("infer", main):
+                each.network.enqueue(each.pictures, slot.outputs.device + each.start, main)
+            with slot.span("d2h", main):
+                slot.outputs.download(each.start, each.stop, main)
 
-    def _submit_anew(self, frames: Sequence[Frame], failure: GpuFailureError) -> _Ticket:
-        _log.warning("everything on the GPU is made anew: %s", failure)
-        let_go(failure)
-        with suppress(EngineError):
-            self.close()
-        pipeline = self._running()
-        return _Ticket(self, frames, pipeline.submit(frames), pipeline)
+    def _letterbox(self, each: _Pass, pictures: list[Picture]) -> None:
+        for place, (index, letterbox) in enumerate(
+            zip(each.indices, each.letterboxes, strict=True)
+        ):
+            picture = pictures[index]
+            launch = Launch.of(
+                letterbox,
+                picture.layout,
+                source=picture.memory.device,
+                row_step=picture.row_step,
+                network=each.network.place(place),
+            )
+            element = each.network.tensors.input_element
+            self._kernel.launch(launch, picture.layout.kind, element, self._streams.main)
+
+    def _wait_for_rest(self) -> None:
+        """Wait for what a batch that failed has put on the streams: its slot is used again."""
+        with suppress(EngineError), self._gpu.current():
+            self._gpu.check("running the network")
+
+    def _candidates(self, each: _Pass, slot: Slot) -> Iterator[tuple[int, Candidates]]:
+        network = each.network
+        content = slot.outputs.host[each.start : each.stop].view(network.tensors.output_element)
+        outputs = content.reshape(-1, *network.output)
+        for index, letterbox, output in zip(each.indices, each.letterboxes, outputs, strict=False):
+            # A copy in any case: the next batch but one writes to the same memory.
+            yield index, Candidates(self._source.to_rows(output), letterbox)
+
+    def _network(self, size: Size) -> Network:
+        if size not in self._networks:
+            if len(self._networks) == self._kept_networks:
+                self._streams.main.synchronize()  # it may be in use
+                self._networks.popitem(last=False)[1].close()
+            self._networks[size] = self._source.open(size)
+        self._networks.move_to_end(size)
+        return self._networks[size]
+
+    def _close_networks(self) -> None:
+        for network in self._networks.values():
+            network.close()
+        self._networks.clear()
+
+
+@dataclass(slots=True)
+class _Streams:
+    uploads: Any
+    main: Any
+
+    def drop(self) -> None:
+        """Let go of the streams, which frees them."""
+        self.uploads = self.main = None

@@ -1,32 +1,57 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The GPU and its primary context, and CUDA's errors as ours."""
+"""The GPU: whether this machine has a usable one, its primary context, and CUDA's errors as ours.
+
+Importing this module needs neither TensorRT nor pycuda.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from traceback import clear_frames
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kp_pose_ros.errors import EngineError
-from kp_pose_ros.inference.tensorrt.availability import why_unavailable
+from kp_pose_ros.errors import EngineError, GpuLostError
+from kp_pose_ros.inference.tensorrt.driver_api import DriverApi
+
+# What a driver creates, whether or not Python can use the GPU: for a card, for a Jetson, and for
+# Windows' driver inside WSL.
+GPU_FILES = tuple(
+    Path(path) for path in ("/dev/nvidia0", "/dev/nvgpu", "/usr/lib/wsl/lib/libcuda.so.1")
+)
 
 
-class GpuFailureError(EngineError):
-    """The GPU or its driver failed; a new context may work again."""
+def has_gpu() -> bool:
+    """Return whether this machine, or what a container sees of it, has an NVIDIA GPU."""
+    return any(file.exists() for file in GPU_FILES)
 
 
-def let_go(error: BaseException | None) -> None:
-    """Drop what the frames of an error's traceback hold.
-
-    Among it are objects on the GPU, and those have to be gone before their context is.
-    """
-    while error is not None:
-        clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+def why_unavailable() -> str | None:
+    """Return in one sentence what keeps TensorRT from running here, or None if nothing does."""
+    try:
+        from kp_pose_ros.inference.tensorrt import bindings  # noqa: F401
+    except ImportError as error:
+        return (
+            f"TensorRT cannot be imported ({error}): install its Python package "
+            "(JetPack: apt install python3-libnvinfer)"
+        )
+    try:
+        from pycuda import driver
+    except ImportError as error:
+        return f"pycuda cannot be imported ({error}): install an NVIDIA driver and pycuda"
+    try:
+        driver.init()
+        count = driver.Device.count()
+    except driver.Error as error:
+        return f"the CUDA driver does not start ({error}): check that `nvidia-smi` works"
+    if not count:
+        return (
+            "the CUDA driver finds no GPU: check CUDA_VISIBLE_DEVICES and that `nvidia-smi` works"
+        )
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +61,14 @@ class GpuInfo:
     Attributes:
         name: such as "Orin" or "NVIDIA GeForce RTX 4090".
         compute_capability: such as "8.7".
+        multiprocessors: how many it has; the Jetson modules named "Orin" differ in nothing else.
         memory: bytes of its memory.
-        shares_memory: whether it reads the host's memory in place, as on a Jetson.
+        shares_memory: whether it can use the host's memory in place, as on a Jetson.
     """
 
     name: str
     compute_capability: str
+    multiprocessors: int
     memory: int
     shares_memory: bool
 
@@ -52,13 +79,18 @@ class GpuInfo:
 class Gpu:
     """The first CUDA device that CUDA_VISIBLE_DEVICES leaves, and its primary context.
 
-    pycuda keeps a stack of contexts a thread, and a thread that ends with one on it aborts the
-    process. So the context is current only inside `with gpu.current():`, on whatever thread that
-    is, and everything on the GPU is made, used and freed there.
+    pycuda keeps a stack of contexts for each thread, and a thread that ends with a context on it
+    aborts the process. So the context is current only inside `with gpu.current():`, on any thread,
+    and everything on the GPU is made, used and freed there.
+
+    After any CUDA error but out of memory the process cannot use the GPU again. `lost` is then set,
+    and `current` raises.
 
     Attributes:
         driver: the module `pycuda.driver`.
+        api: what pycuda lacks.
         info: what device it is.
+        lost: what happened, once the GPU is lost; else empty.
     """
 
     def __init__(self) -> None:
@@ -72,6 +104,8 @@ class Gpu:
         from pycuda import driver
 
         self.driver: ModuleType = driver
+        self.api = DriverApi()
+        self.lost = ""
         device = driver.Device(0)
         self.info = _info(device, driver)
         with self.errors("opening the GPU"):
@@ -79,34 +113,66 @@ class Gpu:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the context current on this thread; may be nested."""
+        """Make the context current on this thread; may be nested.
+
+        Raises:
+            GpuLostError: the GPU was lost before.
+        """
+        if self.lost:
+            raise GpuLostError(self.lost)
         with self.errors("using the GPU"):
             self._context.push()
         try:
             yield
         finally:
-            self._context.pop()
+            # Pushing and popping may report errors of earlier work, too.
+            with self.errors("using the GPU"):
+                self._context.pop()
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """Turn errors of the CUDA driver into GpuFailureError; `doing` says what was tried."""
+        """Turn errors of the CUDA driver into ours; `doing` says what was tried.
+
+        Raises:
+            EngineError: the memory ran out; later calls may work.
+            GpuLostError: anything else happened.
+        """
         try:
             yield
         except self.driver.MemoryError as error:
-            raise GpuFailureError(
+            raise EngineError(
                 f"the memory of {self.info} ran out while {doing} ({error}): lower max_batch or "
                 "imgsz, or end other programs that use the GPU"
             ) from error
         except self.driver.Error as error:
-            raise GpuFailureError(
-                f"{self.info} failed while {doing} ({error}): if it happens again, look for the "
-                "driver's reason in `dmesg` and restart the machine"
-            ) from error
+            raise self.lose(doing, str(error)) from error
+
+    def lose(self, doing: str, reason: str) -> GpuLostError:
+        """Note that the GPU is lost; return the error to raise."""
+        self.lost = (
+            f"{self.info} failed while {doing} ({reason}), and this process cannot use it any "
+            "more: start it again; if it happens again, look for the driver's reason in `dmesg`"
+        )
+        return GpuLostError(self.lost)
+
+    def check(self, doing: str) -> None:
+        """Wait for all work; TensorRT's refusals do not tell whether the GPU is lost, this does.
+
+        Raises:
+            GpuLostError: the GPU is lost.
+        """
+        with self.errors(doing):
+            self.driver.Context.synchronize()
 
     def close(self) -> None:
         """Release the context; everything made under it must have been freed."""
+        if self.lost:
+            return
         self._context.push()
-        self._context.detach()  # and so pops it
+        # Releasing a primary context pops nothing from the driver's stack (CUDA driver API,
+        # cuDevicePrimaryCtxRelease), while `detach` pops pycuda's own.
+        self.api.pop_context()
+        self._context.detach()
 
 
 def _info(device: Any, driver: ModuleType) -> GpuInfo:
@@ -115,4 +181,10 @@ def _info(device: Any, driver: ModuleType) -> GpuInfo:
         device.get_attribute(each) for each in (attribute.INTEGRATED, attribute.CAN_MAP_HOST_MEMORY)
     )
     major, minor = device.compute_capability()
-    return GpuInfo(device.name(), f"{major}.{minor}", device.total_memory(), shares_memory)
+    return GpuInfo(
+        device.name(),
+        f"{major}.{minor}",
+        device.get_attribute(attribute.MULTIPROCESSOR_COUNT),
+        device.total_memory(),
+        shares_memory,
+    )

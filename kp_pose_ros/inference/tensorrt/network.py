@@ -1,62 +1,106 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One engine plan, loaded: where its input goes, and its enqueue."""
+"""One engine plan, loaded: what it takes and returns, where its input is, and its enqueue."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from kp_pose_ros.errors import EngineError
-from kp_pose_ros.inference.tensorrt.bindings import LOGGER, NAME, trt
-from kp_pose_ros.inference.tensorrt.gpu import Gpu, GpuFailureError
-from kp_pose_ros.inference.tensorrt.tensors import BYTES, Shape, read_tensors, sides_of
+from kp_pose_ros.inference.tensorrt.bindings import IS_RTX, LOGGER, NAME, trt
+from kp_pose_ros.inference.tensorrt.driver_api import CudaGraph
+from kp_pose_ros.inference.tensorrt.gpu import Gpu
+
+Shape = tuple[int, ...]
+
+# TensorRT wants the addresses of inputs and outputs to be multiples of this many bytes
+# (NvInferRuntime.h, IExecutionContext::setTensorAddress).
+ALIGNMENT = 256
+# Whether a batch's second run and all later ones are launched as a CUDA graph. TensorRT for RTX
+# compiles kernels while it runs and captures graphs by itself.
+CUDA_GRAPHS = not IS_RTX
+_KEPT_RUNS = 16  # numbers of pictures times slots, of the most recent ones
+_BYTES = {"float32": 4, "float16": 2}
+_log = logging.getLogger(__name__)
 
 
 class PlanRefusedError(EngineError):
     """TensorRT does not take the plan: it is damaged, or made for another version or GPU."""
 
 
-class Network:
-    """A deserialized plan with an execution context and the memory that its input lives in.
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """The one input and the one output of an engine.
 
     Attributes:
+        input: name of the input.
+        output: name of the output.
+        input_element: type of the input's numbers, float32 or float16.
+        output_element: type of the output's numbers.
+        batch: how many pictures it takes at most.
+        has_fixed_batch: whether it takes no fewer.
+    """
+
+    input: str
+    output: str
+    input_element: str
+    output_element: str
+    batch: int
+    has_fixed_batch: bool
+
+
+class Network:
+    """A deserialized plan, with the memory of its input and what runs it.
+
+    TensorRT's objects are attributes only and never local variables, because the traceback of an
+    error would keep those alive after `close`.
+
+    Attributes:
+        plan: the plan's file.
         tensors: what it takes and returns.
         output: shape of the output for one picture.
         output_bytes: size of the output for one picture.
     """
 
-    def __init__(self, plan: bytes, gpu: Gpu, size: tuple[int, int], max_batch: int) -> None:
+    def __init__(
+        self, plan: Path, gpu: Gpu, size: tuple[int, int], max_batch: int, *, start: int = 0
+    ) -> None:
         """Load a plan; `gpu`'s context must be current here and in every method.
 
         Args:
-            plan: the serialized engine.
+            plan: file with the serialized engine.
             gpu: what it runs on.
             size: (height, width) of its input.
             max_batch: how many pictures the caller has at most.
+            start: where in the file the serialized engine begins.
 
         Raises:
             PlanRefusedError: TensorRT does not take it.
-            EngineError: its input or output is not that of a pose network of that size.
-            GpuFailureError: there is not enough memory.
+            EngineError: its input or output is not that of a pose network of that size, or there
+                is not enough memory.
         """
+        self.plan = plan
         self._gpu = gpu
         self._picture: Shape = (3, *size)
-        with ExitStack() as undo:
-            undo.callback(self._drop)
-            self._load(plan)
-            self.tensors = read_tensors(self._engine, self._picture, max_batch)
-            self._make_context()
-            self._set_shape(self.tensors.batch)
-            self.output: Shape = sides_of(self._context.get_tensor_shape(self.tensors.output))[1:]
-            self.output_bytes = prod(self.output) * BYTES[self.tensors.output_element]
-            self._place_bytes = prod(self._picture) * BYTES[self.tensors.input_element]
-            with gpu.errors("allocating the network's input"):
-                memory = gpu.driver.mem_alloc(self.tensors.batch * self._place_bytes)
-            undo.callback(memory.free)
-            self._input = int(memory)
-            self._undo = undo.pop_all()
+        self._runtime: Any = None
+        self._engine: Any = None
+        self._memories: list[Any] = []
+        self._runs: OrderedDict[tuple[int, int], _Run] = OrderedDict()
+        try:
+            self._load(plan.read_bytes()[start:])
+            self.tensors = self._read_tensors(max_batch)
+            self.output = self._output_shape()
+            self.output_bytes = prod(self.output) * _BYTES[self.tensors.output_element]
+            self._place_bytes = prod(self._picture) * _BYTES[self.tensors.input_element]
+            self._input = self._allocate(self.tensors.batch * self._place_bytes)
+        except BaseException:
+            self.close()
+            raise
 
     def place(self, slot: int) -> int:
         """Return the device address of a picture in the input."""
@@ -71,44 +115,234 @@ class Network:
             stream: the pycuda stream.
 
         Raises:
-            GpuFailureError: TensorRT refused the call.
+            EngineError: TensorRT refused the call.
         """
-        self._set_shape(pictures)
-        context, tensors = self._context, self.tensors
-        context.set_tensor_address(tensors.input, self._input)
-        context.set_tensor_address(tensors.output, output)
-        if not context.execute_async_v3(stream.handle):
-            raise GpuFailureError(
-                f"{NAME} failed to run a batch of {pictures} on {self._gpu.info} "
-                f"({LOGGER.take_errors()}): if it happens again, remove the engine from the cache"
-            )
+        key = pictures, output
+        if key not in self._runs:
+            self._make_room()
+            run = self._new_run(pictures)
+            run.place(self.tensors, self._input, output)
+            self._runs[key] = run
+        self._runs.move_to_end(key)
+        self._runs[key].enqueue(stream)
 
     def close(self) -> None:
-        """Free everything; the GPU must be done with it."""
-        self._undo.close()
+        """Free everything, each of TensorRT's objects before the one that made it.
+
+        The GPU must be done with it. Nothing on a lost GPU can be freed.
+        """
+        if self._gpu.lost:
+            return
+        for run in self._runs.values():
+            run.close()
+        self._runs.clear()
+        for memory in self._memories:
+            memory.free()
+        self._memories.clear()
+        self._engine = None
+        self._runtime = None
 
     def _load(self, plan: bytes) -> None:
         LOGGER.take_errors()
-        self._runtime: Any = trt.Runtime(LOGGER)
-        self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            raise PlanRefusedError(f"{NAME} on {self._gpu.info} says: {LOGGER.take_errors()}")
+        self._runtime = new(trt.Runtime)
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is not None:
+            # Runs follow each other on one stream, so that one scratch memory serves them all.
+            self._scratch_bytes = self._engine.device_memory_size_v2
+            self._scratch = self._allocate(max(1, self._scratch_bytes))
+            return
+        reasons = LOGGER.take_errors()
+        self._gpu.check("loading the engine")
+        if "out of memory" in reasons.lower():
+            raise self._no_memory("load the engine", reasons)
+        raise PlanRefusedError(f"{NAME} on {self._gpu.info} says: {reasons}")
 
-    def _make_context(self) -> None:
-        self._context: Any = self._engine.create_execution_context()
-        if self._context is None:
-            raise GpuFailureError(
-                f"{NAME} cannot make an execution context on {self._gpu.info} "
-                f"({LOGGER.take_errors()}): lower max_batch or imgsz, or end other programs that "
-                "use the GPU"
+    def _output_shape(self) -> Shape:
+        """Return the shape of one picture's output, which only an execution context tells."""
+        run = self._new_run(self.tensors.batch)
+        try:
+            return run.shape(self.tensors.output)[1:]
+        finally:
+            run.close()
+
+    def _new_run(self, pictures: int) -> _Run:
+        """Return a run of a number of pictures, which has its scratch memory."""
+        LOGGER.take_errors()
+        run = _Run(
+            self._gpu,
+            self._engine.create_execution_context(
+                trt.ExecutionContextAllocationStrategy.USER_MANAGED
+            ),
+        )
+        if not run.is_open:
+            reasons = LOGGER.take_errors()
+            self._gpu.check("making an execution context")
+            raise self._no_memory("make an execution context", reasons)
+        is_free = -1 in tuple(self._engine.get_tensor_shape(self.tensors.input))
+        shape = (pictures, *self._picture) if is_free else None
+        run.prepare(self._scratch, self._scratch_bytes, self.tensors.input, shape)
+        return run
+
+    def _no_memory(self, doing: str, reasons: str) -> EngineError:
+        return EngineError(
+            f"{NAME} cannot {doing} on {self._gpu.info} ({reasons}): lower max_batch or imgsz, or "
+            "end other programs that use the GPU"
+        )
+
+    def _allocate(self, size: int) -> int:
+        with self._gpu.errors("allocating the network's memory"):
+            self._memories.append(self._gpu.driver.mem_alloc(size))
+        return int(self._memories[-1])
+
+    def _make_room(self) -> None:
+        if len(self._runs) == _KEPT_RUNS:
+            self._gpu.check("running the network")  # it may be in use
+            self._runs.popitem(last=False)[1].close()
+
+    def _read_tensors(self, max_batch: int) -> Tensors:
+        source, target = self._names()
+        batch, is_fixed = self._batch(source)
+        return Tensors(
+            source,
+            target,
+            self._element(source),
+            self._element(target),
+            batch if is_fixed else min(batch, max_batch),
+            is_fixed,
+        )
+
+    def _names(self) -> tuple[str, str]:
+        count = self._engine.num_io_tensors
+        every = [self._engine.get_tensor_name(index) for index in range(count)]
+        modes = {name: self._engine.get_tensor_mode(name) for name in every}
+        inputs = [name for name in every if modes[name] == trt.TensorIOMode.INPUT]
+        outputs = [name for name in every if name not in inputs]
+        if len(inputs) == len(outputs) == 1:
+            return inputs[0], outputs[0]
+        raise EngineError(
+            f"the engine has the inputs {inputs} and the outputs {outputs}: expected one each, as "
+            "the engine of a pose model has"
+        )
+
+    def _element(self, name: str) -> str:
+        known = {trt.DataType.FLOAT: "float32", trt.DataType.HALF: "float16"}
+        dtype = self._engine.get_tensor_dtype(name)
+        if dtype in known:
+            return known[dtype]
+        raise EngineError(
+            f"tensor '{name}' of the engine holds {dtype}: expected float32 or float16, so build "
+            "it again from the model"
+        )
+
+    def _batch(self, name: str) -> tuple[int, bool]:
+        """Return how many pictures the input takes, and whether exactly that many."""
+        declared: Shape = tuple(self._engine.get_tensor_shape(name))
+        least = most = declared
+        if -1 in declared:
+            shapes = self._engine.get_tensor_profile_shape(name, 0)
+            least, _, most = (tuple(shape) for shape in shapes)
+        sides = zip(least[1:], self._picture, most[1:], strict=False)
+        if len(most) == 4 and all(low <= side <= high for low, side, high in sides):
+            return most[0], declared[0] != -1
+        raise EngineError(
+            f"input '{name}' of the engine takes shapes from {least} to {most}: expected pictures "
+            f"of {self._picture}, so build it again for that size, or set imgsz to its own"
+        )
+
+
+class _Run:
+    """A number of pictures at fixed addresses: an execution context of its own, and its CUDA graph.
+
+    A graph belongs to the state of the context that it was captured from, so NVIDIA advises one
+    context for each (TensorRT developer guide, "CUDA Graphs").
+    """
+
+    def __init__(self, gpu: Gpu, context: Any) -> None:
+        self._gpu = gpu
+        self._context = context
+        self._graph: CudaGraph | None = None
+        self._may_capture = CUDA_GRAPHS
+        self._has_run = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether TensorRT made a context."""
+        return self._context is not None
+
+    def prepare(self, scratch: int, size: int, name: str, shape: Shape | None) -> None:
+        """Give it scratch memory, and its input a shape if that is free."""
+        self._context.set_device_memory(scratch, size)
+        if shape is not None:
+            accepted = self._context.set_input_shape(name, shape)
+            self._must(accepted, f"the input shape {shape}")
+
+    def place(self, tensors: Tensors, source: int, target: int) -> None:
+        """Set the addresses of the input and the output."""
+        for name, address in ((tensors.input, source), (tensors.output, target)):
+            accepted = self._context.set_tensor_address(name, address)
+            self._must(accepted, f"the address {address:#x} of '{name}'")
+
+    def shape(self, name: str) -> Shape:
+        """Return a tensor's shape for this number of pictures."""
+        return tuple(self._context.get_tensor_shape(name))
+
+    def enqueue(self, stream: Any) -> None:
+        """Put it on a stream.
+
+        Raises:
+            EngineError: TensorRT refused the call.
+        """
+        if self._has_run and self._may_capture:
+            self._capture(stream.handle)
+        if self._graph is not None:
+            if code := self._graph.launch(stream.handle):
+                raise self._gpu.lose("launching a CUDA graph", f"CUDA error {code}")
+            return
+        accepted = self._context.execute_async_v3(stream.handle)
+        if not accepted:
+            reasons = LOGGER.take_errors()
+            self._gpu.check("running the network")
+            raise EngineError(
+                f"{NAME} refused to run the network on {self._gpu.info} ({reasons}): the next "
+                "images may work; if not, remove the engine from the cache"
+            )
+        self._has_run = True
+
+    def close(self) -> None:
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+        self._context = None
+
+    def _capture(self, stream: int) -> None:
+        """Try to make a graph; once only, and after the run that adapts a context to its shape."""
+        self._may_capture = False
+        self._graph = self._gpu.api.capture(
+            stream, lambda: bool(self._context.execute_async_v3(stream))
+        )
+        if self._graph is None:
+            _log.info(
+                "the network runs without a CUDA graph, which was refused (%s)",
+                LOGGER.take_errors(),
             )
 
-    def _set_shape(self, pictures: int) -> None:
-        if not self.tensors.has_fixed_batch:
-            self._context.set_input_shape(self.tensors.input, (pictures, *self._picture))
+    def _must(self, accepted: bool, what: str) -> None:
+        """Close and raise if TensorRT returned False, instead of going on with something else."""
+        if not accepted:
+            self.close()
+            raise EngineError(f"{NAME} does not accept {what} ({LOGGER.take_errors()})")
 
-    def _drop(self) -> None:
-        """Let go of TensorRT's objects, each before the one that it was made by."""
-        self._context = None
-        self._engine = None
-        self._runtime = None
+
+def new(kind: Any) -> Any:
+    """Return a TensorRT builder or runtime.
+
+    Raises:
+        EngineError: TensorRT's factory gives none, which Python sees as a TypeError.
+    """
+    try:
+        return kind(LOGGER)
+    except TypeError as error:
+        raise EngineError(
+            f"{NAME} does not start ({LOGGER.take_errors()}): check that `nvidia-smi` works and "
+            "that the driver is one that this TensorRT supports"
+        ) from error

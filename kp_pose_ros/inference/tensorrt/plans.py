@@ -1,36 +1,76 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a model file to a loaded network: the user's own engine, the cache's, or a new one."""
+"""From a model file to a loaded network: the user's engine, a plan in the cache, or a new one."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-from dataclasses import dataclass
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.errors import EngineError
+from kp_pose_ros.inference.decode import BOX, CLASS, KEYPOINTS, SCORE
 from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import NAME
 from kp_pose_ros.inference.tensorrt.builder import BuildOptions, build_plan, graph_for
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.inference.tensorrt.network import Network, PlanRefusedError
-from kp_pose_ros.inference.tensorrt.plan_cache import (
-    PlanFacts,
-    cached_plan,
-    discard,
-    timing_cache_path,
-)
-from kp_pose_ros.inference.tensorrt.raw_rows import select_rows
-from kp_pose_ros.models.cache import content_hash
+from kp_pose_ros.models.cache import cached, content_hash, find_cached
 from kp_pose_ros.models.engine_file import read_engine_header
-from kp_pose_ros.models.layouts import Layout
+from kp_pose_ros.models.layouts import MAX_CANDIDATES, Layout
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.poses import Floats
 
+SIZE_LIMIT = 4 << 30  # bytes of all plans in a folder; the least recently used ones go first
+SUFFIX = ".plan"
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """Everything that a plan depends on; a change of any of it means another plan.
+
+    Attributes:
+        graph_sha256: hash of the prepared ONNX file's content.
+        gpu: the GPU's name.
+        compute_capability: such as "8.7".
+        multiprocessors: of the GPU.
+        tensorrt: flavour and version.
+        precision: fp32, fp16 or int8.
+        max_batch: the largest batch.
+        workspace: bytes that TensorRT may use for intermediate results.
+    """
+
+    graph_sha256: str
+    gpu: str
+    compute_capability: str
+    multiprocessors: int
+    tensorrt: str
+    precision: str
+    max_batch: int
+    workspace: int
+
+    def file_name(self, graph: Path) -> str:
+        """Return the name of the plan of a graph: for people, model, size and so on; and a hash."""
+        label = graph.stem.rpartition("-")[0]  # without the graph's own hash
+        digest = hashlib.sha256(self.as_json().encode()).hexdigest()[:16]
+        return f"{label}-b{self.max_batch}-{digest}{SUFFIX}"
+
+    def timing_cache_name(self) -> str:
+        """Return the name of the file with layer times of this TensorRT on this GPU."""
+        owner = f"{self.tensorrt} {self.gpu} {self.compute_capability} {self.multiprocessors}"
+        return f"timing-{hashlib.sha256(owner.encode()).hexdigest()[:16]}.cache"
+
+    def as_json(self) -> str:
+        """Return the facts for people to read."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def is_engine(model: PoseModel) -> bool:
@@ -46,7 +86,7 @@ class NetworkSource:
         model: the model; an .engine file is used as it is.
         options: how to build the engines of other files.
         gpu: what they run on; its context must be current in every method.
-        progress: told how far a build is.
+        progress: receives the reports of a build.
     """
 
     model: PoseModel
@@ -63,44 +103,27 @@ class NetworkSource:
         """
         if is_engine(self.model):
             return self._open_users_own(size)
-        plan = self.path(size)
+        graph = graph_for(self.model, size, self.options.precision)
+        facts = self._facts(graph)
+        name = facts.file_name(graph)
+        kept = find_cached(name)
+        for plan in kept:
+            try:
+                network = self._load(plan, size)
+            except PlanRefusedError as refusal:
+                _log.warning("the engine %s is not used and built again: %s", plan, refusal)
+            else:
+                note_use(plan, facts)
+                return network
+        plan = cached(name, lambda: self._build(graph, facts), anew=bool(kept))
+        note_use(plan, facts)
         try:
-            return self._load(plan.read_bytes(), size)
-        except PlanRefusedError as refusal:
-            _log.warning("the engine %s is built anew: %s", plan.name, refusal)
-            discard(plan)
-        try:
-            return self._load(self.path(size).read_bytes(), size)
+            return self._load(plan, size)
         except PlanRefusedError as refusal:
             raise EngineError(
                 f"the engine that was just built of {self.model.path} cannot be loaded: {refusal}; "
                 "check that the driver is one that this TensorRT supports"
             ) from refusal
-
-    def path(self, size: Size) -> Path:
-        """Return the plan for inputs of (height, width); it is built if the cache has none."""
-        if is_engine(self.model):
-            return self.model.path
-        options, gpu = self.options, self.gpu.info
-        graph = graph_for(self.model, size, options.precision)
-        facts = PlanFacts(
-            graph=graph.name,
-            graph_sha256=content_hash(graph),
-            gpu=gpu.name,
-            compute_capability=gpu.compute_capability,
-            tensorrt=NAME,
-            precision=options.precision,
-            max_batch=options.max_batch,
-            workspace=options.workspace,
-        )
-
-        def make() -> bytes:
-            _log.info("building the engine of %s with %s on %s", graph.name, NAME, gpu)
-            return build_plan(
-                graph, options, progress=self.progress, timing_cache=timing_cache_path(facts)
-            )
-
-        return cached_plan(facts, make)
 
     def to_rows(self, output: npt.NDArray[np.floating]) -> Floats:
         """Return the candidate rows of one picture's output, in memory of their own."""
@@ -113,7 +136,7 @@ class NetworkSource:
         path = self.model.path
         _, start = read_engine_header(path)
         try:
-            return self._load(path.read_bytes()[start:], size)
+            return self._load(path, size, start)
         except PlanRefusedError as refusal:
             raise EngineError(
                 f"{path} does not run here, because {refusal}; an engine runs only with the "
@@ -121,5 +144,76 @@ class NetworkSource:
                 ".onnx file that it was made from"
             ) from refusal
 
-    def _load(self, plan: bytes, size: Size) -> Network:
-        return Network(plan, self.gpu, size, self.options.max_batch)
+    def _load(self, plan: Path, size: Size, start: int = 0) -> Network:
+        return Network(plan, self.gpu, size, self.options.max_batch, start=start)
+
+    def _facts(self, graph: Path) -> PlanFacts:
+        gpu = self.gpu.info
+        return PlanFacts(
+            graph_sha256=content_hash(graph),
+            gpu=gpu.name,
+            compute_capability=gpu.compute_capability,
+            multiprocessors=gpu.multiprocessors,
+            tensorrt=NAME,
+            precision=self.options.precision,
+            max_batch=self.options.max_batch,
+            workspace=self.options.workspace,
+        )
+
+    def _build(self, graph: Path, facts: PlanFacts) -> bytes:
+        _log.info("building the engine of %s with %s on %s", graph.name, NAME, self.gpu.info)
+        times = graph.with_name(facts.timing_cache_name())
+        return build_plan(graph, self.options, progress=self.progress, timing_cache=times)
+
+
+def note_use(plan: Path, facts: PlanFacts) -> None:
+    """Note that a plan is used now and from what it was built; old ones make room for it.
+
+    A cache of another user, or on a read-only image, stays as it is.
+    """
+    try:
+        description = plan.with_suffix(".json")
+        if not description.exists():
+            description.write_text(facts.as_json())
+        os.utime(plan)
+    except OSError as error:
+        _log.debug("the use of %s is not noted: %s", plan, error.strerror)
+        return
+    _drop_oldest(plan)
+
+
+def _drop_oldest(used: Path) -> None:
+    """Remove the plans used longest ago from the folder of `used`, beyond `SIZE_LIMIT` bytes."""
+    plans = []
+    for plan in used.parent.glob(f"*{SUFFIX}"):
+        with suppress(OSError):  # another process may be removing it
+            found = plan.stat()
+            plans.append((found.st_mtime, found.st_size, plan))
+    total = 0
+    for _, size, plan in sorted(plans, reverse=True):
+        total += size
+        if total > SIZE_LIMIT and plan != used:
+            with suppress(OSError):  # of another user
+                plan.unlink()
+                plan.with_suffix(".json").unlink(missing_ok=True)
+
+
+def select_rows(raw: npt.NDArray[np.floating], classes: int) -> Floats:
+    """Return the rows (m, 6 + K * D) of the best columns, as a prepared graph selects them.
+
+    Args:
+        raw: (4 + classes + K * D, anchors), as `Layout.RAW` describes it, of an engine that was not
+            built from a prepared graph.
+        classes: how many classes there are.
+    """
+    scores = raw[4 : 4 + classes].max(axis=0)
+    surplus = max(0, len(scores) - MAX_CANDIDATES)
+    chosen = np.argpartition(scores, surplus - 1)[surplus:] if surplus else slice(None)
+    best = raw[:, chosen].T.astype(np.float32)
+    centre, half_size = best[:, :2], best[:, 2:4] / 2
+    rows = np.empty((len(best), best.shape[1] + 2 - classes), np.float32)
+    rows[:, BOX] = np.hstack((centre - half_size, centre + half_size))
+    rows[:, SCORE] = scores[chosen]
+    rows[:, CLASS] = best[:, 4 : 4 + classes].argmax(axis=1)
+    rows[:, KEYPOINTS] = best[:, 4 + classes :]
+    return rows

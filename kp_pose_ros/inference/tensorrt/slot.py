@@ -12,11 +12,88 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.inference.tensorrt.kernel import LAYOUTS, Layout
-from kp_pose_ros.inference.tensorrt.memory import SharedMemory
 from kp_pose_ros.timing import StageTimes
+
+# Whether a GPU that shares the host's memory reads frames in place. Page-locked memory is uncached
+# for an integrated GPU (CUDA for Tegra, "Memory Management"), and the letterbox kernel reads most
+# bytes several times: a copy to memory that is cached should cost less. tools/prove_gpu measures
+# both.
+MAPPED_FRAMES = False
+
+
+class SharedMemory:
+    """Bytes with an address on the host and one on the GPU, allocated once and grown only.
+
+    Mapped memory is the same bytes for both, and nothing is copied. Otherwise `upload` and
+    `download` copy between page-locked host memory and the GPU's own, on a stream.
+
+    Attributes:
+        host: the bytes on the host.
+        device: the address on the GPU.
+    """
+
+    def __init__(self, gpu: Gpu, *, mapped: bool) -> None:
+        """Allocate nothing yet; `gpu`'s context must be current here and in every method.
+
+        Args:
+            gpu: whose memory it is.
+            mapped: whether to map the host's memory, where the GPU can.
+        """
+        self._gpu = gpu
+        self._is_mapped = mapped and gpu.info.shares_memory
+        self._pages: Any = None  # owns the host's bytes
+        self._allocation: Any = None  # owns the GPU's, if not mapped
+        self._size = 0
+        self.host: Pixels = np.empty(0, np.uint8)
+        self.device = 0
+
+    def reserve(self, size: int) -> None:
+        """Make room for `size` bytes; growing loses the content.
+
+        Raises:
+            EngineError: there is not enough memory.
+        """
+        if size <= self._size:
+            return
+        self.free()
+        driver = self._gpu.driver
+        flags = driver.host_alloc_flags.DEVICEMAP if self._is_mapped else 0
+        with self._gpu.errors(f"allocating {size} bytes"):
+            self.host = driver.pagelocked_empty(size, np.uint8, mem_flags=flags)
+            self._pages = self.host.base
+            if self._is_mapped:
+                self.device = int(self._pages.get_device_pointer())
+            else:
+                self._allocation = driver.mem_alloc(size)
+                self.device = int(self._allocation)
+        self._size = size
+
+    def upload(self, start: int, stop: int, stream: Any) -> None:
+        """Copy bytes `start` to `stop` from the host to the GPU."""
+        if self._allocation is not None:
+            source = self.host[start:stop]
+            self._gpu.driver.memcpy_htod_async(self.device + start, source, stream)
+
+    def download(self, start: int, stop: int, stream: Any) -> None:
+        """Copy bytes `start` to `stop` from the GPU to the host."""
+        if self._allocation is not None:
+            target = self.host[start:stop]
+            self._gpu.driver.memcpy_dtoh_async(target, self.device + start, stream)
+
+    def free(self) -> None:
+        """Give the memory back; nothing on the GPU may be using it."""
+        if self._allocation is not None:
+            self._allocation.free()
+            self._allocation = None
+        if self._pages is not None:
+            self.host = np.empty(0, np.uint8)
+            self._pages.free()
+            self._pages = None
+        self._size = 0
+        self.device = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +114,22 @@ class Picture:
 
 
 class Slot:
-    """What one batch needs from its upload to its collection; reused for every second batch.
+    """What one batch needs from its upload to its result; reused for every second batch.
 
     Attributes:
         outputs: what the networks return.
     """
 
     def __init__(self, gpu: Gpu, max_batch: int) -> None:
-        """Make a slot under `gpu`'s current context, as every method wants it."""
-        self.outputs = SharedMemory(gpu)
+        """Make a slot; `gpu`'s context must be current here and in every method."""
+        self.outputs = SharedMemory(gpu, mapped=True)
         self._gpu = gpu
-        self._memories = [SharedMemory(gpu) for _ in range(max_batch)]
+        self._memories = [SharedMemory(gpu, mapped=MAPPED_FRAMES) for _ in range(max_batch)]
         self._events: list[Any] = []
         self._spans: list[tuple[str, Any, Any]] = []
 
     def stage(self, frames: Sequence[Frame], times: StageTimes) -> list[Picture]:
-        """Copy frames to where the GPU can fetch them; those it cannot read are converted."""
+        """Copy frames to page-locked memory; encodings that the kernel cannot read become BGR."""
         self._spans.clear()
         return [
             _stage(memory, frame, times)
@@ -61,7 +138,7 @@ class Slot:
 
     @contextmanager
     def span(self, stage: str, stream: Any) -> Iterator[Any]:
-        """Time what the body puts on `stream`; give the event at its end."""
+        """Time what the body puts on `stream`; yield the event at its end."""
         start, end = self._pair()
         self._spans.append((stage, start, end))
         start.record(stream)
@@ -92,7 +169,7 @@ class Slot:
         """Return two unused events; they are made once and kept."""
         first = 2 * len(self._spans)
         while len(self._events) < first + 2:
-            # Whoever waits for it sleeps, where CUDA's default would keep a core busy.
+            # Waiting for it lets the thread sleep; CUDA's default would keep a core busy.
             flags = self._gpu.driver.event_flags.BLOCKING_SYNC
             self._events.append(self._gpu.driver.Event(flags))
         return self._events[first], self._events[first + 1]

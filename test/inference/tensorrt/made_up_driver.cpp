@@ -3,6 +3,7 @@
 
 // A CUDA driver for the real pycuda: memory is the host's, everything is done at once, and kernels are
 // those of the shared library that $KERNELS names. It says on stderr what a real driver would punish.
+// With $LOSE=N the N-th kernel is lost with the whole context: every later call fails as that one did.
 
 #include <dlfcn.h>
 
@@ -13,24 +14,27 @@
 #include <string>
 #include <vector>
 
-enum { SUCCESS = 0, INVALID_CONTEXT = 201, NOT_FOUND = 500 };
-enum { CAN_MAP_HOST_MEMORY = 19, INTEGRATED = 18 };
+enum { SUCCESS = 0, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, NOT_SUPPORTED = 801 };
+enum { MULTIPROCESSOR_COUNT = 16, INTEGRATED = 18, CAN_MAP_HOST_MEMORY = 19 };
 
 static thread_local std::vector<void*> contexts;
 static std::map<std::string, int> alive;
+static bool is_lost = false;
+static int launches = 0;
 
 static int count(const char* kind, int change) {
   if (contexts.empty()) {
     std::fprintf(stderr, "no context is current: %s\n", kind);
     return INVALID_CONTEXT;
   }
+  if (is_lost) return ILLEGAL_ADDRESS;
   alive[kind] += change;
   return SUCCESS;
 }
 
 template <typename Pointer>
 static int make(const char* kind, Pointer* made, size_t size = 8) {
-  *made = (Pointer)std::malloc(size);
+  *made = (Pointer)std::aligned_alloc(256, (size + 255) / 256 * 256);
   return count(kind, 1);
 }
 
@@ -54,10 +58,12 @@ int cuDeviceComputeCapability(int* major, int* minor, int) { return *major = 8, 
 int cuDeviceTotalMem_v2(size_t* size, int) { return *size = 1ull << 33, SUCCESS; }
 int cuDeviceGetAttribute(int* value, int attribute, int) {
   const bool is_asked = attribute == INTEGRATED || attribute == CAN_MAP_HOST_MEMORY;
+  if (attribute == MULTIPROCESSOR_COUNT) return *value = 14, SUCCESS;
   return *value = is_asked && std::getenv("SHARES_MEMORY"), SUCCESS;
 }
 
 int cuDevicePrimaryCtxRetain(void** context, int) { return *context = &alive, SUCCESS; }
+// "Unlike cuCtxDestroy() this does not pop the context from stack in any circumstances."
 int cuDevicePrimaryCtxRelease_v2(int) {
   for (const auto& [kind, number] : alive)
     if (number) std::fprintf(stderr, "leaked: %d %s\n", number, kind.c_str());
@@ -68,12 +74,16 @@ int cuCtxPopCurrent_v2(void** context) {
   if (contexts.empty()) return INVALID_CONTEXT;
   return *context = contexts.back(), contexts.pop_back(), SUCCESS;
 }
+int cuCtxGetCurrent(void** context) {
+  return *context = contexts.empty() ? nullptr : contexts.back(), SUCCESS;
+}
 int cuCtxSynchronize() { return count("synchronize", 0); }
 
 int cuStreamCreate(void** stream, unsigned) { return make("stream", stream); }
 int cuStreamDestroy_v2(void* stream) { return release("stream", stream); }
 int cuStreamWaitEvent(void*, void*, unsigned) { return count("wait", 0); }
 int cuStreamSynchronize(void*) { return count("synchronize", 0); }
+int cuStreamBeginCapture_v2(void*, int) { return NOT_SUPPORTED; }  // what TensorRT does is not seen here
 int cuEventCreate(void** event, unsigned) { return make("event", event); }
 int cuEventDestroy_v2(void* event) { return release("event", event); }
 int cuEventRecord(void*, void*) { return count("record", 0); }
@@ -106,6 +116,9 @@ int cuModuleGetFunction(void** function, void*, const char* name) {
 int cuFuncSetBlockShape(void*, int, int, int) { return SUCCESS; }
 int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsigned block_x,
                    unsigned block_y, unsigned block_z, unsigned, void*, void**, void** extra) {
+  const char* lose = std::getenv("LOSE");
+  is_lost = is_lost || (lose && ++launches == std::atoi(lose));
+  if (is_lost) return count("launch", 0);
   const unsigned grid[] = {x, y, z}, block[] = {block_x, block_y, block_z};
   typedef void Run(void*, const unsigned*, const unsigned*, void*);
   ((Run*)dlsym(kernels(), "run"))(function, grid, block, extra[1]);  // extra[0] says: all in a buffer

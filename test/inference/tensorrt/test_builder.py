@@ -1,7 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Plans built by TensorRT for RTX, which needs no GPU for that, and the flags of older versions."""
+"""Plans built by TensorRT for RTX, which needs no GPU for that."""
 
+import logging
+from contextlib import closing
 from importlib import import_module
 
 import pytest
@@ -107,28 +109,29 @@ def test_layer_times_that_are_damaged_do_not_end_the_build(builder, echo, tmp_pa
     assert build(builder, echo.graph((64, 96)), timing_cache=kept)
 
 
-OLD = pytest.mark.parametrize(
-    "machine", [pytest.param({"tensorrt": 8}, id="TensorRT 8")], indirect=True
-)
-
-
-@OLD
-@pytest.mark.parametrize(
-    ("precision", "flags"),
-    [
-        pytest.param("fp32", [], id="single precision"),
-        pytest.param("fp16", ["FP16"], id="half precision"),
-        pytest.param("int8", ["FP16", "INT8"], id="quantized"),
-    ],
-)
-def test_without_strong_typing_flags_give_the_precision(engines, machine, echo, precision, flags):
+@pytest.fixture
+def build_by_rules(engines, echo, tmp_path):
+    """Build a plan with the stand-in for TensorRT: build_by_rules(timing_cache)."""
     builder = engines("builder")
-    graph = echo.graph((64, 96))
-    with engines("gpu").Gpu().current():
-        builder.build_plan(graph, builder.BuildOptions(4, precision))
-    assert machine.builds[0].names_of_flags == flags
+
+    def build(timing_cache):
+        graph = echo.graph((64, 96))
+        with closing(engines("gpu").Gpu()) as gpu, gpu.current():
+            return builder.build_plan(
+                graph, builder.BuildOptions(4, "fp32"), timing_cache=timing_cache
+            )
+
+    return build
 
 
-@OLD
-def test_without_strong_typing_half_precision_is_made_of_the_single_one(engines, echo):
-    assert engines("builder").graph_for(echo, (64, 96), "fp16") == echo.graph((64, 96))
+def test_a_timing_cache_that_is_refused_costs_no_build(build_by_rules, machine, tmp_path):
+    machine.timing_cache = False
+    assert build_by_rules(tmp_path / "times")
+    assert not (tmp_path / "times").exists()
+
+
+def test_a_timing_cache_that_cannot_be_kept_costs_no_build(build_by_rules, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "kp_pose_ros")
+    (tmp_path / "file").write_text("")
+    assert build_by_rules(tmp_path / "file" / "times")
+    assert "layer times are not kept" in caplog.text

@@ -17,7 +17,7 @@ from fakes.tensorrt import make_plan
 from pose_graphs import COCO, constant_model, random_raw
 from recorder import Recorder
 
-from kp_pose_ros.errors import EngineError
+from kp_pose_ros.errors import EngineError, GpuLostError
 from kp_pose_ros.image.frame import ENCODINGS, Frame
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
@@ -30,6 +30,7 @@ INTEGRATED = pytest.param({"integrated": True}, id="memory shared with the host"
 DISCRETE = pytest.param({}, id="memory of its own")
 # Each needs another network: 96 x 96, 64 x 96, ...
 ONE_MORE_THAN_KEPT = [(96, 96), (60, 96), (30, 96), (96, 60), (96, 30)]
+Network = "kp_pose_ros.inference.tensorrt.network"
 NOT_CONVERTED = {"copy", "h2d", "letterbox", "infer", "d2h"}
 
 
@@ -129,12 +130,12 @@ def test_a_batch_is_done_when_the_gpu_is(open_engine, machine):
     assert pending.done()
 
 
-def test_a_batch_that_the_gpu_has_lost_need_not_be_waited_for(open_engine, model, fail):
-    frames = [random_frame(1)]
-    pending = open_engine().submit(frames)
-    fail("Event.query", 1)
+def test_a_batch_on_a_lost_gpu_need_not_be_waited_for(open_engine, fail):
+    pending = open_engine().submit([random_frame(1)])
+    fail("Event.query")
     assert pending.done()
-    assert_same(pending.result(), by_onnx_runtime(model, frames))
+    with pytest.raises(GpuLostError):
+        pending.result()
 
 
 @pytest.mark.parametrize("machine", [DISCRETE, INTEGRATED], indirect=True)
@@ -163,6 +164,14 @@ def test_a_batch_uploads_while_the_one_before_it_is_in_the_network(open_engine, 
     assert "Event.synchronize" not in machine.calls
     assert_same(first.result(), by_onnx_runtime(model, batches[0]))
     assert_same(second.result(), by_onnx_runtime(model, batches[1]))
+
+
+@pytest.mark.parametrize("machine", [INTEGRATED], indirect=True)
+def test_frames_are_copied_to_memory_that_the_gpu_caches(open_engine, machine):
+    engine = open_engine()
+    engine.infer([random_frame(1)])
+    assert machine.calls.count("memcpy_htod_async") == 1
+    assert "memcpy_dtoh_async" not in machine.calls, "the small outputs are mapped"
 
 
 def streams(machine):
@@ -253,10 +262,9 @@ def test_layouts_that_the_kernel_cannot_read_are_converted_before(open_engine):
 def test_the_network_alone_runs_as_often_as_asked(open_engine, machine):
     engine = open_engine(max_batch=2)
     call = engine.network_call([random_frame(1), random_frame(2)])
-    before = machine.calls.count("execute_async_v3")
     for _ in range(5):
         call()
-    assert machine.calls.count("execute_async_v3") == before + 5
+    assert machine.calls.count("cuGraphLaunch") == 5
 
 
 def test_the_name_tells_version_and_gpu(open_engine):
@@ -275,7 +283,8 @@ def test_a_plan_is_built_once_for_all_engines(open_engine, machine):
     assert machine.calls.count("build_serialized_network") == 1
 
 
-OPENING = ["retain_primary_context", "module_from_buffer", "Stream", "mem_alloc"]
+OPENING = ["retain_primary_context", "Stream", "mem_alloc"]
+ALLOCATING = ["mem_alloc", "pagelocked_empty"]
 RUNNING = ["Event", "mem_alloc", "pagelocked_empty", "memcpy_htod_async", "memcpy_dtoh_async"]
 RUNNING += ["Function.prepared_async_call", "Stream.wait_for_event", "Event.record"]
 RUNNING += ["Event.synchronize"]
@@ -283,81 +292,232 @@ RUNNING += ["Event.synchronize"]
 
 @pytest.fixture
 def fail(machine):
-    """Make the next `times` calls of a driver function fail: fail(call, times)."""
+    """Make the next call of a driver function fail: fail(call)."""
 
-    def fail(call, times, kind="LaunchError"):
+    def fail(call, kind="LaunchError"):
         error = getattr(sys.modules["pycuda.driver"], kind)
-        machine.faults[call] = [error("unspecified launch failure") for _ in range(times)]
+        machine.faults[call] = [error("an illegal memory access was encountered")]
 
     return fail
 
 
 @pytest.mark.parametrize("call", RUNNING)
-def test_after_one_failure_everything_is_made_anew(open_engine, model, fail, call, caplog):
-    frames = [random_frame(1)]
+def test_after_an_error_of_cuda_the_process_has_to_be_started_again(open_engine, fail, call):
     engine = open_engine()
-    fail(call, 1)
-    assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
-    assert "everything on the GPU is made anew: Rule Machine" in caplog.text
+    fail(call)
+    for _ in range(2):
+        with pytest.raises(GpuLostError, match=r"Rule Machine .* failed while .* start it again"):
+            engine.infer([random_frame(1)])
+    with pytest.raises(GpuLostError):
+        engine.prepare((64, 96))
 
 
-@pytest.mark.parametrize("call", RUNNING)
-def test_after_two_failures_the_call_gives_up_but_not_the_engine(open_engine, model, fail, call):
-    frames = [random_frame(1)]
+def test_on_a_lost_gpu_nothing_is_touched_any_more(open_engine, machine, fail):
     engine = open_engine()
-    fail(call, 2)
-    with pytest.raises(EngineError, match=r"failed while .* in `dmesg`"):
-        engine.infer(frames)
-    assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    pending = engine.submit([random_frame(1)])
+    fail("Event.record")
+    with pytest.raises(GpuLostError):
+        engine.submit([random_frame(2)])
+    before = len(machine.calls)
+    with pytest.raises(GpuLostError):
+        pending.result()
+    engine.close()
+    assert machine.calls[before:] == []
 
 
-def test_a_failure_while_a_network_makes_room_is_one_of_the_gpu(open_engine, model, fail):
+@pytest.mark.parametrize("call", ALLOCATING)
+def test_out_of_memory_costs_its_batch_only(open_engine, machine, model, fail, call):
+    engine = open_engine()
+    fail(call, "MemoryError")
+    with pytest.raises(EngineError, match=r"memory of Rule Machine .* lower max_batch or imgsz"):
+        engine.infer([random_frame(1)])
+    assert_same(engine.infer([random_frame(1)]), by_onnx_runtime(model, [random_frame(1)]))
+
+
+def test_a_batch_survives_that_the_next_one_runs_out_of_memory(open_engine, model, fail):
+    engine = open_engine()
+    pending = engine.submit([random_frame(1)])
+    fail("mem_alloc", "MemoryError")
+    with pytest.raises(EngineError, match="ran out"):
+        engine.submit([random_frame(2)])
+    assert_same(pending.result(), by_onnx_runtime(model, [random_frame(1)]))
+
+
+def test_a_failure_while_a_network_makes_room_is_one_of_the_gpu(open_engine, fail):
     engine = open_engine(imgsz=None)
     for size in ONE_MORE_THAN_KEPT[:-1]:
         engine.prepare(size)
-    fail("Stream.synchronize", 1)
-    frames = [random_frame(1, size=ONE_MORE_THAN_KEPT[-1])]
-    assert_same(engine.infer(frames), by_onnx_runtime(model, frames, None))
+    fail("Stream.synchronize")
+    with pytest.raises(GpuLostError):
+        engine.infer([random_frame(1, size=ONE_MORE_THAN_KEPT[-1])])
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_failure_does_not_cost_the_batch_behind_it(open_engine, model, fail, times):
-    engine = open_engine()
-    batches = [[random_frame(seed)] for seed in range(2)]
-    pending = [engine.submit(batch) for batch in batches]
-    fail("Event.synchronize", times)
-    if times == 2:
-        with pytest.raises(EngineError):
-            pending.pop(0).result()
-        batches.pop(0)
-    for batch, each in zip(batches, pending, strict=True):
-        assert_same(each.result(), by_onnx_runtime(model, batch))
-
-
-def test_an_enqueue_that_tensorrt_refuses_is_a_failure(open_engine, machine, model):
-    frames = [random_frame(1)]
+def test_an_enqueue_that_tensorrt_refuses_costs_its_batch_only(open_engine, machine, model):
     engine = open_engine()
     machine.refused = 1
-    assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
-    machine.refused = 2
-    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 failed to run a batch of 1"):
-        engine.infer(frames)
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 refused to run .*\(no reason given"):
+        engine.infer([random_frame(1)])
+    assert_same(engine.infer([random_frame(1)]), by_onnx_runtime(model, [random_frame(1)]))
 
 
-def test_out_of_memory_says_what_to_lower(open_engine, fail):
+def test_an_enqueue_that_fails_since_the_gpu_is_lost_says_so(open_engine, machine, fail):
     engine = open_engine()
-    fail("mem_alloc", 2, "MemoryError")
-    with pytest.raises(EngineError, match=r"memory of Rule Machine .* lower max_batch or imgsz"):
+    machine.refused = 1
+    fail("Context.synchronize")
+    with pytest.raises(GpuLostError):
         engine.infer([random_frame(1)])
 
 
 @pytest.mark.parametrize("call", OPENING)
-def test_a_failure_while_opening_leaves_nothing_behind(open_engine, machine, fail, call):
-    fail(call, 1)
-    with pytest.raises(EngineError, match=r"Rule Machine|takes no letterbox kernel"):
+def test_running_out_of_memory_while_opening_leaves_nothing_behind(
+    open_engine, machine, fail, call
+):
+    fail(call, "MemoryError")
+    with pytest.raises(EngineError, match=r"memory of Rule Machine"):
         open_engine()
     assert machine.blocks == {}
     assert not machine.context_is_retained
+
+
+def test_a_driver_that_takes_no_kernel_leaves_nothing_behind(open_engine, machine, fail):
+    fail("module_from_buffer", "LogicError")
+    with pytest.raises(EngineError, match="takes no letterbox kernel"):
+        open_engine()
+    assert machine.blocks == {}
+    assert not machine.context_is_retained
+
+
+@pytest.mark.parametrize("factory", ["Builder", "Runtime"])
+def test_tensorrt_that_does_not_start_is_named(open_engine, machine, factory):
+    machine.faults[factory] = [TypeError("pybind11::init(): factory function returned nullptr")]
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start .* `nvidia-smi`"):
+        open_engine()
+
+
+def test_an_engine_without_room_in_memory_is_not_taken_for_a_damaged_one(
+    open_engine, machine, monkeypatch
+):
+    open_engine().close()
+
+    def refuse(runtime, plan):
+        runtime.logger.log(runtime.logger.ERROR, "Error Code 1: Cuda Runtime (out of memory)")
+
+    monkeypatch.setattr(sys.modules["tensorrt"].Runtime, "deserialize_cuda_engine", refuse)
+    with pytest.raises(EngineError, match=r"cannot load the engine .* lower max_batch"):
+        open_engine()
+    assert machine.calls.count("build_serialized_network") == 1
+
+
+# Addresses, shapes and CUDA graphs
+
+
+def test_every_pass_of_a_batch_has_an_aligned_output(open_engine, tmp_path):
+    """300 rows of 57 float32 are 68,400 bytes, which is no multiple of 256."""
+    rows = np.random.default_rng(0).uniform(0, 60, (300, 57)).astype(np.float32)
+    graph = constant_model(rows, output_shape=("batch", 300, 57), metadata=METADATA)
+    onnx.save(graph, tmp_path / "rows.onnx")
+    model = PoseModel.open(tmp_path / "rows.onnx")
+    frames = [random_frame(1), random_frame(2)]
+    sizes = [(64, 96), (64, 96)]
+    one_at_a_time = PoseModel.open(fixed_batch(graph, tmp_path / "one.onnx"))
+    found = open_engine(model=one_at_a_time, max_batch=2).infer(frames)
+    assert_same(found, by_onnx_runtime(model, frames))
+    assert len(found) == len(sizes)
+
+
+def fixed_batch(graph, path):
+    """Write a graph that takes one picture only, and so a batch of two in two passes."""
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(graph, path)
+    return path
+
+
+def test_an_address_that_tensorrt_refuses_is_an_error(open_engine, monkeypatch):
+    engine = open_engine()
+    context = sys.modules["tensorrt"].IExecutionContext
+    monkeypatch.setattr(context, "set_tensor_address", lambda self, name, address: False)
+    with pytest.raises(EngineError, match="does not accept the address 0x"):
+        engine.infer([random_frame(1)])
+
+
+def test_a_shape_that_tensorrt_refuses_is_an_error(open_engine, monkeypatch):
+    engine = open_engine(max_batch=2)
+    context = sys.modules["tensorrt"].IExecutionContext
+    monkeypatch.setattr(context, "set_input_shape", lambda self, name, shape: False)
+    with pytest.raises(EngineError, match="does not accept the input shape"):
+        engine.infer([random_frame(1)])
+
+
+def test_shapes_and_addresses_are_set_once(open_engine, machine):
+    engine = open_engine(max_batch=2)
+    for _ in range(2):
+        engine.infer([random_frame(1)])
+    before = len(machine.calls)
+    for _ in range(4):
+        engine.infer([random_frame(1)])
+    assert {"set_input_shape", "set_tensor_address"}.isdisjoint(machine.calls[before:])
+
+
+def test_a_batch_of_one_has_a_fixed_shape(open_engine, machine):
+    engine = open_engine(max_batch=1)
+    engine.infer([random_frame(1)])
+    assert "set_input_shape" not in machine.calls
+    assert machine.builds[0].profiles == []
+
+
+def test_from_its_third_run_on_a_batch_is_a_cuda_graph(open_engine, machine, model):
+    engine = open_engine(max_batch=2)
+    for count in (2, 2, 2, 2, 1, 1, 1, 1):
+        frames = [random_frame(seed) for seed in range(count)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    before = machine.calls.count("execute_async_v3")
+    launched = machine.calls.count("cuGraphLaunch")
+    for seed in range(6):
+        frames = [random_frame(seed)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    assert machine.calls.count("execute_async_v3") == before
+    assert machine.calls.count("cuGraphLaunch") == launched + 6
+
+
+@pytest.mark.parametrize("machine", [pytest.param({"captures": False}, id="old")], indirect=True)
+def test_a_driver_that_does_not_capture_runs_the_network_without(
+    open_engine, machine, model, caplog
+):
+    caplog.set_level(logging.INFO, "kp_pose_ros")
+    engine = open_engine()
+    for seed in range(6):
+        frames = [random_frame(seed)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    assert machine.calls.count("execute_async_v3") == 6
+    assert "runs without a CUDA graph" in caplog.text
+
+
+def test_a_network_that_tensorrt_does_not_let_capture_runs_without(open_engine, machine, model):
+    engine = open_engine()
+    engine.infer([random_frame(1)])
+    engine.infer([random_frame(1)])  # in the other slot
+    machine.refused = 1
+    for seed in range(4):
+        frames = [random_frame(seed)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+
+
+def test_a_graph_that_cannot_be_launched_means_a_lost_gpu(open_engine, machine, fail):
+    engine = open_engine()
+    for _ in range(4):
+        engine.infer([random_frame(1)])
+    fail("cuGraphLaunch")
+    with pytest.raises(GpuLostError, match="CUDA error 700"):
+        engine.infer([random_frame(1)])
+
+
+def test_more_numbers_of_pictures_than_are_kept_come_and_go(open_engine, model, monkeypatch):
+    engine = open_engine(max_batch=4)
+    monkeypatch.setattr(sys.modules[Network], "_KEPT_RUNS", 3)
+    for count in (1, 2, 3, 4, 1, 2, 3, 4, 4, 4, 4):
+        frames = [random_frame(seed) for seed in range(count)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
 
 
 def test_a_frame_that_cannot_be_converted_costs_only_its_batch(open_engine, model, monkeypatch):
@@ -467,5 +627,5 @@ def test_a_cached_plan_that_tensorrt_refuses_is_built_anew(
     frames = [random_frame(1)]
     assert_same(open_engine().infer(frames), by_onnx_runtime(model, frames))
     assert machine.calls.count("build_serialized_network") == 2
-    assert "is built anew: TensorRT 10.3.0" in caplog.text
+    assert "is not used and built again: TensorRT 10.3.0" in caplog.text
     assert "Magic tag does not match" in caplog.text

@@ -34,20 +34,38 @@ def driver(tmp_path):
     return library
 
 
+@pytest.fixture
+def run(driver, kernel_on_cpu, tmp_path):
+    """Run the engine in a process of its own: run(**environment)."""
+
+    def run(**environment):
+        surroundings = {
+            "KERNELS": str(kernel_on_cpu.path),
+            "LD_PRELOAD": str(driver),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        return subprocess.run(
+            [sys.executable, HERE / "on_real_pycuda.py", tmp_path],
+            env=os.environ | surroundings | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
 @pytest.mark.parametrize("memory", [{}, {"SHARES_MEMORY": "1"}], ids=["own", "shared"])
-def test_any_thread_may_call_and_nothing_leaks(driver, kernel_on_cpu, tmp_path, memory):
-    surroundings = {
-        "KERNELS": str(kernel_on_cpu.path),
-        "LD_PRELOAD": str(driver),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    done = subprocess.run(
-        [sys.executable, HERE / "on_real_pycuda.py", tmp_path],
-        env=os.environ | surroundings | memory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_any_thread_may_call_and_nothing_is_left(run, memory):
+    done = run(**memory)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "TensorRT 10.3.0 on Made Up (compute capability 8.7)\n"
     assert not re.search("leaked|no context|PyCUDA|clean", done.stderr), done.stderr
+
+
+def test_a_lost_gpu_ends_the_process_with_1(run):
+    done = run(LOSE="2")
+    assert done.returncode == 1, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == second
+    assert re.search("Made Up .* failed while .* cannot use it any more: start it again", first)

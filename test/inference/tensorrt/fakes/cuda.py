@@ -8,24 +8,20 @@ import types
 
 import numpy as np
 
-from fakes.machine import BrokenRuleError
+from fakes.machine import BrokenRuleError, CudaError, CudaMemoryError
 from fakes.machine import Stream as Queue
 from kp_pose_ros.inference.tensorrt import kernel as letterbox_kernel
 
 
-class Error(Exception):
+class MemoryError(CudaMemoryError):  # noqa: A001
     pass
 
 
-class MemoryError(Error):  # noqa: A001
+class LogicError(CudaError):
     pass
 
 
-class LogicError(Error):
-    pass
-
-
-class LaunchError(Error):
+class LaunchError(CudaError):
     pass
 
 
@@ -52,7 +48,7 @@ def make_driver(machine):
             return 8 << 30
 
         def get_attribute(self, attribute):
-            return int(machine.integrated)
+            return 14 if attribute == "multiprocessors" else int(machine.integrated)
 
         def retain_primary_context(self):
             machine.call("retain_primary_context", needs_context=False)
@@ -67,11 +63,16 @@ def make_driver(machine):
             if not machine.context_is_retained:
                 raise BrokenRuleError("a released context is pushed")
             machine.stack.append(self)
+            machine.pycuda_stack.append(self)
 
         @staticmethod
         def pop():
-            machine.call("Context.pop")
+            """Take the context off both stacks; that works on a lost GPU, too."""
+            machine.calls.append("Context.pop")
+            if not machine.pycuda_stack:
+                raise LogicError("context::pop failed: cannot pop non-current context")
             machine.stack.pop()
+            machine.pycuda_stack.pop()
 
         @staticmethod
         def synchronize():
@@ -79,16 +80,24 @@ def make_driver(machine):
             machine.finish()
 
         def detach(self):
-            """Release it; where it is current, pycuda pops it."""
-            machine.call("Context.detach")
+            """Release the primary context.
+
+            pycuda (cuda.hpp, context::detach) does so only where it is current or on the thread
+            that made it, and takes it off its own stack. The driver's stack stays as it is: "unlike
+            cuCtxDestroy() this does not pop the context from stack in any circumstances" (CUDA
+            driver API, cuDevicePrimaryCtxRelease).
+            """
+            machine.call("Context.detach", needs_context=False)
+            if machine.pycuda_stack[-1:] != [self]:
+                raise BrokenRuleError("detach of a context that is not current may do nothing")
             machine.must_be_empty()
-            machine.stack.remove(self)
+            machine.pycuda_stack.pop()
             machine.context_is_retained = False
 
     class Stream(Queue):
         def __init__(self, flags=0):
-            super().__init__(machine)
             machine.call("Stream")
+            super().__init__(machine)
 
         @property
         def handle(self):
@@ -104,7 +113,7 @@ def make_driver(machine):
             machine.enqueue(self, lambda: event._reach(mark), event)
 
         def __del__(self):
-            if self.queue:
+            if self.queue and machine.lost is None:
                 machine.broken.append("a stream with work on it was freed")
 
     class Event:
@@ -247,12 +256,86 @@ def make_driver(machine):
         machine.call("init", needs_context=False)
 
     flags = types.SimpleNamespace
-    offered = (Error, MemoryError, LogicError, LaunchError, Device, Context, Stream, Event, init)
+    driver.Error = CudaError
+    offered = (MemoryError, LogicError, LaunchError, Device, Context, Stream, Event, init)
     offered += (mem_alloc, pagelocked_empty, memcpy_htod_async, memcpy_dtoh_async)
     offered += (module_from_buffer, Module, Function, DeviceAllocation, PagelockedHostAllocation)
     for each in offered:
         setattr(driver, each.__name__, each)
-    driver.device_attribute = flags(INTEGRATED="integrated", CAN_MAP_HOST_MEMORY="can map")
+    driver.device_attribute = flags(
+        INTEGRATED="integrated",
+        CAN_MAP_HOST_MEMORY="can map",
+        MULTIPROCESSOR_COUNT="multiprocessors",
+    )
     driver.host_alloc_flags = flags(DEVICEMAP=2)
     driver.event_flags = flags(BLOCKING_SYNC=1)
     return driver
+
+
+SUCCESS, OUT_OF_MEMORY, NOT_SUPPORTED, CAPTURE_INVALIDATED = 0, 2, 801, 901
+
+
+def make_library(machine):
+    """Return what stands in for libcuda.so.1, with the functions that pycuda lacks."""
+    numbers = itertools.count(1)
+
+    def stream_of(handle):
+        return next(each for each in machine.streams() if id(each) == handle.value)
+
+    def keep(pointer, content):
+        pointer._obj.value = next(numbers)
+        machine.graphs[pointer._obj.value] = content
+        return SUCCESS
+
+    class Library:
+        @staticmethod
+        def cuCtxPopCurrent_v2(pointer):
+            machine.calls.append("cuCtxPopCurrent_v2")
+            machine.stack.pop()
+            return SUCCESS
+
+        @staticmethod
+        def cuStreamBeginCapture_v2(handle, mode):
+            machine.call("cuStreamBeginCapture_v2")
+            if not machine.captures:
+                return NOT_SUPPORTED
+            stream_of(handle).captured = []
+            return SUCCESS
+
+        @staticmethod
+        def cuStreamEndCapture(handle, pointer):
+            machine.call("cuStreamEndCapture")
+            stream = stream_of(handle)
+            captured, stream.captured = stream.captured, None
+            return keep(pointer, captured)
+
+        @staticmethod
+        def cuGraphInstantiateWithFlags(pointer, graph, flags):
+            machine.call("cuGraphInstantiateWithFlags")
+            return keep(pointer, list(machine.graphs[graph.value]))
+
+        @staticmethod
+        def cuGraphDestroy(graph):
+            machine.call("cuGraphDestroy")
+            del machine.graphs[graph.value]
+            return SUCCESS
+
+        @staticmethod
+        def cuGraphLaunch(executable, handle):
+            machine.calls.append("cuGraphLaunch")
+            if machine.faults.get("cuGraphLaunch"):
+                machine.lost = machine.faults["cuGraphLaunch"].pop(0)
+                return 700
+            for work in machine.graphs[executable.value]:
+                machine.enqueue(stream_of(handle), work.run, *work.holds)
+            return SUCCESS
+
+        @staticmethod
+        def cuGraphExecDestroy(executable):
+            machine.call("cuGraphExecDestroy")
+            for work in machine.graphs.pop(executable.value):
+                for held in work.holds:
+                    machine.must_be_idle(held)
+            return SUCCESS
+
+    return Library

@@ -11,10 +11,23 @@ import ctypes
 import gc
 import threading
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 import numpy as np
+
+# Calls whose errors concern the call alone: no GPU yet, or a PTX that the driver does not take.
+HARMLESS = {"init", "module_from_buffer"}
+# Not to be called while a stream captures, as cuStreamBeginCapture says of unsafe calls.
+UNSAFE = {"mem_alloc", "pagelocked_empty", "Context.synchronize", "Stream.synchronize"}
+
+
+class CudaError(Exception):
+    """Base of the driver's errors."""
+
+
+class CudaMemoryError(CudaError):
+    """CUDA_ERROR_OUT_OF_MEMORY, after which the context works as before."""
 
 
 class BrokenRuleError(Exception):
@@ -30,8 +43,10 @@ class Block:
     content: np.ndarray = field(init=False)
 
     def __post_init__(self):
-        # 0xAB: an uninitialised float is no convenient zero.
-        self.content = np.full(self.size, 0xAB, np.uint8)
+        # 0xAB: an uninitialised float is no convenient zero. Drivers align to 256 bytes.
+        raw = np.full(self.size + 256, 0xAB, np.uint8)
+        start = -raw.ctypes.data % 256
+        self.content = raw[start : start + self.size]
 
     @property
     def address(self):
@@ -51,16 +66,21 @@ class Machine:
 
     Attributes:
         faults: names of calls that shall fail, each with the exceptions still to raise.
-        tensorrt: whose names TensorRT has: those of version 8 or of version 10.
+        lost: the error after which every call fails with the same one: "the process must be
+            terminated and relaunched" (cuda.h, at most of CUresult's values).
         integrated: whether the GPU shares the host's memory.
         refused: how many of the next enqueues TensorRT refuses.
+        captures: whether the driver captures CUDA graphs.
+        timing_cache: whether TensorRT takes timing caches.
         builds: the configuration of each plan that was built.
         broken: rules that were broken where nothing can be raised, as in a destructor.
     """
 
-    def __init__(self, run_kernel, *, integrated=False, devices=1, tensorrt=10):
+    def __init__(self, run_kernel, *, integrated=False, devices=1, captures=True):
         self.run_kernel = run_kernel
-        self.tensorrt = tensorrt
+        self.captures = captures
+        self.timing_cache = True
+        self.lost = None
         self.integrated = integrated
         self.devices = devices
         self.faults = {}
@@ -71,31 +91,51 @@ class Machine:
         self.blocks = {}
         self.alive = weakref.WeakSet()
         self.context_is_retained = False
-        self._stacks = threading.local()
+        self.graphs = {}
+        self._stacks = defaultdict(list)
         self._pending = set()
 
     # Contexts
 
     @property
     def stack(self):
-        """This thread's contexts, the current one last."""
-        if not hasattr(self._stacks, "contexts"):
-            self._stacks.contexts = []
-        return self._stacks.contexts
+        """The driver's contexts for this thread, the current one last."""
+        return self._stacks[threading.get_ident(), "driver"]
+
+    @property
+    def pycuda_stack(self):
+        """What pycuda believes to be the driver's stack."""
+        return self._stacks[threading.get_ident(), "pycuda"]
+
+    @property
+    def left(self):
+        """Contexts that are still on a stack of any thread."""
+        return [each for stack in self._stacks.values() for each in stack]
 
     def call(self, name, *, needs_context=True):
         """Note a driver call and check that it is allowed."""
         self.calls.append(name)
+        if self.lost is not None:
+            raise self.lost
         if needs_context and not self.stack:
             raise BrokenRuleError(f"{name}: no context is current on this thread")
+        if name in UNSAFE and any(stream.captured is not None for stream in self.streams()):
+            raise BrokenRuleError(f"{name}: a stream captures")
         if self.faults.get(name):
-            raise self.faults[name].pop(0)
+            error = self.faults[name].pop(0)
+            is_lost = isinstance(error, CudaError) and not isinstance(error, CudaMemoryError)
+            if is_lost and name not in HARMLESS:
+                self.lost = error
+            raise error
+
+    def streams(self):
+        return [each for each in self.alive if isinstance(each, Stream)]
 
     def must_be_empty(self):
         """Check that the context is not released before everything made under it is freed."""
         gc.collect()
         held = [block.kind for block in self.blocks.values()]
-        held += [type(each).__name__ for each in self.alive]
+        held += [type(each).__name__ for each in self.alive] + ["graph"] * len(self.graphs)
         if held:
             raise BrokenRuleError(f"leaked: {sorted(held)}")
 
@@ -112,7 +152,7 @@ class Machine:
         self.must_be_idle(block)
 
     def must_be_idle(self, thing):
-        if any(thing in work.holds for work in self._pending):
+        if self.is_busy(thing):
             raise BrokenRuleError(f"freed in use: {thing}")
 
     def find(self, address, size, kinds):
@@ -128,14 +168,19 @@ class Machine:
 
     def enqueue(self, stream, run, *holds):
         work = Work(run, holds)
+        if stream.captured is not None:
+            stream.captured.append(work)
+            return
         stream.queue.append(work)
         self._pending.add(work)
 
+    def is_busy(self, thing):
+        return any(thing in work.holds for work in self._pending)
+
     def finish(self):
         """Run what is on all streams."""
-        for each in list(self.alive):
-            if isinstance(each, Stream):
-                each.run_all()
+        for each in self.streams():
+            each.run_all()
 
     def run_next(self, stream):
         work = stream.queue.popleft()
@@ -149,6 +194,7 @@ class Stream:
     def __init__(self, machine):
         self.machine = machine
         self.queue = deque()
+        self.captured = None  # the work of a capture that goes on
         machine.alive.add(self)
 
     def run_all(self):

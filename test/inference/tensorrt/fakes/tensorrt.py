@@ -42,9 +42,11 @@ def make_tensorrt(machine):
     class MemoryPoolType(enum.Enum):
         WORKSPACE = 0
 
-    kinds = {8: {"EXPLICIT_BATCH": 0}, 10: {"STRONGLY_TYPED": 1}}[machine.tensorrt]
-    NetworkDefinitionCreationFlag = enum.IntEnum("NetworkDefinitionCreationFlag", kinds)
-    BuilderFlag = enum.IntEnum("BuilderFlag", {"FP16": 0, "INT8": 1})
+    class NetworkDefinitionCreationFlag(enum.IntEnum):
+        STRONGLY_TYPED = 1
+
+    class ExecutionContextAllocationStrategy(enum.Enum):
+        USER_MANAGED = 2
 
     class ILogger:
         class Severity(enum.IntEnum):
@@ -82,14 +84,11 @@ def make_tensorrt(machine):
         progress_monitor = None
 
         def __init__(self):
-            self.names_of_flags = []
             self.profiles = []
+            self.timing_cache = None
 
         def set_memory_pool_limit(self, pool, size):
             assert pool is MemoryPoolType.WORKSPACE
-
-        def set_flag(self, flag):
-            self.names_of_flags.append(flag.name)
 
         def add_optimization_profile(self, profile):
             self.profiles.append(profile)
@@ -99,9 +98,12 @@ def make_tensorrt(machine):
 
         def set_timing_cache(self, cache, ignore_mismatch):
             assert not ignore_mismatch
+            if machine.timing_cache:
+                self.timing_cache = cache
+            return machine.timing_cache
 
         def get_timing_cache(self):
-            return ITimingCache()
+            return self.timing_cache
 
     class ITensor:
         name = "images"
@@ -131,7 +133,15 @@ def make_tensorrt(machine):
             if config.progress_monitor is not None and not tell(config.progress_monitor):
                 return None
             largest = config.profiles[0].shapes[2][0] if config.profiles else None
+            graph = onnx.load_from_string(network.graph)
+            if network.pictures.shape[0] != -1:
+                fix_batch(graph.graph, network.pictures.shape[0])
+            network.graph = graph.SerializeToString()
             return memoryview(make_plan(network.graph, largest=largest))
+
+    def fix_batch(graph, batch):
+        for value in (*graph.input, *graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = batch
 
     def tell(monitor):
         monitor.phase_start("Timing tactics", None, 1)
@@ -198,23 +208,49 @@ def make_tensorrt(machine):
             picture = self.get_tensor_shape(name)[1:]
             return [(1, *picture), (self.largest, *picture), (self.largest, *picture)]
 
-        def create_execution_context(self):
+        device_memory_size_v2 = 1000
+
+        def create_execution_context(self, strategy):
             machine.call("create_execution_context")
+            assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
             return IExecutionContext(self)
+
+    class Token:
+        """Is part of the work of an execution context, so that it can go while work is there."""
+
+        is_freed = False
 
     class IExecutionContext:
         def __init__(self, engine):
             self.engine = engine
             self.addresses = {}
             self.batch = max(engine.get_tensor_shape(engine.get_tensor_name(0))[0], 0)
-            self.running = [0]
+            self.has_run = self.is_captured = False
+            self.scratch = None
+            self.token = Token()
             machine.alive.add(self)
+
+        def _refuse(self, reason):
+            self.engine.runtime.logger.log(ILogger.ERROR, reason)
+            return False
+
+        def _change(self):
+            if self.is_captured:
+                raise BrokenRuleError("a context is changed that a CUDA graph was captured from")
+            self.has_run = False
+
+        def set_device_memory(self, address, size):
+            self._change()
+            if address % 256 or size < self.engine.device_memory_size_v2:
+                raise BrokenRuleError("device memory is too small or not aligned")
+            self.scratch = machine.find(address, size, ("device",))
 
         def set_input_shape(self, name, shape):
             machine.call("set_input_shape")
+            self._change()
             least, _, most = self.engine.get_tensor_profile_shape(name, 0)
             if not least[0] <= shape[0] <= most[0] or shape[1:] != least[1:]:
-                raise BrokenRuleError(f"shape {shape} is outside of {least} to {most}")
+                return self._refuse(f"shape {shape} is outside of {least} to {most}")
             self.batch = shape[0]
             return True
 
@@ -222,6 +258,11 @@ def make_tensorrt(machine):
             return (self.batch, *self.engine.get_tensor_shape(name)[1:])
 
         def set_tensor_address(self, name, address):
+            """NvInferRuntime.h, setTensorAddress: the pointer must be 256-byte aligned."""
+            machine.call("set_tensor_address")
+            self._change()
+            if address % 256:
+                return self._refuse(f"address of {name} is not aligned to 256 bytes")
             self.addresses[name] = address
             return True
 
@@ -229,22 +270,26 @@ def make_tensorrt(machine):
             machine.call("execute_async_v3")
             if machine.refused:
                 machine.refused -= 1
-                return False
+                return self._refuse("no reason given by the rules")
             stream = next(each for each in machine.alive if id(each) == handle)
+            if self.scratch is None or not self.batch or len(self.addresses) < 2:
+                return self._refuse("no memory, shape or address before the enqueue")
+            if stream.captured is not None and not self.has_run:
+                return self._refuse("the context must run once before it is captured")
             source, target = (self._memory(name) for name in self.engine.tensors)
-            running, session = self.running, self.engine.session
-            running[0] += 1
+            session, token = self.engine.session, self.token
+            self.has_run = True
+            self.is_captured |= stream.captured is not None
 
             def run():
+                if token.is_freed:
+                    raise BrokenRuleError("a CUDA graph outlives the context of its capture")
                 target[1][:] = session.run(None, {source[0]: source[1]})[0]
-                running[0] -= 1
 
-            machine.enqueue(stream, run, source[2], target[2])
+            machine.enqueue(stream, run, source[2], target[2], self.scratch, token)
             return True
 
         def _memory(self, name):
-            if name not in self.addresses or not self.batch:
-                raise BrokenRuleError(f"{name}: no address or shape before the enqueue")
             dtype = DTYPES[self.engine.tensors[name].type][1]
             shape = self.get_tensor_shape(name)
             size = int(np.prod(shape)) * np.dtype(dtype).itemsize
@@ -252,14 +297,18 @@ def make_tensorrt(machine):
             return name, array_at(self.addresses[name], shape, dtype), block
 
         def __del__(self):
-            if self.running[0]:
+            self.token.is_freed = True
+            if machine.lost is not None:
+                return
+            if machine.is_busy(self.token):
                 machine.broken.append("an execution context was freed in use")
             if not machine.stack:
                 machine.broken.append("an execution context was freed without a current context")
 
-    offered = (DataType, TensorIOMode, MemoryPoolType, NetworkDefinitionCreationFlag, BuilderFlag)
+    offered = (DataType, TensorIOMode, MemoryPoolType, NetworkDefinitionCreationFlag)
+    offered += (ExecutionContextAllocationStrategy, IProgressMonitor)
     offered += (ILogger, Dims4, Builder, OnnxParser, Runtime, ICudaEngine, IExecutionContext)
     offered += (IOptimizationProfile, IBuilderConfig, ITimingCache, INetworkDefinition, ITensor)
-    for each in offered if machine.tensorrt == 8 else (*offered, IProgressMonitor):
+    for each in offered:
         setattr(trt, each.__name__, each)
     return trt

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import sys
+import threading
 
 import pytest
 
-from kp_pose_ros.inference.tensorrt.availability import why_unavailable
+from kp_pose_ros.inference.tensorrt.gpu import why_unavailable
 
 
 def test_nothing_keeps_it_from_running_where_all_is_there(engines):
@@ -40,3 +41,27 @@ def test_type_stubs_alone_are_no_tensorrt(engines, monkeypatch):
     pytest.importorskip("tensorrt_rtx_bindings")
     monkeypatch.setitem(sys.modules, "tensorrt", type(sys)("tensorrt"))
     assert engines("bindings").IS_RTX
+
+
+def test_two_modules_of_one_name_are_told_apart_by_their_multiprocessors(engines):
+    gpu = engines("gpu").Gpu()
+    assert gpu.info.multiprocessors == 14
+    gpu.close()
+
+
+def test_no_context_is_current_after_close(engines, machine):
+    gpu = engines("gpu").Gpu()
+    with gpu.current():
+        pass
+    gpu.close()
+    assert machine.left == []
+    assert not machine.context_is_retained
+
+
+def test_any_thread_may_close_and_keeps_no_context(engines, machine):
+    gpu = engines("gpu").Gpu()
+    thread = threading.Thread(target=gpu.close)
+    thread.start()
+    thread.join()
+    assert machine.left == []
+    assert not machine.context_is_retained

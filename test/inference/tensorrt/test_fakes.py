@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The stand-ins follow what NVIDIA documents; each test cites the place."""
+
+import ctypes
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from echo_model import write_echo_model
+from fakes.cuda import make_library
+from fakes.machine import BrokenRuleError
+from fakes.tensorrt import make_plan
+
+
+@pytest.fixture
+def driver(engines):
+    return sys.modules["pycuda.driver"]
+
+
+@pytest.fixture
+def context(driver, machine):
+    """The primary context, current on this thread."""
+    context = driver.Device(0).retain_primary_context()
+    context.push()
+    yield context
+    machine.lost = driver.LaunchError("the test is over")  # what is left may go in any order
+    machine.stack.clear()
+    machine.pycuda_stack.clear()
+
+
+def test_a_lost_context_does_not_heal(driver, machine, context):
+    """cuda.h, CUDA_ERROR_ILLEGAL_ADDRESS (700): "This leaves the process in an inconsistent state
+    and any further CUDA work will return the same error. To continue using CUDA, the process must
+    be terminated and relaunched."
+    """
+    machine.faults["mem_alloc"] = [driver.LaunchError("an illegal memory access")]
+    for call in (driver.mem_alloc, driver.mem_alloc):
+        with pytest.raises(driver.LaunchError):
+            call(8)
+    with pytest.raises(driver.LaunchError):
+        context.synchronize()
+
+
+def test_out_of_memory_concerns_the_call_alone(driver, machine, context):
+    """cuda.h, CUDA_ERROR_OUT_OF_MEMORY (2), without the words of 700: "unable to allocate enough
+    memory [...] to perform the requested operation".
+    """
+    machine.faults["mem_alloc"] = [driver.MemoryError("out of memory")]
+    with pytest.raises(driver.MemoryError):
+        driver.mem_alloc(8)
+    driver.mem_alloc(8).free()
+
+
+def test_releasing_the_primary_context_pops_nothing(machine, context):
+    """CUDA driver API, cuDevicePrimaryCtxRelease: "unlike cuCtxDestroy() this does not pop the
+    context from stack in any circumstances".
+    """
+    context.detach()
+    assert machine.stack == [context]
+    assert machine.pycuda_stack == []
+
+
+def test_device_memory_is_aligned(driver, context):
+    """CUDA C++ programming guide, Device Memory Accesses: "Any address of a variable residing in
+    global memory or returned by one of the memory allocation routines from the driver or runtime
+    API is always aligned to at least 256 bytes."
+    """
+    allocations = [driver.mem_alloc(size) for size in (1, 100, 1000)]
+    assert [int(each) % 256 for each in allocations] == [0, 0, 0]
+
+
+def test_allocating_while_a_stream_captures_is_refused(driver, machine, context):
+    """CUDA driver API, cuThreadExchangeStreamCaptureMode: "potentially unsafe API calls" such as
+    cuMemAlloc "are prohibited" on the capturing thread.
+    """
+    stream, graph = driver.Stream(), ctypes.c_void_p()
+    handle, library = ctypes.c_void_p(stream.handle), make_library(machine)
+    library.cuStreamBeginCapture_v2(handle, 1)
+    with pytest.raises(BrokenRuleError, match="captures"):
+        driver.mem_alloc(8)
+    library.cuStreamEndCapture(handle, ctypes.byref(graph))
+    library.cuGraphDestroy(graph)
+    del stream
+
+
+@pytest.fixture
+def execution(driver, machine, context, tmp_path):
+    """An execution context of the echo model, and memory for its tensors."""
+    trt = sys.modules["tensorrt"]
+    graph = onnx.load(write_echo_model(tmp_path / "echo.onnx", sides=(64, 96)))
+    logger = type("Logger", (trt.ILogger,), {"log": lambda self, severity, text: None})()
+    engine = trt.Runtime(logger).deserialize_cuda_engine(make_plan(graph.SerializeToString()))
+    made = engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+    memory = driver.mem_alloc(1 << 20)
+    made.set_device_memory(int(memory), 1000)
+    return made, int(memory)
+
+
+@pytest.mark.parametrize(("offset", "accepted"), [(0, True), (68_400, False), (68_608, True)])
+def test_an_address_that_is_not_aligned_is_refused(execution, offset, accepted):
+    """NvInferRuntime.h, IExecutionContext::setTensorAddress: the pointer "must be at least 256-byte
+    aligned", and the function returns whether it was set.
+    """
+    made, address = execution
+    assert made.set_tensor_address("output0", address + offset) is accepted
+
+
+def test_a_shape_outside_of_the_profile_is_refused(execution):
+    """NvInferRuntime.h, IExecutionContext::setInputShape: returns false "if an error occurs"."""
+    made, _ = execution
+    assert made.set_input_shape("images", (4, 3, 64, 96)) is True
+    assert made.set_input_shape("images", (5, 3, 64, 96)) is False
+
+
+def test_an_enqueue_without_addresses_is_refused(driver, execution):
+    """NvInferRuntime.h, enqueueV3: "all input and output addresses must be set before"."""
+    made, _ = execution
+    made.set_input_shape("images", (1, 3, 64, 96))
+    assert made.execute_async_v3(driver.Stream().handle) is False
+
+
+def test_a_context_is_captured_after_one_run_and_not_changed_any_more(driver, machine, execution):
+    """TensorRT developer guide, CUDA Graphs: enqueueV3 is called once after a change of shapes
+    before the capture, and modifying the context that a graph was captured from is undefined.
+    """
+    made, address = execution
+    stream, graph = driver.Stream(), ctypes.c_void_p()
+    handle, library = ctypes.c_void_p(stream.handle), make_library(machine)
+    made.set_input_shape("images", (1, 3, 64, 96))
+    for name, place in (("images", address + 1024), ("output0", address + (1 << 19))):
+        made.set_tensor_address(name, place)
+    library.cuStreamBeginCapture_v2(handle, 1)
+    assert made.execute_async_v3(stream.handle) is False
+    library.cuStreamEndCapture(handle, ctypes.byref(graph))
+    library.cuGraphDestroy(graph)
+    assert made.execute_async_v3(stream.handle) is True
+    library.cuStreamBeginCapture_v2(handle, 1)
+    assert made.execute_async_v3(stream.handle) is True
+    library.cuStreamEndCapture(handle, ctypes.byref(graph))
+    with pytest.raises(BrokenRuleError, match="is changed"):
+        made.set_input_shape("images", (2, 3, 64, 96))
+    library.cuGraphDestroy(graph)
+    stream.synchronize()
+
+
+def test_memory_that_nobody_wrote_is_no_convenient_zero(driver, machine, context):
+    memory = driver.mem_alloc(8)
+    block = machine.find(int(memory), 8, ("device",))
+    assert np.all(block.content == 0xAB)
+    memory.free()
