@@ -64,6 +64,13 @@ def test_who_is_kept(rows, settings, scores):
     assert poses_of(*rows, **settings).scores.tolist() == pytest.approx(scores)
 
 
+@pytest.mark.parametrize("x", [-100.0, -50.0, 0.0, 540.0])
+@pytest.mark.parametrize("y", [-100.0, 0.0])
+def test_classes_do_not_compete_wherever_their_boxes_lie(x, y):
+    boxes = [[x, y, x + 100, y + 100, 0.9 - each / 10, each, 50, 60, 0.8] for each in range(4)]
+    assert len(poses_of(*boxes, iou_threshold=0.0)) == 4
+
+
 def test_no_candidates_are_nobody():
     poses = decode(Candidates(np.zeros((0, 6 + 51), np.float32), SAME), (17, 3), DecodeSettings())
     assert poses.keypoints.shape == (0, 17, 3)

@@ -66,3 +66,68 @@ def test_a_face_alone_is_judged_by_a_usual_size():
 
 def test_nobody_is_judged():
     assert Bones(NAMES).plausible(np.zeros((0, 17, 3))).shape == (0, 17)
+
+
+# Metres that nobody of up to 2.1 m exceeds from one keypoint to the other: the proportions of
+# Drillis and Contini (Winter, figure 4.1) at that height, 15 % and 3 cm more.
+LONGEST = {
+    ("left_shoulder", "left_elbow"): 0.479,
+    ("left_elbow", "left_wrist"): 0.383,
+    ("left_hip", "left_knee"): 0.622,
+    ("left_knee", "left_ankle"): 0.624,
+    ("left_shoulder", "left_hip"): 0.726,
+}
+# The same where no bone tells a height: of somebody of 1.7 m.
+USUALLY_LONGEST = {
+    ("left_shoulder", "left_wrist"): 0.679,
+    ("left_hip", "left_ankle"): 0.990,
+    ("left_shoulder", "right_hip"): 0.734,
+    ("left_shoulder", "right_shoulder"): 0.480,
+    ("left_hip", "right_hip"): 0.401,
+    ("left_ear", "left_shoulder"): 0.382,
+    ("nose", "left_shoulder"): 0.441,
+    ("nose", "left_eye"): 0.108,
+    ("nose", "left_ear"): 0.206,
+    ("left_eye", "left_ear"): 0.167,
+}
+
+
+def mirrored(names):
+    swap = {"left": "right", "right": "left"}
+    sides = [name.partition("_") for name in names]
+    return tuple(f"{swap.get(side, side)}{rest}{part}" for side, rest, part in sides)
+
+
+@pytest.mark.parametrize("mirror", [tuple, mirrored], ids=["left", "right"])
+@pytest.mark.parametrize(
+    ("pair", "longest"),
+    [
+        pytest.param(pair, longest, id=" to ".join(pair))
+        for pair, longest in {**LONGEST, **USUALLY_LONGEST}.items()
+    ],
+)
+def test_two_keypoints_are_believed_up_to_the_longest_distance_of_people(pair, longest, mirror):
+    bones = Bones(mirror(pair))
+    for length, believed in ((longest - 0.002, True), (longest + 0.002, False)):
+        plausible = bones.plausible(np.array([[(0, 0, 3.0), (0, length, 3.0)]]))[0]
+        assert plausible.any() == believed
+
+
+@pytest.mark.parametrize(
+    ("thighs", "longest"),
+    [
+        pytest.param((0.245, 0.245), 0.1335, id="somebody of 1 m"),
+        pytest.param((0.05, 0.05), 0.092, id="nobody is smaller than 0.6 m"),
+        pytest.param((0.245, 0.294), 0.154, id="of two thighs the longer one tells"),
+        pytest.param((np.nan, 0.245), 0.1335, id="the one leg that shows tells"),
+        pytest.param((np.nan, np.nan), 0.206, id="a usual height where no leg shows"),
+    ],
+)
+def test_thighs_tell_how_far_an_ear_may_be_from_the_nose(thighs, longest):
+    names = ["left_hip", "left_knee", "right_hip", "right_knee", "nose", "left_ear"]
+    left, right = thighs
+    for length, believed in ((longest - 0.002, True), (longest + 0.002, False)):
+        head = [(0, -0.5, 3), (length, -0.5, 3)]
+        legs = [(0, 0, 3), (0, left, 3), (0.1, 0, 3), (0.1, right, 3)]
+        plausible = Bones(names).plausible(np.array([[*legs, *head]]))[0]
+        assert plausible[4:].any() == believed

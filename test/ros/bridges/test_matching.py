@@ -15,7 +15,7 @@ SECOND = 10**9
 
 # Sure, left, near; less sure, in the middle, far; unsure, right, nobody knows how far.
 POSES = Poses(
-    boxes=np.array([[0, 100, 100, 400], [270, 100, 370, 400], [540, 100, 640, 400]], np.float32),
+    boxes=np.array([[0, 200, 100, 400], [270, 200, 370, 400], [540, 200, 640, 400]], np.float32),
     scores=np.array([0.9, 0.6, 0.3], np.float32),
     keypoints=np.zeros((3, 3, 3), np.float32),
     states=np.array(
@@ -39,10 +39,19 @@ def matches(**condition):
         pytest.param({"keypoints": ("left_wrist",)}, [0], id="a keypoint: predicted is not seen"),
         pytest.param({"keypoints": ("left_wrist", "right_wrist")}, [], id="keypoints: all of them"),
         pytest.param({"region": (0, 0, 0.5, 1)}, [0, 1], id="left half, its edge included"),
+        pytest.param({"region": (0.5, 0, 1, 1)}, [1, 2], id="right half, its edge included"),
+        pytest.param({"region": (0.1, 0, 1, 1)}, [1, 2], id="all but a tenth at the left"),
         pytest.param({"region": (0, 0, 1, 0.5)}, [], id="upper half, centres lie lower"),
+        pytest.param({"region": (0, 0.5, 1, 1)}, [0, 1, 2], id="lower half"),
+        pytest.param({"region": (0, 0.75, 1, 1)}, [], id="lowest quarter"),
+        pytest.param({"region": (0, 0, 1, 0.53125)}, [], id="a tall region ends above centres"),
+        pytest.param({"region": (0, 0, 1, 0.625)}, [0, 1, 2], id="its lower edge included"),
+        pytest.param({"region": (0, 0.625, 1, 1)}, [0, 1, 2], id="its upper edge included"),
         pytest.param({"max_distance": 2}, [0], id="near: unknown does not match"),
         pytest.param({"min_distance": 2}, [1], id="far: unknown does not match"),
         pytest.param({"min_distance": 1, "max_distance": 7}, [0, 1], id="a range of distances"),
+        pytest.param({"min_distance": 1.5, "max_distance": 6}, [0, 1], id="its ends included"),
+        pytest.param({"min_distance": 0.5}, [0, 1], id="very near: unknown does not match"),
         pytest.param(
             {"min_score": 0.5, "max_distance": 7, "keypoints": ("right_wrist",)}, [1], id="all"
         ),
@@ -71,7 +80,15 @@ def test_a_keypoint_that_the_skeleton_lacks_is_named():
         pytest.param({"region": (0, 0, 1)}, "region is", id="three numbers as region"),
         pytest.param({"region": (0.5, 0, 0.5, 1)}, "region is", id="a region without width"),
         pytest.param({"region": (0, 0, 640, 480)}, "fractions", id="a region in pixels"),
+        pytest.param({"region": (0, 0.5, 1, 0.5)}, "region is", id="a region without height"),
+        pytest.param({"region": (0, 0, 1.5, 1)}, "region is", id="a region beyond the right edge"),
+        pytest.param({"region": (0, 0, 1, 1.5)}, "region is", id="a region beyond the lower edge"),
+        pytest.param({"region": (-0.1, 0, 1, 1)}, "region is", id="a region left of the image"),
+        pytest.param({"region": (0, -0.1, 1, 1)}, "region is", id="a region above the image"),
         pytest.param({"min_distance": -1}, "min_distance is -1", id="a negative distance"),
+        pytest.param(
+            {"min_distance": 2, "max_distance": 2}, "max_distance 2", id="a range without width"
+        ),
         pytest.param(
             {"min_distance": 3, "max_distance": 2}, "max_distance 2", id="farthest before nearest"
         ),
@@ -87,6 +104,10 @@ def test_an_inconsistent_condition_is_refused(condition, phrase):
         Condition(**condition)
 
 
+def test_a_condition_may_use_the_whole_range():
+    assert Condition(min_score=1, region=(0, 0, 1, 1)).count == 1
+
+
 @pytest.mark.parametrize(
     ("images", "expected"),
     [
@@ -94,7 +115,9 @@ def test_an_inconsistent_condition_is_refused(condition, phrase):
         pytest.param([(True, 5.0), (True, 5.5), (True, 6.0)], 1, id="an unbroken row"),
         pytest.param([(True, 5.0), (False, 5.5), (True, 6.0)], 0, id="broken by an image"),
         pytest.param([(True, 5.0), (True, 5.5), (False, 6.0)], 0, id="over"),
+        pytest.param([(True, 5.0), (True, 6.0), (True, 7.0)], 2, id="one image a second"),
         pytest.param([(True, 5.0), (True, 6.5), (True, 7.0)], 0.5, id="broken by a gap"),
+        pytest.param([(True, 5.0), (True, 5.5), (True, 5.5)], 0.5, id="an image that comes twice"),
         pytest.param([(True, 5.0), (False, 5.5), (True, 9.0)], 0, id="a gap while it was not so"),
         pytest.param([(True, 5.0), (True, 1.0), (True, 1.5)], 0.5, id="a bag that starts again"),
         pytest.param([(True, 5.0), (True, 5.0), (True, 5.0)], 0, id="a frozen camera"),
