@@ -5,7 +5,7 @@ run := tools/in_ros_env
 reference := .venv-reference/.made_from
 data := build/demo/models/yolo11n-pose.pt build/demo/photos/bus.jpg build/demo/photos/zidane.jpg
 
-.PHONY: help demo test lint jazzy reference clean
+.PHONY: help demo test lint jazzy reference mutants clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1	\2/p' Makefile
@@ -30,6 +30,9 @@ jazzy: $(data)  ## run the tests of nodes on ROS 2 Jazzy as well, from wheels; T
 
 reference:  ## set up ultralytics and torch, which some tests compare with
 	@tools/reference_env
+
+mutants: $(data)  ## change the core in 200 small ways and count how many the tests notice
+	@$(run) tools/mutate.py
 
 clean:  ## delete what was built; the .venvs stay
 	rm -rf build install log

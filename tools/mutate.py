@@ -82,13 +82,15 @@ class Mutation:
 
     def apply(self) -> tuple[str, str]:
         """Return the mutated source, and a line that describes the mutation."""
-        tree = ast.parse((ROOT / "kp_pose_ros" / self.path).read_text())
+        original = (ROOT / "kp_pose_ros" / self.path).read_text()
+        tree = ast.parse(original)
         if self.index is None:
-            return ast.unparse(tree), str(self.path)
+            return original, str(self.path)
         node, change = list(_changes(tree))[self.index]
         before = ast.unparse(node)
         change()
-        told = f"{self.path}:{node.lineno}: {before}  ->  {ast.unparse(node)}"
+        line = original.splitlines()[node.lineno - 1].strip()
+        told = f"{self.path}:{node.lineno}: {before}  ->  {ast.unparse(node)}    in: {line}"
         return ast.unparse(ast.fix_missing_locations(tree)), told
 
 
@@ -203,7 +205,7 @@ def main() -> int:
         for original, passes in zip(unchanged, pool.map(survives, unchanged), strict=True):
             if not passes:
                 sys.exit(f"the tests of {original.path} fail without any mutation")
-        results = list(tqdm(pool.map(survives, chosen), total=len(chosen), unit="mutation"))
+        results = list(tqdm(pool.map(survives, chosen), total=len(chosen), disable=None))
     survivors = sorted(filter(None, results))
     killed = len(chosen) - len(survivors)
     print("\n".join((*survivors, f"{killed} of {len(chosen)} mutations made a test fail")))

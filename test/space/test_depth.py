@@ -89,3 +89,48 @@ def test_nobody_has_no_depth():
 def test_what_is_no_depth_is_refused(values, encoding, phrase):
     with pytest.raises(FrameError, match=phrase):
         DepthImage(values, encoding)
+
+
+# The 25 pixels that are looked at around (320, 240) of a person 400 pixels tall: (row, column).
+LOOKS = [(240 + y, 320 + x) for y in (-8, -5, 0, 3, 8) for x in (-8, -5, 0, 3, 8)]
+
+
+@pytest.mark.parametrize(
+    ("depths", "expected"),
+    [
+        pytest.param([2.0] * 9, 2.0, id="as few as tell"),
+        pytest.param([2.0] * 8, np.nan, id="too few"),
+        pytest.param([2.0] * 4 + [5.0] * 21, 2.0, id="four make a surface"),
+        pytest.param([2.0] * 3 + [5.0] * 22, np.nan, id="three do not"),
+        pytest.param([1.0] + [2.0] * 24, 2.0, id="one stray pixel in front"),
+        pytest.param([1.0] * 2 + [2.0] * 23, np.nan, id="two of them may be a limb"),
+        pytest.param([0.5] * 3 + [0.512] + [5.0] * 21, 0.5, id="a slope at half a metre"),
+        pytest.param([0.5] * 3 + [0.513] + [5.0] * 21, np.nan, id="two things at half a metre"),
+        pytest.param([10.0] * 3 + [11.19] + [20.0] * 21, 10.0, id="noise at ten metres"),
+        pytest.param([10.0] * 3 + [11.21] + [20.0] * 21, np.nan, id="two things at ten metres"),
+        pytest.param([0.1] * 25, 0.1, id="as near as a camera measures"),
+        pytest.param([0.09] * 25, np.nan, id="nearer than that"),
+        pytest.param([50.0] * 25, 50.0, id="as far as a camera measures"),
+        pytest.param([51.0] * 25, np.nan, id="farther than that"),
+    ],
+)
+def test_the_nearest_surface_of_the_pixels_around_a_keypoint(depths, expected):
+    image = np.zeros(SIZE, np.float32)
+    for place, depth in zip(LOOKS, depths, strict=False):
+        image[place] = depth
+    pixels, spans = np.array([[(320.0, 240.0)]]), np.array([400.0])
+    found = DepthImage(image, "32FC1").at(pixels, spans, SIZE)[0, 0]
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("y", [0.0, 479.9])
+@pytest.mark.parametrize("x", [0.0, 639.9])
+def test_a_corner_of_the_picture_has_a_depth(x, y):
+    found = DepthImage(np.full(SIZE, 2.0, np.float32), "32FC1")
+    assert found.at(np.array([[(x, y)]]), np.array([400.0]), SIZE)[0, 0] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("pixel", [(700.0, 240.0), (-60.0, 240.0), (320.0, 540.0), (320.0, -60.0)])
+def test_outside_of_the_picture_is_no_depth(pixel):
+    found = DepthImage(np.full(SIZE, 2.0, np.float32), "32FC1")
+    assert np.isnan(found.at(np.array([[pixel]]), np.array([400.0]), SIZE)[0, 0])
