@@ -14,7 +14,7 @@ from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble
 from rclpy.task import Future
 from std_srvs.srv import SetBool
 
-from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.errors import GpuLostError, KpPoseError
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.declare import declare_parameters, follow_changes
 from kp_pose_ros.ros.diagnostics import Diagnostics, NodeStatus
@@ -58,7 +58,8 @@ class PoseNode(ManagedNode):
                 called in the worker's thread: the network waits for its return, and newer images
                 replace older ones meanwhile. What it raises ends the worker.
             on_failure: called with the error that ends a start of its own, or the work after it,
-                in place of a line in the log.
+                in place of a line in the log; with GpuLostError in any case, because the process
+                has to end then.
             on_built: called when `build_only` has done what it is for, in place of activation.
             node_arguments: those of rclpy's Node, such as namespace or parameter_overrides.
 
@@ -68,7 +69,7 @@ class PoseNode(ManagedNode):
         super().__init__(name, **node_arguments)
         self._values = declare_parameters(self)
         self._on_poses = on_poses
-        self._on_failure = on_failure if self._values.starts_itself else None
+        self._on_failure = on_failure
         self._on_built = on_built
         self.cameras: dict[str, Camera] = {}
         self._joint: JointPoses | None = None
@@ -152,7 +153,10 @@ class PoseNode(ManagedNode):
     def report(self, error: Exception) -> None:
         """Say why the node does not work."""
         self._trouble = str(error)
-        if self._on_failure is not None:
+        # At once, since the process may be about to end.
+        self._diagnostics.publish(self._status(), (), self._values.limits())
+        is_fatal = self._values.starts_itself or isinstance(error, GpuLostError)
+        if self._on_failure is not None and is_fatal:
             self._on_failure(error)
         elif isinstance(error, KpPoseError):
             self.get_logger().error(str(error))

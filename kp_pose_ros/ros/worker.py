@@ -13,7 +13,7 @@ from rclpy.context import Context
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.task import Future
 
-from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.errors import GpuLostError, KpPoseError
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.estimator import Pending, PoseEstimator, overlapping
@@ -190,6 +190,8 @@ class Worker:
                     pending = self._estimator.submit([image.frame for image in images])
                     pending.add_done_callback(lambda _: self.receiver.wake())
                     return Batch(images, pending)
+            except GpuLostError:
+                raise  # this process cannot go on
             except KpPoseError as error:
                 self._fail(images, error)
         return None
@@ -198,6 +200,8 @@ class Worker:
         """Wait for the poses in a batch's images; none if the engine fails."""
         try:
             results = batch.poses.result()
+        except GpuLostError:
+            raise  # this process cannot go on
         except KpPoseError as error:
             self._fail(batch.images, error)
             return []

@@ -19,9 +19,12 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from kp_pose_ros.errors import EngineError, SettingsError
+from kp_pose_ros.errors import EngineError, GpuLostError, SettingsError
+from kp_pose_ros.inference import factory
 from kp_pose_ros.ros import worker
+from kp_pose_ros.ros.diagnostics import Diagnostics
 from kp_pose_ros.ros.pose_node import PoseNode
+from kp_pose_ros.timing import StageTimes
 
 PICTURE = np.zeros((64, 96, 3), np.uint8)
 _names = (f"composed_{number}" for number in count())
@@ -192,6 +195,64 @@ def test_what_the_callback_raises_ends_the_work_with_that_error(compose, peer):
     camera = peer(namespace, results=None).connect()
     camera.send_until(lambda: failures, lambda: image_of(PICTURE))
     assert str(failures[0]) == "the planner stumbled"
+
+
+class LostEngine:
+    """Loses its GPU with its first batch, when it is submitted or when its result is asked for."""
+
+    name = "lost"
+    overlaps = False
+    lost_with_result = False
+
+    def __init__(self, model, settings, *_):
+        self.max_batch = settings.max_batch
+        self.times = StageTimes()
+
+    def prepare(self, frame):
+        pass
+
+    def submit(self, frames):
+        error = GpuLostError("the GPU failed, and this process cannot use it any more")
+        if not self.lost_with_result:
+            raise error
+        pending = Future()
+        pending.set_exception(error)
+        return pending
+
+    def close(self):
+        pass
+
+
+def test_a_failure_is_in_the_diagnostics_before_the_program_ends(compose, monkeypatch):
+    published = []
+    monkeypatch.setattr(
+        Diagnostics, "publish", lambda _, status, *more: published.append(status.message)
+    )
+    seen, ended = [], threading.Event()
+
+    def end(error):
+        seen.extend(published)
+        ended.set()
+
+    compose(on_failure=end, model="/nowhere/model.pt")
+    assert ended.wait(20)
+    assert "/nowhere/model.pt" in seen[-1]
+
+
+@pytest.mark.parametrize("lost_with_result", [False, True], ids=["submitting", "waiting"])
+@pytest.mark.parametrize("autostart", [False, True], ids=["managed", "started by itself"])
+def test_a_lost_gpu_ends_the_program(
+    compose, manager, peer, monkeypatch, lost_with_result, autostart
+):
+    monkeypatch.setattr(LostEngine, "lost_with_result", lost_with_result)
+    monkeypatch.setitem(factory._MAKERS, "onnx", LostEngine)
+    failures = []
+    _, namespace = compose(on_failure=failures.append, engine="onnx", autostart=autostart)
+    if not autostart:
+        manager(namespace).go(CONFIGURE, ACTIVATE)
+    camera = peer(namespace, results=None).connect()
+    camera.send_until(lambda: failures, lambda: image_of(PICTURE))
+    assert isinstance(failures[0], GpuLostError)
 
 
 def test_an_error_while_active_leads_back_to_unconfigured_and_work_may_begin_again(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kp_pose_ros.errors import EngineError, GpuLostError
+from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.letterbox import Letterbox
@@ -65,9 +65,6 @@ class _Batch:
     engine: TensorRTEngine
     slot: Slot
     passes: list[_Pass]
-
-    def done(self) -> bool:
-        return self.engine._is_done(self)
 
     def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
         callback(self)  # a GPU tells nobody
@@ -223,14 +220,6 @@ class TensorRTEngine:
                 self._held.close()
         finally:
             self._gpu.close()
-
-    def _is_done(self, batch: _Batch) -> bool:
-        """Return whether `_collect` need not wait, also because it will raise."""
-        try:
-            with self._gpu.current(), self._gpu.errors("running the network"):
-                return batch.slot.done()
-        except GpuLostError:
-            return True
 
     def _collect(self, batch: _Batch) -> list[Candidates]:
         with self._gpu.current(), self._gpu.errors("running the network"):

@@ -145,11 +145,6 @@ class Slot:
         yield end
         end.record(stream)
 
-    def done(self) -> bool:
-        """Return whether the GPU has done everything."""
-        _, _, last = self._spans[-1]
-        return bool(last.query())
-
     def finish(self, times: StageTimes) -> None:
         """Wait until the GPU has done everything, and record how long each stage took."""
         _, _, last = self._spans[-1]

@@ -83,7 +83,6 @@ if "LOSE" in os.environ:
     sys.exit(1)
 for _ in range(20):
     batches = [in_a_thread(engine.submit, frames) for _ in range(2)]
-    assert all(in_a_thread(batch.done) for batch in batches)
     for batch in batches:
         for one, other in zip(in_a_thread(batch.result), expected, strict=True):
             np.testing.assert_allclose(one.rows, other.rows, atol=1 / 255)

@@ -141,10 +141,6 @@ def make_driver(machine):
             while self.reached < mark:
                 machine.run_next(self.stream)
 
-        def query(self):
-            machine.call("Event.query")
-            return self.reached == self.mark
-
         def synchronize(self):
             machine.call("Event.synchronize")
             self._reach(self.mark)
