@@ -1,77 +1,160 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON form of a frame's poses: one line a frame, readable without ROS."""
+"""The JSON record of one image's poses: the same from every command, and on Kafka.
+
+`record.schema.json`, beside this module, describes it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
+import numpy.typing as npt
 
-from kp_pose_ros.poses import Floats, Poses
+from kp_pose_ros.poses import OBSERVED, UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Skeleton
 
-_STAMP = ("sec", "nanosec")
+VERSION = 1
+# A lost track is listed in every record of this many milliseconds, counted from the first record without it, so
+# that a consumer that groups records by track learns when an activity ends.
+LISTED_AS_GONE = 5000
+
+_MS = 10**6  # nanoseconds
 
 
-def to_record(
-    poses: Poses,
-    skeleton: Skeleton,
-    *,
-    stamp: int | None,
-    frame_id: str,
-    size: tuple[int, int],
-    class_names: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return what `json.dumps` makes a line of.
+class Recorder:
+    """Makes the records of one camera, in the order of its images.
 
-    Args:
-        poses: the poses found in one frame.
-        skeleton: names the keypoints.
-        stamp: when the frame was taken, in nanoseconds; None if that is not known.
-        frame_id: the camera's frame, or the picture's name.
-        size: (height, width) of the frame in pixels.
-        class_names: the model's, by class id; a class beyond them is called by its number.
-
-    Returns:
-        stamp (sec and nanosec, or null), frame_id, width, height, skeleton, and poses, best first:
-        track_id (-1: untracked), class, score, bbox (x1 y1 x2 y2, pixels) and keypoints by name
-        (x and y in pixels, score). Pixels to two decimals, scores to four.
+    A session is a run of images with increasing stamps whose track ids mean the same people. It ends with
+    `begin_session`, and by itself when the stamps go back: a bag was started again, or a clock was set.
     """
-    height, width = size
-    points = _rounded(poses.keypoints[..., :2], 2)
-    point_scores = _rounded(poses.keypoints[..., 2], 4)
-    boxes, scores = _rounded(poses.boxes, 2), _rounded(poses.scores, 4)
-    return {
-        "stamp": None if stamp is None else dict(zip(_STAMP, divmod(stamp, 10**9), strict=True)),
-        "frame_id": frame_id,
-        "width": width,
-        "height": height,
-        "skeleton": skeleton.name,
-        "poses": [
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        class_names: Sequence[str] = (),
+        *,
+        robot: str = "",
+        camera: str = "",
+        session: str | None = None,
+    ) -> None:
+        """Begin the first session.
+
+        Args:
+            skeleton: names the keypoints.
+            class_names: the model's, by class id; a class beyond them is called by its number.
+            robot: the robot's name.
+            camera: the camera's name, unique on the robot.
+            session: the first session's name; None: a random one.
+        """
+        self.skeleton = skeleton
+        self.class_names = class_names
+        self._source = {"robot": robot, "camera": camera}
+        self._begin(session or _random_name())
+
+    def begin_session(self) -> None:
+        """Begin another session: from now on, track ids mean other people."""
+        self._begin(_random_name())
+
+    def _begin(self, session: str) -> None:
+        self._session = session
+        self._seq = -1
+        self._latest = -1
+        self._present: set[int] = set()
+        self._gone: dict[int, int] = {}  # by track id, the stamp of the first record without it
+
+    def record(
+        self,
+        poses: Poses,
+        *,
+        stamp: int | None,
+        frame_id: str,
+        size: tuple[int, int],
+        keypoints_3d: npt.NDArray[np.float64] | None = None,
+    ) -> dict[str, Any]:
+        """Return the record of the next image, ready for `json.dumps`.
+
+        Args:
+            poses: the poses found in the image.
+            stamp: when the image was taken, in nanoseconds; None if that is not known.
+            frame_id: the camera's frame, or the picture's name.
+            size: (height, width) of the image in pixels.
+            keypoints_3d: (n, k, 3) metres, NaN where unknown; None: no depth is used.
+        """
+        stamp_ms = None if stamp is None else stamp // _MS
+        if stamp_ms is not None:
+            if stamp_ms < self._latest:
+                self.begin_session()
+            self._latest = stamp_ms
+        self._seq += 1
+        return {
+            "v": VERSION,
+            **self._source,
+            "session": self._session,
+            "seq": self._seq,
+            "stamp_ms": stamp_ms,
+            "frame_id": frame_id,
+            "width": size[1],
+            "height": size[0],
+            "skeleton": self.skeleton.name,
+            "poses": self._people(poses, keypoints_3d),
+            "gone": self._update_gone(poses, stamp_ms),
+        }
+
+    def _people(
+        self, poses: Poses, keypoints_3d: npt.NDArray[np.float64] | None
+    ) -> list[dict[str, Any]]:
+        names = self.skeleton.keypoint_names
+        points = poses.keypoints.astype(np.float64)
+        points[..., 2] *= poses.states == OBSERVED
+        # float32 has no short decimal form for most numbers: 0.9 would be written as 0.899999976.
+        rounded = np.concatenate([points[..., :2].round(2), points[..., 2:].round(4)], -1).tolist()
+        boxes, scores = _rounded(poses.boxes, 2), _rounded(poses.scores, 4)
+        ids, class_ids = poses.track_ids.tolist(), poses.class_ids.tolist()
+        people = [
             {
-                "track_id": int(poses.track_ids[index]),
-                "class": _class_name(int(poses.class_ids[index]), class_names),
+                "track_id": ids[index],
+                "class": self._class_name(class_ids[index]),
                 "score": scores[index],
                 "bbox": boxes[index],
-                "keypoints": {
-                    name: [*point, score]
-                    for name, point, score in zip(
-                        skeleton.keypoint_names, points[index], point_scores[index], strict=True
-                    )
-                },
+                "keypoints": dict(zip(names, rounded[index], strict=True)),
             }
             for index in range(len(poses))
-        ],
-    }
+        ]
+        if keypoints_3d is not None:
+            for person, places in zip(people, keypoints_3d.round(4), strict=True):
+                known = zip(names, places, strict=True)
+                person["keypoints_3d"] = {
+                    name: place.tolist() for name, place in known if np.isfinite(place).all()
+                }
+        return people
+
+    def _update_gone(self, poses: Poses, stamp_ms: int | None) -> list[dict[str, int]]:
+        if stamp_ms is None or not (len(poses) or self._present or self._gone):
+            return []
+        present = set(poses.track_ids.tolist()) - {UNTRACKED}
+        for track_id in self._present - present:
+            self._gone[track_id] = stamp_ms
+        self._gone = {
+            track_id: since
+            for track_id, since in self._gone.items()
+            if track_id not in present and stamp_ms - since <= LISTED_AS_GONE
+        }
+        self._present = present
+        return [{"track_id": track_id} for track_id in sorted(self._gone)]
+
+    def _class_name(self, class_id: int) -> str:
+        names = self.class_names
+        return names[class_id] if 0 <= class_id < len(names) else str(class_id)
+
+
+def _random_name() -> str:
+    return uuid4().hex[:12]
 
 
 def _rounded(values: Floats, digits: int) -> list[Any]:
-    # float32 has no short decimal form for most numbers: 0.9 would be written as 0.899999976.
     rounded: list[Any] = values.astype(np.float64).round(digits).tolist()
     return rounded
-
-
-def _class_name(class_id: int, class_names: Sequence[str]) -> str:
-    return class_names[class_id] if 0 <= class_id < len(class_names) else str(class_id)

@@ -1,0 +1,282 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Records of images -> events of activities. `flink.py` says the same in SQL, and Spark runs this module."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from kp_pose_ros.activities.evaluate import LAGS, Compute, Points, Row, compile_point, compile_term, moving
+from kp_pose_ros.activities.language import terms_of
+from kp_pose_ros.activities.rules import Rule
+from kp_pose_ros.errors import SettingsError
+
+START, END = "START", "END"
+VERSION = 1
+
+Subject = tuple[int, ...]  # a track id, or two in increasing order
+Record = Mapping[str, Any]
+
+_SESSIONS = 8  # of a camera that records which come twice are known by
+_FORGET = 60_000  # milliseconds after which a subject that is not even listed as gone is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An activity has started, or ended.
+
+    Attributes:
+        robot: the record's.
+        camera: the record's.
+        session: the record's.
+        activity: the rule's name.
+        state: START or END.
+        track_ids: who: one track id, or two in increasing order.
+        since_ms: stamp of the image from which on the condition held.
+        until_ms: stamp of the latest image in which it held.
+        stamp_ms: stamp of the image that decided this.
+        images: in how many images it held from `since_ms` to `until_ms`.
+    """
+
+    robot: str
+    camera: str
+    session: str
+    activity: str
+    state: str
+    track_ids: Subject
+    since_ms: int
+    until_ms: int
+    stamp_ms: int
+    images: int
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the JSON form; `event.schema.json` describes it."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {"v": VERSION, **fields, "track_ids": list(self.track_ids)}
+
+
+@dataclass(slots=True)
+class Run:
+    """What is known of one rule and subject.
+
+    Attributes:
+        since: stamp of the first image of the latest run of images in which the condition held.
+        until: stamp of the last one.
+        images: how many they are.
+        is_active: whether the activity has started and not ended.
+    """
+
+    since: int
+    until: int
+    images: int = 1
+    is_active: bool = False
+
+
+@dataclass(slots=True)
+class History:
+    """What is known of one subject.
+
+    Attributes:
+        seen: stamp of its latest row.
+        past: see `Row.past`.
+        runs: by rule.
+    """
+
+    seen: int = 0
+    past: deque[tuple[int, dict[str, Any]]] = field(default_factory=lambda: deque(maxlen=LAGS[-1]))
+    runs: dict[str, Run] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class CameraState:
+    """Everything that is remembered of one camera; plain data, which can be pickled.
+
+    Attributes:
+        newest: by session, the highest seq.
+        session: the latest one's name.
+        subjects: what is known of each, in that session.
+        previous: the subjects in its latest record.
+    """
+
+    newest: dict[str, int] = field(default_factory=dict)
+    session: str = ""
+    subjects: dict[Subject, History] = field(default_factory=dict)
+    previous: list[Subject] = field(default_factory=list)
+
+
+class Matcher:
+    """Applies rules to records, in the order of their arrival."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        """Compile the rules."""
+        self._rules = tuple(rules)
+        self._by_size = [
+            _RuleSet([rule for rule in self._rules if rule.is_pair == is_pair])
+            for is_pair in (False, True)
+        ]
+
+    def check(self, keypoint_names: Sequence[str]) -> Iterator[str]:
+        """Yield a sentence for each rule that can never hold, as a model lacks its keypoints."""
+        for rule in self._rules:
+            if missing := rule.missing(keypoint_names):
+                yield (
+                    f"the rule {rule.name} cannot hold: the model has no keypoint {missing[0]}, "
+                    f"only {', '.join(keypoint_names)}"
+                )
+
+    def update(self, state: CameraState, record: Record) -> list[Event]:
+        """Take in the next record of a camera; return the events that it decides.
+
+        A record that has come before is left out.
+
+        Raises:
+            SettingsError: the record contradicts the schema; the state is as it was.
+        """
+        image = _Image.read(record)
+        if image.seq <= state.newest.get(image.session, -1):
+            return []
+        events = []
+        if image.session != state.session:
+            events = [*self._close(state, image)]
+            state.session, state.subjects, state.previous = image.session, {}, []
+        state.newest[image.session] = image.seq
+        while len(state.newest) > _SESSIONS:
+            del state.newest[next(iter(state.newest))]
+        state.previous = []
+        for size, rule_set in enumerate(self._by_size, 1):
+            if rule_set.rules:
+                for subject in combinations(sorted(image.people), size):
+                    state.previous.append(subject)
+                    history = state.subjects.setdefault(subject, History())
+                    events += rule_set.update(history, image, subject)
+        forgotten = image.stamp_ms - _FORGET
+        for subject in [each for each, kept in state.subjects.items() if kept.seen < forgotten]:
+            del state.subjects[subject]
+        return events
+
+    def _close(self, state: CameraState, image: _Image) -> Iterator[Event]:
+        """Yield the ends of what went on when another session began."""
+        for subject in state.previous:
+            for name, run in state.subjects[subject].runs.items():
+                if run.is_active:
+                    yield image.event(name, END, subject, run, state.session)
+
+
+@dataclass(slots=True)
+class _Image:
+    """One record, checked. People are the points (in pixels, in metres) of tracks present, and of gone ones none."""
+
+    robot: str
+    camera: str
+    session: str
+    seq: int
+    stamp_ms: int
+    size: tuple[float, float]
+    people: dict[int, tuple[Points, Points]]
+
+    @classmethod
+    def read(cls, record: Record) -> _Image:
+        """Return what a record says.
+
+        Raises:
+            SettingsError: it contradicts the schema.
+        """
+        try:
+            people: dict[int, tuple[Points, Points]] = {
+                int(each["track_id"]): ({}, {}) for each in record["gone"]
+            }
+            for each in record["poses"]:
+                if each["track_id"] >= 0:
+                    people[int(each["track_id"])] = (
+                        _points(
+                            ((name, p) for name, p in each["keypoints"].items() if p[2] > 0),
+                            is_3d=False,
+                        ),
+                        _points(each.get("keypoints_3d", {}).items(), is_3d=True),
+                    )
+            return cls(
+                str(record["robot"]),
+                str(record["camera"]),
+                str(record["session"]),
+                int(record["seq"]),
+                int(record["stamp_ms"]),
+                (float(record["width"]), float(record["height"])),
+                people,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise SettingsError(
+                f"a record was left out, since it does not follow record.schema.json ({error!r})"
+            ) from error
+
+    def event(self, name: str, state: str, subject: Subject, run: Run, session: str) -> Event:
+        """Return the event that this image decides."""
+        who = self.robot, self.camera, session
+        return Event(*who, name, state, subject, run.since, run.until, self.stamp_ms, run.images)
+
+
+def _points(items: Iterable[tuple[str, Sequence[float]]], *, is_3d: bool) -> Points:
+    points = {}
+    for name, numbers in items:
+        x, y, z = map(float, numbers)
+        if not math.isfinite(x + y + z):
+            raise ValueError(f"the keypoint {name} is {numbers}")
+        points[name] = (x, y, z) if is_3d else (x, y)
+    return points
+
+
+class _RuleSet:
+    """The rules about one person, or those about two."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self.rules = [(rule, compile_term(rule.when)) for rule in rules]
+        self._moving: dict[str, Compute] = {}
+        for term in (term for rule in rules for term in terms_of(rule.when)):
+            if (key := moving(term)) is not None:
+                space = "3d" if key.endswith("3d") else ""
+                self._moving[key] = compile_point(term.args[0], space)
+
+    def update(self, history: History, image: _Image, subject: Subject) -> Iterator[Event]:
+        """Take in a subject's row; yield the events that it decides."""
+        people = [image.people[track_id] for track_id in subject]
+        row = Row(
+            image.stamp_ms,
+            image.size,
+            tuple(each[0] for each in people),
+            tuple(each[1] for each in people),
+            history.past,
+        )
+        history.seen = image.stamp_ms
+        for rule, condition in self.rules:
+            if not rule.cameras or image.camera in rule.cameras:
+                before = history.runs.get(rule.name)
+                run = _extend(before, rule, image.stamp_ms, condition(row) is True)
+                if run is not None:
+                    history.runs[rule.name] = run
+                    yield from _changes(rule, before, run, image, subject)
+        if self._moving:
+            points = {key: point(row) for key, point in self._moving.items()}
+            history.past.append((image.stamp_ms, points))
+
+
+def _extend(run: Run | None, rule: Rule, stamp_ms: int, holds: bool) -> Run | None:
+    """Return the latest run after an image; None if the condition has never held."""
+    if run is None or (holds and stamp_ms - run.until > rule.gap_ms):
+        return Run(stamp_ms, stamp_ms) if holds else None
+    until = max(run.until, stamp_ms) if holds else run.until
+    long_enough = until - run.since >= rule.hold_ms
+    is_active = long_enough and stamp_ms - until <= rule.gap_ms
+    return Run(run.since, until, run.images + holds, is_active)
+
+
+def _changes(
+    rule: Rule, before: Run | None, run: Run, image: _Image, subject: Subject
+) -> Iterator[Event]:
+    if before is not None and before.is_active and not run.is_active:
+        yield image.event(rule.name, END, subject, before, image.session)
+    if run.is_active and not (before is not None and before.is_active):
+        yield image.event(rule.name, START, subject, run, image.session)
