@@ -11,11 +11,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from kp_pose_ros.commands import annotate, bag, bench, build, export, fetch, info
+from kp_pose_ros.commands import activities, annotate, bag, bench, build, export, fetch, info
 from kp_pose_ros.errors import KpPoseError, printable
 from kp_pose_ros.resources import own_version
 
-_COMMANDS = (annotate, bag, bench, build, export, fetch, info)
+_COMMANDS = (activities, annotate, bag, bench, build, export, fetch, info)
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 

@@ -14,8 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
-import numpy as np
 import yaml
 
 from kp_pose_ros.errors import KpPoseError, brief
@@ -52,6 +50,9 @@ def own_version() -> str | None:
 
 def versions() -> dict[str, str]:
     """Return what is known, by name: this package, the ROS 2 distribution, Python, libraries."""
+    import cv2  # not above: Spark's workers read rules, and have no OpenCV
+    import numpy as np
+
     found = {
         "kp_pose_ros": own_version(),
         "ROS 2": os.environ.get("ROS_DISTRO"),

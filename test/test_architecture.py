@@ -30,15 +30,16 @@ ARROWS: dict[str, set[str]] = {
     "tracking": set(),
     "space": {"image", "tracking"},
     "space.multi_camera": {"image", "space", "tracking"},
+    "activities": set(),
     "output": {"image"},
-    "bags": {"image", "inference", "tracking", "output"},
+    "bags": {"image", "inference", "tracking", "activities", "output"},
     "ros": {"image", "models", "inference", "tracking", "space", "space.multi_camera", "output"},
-    "ros.bridges": {"ros"},
+    "ros.bridges": {"activities", "output", "ros"},
     "bench": {"image", "models", "inference", "ros"},
     "demo": {"image", "output", "ros"},
     "commands": {
         *("image", "models", "models.checkpoint", "inference", "inference.tensorrt", "tracking"),
-        *("output", "bags", "bench"),
+        *("activities", "output", "bags", "bench"),
     },
 }
 ROOMS = {

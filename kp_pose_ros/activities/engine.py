@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Records of images -> events of activities. `flink.py` says the same in SQL, and Spark runs this module."""
+"""Records of images -> events of activities; `flink.py` says the same in SQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from kp_pose_ros.activities.evaluate import LAGS, Compute, Points, Row, compile_point, compile_term, moving
+from kp_pose_ros.activities.evaluate import (
+    LAGS,
+    Compute,
+    Points,
+    Row,
+    compile_point,
+    compile_term,
+    moving,
+)
 from kp_pose_ros.activities.language import terms_of
 from kp_pose_ros.activities.rules import Rule
 from kp_pose_ros.errors import SettingsError
@@ -53,6 +61,11 @@ class Event:
     until_ms: int
     stamp_ms: int
     images: int
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the activity has ended, not started."""
+        return self.state == END
 
     def to_record(self) -> dict[str, Any]:
         """Return the JSON form; `event.schema.json` describes it."""
@@ -125,7 +138,7 @@ class Matcher:
         for rule in self._rules:
             if missing := rule.missing(keypoint_names):
                 yield (
-                    f"the rule {rule.name} cannot hold: the model has no keypoint {missing[0]}, "
+                    f"the rule {rule.name} may never hold: the model has no keypoint {missing[0]}, "
                     f"only {', '.join(keypoint_names)}"
                 )
 
@@ -167,9 +180,36 @@ class Matcher:
                     yield image.event(name, END, subject, run, state.session)
 
 
+class Activities:
+    """The rules applied to any number of cameras, and what goes on before each of them."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        """Begin without any records."""
+        self.matcher = Matcher(rules)
+        self._states: dict[tuple[str, str], CameraState] = {}
+
+    def update(self, record: Record) -> list[Event]:
+        """Take in the next record of its camera; see `Matcher.update`."""
+        key = str(record.get("robot")), str(record.get("camera"))
+        return self.matcher.update(self._states.setdefault(key, CameraState()), record)
+
+    def active(self, robot: str, camera: str) -> dict[int, list[str]]:
+        """Return the names of the activities that go on, by track id."""
+        found: dict[int, list[str]] = {}
+        state = self._states.get((robot, camera), CameraState())
+        for subject, history in state.subjects.items():
+            for name, run in history.runs.items():
+                for track_id in subject if run.is_active else ():
+                    found.setdefault(track_id, []).append(name)
+        return found
+
+
 @dataclass(slots=True)
 class _Image:
-    """One record, checked. People are the points (in pixels, in metres) of tracks present, and of gone ones none."""
+    """One record, checked.
+
+    `people` has the known points, in pixels and in metres, by track id; those gone have none.
+    """
 
     robot: str
     camera: str

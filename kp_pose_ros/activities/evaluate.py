@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Terms -> Python functions. The arithmetic is that of SQL on doubles, step by step; None is unknown."""
+"""Terms -> Python functions, with the arithmetic of SQL on doubles; None is unknown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ Value = Any  # float, Point, bool, or None: unknown
 Compute = Callable[["Row"], Value]
 Past = Sequence[tuple[int, Mapping[str, Point | None]]]
 
-# A velocity is measured to an earlier image of the same subject: the first of these, counted in its images, that is
-# at least SPEED_SPAN old. Flink has no window of event time over arrival order, but LAG.
+# A velocity is measured to an earlier image of the same subject: the first of these, counted in its
+# images, that is at least SPEED_SPAN old. Flink has no window of event time over arrival order, but
+# LAG.
 LAGS = (2, 4, 8, 16)
 SPEED_SPAN, SPEED_AGE = 200, 1000  # milliseconds: at least, at most
 _MOVING = {"velocity": "", "speed": "", "speed_m": "3d"}  # the space of each one's point
@@ -46,7 +47,7 @@ class Row:
 
 
 def moving(term: Term) -> str | None:
-    """Return the key under which `Row.past` has the point of a velocity or speed; None for other terms."""
+    """Return the key in `Row.past` of the point whose velocity a term needs, or None."""
     space = _MOVING.get(term.op)
     return None if space is None else f"{describe(term.args[0])}{space}"
 
@@ -57,7 +58,7 @@ def compile_term(term: Term) -> Compute:
 
 
 def compile_point(term: Term, space: str = "") -> Compute:
-    """Return the function that computes a point: (x, y) in pixels, or with "3d" (x, y, z) in metres."""
+    """Return what computes a point: (x, y) in pixels, or with "3d" (x, y, z) in metres."""
     if term.op == "keypoint":
         name, person = str(term.value), term.person
         if space:
@@ -65,12 +66,16 @@ def compile_point(term: Term, space: str = "") -> Compute:
         return lambda row: row.people[person].get(name)
     first, *rest = [compile_point(arg, space) for arg in term.args]
     if term.op == "middle":
-        return _known(lambda p, q: tuple((a + b) / 2 for a, b in zip(p, q, strict=True)), first, *rest)
+        return _known(_middle, first, *rest)
 
     def first_known(row: Row) -> Value:
         return next((point for each in (first, *rest) if (point := each(row)) is not None), None)
 
     return first_known
+
+
+def _middle(p: Point, q: Point) -> Point:
+    return tuple((a + b) / 2 for a, b in zip(p, q, strict=True))
 
 
 def _known(function: Callable[..., Value], *args: Compute) -> Compute:
@@ -134,7 +139,8 @@ def _velocity(term: Term, space: str = "") -> Compute:
             for lag in LAGS
             if lag <= len(row.past)
         )
-        age, then = next((each for each in ages if each[0] >= SPEED_SPAN), (0, None))
+        known = (each for each in ages if each[0] >= SPEED_SPAN and each[1] is not None)
+        age, then = next(known, (0, None))
         point = now(row)
         if then is None or point is None or age > SPEED_AGE:
             return None

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules -> the SQL of a Flink job that finds the same events as `engine.py`.
 
-The order of rows is that of their arrival (PROCTIME), which is that of the images within a camera: a robot that was
-offline sends late, and a watermark of event time would leave its records behind. All times that rules speak of
-are stamps in the rows. Every step is a window over one partition, so that what the job remembers of a person
-ends with `table.exec.state.ttl`. A quantified MATCH_RECOGNIZE keeps all rows of a run until it ends, and can tell
-neither that nobody came nor that a run is over, which is why the two-row patterns here are LAGs.
+The order of rows is that of their arrival (PROCTIME), which is that of the images within a camera:
+a robot that was offline sends late, and a watermark of event time would leave its records behind.
+All times that rules speak of are stamps in the rows. Every step is a window over one partition, so
+that what the job remembers of a person ends with `table.exec.state.ttl`. A quantified
+MATCH_RECOGNIZE keeps all rows of a run until it ends, and can tell neither that nobody came nor
+that a run is over, which is why the two-row patterns here are LAGs.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ _COLUMNS = {
 
 _CARRIED = "robot, camera, session, stamp_ms, arrival, closing"
 
-# Records that have not come before, in the order of arrival; and with the first of a session, once more the people of
-# the image before it, who end with their session.
+# Records that have not come before, in the order of arrival; and with the first of a session, once
+# more the people of the image before it, who end with their session.
 _IMAGES = """\
 CREATE TEMPORARY VIEW kp_numbered AS
 SELECT *, MAX(seq) OVER (PARTITION BY robot, camera, session ORDER BY arrival
@@ -60,22 +61,25 @@ FROM poses_in
 WHERE stamp_ms IS NOT NULL;
 
 CREATE TEMPORARY VIEW kp_images AS
-SELECT robot, camera, session, seq, stamp_ms, width, height, arrival, ARRAY_CONCAT(poses, gone) AS people,
-  LAG(session) OVER w AS last_session, LAG(seq) OVER w AS last_seq, LAG(ARRAY_CONCAT(poses, gone)) OVER w AS last_people
+SELECT robot, camera, session, seq, stamp_ms, width, height, arrival,
+  ARRAY_CONCAT(poses, gone) AS people, LAG(ARRAY_CONCAT(poses, gone)) OVER w AS last_people,
+  LAG(session) OVER w AS last_session, LAG(seq) OVER w AS last_seq
 FROM kp_numbered
 WHERE seq = newest
 WINDOW w AS (PARTITION BY robot, camera ORDER BY arrival);
 
 CREATE TEMPORARY VIEW kp_people AS
-SELECT robot, camera, CASE WHEN closing THEN last_session ELSE session END AS session, stamp_ms, width, height, arrival, closing,
+SELECT robot, camera, stamp_ms, width, height, arrival, closing,
+  CASE WHEN closing THEN last_session ELSE session END AS session,
   CASE WHEN closing THEN last_people ELSE people END AS people
 FROM kp_images
-CROSS JOIN UNNEST(CASE WHEN last_session <> session THEN ARRAY[TRUE, FALSE] ELSE ARRAY[FALSE] END) AS c (closing)
+CROSS JOIN UNNEST(CASE WHEN last_session <> session THEN ARRAY[TRUE, FALSE] ELSE ARRAY[FALSE] END)
+  AS c (closing)
 WHERE last_session IS NULL OR last_session <> session OR last_seq <> seq;
 """
 
-# From conditions to events, as `engine.py` has it: a run of images is over when the next one in which the condition
-# holds is more than gap_ms later.
+# From conditions to events, as `engine.py` has it: a run of images is over when the next one in
+# which the condition holds is more than gap_ms later.
 _EVENTS = """\
 CREATE TEMPORARY VIEW kp_held AS
 SELECT *,
@@ -88,8 +92,9 @@ WINDOW w AS (PARTITION BY robot, camera, session, a_id, b_id, activity ORDER BY 
 CREATE TEMPORARY VIEW kp_begun AS
 SELECT *, holds AND (last_until IS NULL OR stamp_ms - last_until > gap_ms) AS begins
 FROM (
-  SELECT *, LAG(until_ms) OVER (PARTITION BY robot, camera, session, a_id, b_id, activity ORDER BY arrival) AS last_until
+  SELECT *, LAG(until_ms) OVER w AS last_until
   FROM kp_held
+  WINDOW w AS (PARTITION BY robot, camera, session, a_id, b_id, activity ORDER BY arrival)
 );
 
 CREATE TEMPORARY VIEW kp_runs AS
@@ -101,7 +106,8 @@ WINDOW w AS (PARTITION BY robot, camera, session, a_id, b_id, activity ORDER BY 
   ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
 
 CREATE TEMPORARY VIEW kp_states AS
-SELECT *, COALESCE(NOT closing AND until_ms - since_ms >= hold_ms AND stamp_ms - until_ms <= gap_ms, FALSE) AS active
+SELECT *, COALESCE(NOT closing AND until_ms - since_ms >= hold_ms
+  AND stamp_ms - until_ms <= gap_ms, FALSE) AS active
 FROM kp_runs;
 
 CREATE TEMPORARY VIEW kp_changes AS
@@ -114,7 +120,9 @@ WINDOW w AS (PARTITION BY robot, camera, session, a_id, b_id, activity ORDER BY 
 INSERT INTO events_out
 SELECT 1, robot, camera, session, activity, CASE WHEN active THEN 'START' ELSE 'END' END,
   CASE WHEN b_id < 0 THEN ARRAY[a_id] ELSE ARRAY[a_id, b_id] END,
-  CASE WHEN active THEN since_ms ELSE was_since END, CASE WHEN active THEN until_ms ELSE was_until END, stamp_ms,
+  CASE WHEN active THEN since_ms ELSE was_since END,
+  CASE WHEN active THEN until_ms ELSE was_until END,
+  stamp_ms,
   CASE WHEN active THEN images ELSE was_images END
 FROM kp_changes
 WHERE active <> COALESCE(was_active, FALSE);
@@ -137,7 +145,7 @@ def flink_sql(rules: Sequence[Rule], brokers: str, poses_topic: str, events_topi
 
 
 def tables(rules: Sequence[Rule], source: dict[str, str], sink: dict[str, str]) -> str:
-    """Return the definitions of `poses_in` and `events_out`, with the options of their connectors."""
+    """Return the definitions of `poses_in` and `events_out`, with their connectors' options."""
     points = ", ".join(f"`{name}` ARRAY<DOUBLE>" for name in _keypoints(rules))
     person = f"ROW<track_id INT, keypoints ROW<{points}>, keypoints_3d ROW<{points}>>"
     return "\n".join(
@@ -161,7 +169,7 @@ def views(rules: Sequence[Rule]) -> str:
             columns = Columns(rule.when for rule in of_kind)
             parts += [_subjects(columns, size), _moving(columns, size)]
             parts.append(_conditions(of_kind, columns, size))
-            kinds.append(f"SELECT * FROM kp_conditions_{size}")
+            kinds.append(f"SELECT * FROM kp_conditions_{size}")  # noqa: S608  our own name
     union = "\nUNION ALL ".join(kinds)
     return "\n".join([*parts, f"CREATE TEMPORARY VIEW kp_conditions AS\n{union};\n", _EVENTS])
 
@@ -179,11 +187,13 @@ def _subjects(columns: Columns, size: int) -> str:
                 value = f"CASE WHEN {array}[3] > 0E0 THEN {value} END"
             seen.append(f"{value} AS {person}_{name}{space}_{axis}")
     unnested = "\n".join(
-        f"CROSS JOIN UNNEST(people) AS {each} (track_id, keypoints, keypoints_3d)" for each in people
+        f"CROSS JOIN UNNEST(people) AS {each} (track_id, keypoints, keypoints_3d)"
+        for each in people
     )
     return _view(
         f"kp_subjects_{size}",
-        f"SELECT {_CARRIED}, width, height,\n  {_lines([*ids, *seen])}\nFROM kp_people\n{unnested}\n"
+        f"SELECT {_CARRIED}, width, height,\n  {_lines([*ids, *seen])}\n"
+        f"FROM kp_people\n{unnested}\n"
         f"WHERE a.track_id >= 0{' AND a.track_id < b.track_id' if size == 2 else ''}",
     )
 
@@ -194,9 +204,7 @@ def _moving(columns: Columns, size: int) -> str:
     query = f"SELECT {_lines(['*', *points])}\nFROM kp_subjects_{size}"
     if columns.moving:
         moving = ["stamp_ms", *columns.moving.values()]
-        lagged = [
-            f"LAG({name}, {lag}) OVER w AS {name}_{lag}" for lag in LAGS for name in moving
-        ]
+        lagged = [f"LAG({name}, {lag}) OVER w AS {name}_{lag}" for lag in LAGS for name in moving]
         velocities = [f"{_velocity(of)} AS {name}" for name, of in columns.moving.items()]
         query = (
             f"SELECT {_lines(['*', *velocities])}\nFROM (\nSELECT {_lines(['*', *lagged])}\n"
@@ -213,7 +221,7 @@ def _velocity(name: str) -> str:
         age = f"stamp_ms - stamp_ms_{lag}"
         change = f"({name} - {name}_{lag}) / (CAST({age} AS DOUBLE) / 1E3)"
         young = f"CASE WHEN {age} <= {SPEED_AGE} THEN {change} END"
-        cases.append(f"WHEN {age} >= {SPEED_SPAN} THEN {young}")
+        cases.append(f"WHEN {age} >= {SPEED_SPAN} AND {name}_{lag} IS NOT NULL THEN {young}")
     return f"CASE {' '.join(cases)} END"
 
 

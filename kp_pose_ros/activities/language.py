@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The expressions of rules: what may be written, and the unit of everything that is.
 
-An expression is Python's own syntax, read with `ast` and never executed: what is not in the tables below is
-refused. It becomes a tree of terms, which `evaluate.py` computes and `flink.py` writes as SQL. Each term has a
-unit, so that pixels are compared with multiples of a person's own length, never with a bare number.
+An expression is Python's own syntax, read with `ast` and never executed: what is not in the tables
+below is refused. It becomes a tree of terms, which `evaluate.py` computes and `flink.py` writes as
+SQL. Each term has a unit, so that pixels are compared with multiples of a person's own length,
+never with a bare number.
 
-Any value may be unknown: that of a keypoint that was not seen, and whatever is computed from it. `and`, `or` and
-`not` treat unknown as SQL does: `unknown and false` is false, `unknown or true` is true, all else unknown.
+Any value may be unknown: that of a keypoint that was not seen, and whatever is computed from it.
+`and`, `or` and `not` treat unknown as SQL does: `unknown and false` is false, `unknown or true` is
+true, all else unknown.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, brief
 
 POINT, VELOCITY, CONDITION = "a point", "a velocity", "a condition"
 NUMBER, PIXELS, METRES, DEGREES = "a number", "pixels", "metres", "degrees"
@@ -26,7 +29,9 @@ PEOPLE = ("a", "b")  # what a rule about pairs calls its two people
 MAX_TERMS = 2000
 _MAX_TEXT = 2000
 
-Zone = tuple[tuple[float, float], ...]  # corners of a polygon: fractions of the image's width and height
+Zone = tuple[
+    tuple[float, float], ...
+]  # corners of a polygon: fractions of the image's width and height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +90,11 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Div: "/",
 }
 _CONNECTIVES: dict[type[ast.boolop], str] = {ast.And: "and", ast.Or: "or"}
-_PLAIN = {METRES, METRE_SPEED, DEGREES}  # compare with bare numbers; pixels mean nothing by themselves
+_PLAIN = {
+    METRES,
+    METRE_SPEED,
+    DEGREES,
+}  # compare with bare numbers; pixels mean nothing by themselves
 _COORDINATES = {POINT: PIXELS, VELOCITY: PIXEL_SPEED}
 _NO_ARITHMETIC = {POINT, VELOCITY, CONDITION}
 
@@ -105,7 +114,7 @@ def parse(text: object, scope: Scope) -> Term:
         SettingsError: it says something that the language does not have, or mixes units.
     """
     if not isinstance(text, str) or not text.strip():
-        raise SettingsError(f"expected an expression, found {text!r}")
+        raise SettingsError(f"expected an expression, found {brief(text)}")
     if len(text) > _MAX_TEXT:
         raise SettingsError(
             f"expected an expression of at most {_MAX_TEXT} characters, found {len(text)}"
@@ -118,7 +127,7 @@ def parse(text: object, scope: Scope) -> Term:
             f"not an expression: {error.msg} at character {error.offset} of '{line}'"
         ) from error
     except _PlacedError as error:
-        found = ast.get_source_segment(line, error.node) or line  # type: ignore[arg-type]
+        found = ast.get_source_segment(line, error.node) or line
         place = getattr(error.node, "col_offset", 0) + 1
         raise SettingsError(f"'{found}' at character {place} of '{line}': {error}") from error
     except (ValueError, RecursionError, MemoryError) as error:
@@ -151,13 +160,16 @@ class _Reader:
     ) -> Term:
         size = 1 + sum(arg.size for arg in args)
         if size > MAX_TERMS:
-            raise _PlacedError(node, f"more than {MAX_TERMS} terms, with its definitions written out")
+            raise _PlacedError(
+                node, f"more than {MAX_TERMS} terms, with its definitions written out"
+            )
         return Term(op, unit, args, value, size=size)
 
     def _number(self, node: ast.Constant) -> Term:
-        if type(node.value) not in (int, float) or not abs(node.value) < 1e9:
+        number = node.value
+        if isinstance(number, bool) or not isinstance(number, int | float) or number >= 1e9:
             raise _PlacedError(node, "expected a number below 1000000000")
-        return Term("number", NUMBER, value=float(node.value))
+        return Term("number", NUMBER, value=float(number))
 
     def _name(self, node: ast.Name) -> Term:
         if self._scope.is_pair:
@@ -175,7 +187,9 @@ class _Reader:
             return self._named(node.attr, PEOPLE.index(node.value.id))
         term = self.read(node.value)
         if node.attr not in ("x", "y") or term.unit not in _COORDINATES:
-            raise _PlacedError(node, f"expected .x or .y of a point or a velocity, found {term.unit}")
+            raise _PlacedError(
+                node, f"expected .x or .y of a point or a velocity, found {term.unit}"
+            )
         return self._combine(node, f".{node.attr}", _COORDINATES[term.unit], (term,))
 
     def _call(self, node: ast.Call) -> Term:
@@ -217,7 +231,9 @@ class _Reader:
             self._expect_condition(node.operand, term)
             return self._combine(node, "not", CONDITION, (term,))
         if not isinstance(node.op, ast.USub) or term.unit in _NO_ARITHMETIC:
-            raise _PlacedError(node, f"expected 'not' of a condition or '-' of a number, found {term.unit}")
+            raise _PlacedError(
+                node, f"expected 'not' of a condition or '-' of a number, found {term.unit}"
+            )
         return self._combine(node, "neg", term.unit, (term,))
 
     def _binary(self, node: ast.BinOp) -> Term:
@@ -226,8 +242,9 @@ class _Reader:
         units = left.unit, right.unit
         if op is None or set(units) & _NO_ARITHMETIC:
             raise _PlacedError(
-                node, f"expected + - * / of numbers, lengths, speeds or angles, found {units[0]} "
-                f"and {units[1]}"
+                node,
+                f"expected + - * / of numbers, lengths, speeds or angles, found {units[0]} "
+                f"and {units[1]}",
             )
         unit = _UNITS[op](*units)
         if unit is None:
@@ -243,8 +260,9 @@ class _Reader:
             name = _COMPARISONS.get(type(op))
             if name is None or {left.unit, right.unit} & _NO_ARITHMETIC:
                 raise _PlacedError(
-                    node, f"expected <, <=, > or >= of numbers, lengths, speeds or angles, found "
-                    f"{left.unit} and {right.unit}"
+                    node,
+                    f"expected <, <=, > or >= of numbers, lengths, speeds or angles, found "
+                    f"{left.unit} and {right.unit}",
                 )
             if _sum(left.unit, right.unit) is None and not _is_zero(left) and not _is_zero(right):
                 raise _PlacedError(node, _mixed(left.unit, right.unit))
@@ -282,7 +300,8 @@ def _product(left: str, right: str) -> str | None:
     return left if right == NUMBER else right if left == NUMBER else None
 
 
-# pixels a second / pixels is 1 / s: a plain number, so that speeds compare in torso lengths a second.
+# pixels a second / pixels is 1 / s: a plain number, so that speeds compare in torso lengths a
+# second.
 _QUOTIENTS = {(PIXEL_SPEED, PIXELS): NUMBER, (METRE_SPEED, METRES): NUMBER}
 
 
@@ -296,7 +315,8 @@ _UNITS: dict[str, Callable[[str, str], str | None]] = {
     "*": _product,
     "/": _quotient,
 }
-_READERS: dict[type[ast.AST], Callable[[_Reader, ast.AST], Term]] = {
+# Each reader takes the node that it stands beside.
+_READERS: dict[type[ast.AST], Callable[[_Reader, Any], Term]] = {
     ast.Constant: _Reader._number,
     ast.Name: _Reader._name,
     ast.Attribute: _Reader._attribute,
@@ -305,7 +325,7 @@ _READERS: dict[type[ast.AST], Callable[[_Reader, ast.AST], Term]] = {
     ast.BinOp: _Reader._binary,
     ast.Compare: _Reader._comparison,
     ast.BoolOp: _Reader._connective,
-}  # type: ignore[dict-item]  # each reader takes the node that it stands beside
+}
 
 
 def describe(term: Term) -> str:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kp_pose_ros.activities.language import CONDITION, Scope, Term, Zone, parse, terms_of
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, brief
+from kp_pose_ros.resources import load_yaml
 
-# Seconds. A gone track is listed in the records for 5 s, in which the end of its activities has to be seen.
+# Seconds. A gone track is listed in the records for 5 s, in which the end of its activities has to
+# be seen.
 MAX_GAP = 4.0
 MAX_HOLD = 3600.0
 MAX_RULES = 100
@@ -28,8 +28,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 class Rule:
     """One activity.
 
-    It starts when `when` has held for `hold_ms`, and ends when it has not held for `gap_ms`. It is taken to hold
-    from one image in which it is true to the next if they are at most `gap_ms` apart, whatever lies between them.
+    It starts when `when` has held for `hold_ms`, and ends when it has not held for `gap_ms`. It is
+    taken to hold from one image in which it is true to the next if they are at most `gap_ms` apart,
+    whatever lies between them.
 
     Attributes:
         name: of the activity.
@@ -57,13 +58,10 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
     """Read a rules file.
 
     Raises:
-        SettingsError: it cannot be read or says something that makes no sense; the message has the place.
+        SettingsError: it cannot be read or says something that makes no sense; the message has the
+        place.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"the rules file {path} cannot be read: {reason}") from error
+    content = load_yaml(path, SettingsError)
     with _at(f"the rules file {path} is wrong"):
         return _rules(content)
 
@@ -113,7 +111,7 @@ def _rule(
             raise SettingsError(f"expected a condition, such as a comparison, found {when.unit}")
     cameras = fields.get("cameras") or []
     if not isinstance(cameras, list) or not all(isinstance(each, str) for each in cameras):
-        raise SettingsError(f"cameras: expected a list of names, found {cameras!r}")
+        raise SettingsError(f"cameras: expected a list of names, found {brief(cameras)}")
     return Rule(
         name,
         when,
@@ -134,29 +132,29 @@ def _about_b(term: Term, known: dict[Term, Term]) -> Term:
 
 def _mapping(value: object, keys: set[str]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise SettingsError(f"expected a mapping with {', '.join(sorted(keys))}, found {value!r}")
-    if unknown := sorted(str(key) for key in value if key not in keys):
         raise SettingsError(
-            f"the key {unknown[0]} is unknown: expected {', '.join(sorted(keys))}"
+            f"expected a mapping with {', '.join(sorted(keys))}, found {brief(value)}"
         )
+    if unknown := sorted(str(key) for key in value if key not in keys):
+        raise SettingsError(f"the key {unknown[0]} is unknown: expected {', '.join(sorted(keys))}")
     return value
 
 
 def _named(file: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = file.get(key) or {}
     if not isinstance(value, Mapping):
-        raise SettingsError(f"{key}: expected a mapping from names, found {value!r}")
+        raise SettingsError(f"{key}: expected a mapping from names, found {brief(value)}")
     for name in value:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise SettingsError(
-                f"{key}: expected a name of letters, digits and underscores, found {name!r}"
+                f"{key}: expected a name of letters, digits and underscores, found {brief(name)}"
             )
     return value
 
 
 def _zone(corners: object) -> Zone:
     if not isinstance(corners, list) or not 3 <= len(corners) <= _MAX_CORNERS:
-        raise SettingsError(f"expected 3 to {_MAX_CORNERS} corners [x, y], found {corners!r}")
+        raise SettingsError(f"expected 3 to {_MAX_CORNERS} corners [x, y], found {brief(corners)}")
     for corner in corners:
         if (
             not isinstance(corner, list)
@@ -164,12 +162,12 @@ def _zone(corners: object) -> Zone:
             or not all(type(each) in (int, float) and 0 <= each <= 1 for each in corner)
         ):
             raise SettingsError(
-                f"expected corners [x, y], fractions of the image from 0 to 1, found {corner!r}"
+                f"expected corners [x, y], fractions of the image, 0 to 1, found {brief(corner)}"
             )
     return tuple((float(x), float(y)) for x, y in corners)
 
 
 def _milliseconds(key: str, value: object, low: float, high: float) -> int:
     if type(value) not in (int, float) or not low <= value <= high:  # type: ignore[operator]
-        raise SettingsError(f"{key}: expected {low:g} to {high:g} seconds, found {value!r}")
+        raise SettingsError(f"{key}: expected {low:g} to {high:g} seconds, found {brief(value)}")
     return round(value * 1000)  # type: ignore[operator]

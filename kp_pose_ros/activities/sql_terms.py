@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Terms -> SQL expressions over the columns of `flink.py`'s views, with the arithmetic of `evaluate.py`."""
+"""Terms -> SQL over the columns of `flink.py`'s views, with the arithmetic of `evaluate.py`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def double(value: float) -> str:
 class Columns:
     """The columns that the rules of one kind need, and the SQL of their terms.
 
-    A keypoint's are called `a_nose_x`, `a_nose_y`; those of other points `p0_x`, and of velocities `v0_x`.
+    A keypoint's are called `a_nose_x`, `a_nose_y`; those of other points `p0_x`, and of velocities
+    `v0_x`.
 
     Attributes:
         keypoints: person, name and space of each keypoint.

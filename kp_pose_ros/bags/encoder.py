@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kp_pose_ros.activities.engine import Event
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.image.jpeg import JPEG_FORMAT, encode_jpeg
 from kp_pose_ros.poses import UNTRACKED, Floats, Poses
@@ -16,6 +17,7 @@ from kp_pose_ros.skeleton import Skeleton
 POSE_ARRAY = "kp_pose_ros/msg/PoseArray"
 SKELETON = "kp_pose_ros/msg/Skeleton"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
+ACTIVITY = "kp_pose_ros/msg/Activity"
 PICTURE = "sensor_msgs/msg/CompressedImage"
 
 _JPEG_QUALITY = 90
@@ -79,6 +81,21 @@ class Encoder:
         ]
         message = self._make(DETECTIONS, header=header, detections=detections)
         return self._serialize(message, DETECTIONS)
+
+    def activity(self, event: Event, header: Any) -> bytes:
+        """Return an Activity: of the image with this header."""
+        message = self._make(
+            ACTIVITY,
+            header=header,
+            camera=event.camera,
+            state=event.is_end + 1,
+            activity=event.activity,
+            track_ids=np.array(event.track_ids, np.int32),
+            since=self._time(event.since_ms),
+            until=self._time(event.until_ms),
+            images=event.images,
+        )
+        return self._serialize(message, ACTIVITY)
 
     def picture(self, picture: Pixels, header: Any) -> bytes:
         """Return a (height, width, 3) BGR picture as a JPEG CompressedImage."""
@@ -150,6 +167,10 @@ class Encoder:
 
     def _class_name(self, class_id: int) -> str:
         return self._class_names[class_id] if 0 <= class_id < len(self._class_names) else ""
+
+    def _time(self, milliseconds: int) -> Any:
+        sec, rest = divmod(milliseconds, 1000)
+        return self._make("builtin_interfaces/msg/Time", sec=sec, nanosec=rest * 10**6)
 
     def _make(self, type_name: str, **fields: Any) -> Any:
         return self._store.types[type_name](**fields)

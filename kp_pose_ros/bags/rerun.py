@@ -4,20 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
+from kp_pose_ros.activities.engine import Activities
+from kp_pose_ros.bags.encoder import ACTIVITY, PICTURE, POSE_ARRAY, Encoder
 from kp_pose_ros.bags.encoder import DETECTIONS as DETECTIONS_TYPE
-from kp_pose_ros.bags.encoder import PICTURE, POSE_ARRAY, Encoder
 from kp_pose_ros.bags.encoder import SKELETON as SKELETON_TYPE
 from kp_pose_ros.bags.files import Output
 from kp_pose_ros.bags.looker import BagImage, Looker
-from kp_pose_ros.bags.topics import ANNOTATED, DETECTIONS, IMAGE_TYPES, POSES, SKELETON
+from kp_pose_ros.bags.topics import ACTIVITIES, ANNOTATED, DETECTIONS, IMAGE_TYPES, POSES, SKELETON
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import ImageError
 from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.output.drawing import Annotator
+from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.tracking.tracker import Tracker
 
@@ -39,6 +42,21 @@ class Count:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What is made of the poses besides messages.
+
+    Attributes:
+        recorders: by image topic; None: neither records nor activities are wanted.
+        records: where the records go, if they are wanted.
+        activities: finds those that are written on `activities`, if they are wanted.
+    """
+
+    recorders: Mapping[str, Recorder] | None = None
+    records: TextIO | None = None
+    activities: Activities | None = None
+
+
 class Rerun:
     """Copies messages in the order that they are given, and adds the results."""
 
@@ -52,6 +70,7 @@ class Rerun:
         *,
         trackers: Mapping[str, Tracker],
         annotator: Annotator | None,
+        results: Results,
         min_width: MinWidth,
         progress: Callable[[], object],
     ) -> None:
@@ -65,6 +84,7 @@ class Rerun:
             prefixes: what stands before the names of results, by image topic.
             trackers: by image topic, what tells who is who from image to image.
             annotator: draws pictures that are written, too; None for none.
+            results: records and activities, besides the messages.
             min_width: how many columns of a picture the network takes in; a JPEG that nobody
                 draws on is decoded no larger.
             progress: called after each image.
@@ -77,6 +97,7 @@ class Rerun:
         self._prefixes = prefixes
         self._trackers = trackers
         self._annotator = annotator
+        self._results = results
         self._min_width = None if annotator else min_width
         self._progress = progress
 
@@ -138,11 +159,35 @@ class Rerun:
         write(prefix + POSES, POSE_ARRAY, stamp, message)
         detections = encoder.detections(poses, image.header)
         write(prefix + DETECTIONS, DETECTIONS_TYPE, stamp, detections)
+        notes = self._write_record(image, poses, taken)
         if self._annotator:
             picture = image.frame.to_bgr().copy()
-            self._annotator.draw(picture, poses)
+            self._annotator.draw(picture, poses, notes)
             content = encoder.picture(picture, image.header)
             write(prefix + ANNOTATED, PICTURE, stamp, content)
         count.images += 1
         count.poses += len(poses)
         self._progress()
+
+    def _write_record(
+        self, image: BagImage, poses: Poses, taken: int
+    ) -> Mapping[int, Sequence[str]] | None:
+        """Write the record and the activities of an image; return what people do, by track id."""
+        results = self._results
+        if results.recorders is None:
+            return None
+        record = results.recorders[image.topic].record(
+            poses,
+            stamp=taken,
+            frame_id=image.header.frame_id,
+            size=image.frame.source_size,
+        )
+        if results.records is not None:
+            results.records.write(json.dumps(record) + "\n")
+        if results.activities is None:
+            return None
+        topic = self._prefixes[image.topic] + ACTIVITIES
+        for event in results.activities.update(record):
+            content = self._encoder.activity(event, image.header)
+            self._output.write(topic, ACTIVITY, image.stamp, content)
+        return results.activities.active("", image.topic)

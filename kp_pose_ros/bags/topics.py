@@ -19,6 +19,7 @@ IMAGE_TYPES: dict[str, Callable[[Any, MinWidth | None], Frame]] = {
     "sensor_msgs/msg/CompressedImage": compressed_to_frame,
 }
 POSES, DETECTIONS, SKELETON, ANNOTATED = "poses", "detections", "skeleton", "annotated/compressed"
+ACTIVITIES = "activities"
 
 
 def image_topics(types: Mapping[str, str], wanted: Sequence[str] | None) -> list[str]:
@@ -75,5 +76,5 @@ def _namespace(topic: str) -> str:
 
 
 def _clashes(prefix: str, taken: Collection[str]) -> list[str]:
-    names = (POSES, DETECTIONS, SKELETON, ANNOTATED)
+    names = (POSES, DETECTIONS, SKELETON, ANNOTATED, ACTIVITIES)
     return [prefix + name for name in names if prefix + name in taken]

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count
@@ -18,6 +18,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from kp_pose_ros.activities.engine import Activities
+from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import FrameError, SettingsError
 from kp_pose_ros.image.files import Source, VideoFile, find_sources, write_picture
@@ -26,7 +28,7 @@ from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.inference.factory import make_estimator
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator, Style
-from kp_pose_ros.output.json_records import to_record
+from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.tracking.tracker import make_trackers
 
@@ -44,6 +46,7 @@ def add_parser(subparsers: Any) -> None:
     add_estimator_arguments(parser)
     parser.add_argument("--legend", action="store_true", help="write each keypoint's name")
     parser.add_argument("--color-by", choices=("part", "track"), default="part")
+    add_activities_argument(parser, "label people with what they do; write activities.jsonl")
     parser.set_defaults(run=run)
 
 
@@ -54,12 +57,19 @@ def run(args: argparse.Namespace) -> int:
     model, estimator = make_estimator(estimator_settings(args))
     style = Style(legend=args.legend, color_by=args.color_by)
     annotator = Annotator(model.skeleton, model.metadata.class_names, style)
+    activities = read_activities(args, model.skeleton)
     lines_path = _make_folder(args.output) / "poses.jsonl"
     total = sum(source.frame_count for source in sources)
     counts = _Counts()
-    with _open_lines(lines_path) as lines, tqdm(total=total, unit="frame") as progress:
+    with ExitStack() as opened:
+        lines = opened.enter_context(_open_lines(lines_path))
+        events = lines  # never written to without activities
+        if activities is not None:
+            events = opened.enter_context(_open_lines(args.output / "activities.jsonl"))
+        progress = opened.enter_context(tqdm(total=total, unit="frame"))
         for source, path in zip(sources, outputs, strict=True):
-            job = _Job(source, model, estimator, annotator, lines)
+            results = _Results(lines, activities, events)
+            job = _Job(source, model, estimator, annotator, results, name=path.stem)
             try:
                 for people in job.annotated(path):
                     counts.people += people
@@ -85,6 +95,15 @@ class _Counts:
         return f"{found}, {self.unreadable} unreadable" if self.unreadable else found
 
 
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """Where records go, and events if activities are looked for."""
+
+    lines: TextIO
+    activities: Activities | None
+    events: TextIO
+
+
 class _Job:
     """Annotates the frames of one source; people in a video are followed."""
 
@@ -94,14 +113,17 @@ class _Job:
         model: PoseModel,
         estimator: PoseEstimator,
         annotator: Annotator,
-        lines: TextIO,
+        results: _Results,
+        *,
+        name: str,
     ) -> None:
         self._source = source
-        self._model = model
+        self._name = name
         self._estimator = estimator
         self._annotator = annotator
-        self._lines = lines
-        name = str(source.path)
+        self._results = results
+        names = model.metadata.class_names
+        self._recorder = Recorder(model.skeleton, names, camera=name, session=name)
         self._tracker = make_trackers(model.skeleton, {name: name})[name]
 
     def annotated(self, path: Path) -> Iterator[int]:
@@ -124,16 +146,19 @@ class _Job:
         if self._source.is_video:
             stamp = round(index / self._source.frame_rate * 1e9)
             poses = self._tracker.update(poses, stamp)
-        record = to_record(
+        record = self._recorder.record(
             poses,
-            self._model.skeleton,
             stamp=stamp,
             frame_id=self._source.path.name,
             size=(picture.shape[0], picture.shape[1]),
-            class_names=self._model.metadata.class_names,
         )
-        self._lines.write(json.dumps(record) + "\n")
-        self._annotator.draw(picture, poses)
+        self._results.lines.write(json.dumps(record) + "\n")
+        notes = None
+        if self._results.activities is not None and stamp is not None:
+            for event in self._results.activities.update(record):
+                self._results.events.write(json.dumps(event.to_record()) + "\n")
+            notes = self._results.activities.active("", self._name)
+        self._annotator.draw(picture, poses, notes)
         return len(poses)
 
 

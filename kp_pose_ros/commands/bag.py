@@ -6,26 +6,29 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
+from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import BagError, SettingsError
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.inference.factory import make_estimator, network_columns
+from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator
+from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.tracking.tracker import make_trackers
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
 
-    from kp_pose_ros.bags.rerun import Rerun
+    from kp_pose_ros.bags.rerun import Rerun, Results
 
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -56,6 +59,10 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="images to look at together; default 1",
     )
+    parser.add_argument(
+        "--records", type=Path, metavar="FILE", help="write a JSON record an image to FILE as well"
+    )
+    add_activities_argument(parser, "write what people do on the topics activities as well")
     add_estimator_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -101,6 +108,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
         Output(args.output, bag, store) as output,
         tqdm(total=total, unit="image") as progress,
         _interruption() as interrupted,
+        _open_lines(args.records) as records,
     ):
         rerun = Rerun(
             output,
@@ -110,6 +118,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             prefixes,
             trackers=make_trackers(model.skeleton, {topic: topic for topic in prefixes}),
             annotator=Annotator(model.skeleton, names) if args.annotated else None,
+            results=_results(args, model, prefixes, records),
             min_width=partial(network_columns, model, settings.imgsz),
             progress=progress.update,
         )
@@ -126,6 +135,34 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             f"can be read, and those are in {args.output}"
         )
     return 0
+
+
+def _results(
+    args: argparse.Namespace, model: PoseModel, topics: Iterable[str], records: TextIO | None
+) -> Results:
+    from kp_pose_ros.bags.rerun import Results
+
+    activities = read_activities(args, model.skeleton)
+    if records is None and activities is None:
+        return Results()
+    names = model.metadata.class_names
+    recorders = {
+        topic: Recorder(model.skeleton, names, camera=topic, session=topic) for topic in topics
+    }
+    return Results(recorders, records, activities)
+
+
+@contextmanager
+def _open_lines(path: Path | None) -> Iterator[TextIO | None]:
+    """Give a new text file to write to, or None where no path was given."""
+    if path is None:
+        yield None
+        return
+    try:
+        with path.open("x", encoding="utf-8") as lines:
+            yield lines
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from kp_pose_ros.demo.folder import Folder
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.output.json_records import to_record
+from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.skeleton import Skeleton
@@ -60,8 +60,7 @@ class Report:
         self.latencies: list[float] = []
         self._folder = folder
         self._lines = lines
-        self._skeleton = skeleton
-        self._class_names = class_names
+        self._recorder = Recorder(skeleton, class_names)
         self._people: dict[int, int] = {}  # by stamp
         self._best: dict[str, tuple[int, Pixels]] = {}  # by frame id: people, annotated picture
         self._row: _Row | None = None
@@ -70,13 +69,11 @@ class Report:
         """Report one message, received `latency` seconds after its image's stamp."""
         poses, header = poses_from_msg(message), message.header
         stamp = nanoseconds(header.stamp)
-        record = to_record(
+        record = self._recorder.record(
             poses,
-            self._skeleton,
             stamp=stamp,
             frame_id=header.frame_id,
             size=(message.image_height, message.image_width),
-            class_names=self._class_names,
         )
         self._lines.write(json.dumps(record) + "\n")
         self._people[stamp] = len(poses)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import colorsys
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,8 +63,16 @@ class Annotator:
         self._limb_colors = [_bgr(color) for color in skeleton.edge_colors]
         self._dot_colors = [_bgr(color) for color in skeleton.keypoint_colors]
 
-    def draw(self, picture: Pixels, poses: Poses) -> None:
-        """Draw all poses into `picture`, (height, width, 3) uint8 BGR, in place."""
+    def draw(
+        self, picture: Pixels, poses: Poses, notes: Mapping[int, Sequence[str]] | None = None
+    ) -> None:
+        """Draw all poses into a picture, in place.
+
+        Args:
+            picture: (height, width, 3) uint8 BGR.
+            poses: those in it.
+            notes: what to write after the label of a track, by track id.
+        """
         style = self.style
         thickness = max(1, round(min(picture.shape[:2]) / 360))
         visible = poses.states != ABSENT
@@ -82,7 +91,9 @@ class Annotator:
         if style.labels:
             for index, color in enumerate(colors):
                 x, y = poses.boxes[index, :2]
-                _draw_label(picture, self._label(poses, index), (x, y), color, thickness)
+                noted = (notes or {}).get(int(poses.track_ids[index]), ())
+                label = ", ".join([self._label(poses, index), *noted])
+                _draw_label(picture, label, (x, y), color, thickness)
         if style.legend:
             self._draw_legend(picture, points, visible, thickness)
 

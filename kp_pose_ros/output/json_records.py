@@ -18,8 +18,8 @@ from kp_pose_ros.poses import OBSERVED, UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Skeleton
 
 VERSION = 1
-# A lost track is listed in every record of this many milliseconds, counted from the first record without it, so
-# that a consumer that groups records by track learns when an activity ends.
+# A lost track is listed in every record of this many milliseconds, counted from the first record
+# without it, so that a consumer that groups records by track learns when an activity ends.
 LISTED_AS_GONE = 5000
 
 _MS = 10**6  # nanoseconds
@@ -28,8 +28,9 @@ _MS = 10**6  # nanoseconds
 class Recorder:
     """Makes the records of one camera, in the order of its images.
 
-    A session is a run of images with increasing stamps whose track ids mean the same people. It ends with
-    `begin_session`, and by itself when the stamps go back: a bag was started again, or a clock was set.
+    A session is a run of images with increasing stamps whose track ids mean the same people. It
+    ends with `begin_session`, and by itself when the stamps go back: a bag was started again, or a
+    clock was set.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Robots, cameras and people whose activities are known, and the records that a broker gets of them.
+"""Robots, cameras and people whose activities are known, and the records that a broker gets.
 
-Images and people are lost, keypoints are noisy or hidden, a robot is offline for ten seconds, a segment of records is
-sent twice, and a pose node is restarted.
+Images and people are lost, keypoints are noisy or hidden, a robot is offline for ten seconds, a
+segment of records is sent twice, and a pose node is restarted.
 """
 
 from collections import Counter
@@ -78,21 +78,33 @@ class Person:
 
     def truths(self, camera):
         """Yield the activities that there are to find."""
-        rules = {"raise": "raised_hand", "wave": "waving", "lie": "fallen", "stand": "standing_still"}
+        rules = {
+            "raise": "raised_hand",
+            "wave": "waving",
+            "lie": "fallen",
+            "stand": "standing_still",
+        }
         rules["lie with a hand up"] = "fallen"
         start = 0.0
         for action, seconds in self.script:
             if action in rules and seconds > 1.8:
                 yield Truth(camera, rules[action], (self.number,), start, start + seconds)
             if camera == "door" and action == "through the door":
-                # The zone is 0.35 to 0.65 of the width, and the way goes through it at an even speed.
-                yield Truth(camera, "in_doorway", (self.number,), start + 0.35 * seconds, start + 0.65 * seconds)
+                # The zone is 0.35 to 0.65 of the width, and the way goes through it at an even
+                # speed.
+                yield Truth(
+                    camera,
+                    "in_doorway",
+                    (self.number,),
+                    start + 0.35 * seconds,
+                    start + 0.65 * seconds,
+                )
             start += seconds
 
     def at(self, time):
         """Return the (17, 2) keypoints in pixels."""
         start = 0.0
-        for action, seconds in self.script:
+        for action, seconds in self.script:  # noqa: B007  used below
             if time < start + seconds:
                 break
             start += seconds
@@ -100,7 +112,7 @@ class Person:
         points = np.array([body(action, t, self.phase)[name] for name in COCO.keypoint_names])
         x, y = self.lane, 0.55 * HEIGHT
         if action == "walk":  # to and fro, two torso lengths a second
-            x += self.torso * (1 - abs(1 - 2 * t % 2 / 1))
+            x += self.torso * (1 - abs(1 - 2 * t % 2))
         elif action == "through the door":
             x = WIDTH * t / seconds
         elif action == "lie" or action == "lie with a hand up":
@@ -176,7 +188,9 @@ def watch(random, robot, name, people, seconds, *, id_changes=False, restart=Non
                 seen.append(person)
         poses = picture(random, seen, [track_ids[person.number] for person in seen], time)
         stamp = round(1_700_000_000e9 + time * 1e9)
-        record = recorder.record(poses, stamp=stamp, frame_id=f"{name}_optical", size=(HEIGHT, WIDTH))
+        record = recorder.record(
+            poses, stamp=stamp, frame_id=f"{name}_optical", size=(HEIGHT, WIDTH)
+        )
         camera.records.append(record)
         for person in seen:
             camera.people[record["session"], track_ids[person.number]] = person.number
@@ -210,7 +224,13 @@ def cameras(seed, seconds=75.0, *, id_changes=False):
     found = []
     for robot in ("r1", "r2"):
         crowd = [
-            Person(number, 250 + 480 * number, random.uniform(60, 90), random.uniform(0, 6), script(random, seconds))
+            Person(
+                number,
+                250 + 480 * number,
+                random.uniform(60, 90),
+                random.uniform(0, 6),
+                script(random, seconds),
+            )
             for number in range(4)
         ]
         found.append(watch(random, robot, "front", crowd, seconds, id_changes=id_changes))
@@ -221,7 +241,7 @@ def cameras(seed, seconds=75.0, *, id_changes=False):
 
 
 def pair(random, robot):
-    """Return a camera that sees one person walk up to another and away again; then its node is restarted."""
+    """Return a camera that sees one person walk past another; then its node is restarted."""
     waiting = Person(0, 960, 100, 0, [("walk", 3.0), ("stand", 1000.0)])
     passing = Person(1, 700, 100, 0, [("through the door", 16.0), ("walk", 1000.0)])
     camera = watch(random, robot, "hall", [waiting, passing], 30.0, restart=20.0)

@@ -34,7 +34,7 @@ def test_a_folder_of_photos_becomes_pictures_and_lines(demo_weights, photos, tmp
     assert (bus["frame_id"], len(bus["poses"])) == ("bus.jpg", 4)
     assert (zidane["frame_id"], len(zidane["poses"])) == ("zidane.jpg", 2)
     assert (zidane["width"], zidane["height"]) == (1280, 720)
-    assert zidane["stamp"] is None
+    assert zidane["stamp_ms"] is None
     drawn = cv2.imread(str(output / "zidane.png"))
     nose = zidane["poses"][0]["keypoints"]["nose"]
     assert tuple(drawn[round(nose[1]), round(nose[0])]) == (10, 214, 255)  # the head's yellow
@@ -58,7 +58,8 @@ def video(demo_photo, tmp_path):
 def test_a_video_becomes_a_video_with_a_line_a_frame(demo_weights, video, tmp_path):
     assert annotate(demo_weights, video("walk.avi", frames=3), "-o", tmp_path / "out") == 0
     lines = records(tmp_path / "out")
-    assert [line["stamp"]["nanosec"] for line in lines] == [0, 100_000_000, 200_000_000]
+    assert [line["stamp_ms"] for line in lines] == [0, 100, 200]
+    assert [line["seq"] for line in lines] == [0, 1, 2]
     assert all(len(line["poses"]) == 2 for line in lines)
     video = cv2.VideoCapture(str(tmp_path / "out" / "walk.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 3
@@ -133,3 +134,20 @@ def test_values_out_of_range_are_refused_before_anything_runs(demo_weights, opti
     with pytest.raises(SystemExit) as caught:
         annotate(demo_weights, "a.png", "-o", "out", *option)
     assert caught.value.code == 2
+
+
+def test_activities_are_written_and_noted_on_the_picture(demo_weights, video, tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: {here: {when: nose.y > 0, hold: 0.2}, no: {when: tail.y > 0}}")
+    plain, output = tmp_path / "plain", tmp_path / "out"
+    source = video("walk.avi", frames=8)
+    assert annotate(demo_weights, source, "-o", plain) == 0
+    assert annotate(demo_weights, source, "-o", output, "--activities", rules) == 0
+    events = [json.loads(line) for line in (output / "activities.jsonl").read_text().splitlines()]
+    assert {(event["activity"], event["state"]) for event in events} == {("here", "START")}
+    assert records(output) == records(plain)
+    read = [cv2.VideoCapture(str(folder / "walk.mp4")) for folder in (plain, output)]
+    frames = [[capture.read()[1] for _ in range(8)] for capture in read]
+    changed = [bool((cv2.absdiff(a, b) > 60).any()) for a, b in zip(*frames, strict=True)]
+    assert changed[-1]
+    assert not changed[0]

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import json
 import os
 import signal
 import subprocess
@@ -268,3 +269,32 @@ def test_a_damaged_bag_is_copied_as_far_as_it_can_be_read(demo_weights, tmp_path
     assert bag(demo_weights, source, "-o", tmp_path / "out") == 1
     assert "only 18 of its 19 messages" in capsys.readouterr().err
     assert len(contents(tmp_path / "out")["/front/poses"]) == 8
+
+
+def test_records_and_activities_are_written_when_asked(demo_weights, pictures, tmp_path):
+    rules, lines = tmp_path / "rules.yaml", tmp_path / "poses.jsonl"
+    rules.write_text("rules: {here: {when: nose.y > 0, hold: 0.03}}")
+    source = record(tmp_path / "in", drive([pictures[0]] * 6))
+    options = ("--records", lines, "--activities", rules)
+    assert bag(demo_weights, source, "-o", tmp_path / "out", *options) == 0
+    written = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [(each["camera"], each["seq"]) for each in written] == [
+        ("/front/image_raw", number) for number in range(6)
+    ]
+    messages = read(tmp_path / "out", "/front/activities", "kp_pose_ros/msg/Activity")
+    assert {each.activity for each in messages} == {"here"}
+    assert {each.state for each in messages} == {1}
+    images = {each["stamp_ms"]: each for each in written}
+    for each in messages:
+        stamp = each.header.stamp.sec * 1000 + each.header.stamp.nanosec // 10**6
+        assert each.track_ids[0] in {pose["track_id"] for pose in images[stamp]["poses"]}
+        assert each.since.sec * 1000 + each.since.nanosec // 10**6 < stamp
+
+
+def test_records_replace_no_file(demo_weights, pictures, tmp_path, capsys):
+    lines = tmp_path / "poses.jsonl"
+    lines.write_text("mine")
+    source = record(tmp_path / "in", drive(pictures[:1]))
+    assert bag(demo_weights, source, "-o", tmp_path / "out", "--records", lines) == 1
+    assert "poses.jsonl cannot be written" in capsys.readouterr().err
+    assert lines.read_text() == "mine"

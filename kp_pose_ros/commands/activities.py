@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`kp_pose activities`: finds activities in records of poses, or prints the Flink job that does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kp_pose_ros.activities.engine import Activities
+from kp_pose_ros.activities.flink import flink_sql
+from kp_pose_ros.activities.rules import load_rules
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.resources import config_path
+from kp_pose_ros.skeleton import Skeleton
+
+_log = logging.getLogger(__name__)
+
+
+def add_activities_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --activities [RULES], which `read_activities` reads."""
+    parser.add_argument(
+        "--activities",
+        type=Path,
+        nargs="?",
+        const=_shipped(),
+        metavar="RULES",
+        help=f"{what}; RULES is a file such as the shipped config/activities.yaml",
+    )
+
+
+def read_activities(args: argparse.Namespace, skeleton: Skeleton) -> Activities | None:
+    """Return what --activities asks for; warn of rules whose keypoints the skeleton lacks.
+
+    Raises:
+        SettingsError: the rules cannot be read.
+    """
+    if args.activities is None:
+        return None
+    activities = Activities(load_rules(args.activities))
+    for sentence in activities.matcher.check(skeleton.keypoint_names):
+        _log.warning("kp_pose: warning: %s", sentence)
+    return activities
+
+
+def _shipped() -> Path:
+    return config_path("activities.yaml")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `kp_pose activities`."""
+    parser = subparsers.add_parser(
+        "activities",
+        help="find activities in records of poses, or print the Flink job that does",
+        description="Reads records, one JSON object a line, as `kp_pose annotate`, `kp_pose bag "
+        "--records` and event_feed write them, and prints an event a line.",
+    )
+    parser.add_argument(
+        "records", nargs="*", type=Path, metavar="RECORDS", help="default: standard input"
+    )
+    parser.add_argument(
+        "--rules", type=Path, default=_shipped(), help="default: the shipped activities.yaml"
+    )
+    parser.add_argument("--flink", action="store_true", help="print Flink SQL for Kafka instead")
+    for name, default in (
+        ("brokers", "localhost:9092"),
+        ("poses-topic", "poses"),
+        ("events-topic", "activities"),
+    ):
+        parser.add_argument(f"--{name}", default=default, help=f"with --flink; default: {default}")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print events, or the job; 1 if a record could not be used."""
+    rules = load_rules(args.rules)
+    if args.flink:
+        print(flink_sql(rules, args.brokers, args.poses_topic, args.events_topic))
+        return 0
+    activities, bad = Activities(rules), 0
+    for place, line in _lines(args.records):
+        try:
+            for event in activities.update(_parse(line)):
+                print(json.dumps(event.to_record()))
+        except SettingsError as error:
+            bad += 1
+            if bad == 1:
+                _log.warning("kp_pose: warning: %s: %s", place, error)
+    if bad:
+        _log.warning("kp_pose: %d records were left out", bad)
+    return 1 if bad else 0
+
+
+def _lines(paths: list[Path]) -> Iterator[tuple[str, str]]:
+    """Yield every line, and where it stands."""
+    for number, line in enumerate(sys.stdin if not paths else (), 1):
+        yield f"line {number} of the standard input", line
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8", errors="replace") as lines:
+                for number, line in enumerate(lines, 1):
+                    yield f"line {number} of {path}", line
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"expected a JSON record, found no JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise SettingsError("expected a JSON object, found something else")
+    return record

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import pytest
+from simulator import arrivals, cameras
+
+from kp_pose_ros.cli import main
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("records") / "records.jsonl"
+    records = arrivals(cameras(1, seconds=12.0), 1)
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+    return path
+
+
+def test_events_are_printed_a_line_each(recorded, capsys):
+    assert main(["activities", str(recorded)]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {event["activity"] for event in events} >= {"close_together", "standing_still"}
+    assert set(events[0]) == {
+        *("v", "robot", "camera", "session", "activity", "state", "track_ids"),
+        *("since_ms", "until_ms", "stamp_ms", "images"),
+    }
+
+
+def test_a_damaged_line_is_named_and_the_rest_is_read(recorded, tmp_path, capsys, caplog):
+    damaged = tmp_path / "damaged.jsonl"
+    damaged.write_text("{\n[]\n" + recorded.read_text())
+    assert main(["activities", str(damaged)]) == 1
+    assert len(capsys.readouterr().out.splitlines()) > 4
+    assert f"line 1 of {damaged}" in caplog.text
+    assert "2 records were left out" in caplog.text
+
+
+def test_the_flink_job_is_printed(capsys):
+    arguments = ("--flink", "--brokers", "b:1", "--poses-topic", "p", "--events-topic", "e")
+    assert main(["activities", *arguments]) == 0
+    sql = capsys.readouterr().out
+    assert "'properties.bootstrap.servers' = 'b:1'" in sql
+    assert "'topic' = 'p'" in sql
+    assert "ROW('raised_hand', " in sql
+    assert sql.count("CREATE TEMPORARY VIEW") >= 10
+
+
+def test_a_rule_that_cannot_be_read_is_named(tmp_path, capsys):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: {up: {when: nose.y < torso.z}}")
+    assert main(["activities", "--rules", str(rules)]) == 1
+    error = capsys.readouterr().err
+    assert "rule up: when: 'torso.z' at character 10" in error
+    assert len(error.splitlines()) == 1
