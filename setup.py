@@ -30,6 +30,7 @@ setup(
         "kp_pose_ros.config": ["*.yaml", "skeletons/*.yaml"],
         "kp_pose_ros.inference.tensorrt": ["cuda/*"],
         "kp_pose_ros.interfaces": ["*.msg"],
+        "kp_pose_ros.output": ["*.schema.json"],
     },
     install_requires=["numpy", "onnx", "opencv-python-headless<5", "PyYAML", "scipy", "tqdm"],
     extras_require={

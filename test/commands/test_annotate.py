@@ -138,7 +138,7 @@ def test_values_out_of_range_are_refused_before_anything_runs(demo_weights, opti
 
 def test_activities_are_written_and_noted_on_the_picture(demo_weights, video, tmp_path):
     rules = tmp_path / "rules.yaml"
-    rules.write_text("rules: {here: {when: nose.y > 0, hold: 0.2}, no: {when: tail.y > 0}}")
+    rules.write_text("rules: {here: {when: nose.y > 0, hold: 0.2}, tailed: {when: tail.y > 0}}")
     plain, output = tmp_path / "plain", tmp_path / "out"
     source = video("walk.avi", frames=8)
     assert annotate(demo_weights, source, "-o", plain) == 0
