@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from rclpy.node import Node
 
 from kp_pose_ros.errors import CalibrationError
@@ -17,12 +19,14 @@ from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Vocabulary
-from kp_pose_ros.space.multi_camera.joining import Joiner
+from kp_pose_ros.space.multi_camera.joining import MultiCamera
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
 from kp_pose_ros.space.multi_camera.same_time import SameTime
 from kp_pose_ros.timing import Throttle
 
-_WARNING_PERIOD = 10.0  # seconds between two warnings about the same camera
+# Seconds.
+_WARNING_PERIOD = 10.0  # between two warnings about the same
+_PATIENCE = 5.0  # without images of one time, before the log says so
 
 
 class JointPoses:
@@ -43,10 +47,12 @@ class JointPoses:
             )
         self._frame_id = rig.frame_id
         self._sizes = {name: view.camera.size for name, view in rig.viewpoints.items()}
-        self._joiner = Joiner(rig.viewpoints)
+        self._multi_camera = MultiCamera(rig.viewpoints)
         self._same_time: SameTime[tuple[Header, Poses]] = SameTime(
             rig.viewpoints, round(parameters.rig.slop * 1e9)
         )
+        self._slop = parameters.rig.slop
+        self._joined: float | None = None  # when images of one time came last
         self._node = node
         self._throttle = Throttle(_WARNING_PERIOD)
         self._poses = node.create_publisher(PoseArray, "poses_3d", RESULTS)
@@ -78,20 +84,36 @@ class JointPoses:
             presentation: how they are published.
         """
         if not self.wanted():
+            self._joined = None
             return
         if size != self._sizes[camera]:
-            self._warn(camera, size)
+            self._warn_of_size(camera, size)
             return
-        for views in self._same_time.put(camera, header.stamp, (header, poses)):
+        sets = self._same_time.put(camera, header.stamp, (header, poses))
+        self._watch_stamps(bool(sets))
+        for views in sets:
             newest, _ = max(views.values(), key=lambda seen: seen.stamp).item
             common = Header(newest.stamp, self._frame_id)
             with presentation.times.measure("join"):
                 of_each = {name: seen.item[1] for name, seen in views.items()}
-                joined, places = self._joiner.join(of_each)
+                people, keypoints_3d = self._multi_camera.join(of_each)
             vocabulary = presentation.vocabulary
-            self._poses.publish(cdr.pose_array(common, (0, 0), joined, vocabulary, places))
+            self._poses.publish(cdr.pose_array(common, (0, 0), people, vocabulary, keypoints_3d))
 
-    def _warn(self, camera: str, size: Size) -> None:
+    def _watch_stamps(self, is_joined: bool) -> None:
+        """Warn if images of several cameras come, but for long none of one time."""
+        now, newest = monotonic(), self._same_time.newest()
+        if is_joined or len(newest) < 2 or self._joined is None:
+            self._joined = now
+        elif now - self._joined > _PATIENCE and self._throttle.passes("stamps"):
+            stamps = ", ".join(f"{name} {stamp * 1e-9:.3f}" for name, stamp in newest.items())
+            self._node.get_logger().warning(
+                f"poses_3d: no two cameras had images of one time for {now - self._joined:.0f} s; "
+                f"their newest stamps are {stamps} s: expected at most {self._slop:g} s between "
+                "them; give the cameras one clock, or raise the parameter rig.slop"
+            )
+
+    def _warn_of_size(self, camera: str, size: Size) -> None:
         if self._throttle.passes(camera):
             found, expected = (
                 f"{width} x {height}" for height, width in (size, self._sizes[camera])

@@ -21,6 +21,11 @@ _PIXEL_CENTER = 0.5
 # Iterations at most, and the error in pixels at which to stop before.
 _ENOUGH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-4)
 _SAME, _HERE = np.eye(3), np.zeros(3)
+_CLOSES = 0.5  # pixels between a pixel and the projection of its ray, at most
+# Rays that a lens's model is checked with: radians from the axis (the widest is 1000 at depth 1),
+# and directions around it.
+_ANGLES = np.linspace(0, np.arctan(1e3), 2000)
+_AROUND = np.linspace(0, 2 * np.pi, 8, endpoint=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class _Distortion:
     """How one model bends rays.
 
     Attributes:
-        counts: how many coefficients it may have.
+        counts: how many coefficients OpenCV takes; behind them there may be zeros.
         undistort: (m, 1, 2) pixels, matrix, coefficients -> (m, 1, 2) points at depth 1.
         project: (m, 1, 3) points, matrix, coefficients -> (m, 1, 2) pixels.
     """
@@ -58,12 +63,13 @@ def _project_fisheye(points: Array, matrix: Array, coefficients: Array) -> Any:
     return cv2.fisheye.projectPoints(points, _HERE, _HERE, matrix, coefficients)[0]
 
 
-# Names and coefficients are those of sensor_msgs/distortion_models.h: plumb_bob k1 k2 p1 p2 k3,
-# rational_polynomial k1 k2 p1 p2 k3 k4 k5 k6, equidistant k1 k2 k3 k4.
+# Names are those of sensor_msgs/distortion_models.h. OpenCV reads k1 k2 p1 p2, then k3, k4 k5 k6,
+# s1 s2 s3 s4 and tau_x tau_y where they are given, and drivers give more than a name stands for.
+_BROWN = _Distortion((4, 5, 8, 12, 14), _undistort_brown, _project_brown)
 _MODELS = {
     "": _Distortion((0,), _undistort_nothing, _project_brown),
-    "plumb_bob": _Distortion((4, 5), _undistort_brown, _project_brown),
-    "rational_polynomial": _Distortion((8,), _undistort_brown, _project_brown),
+    "plumb_bob": _BROWN,
+    "rational_polynomial": _BROWN,
     "equidistant": _Distortion((4,), _undistort_fisheye, _project_fisheye),
 }
 
@@ -89,6 +95,7 @@ class CameraModel:
     matrix: Array
     model: str = ""
     coefficients: Array = field(default_factory=lambda: np.zeros(0))
+    _fold: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, np.float64).reshape(-1)
@@ -109,33 +116,74 @@ class CameraModel:
         if not coefficients.any():
             object.__setattr__(self, "model", "")
             coefficients = np.zeros(0)
-        self._check_distortion(coefficients)
-        object.__setattr__(self, "coefficients", coefficients)
+        object.__setattr__(self, "coefficients", self._as_opencv_takes(coefficients))
+        object.__setattr__(self, "_fold", self._find_fold())
 
-    def _check_distortion(self, coefficients: Array) -> None:
+    def _as_opencv_takes(self, coefficients: Array) -> Array:
+        """Return the coefficients, checked, without zeros that mean nothing."""
         if self.model not in _MODELS:
             raise CalibrationError(
                 f"camera_info has the distortion model '{self.model}': expected one of "
                 f"{', '.join(filter(None, _MODELS))}; calibrate the camera for one of them"
             )
         counts = _MODELS[self.model].counts
-        if len(coefficients) not in counts or not np.isfinite(coefficients).all():
+        told = len(np.trim_zeros(coefficients, "b"))
+        count = next((each for each in counts if each >= told), None)
+        if len(coefficients) < counts[0] or count is None or not np.isfinite(coefficients).all():
             raise CalibrationError(
                 f"camera_info has the distortion {coefficients.tolist()}: expected "
                 f"{' or '.join(map(str, counts))} numbers for {self.model}; "
                 "calibrate the camera"
             )
+        return np.append(coefficients, np.zeros(count))[:count]
 
     def at_depth_one(self, pixels: npt.NDArray[np.floating]) -> Array:
-        """Return where the viewing rays of (..., 2) pixels are when z is 1: (..., 2), x y."""
+        """Return where the viewing rays of (..., 2) pixels are when z is 1: (..., 2), x y.
+
+        NaN for pixels that no ray in front of the camera reaches, by the lens's calibration.
+        """
         points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2) - _PIXEL_CENTER
         if not len(points):
             return np.zeros(pixels.shape)
-        seen = _MODELS[self.model].undistort(points, self.matrix, self.coefficients)
-        return np.asarray(seen, np.float64).reshape(pixels.shape)
+        with np.errstate(invalid="ignore", over="ignore"):
+            seen = _MODELS[self.model].undistort(points, self.matrix, self.coefficients)
+            plane = np.asarray(seen, np.float64).reshape(-1, 2)
+            if self.model:
+                plane[~self._leads_back(plane, points[:, 0])] = np.nan
+        return plane.reshape(pixels.shape)
+
+    def _leads_back(self, plane: Array, pixels: Array) -> npt.NDArray[np.bool_]:
+        """Return which of (m, 2) points at depth 1 the lens's model takes to (m, 2) pixels.
+
+        Beyond the image circle a model has no inverse, and OpenCV returns anything.
+        """
+        known: npt.NDArray[np.bool_] = np.hypot(plane[:, 0], plane[:, 1]) <= self._fold
+        points = np.column_stack((plane, np.ones(len(plane))))
+        points[~known] = 0, 0, 1
+        back = _MODELS[self.model].project(points[:, None], self.matrix, self.coefficients)
+        known &= np.abs(np.reshape(back, (-1, 2)) - pixels).max(axis=-1) < _CLOSES
+        return known
+
+    def _find_fold(self) -> float:
+        """Return how far out, at depth 1, rays appear the further outside the wider they are.
+
+        Behind that the model's polynomial turns back towards the centre, as no lens does.
+        """
+        out = np.tan(_ANGLES)
+        around = np.stack((np.cos(_AROUND), np.sin(_AROUND)), axis=-1)
+        rays = np.concatenate((around[:, None] * out[:, None], np.ones((8, len(out), 1))), axis=-1)
+        flat = rays.reshape(-1, 1, 3)
+        pixels = _MODELS[self.model].project(flat, self.matrix, self.coefficients)
+        radii = np.linalg.norm(np.reshape(pixels, (8, -1, 2)) - self.matrix[:2, 2], axis=-1)
+        with np.errstate(invalid="ignore"):
+            rising = (np.diff(radii, axis=1) > 0).all(axis=0)
+        return float(out[-1] if rising.all() else out[np.argmin(rising)])
 
     def rays(self, pixels: npt.NDArray[np.floating]) -> Array:
-        """Return the unit vectors, (..., 3), along which (..., 2) pixels look, undistorted."""
+        """Return the unit vectors, (..., 3), along which (..., 2) pixels look, undistorted.
+
+        NaN where `at_depth_one` is.
+        """
         plane = self.at_depth_one(pixels)
         rays: Array = np.concatenate((plane, np.ones_like(plane[..., :1])), axis=-1)
         rays /= np.linalg.norm(rays, axis=-1, keepdims=True)

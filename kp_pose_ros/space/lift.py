@@ -16,15 +16,15 @@ from kp_pose_ros.space.depth import DepthImage
 
 
 class Lifter:
-    """Gives the keypoints of one skeleton their place in space."""
+    """Finds the keypoints of one skeleton in space."""
 
     def __init__(self, keypoint_names: Sequence[str]) -> None:
         self._bones = Bones(keypoint_names)
 
     def lift(self, poses: Poses, depth: DepthImage, camera: CameraModel) -> npt.NDArray[np.float64]:
-        """Return the (n, k, 3) places of the keypoints; NaN where they are not known for sure.
+        """Return the keypoints in space, (n, k, 3); NaN where that is not known for sure.
 
-        Metres, in the camera's optical frame: x right, y down, z forward. A place is on the skin
+        Metres, in the camera's optical frame: x right, y down, z forward. A point is on the skin
         or the clothes, where the camera looks at the joint. ABSENT keypoints have none.
 
         Args:
@@ -32,6 +32,8 @@ class Lifter:
             depth: registered to these pictures, of any size.
             camera: takes the pictures.
         """
+        if not len(poses):
+            return np.zeros((*poses.states.shape, 3))
         pixels = poses.keypoints[..., :2].astype(np.float64)
         spans = (poses.boxes[:, 2:] - poses.boxes[:, :2]).max(axis=-1)
         z = depth.at(pixels, spans, camera.size)[..., None]

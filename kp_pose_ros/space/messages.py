@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kp_pose_ros.errors import CalibrationError
 from kp_pose_ros.image.message import ImageError, ImageMessage, pixels_of
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.depth import ENCODINGS, DepthImage
@@ -22,6 +23,9 @@ class CameraInfoMessage(Protocol):
     distortion_model: str
     d: Any
     k: Any
+    binning_x: int
+    binning_y: int
+    roi: Any  # sensor_msgs/RegionOfInterest
 
 
 def depth_of(image: ImageMessage) -> DepthImage:
@@ -44,12 +48,21 @@ def depth_of(image: ImageMessage) -> DepthImage:
 
 
 def camera_of(info: CameraInfoMessage) -> CameraModel:
-    """Return the camera that a CameraInfo message describes.
+    """Return the camera that a CameraInfo message describes, as its images show it.
+
+    K, height and width are for the full resolution; the images show the region of interest (all of
+    zero: everything), of which binning_x times binning_y pixels (0 means 1) make one. Applied as
+    image_geometry's PinholeCameraModel does.
 
     Raises:
         CalibrationError: no camera can be like this, or the distortion model is unknown.
     """
-    return _camera(info.height, info.width, tuple(info.k), info.distortion_model, tuple(info.d))
+    roi = info.roi
+    return _image_of(
+        _camera(info.height, info.width, tuple(info.k), info.distortion_model, tuple(info.d)),
+        (roi.x_offset, roi.y_offset, roi.width, roi.height),
+        (info.binning_x or 1, info.binning_y or 1),
+    )
 
 
 @lru_cache(maxsize=64)  # cameras say the same with every picture
@@ -57,3 +70,22 @@ def _camera(
     height: int, width: int, k: tuple[float, ...], model: str, d: tuple[float, ...]
 ) -> CameraModel:
     return CameraModel((height, width), np.array(k), model, np.array(d))
+
+
+@lru_cache(maxsize=64)
+def _image_of(
+    camera: CameraModel, roi: tuple[int, int, int, int], binning: tuple[int, int]
+) -> CameraModel:
+    """Return the camera of the images that show a region (x, y, width, height), binned."""
+    rows, columns = camera.size
+    left, top, width, height = roi if any(roi) else (0, 0, columns, rows)
+    if left + width > columns or top + height > rows:
+        raise CalibrationError(
+            f"camera_info has a region of interest of {width} x {height} pixels at ({left}, {top}) "
+            f"in an image of {columns} x {rows}: expected one inside of it; check the driver"
+        )
+    matrix = camera.matrix.copy()
+    matrix[:2, 2] -= left, top
+    matrix[:2] /= np.array(binning)[:, None]
+    size = height // binning[1], width // binning[0]
+    return CameraModel(size, matrix, camera.model, camera.coefficients)

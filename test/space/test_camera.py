@@ -114,3 +114,77 @@ def test_an_undistorted_camera_may_name_any_model():
         np.array([[0.1, 0.2, 1.0]]), np.zeros(3), np.zeros(3), K.reshape(3, 3), np.zeros(5)
     )[0]
     assert camera.project(np.array((0.1, 0.2, 1.0))) == pytest.approx(expected.ravel() + 0.5)
+
+
+SHAPES = (0.1, -0.05, *(0.001, 0.002), 0.01, 0.02, -0.01, 0.005, *(0.001, 0.002) * 2, 0.01, 0.02)
+LENGTHS = [(told, given) for told in range(1, 15) for given in (4, 5, 8, 12, 14, 15)]
+
+
+@pytest.mark.parametrize("model", ["plumb_bob", "rational_polynomial"])
+@pytest.mark.parametrize(("told", "given"), [each for each in LENGTHS if each[0] <= each[1]])
+def test_coefficients_mean_what_opencv_reads_whatever_zeros_follow(model, told, given):
+    coefficients = np.append(SHAPES[:told], np.zeros(given - told))
+    points = np.array([[0.1, 0.2, 1.0], [-0.4, 0.3, 1.0]])
+    expected, _ = cv2.projectPoints(
+        points, np.zeros(3), np.zeros(3), K.reshape(3, 3), np.append(SHAPES[:told], [0] * 14)[:14]
+    )
+    camera = CameraModel(SIZE, K, model, coefficients)
+    np.testing.assert_allclose(camera.project(points), expected[:, 0] + 0.5)
+    np.testing.assert_allclose(
+        camera.at_depth_one(camera.project(points)), points[:, :2], atol=1e-3
+    )
+
+
+def test_zeros_may_follow_the_coefficients_of_a_fisheye():
+    coefficients = np.array((-0.01, 0.05, -0.045, 0.008))
+    padded = CameraModel(SIZE, K, "equidistant", np.append(coefficients, np.zeros(4)))
+    plain = CameraModel(SIZE, K, "equidistant", coefficients)
+    np.testing.assert_array_equal(padded.rays(grid()), plain.rays(grid()))
+
+
+FOLDING = [
+    pytest.param((960, 1280), 300, "equidistant", (-0.1, -0.05, 0, 0), id="a fisheye"),
+    pytest.param((480, 640), 300, "plumb_bob", (-0.34, 0.12, 0, 0, -0.02), id="a wide lens"),
+    pytest.param((480, 640), 400, "plumb_bob", (-0.4, 0, 0, 0), id="one coefficient"),
+    pytest.param((480, 640), 150, "", (), id="no distortion"),
+    pytest.param(
+        (480, 640),
+        250,
+        "rational_polynomial",
+        (-0.5, 0.1, 0, 0, 0, -0.1, 0.02, 0),
+        id="a rational polynomial",
+    ),
+]
+
+
+@pytest.mark.parametrize(("size", "focal_length", "model", "coefficients"), FOLDING)
+def test_every_pixel_has_the_ray_that_leads_to_it_or_none(size, focal_length, model, coefficients):
+    height, width = size
+    matrix = np.array((focal_length, 0, width / 2, 0, focal_length, height / 2, 0, 0, 1))
+    camera = CameraModel(size, matrix, model, np.array(coefficients))
+    columns, rows = np.meshgrid(np.arange(0.5, width, 8), np.arange(0.5, height, 8))
+    pixels = np.stack((columns, rows), axis=-1)
+    plane = camera.at_depth_one(pixels)
+    # The truth, by looking: how far out rays appear, up to where the lens folds back.
+    tangents = np.tan(np.linspace(0, 1.5, 200_001))
+    radii = radius_of(tangents, model, coefficients)
+    fold = np.argmax(np.diff(radii) <= 0) if (np.diff(radii) <= 0).any() else len(radii)
+    wanted = np.hypot(*np.moveaxis(pixels - 0.5 - (width / 2, height / 2), -1, 0)) / focal_length
+    expected = np.interp(wanted, radii[:fold], tangents[:fold])
+    inside, outside = wanted < 0.9 * radii[:fold].max(), wanted > 1.01 * radii[:fold].max()
+    found = np.linalg.norm(plane, axis=-1)
+    np.testing.assert_allclose(found[inside], expected[inside], rtol=0.01, atol=1e-6)
+    assert np.isnan(plane[outside]).all()
+    right = np.isnan(found) | (np.abs(np.arctan(found) - np.arctan(expected)) < 0.05)
+    assert right.all()
+
+
+def radius_of(tangents, model, coefficients):
+    """Return how far from the principal point rays appear, in focal lengths."""
+    if model == "equidistant":
+        angles = np.arctan(tangents)
+        return angles * (1 + sum(k * angles ** (2 * i + 2) for i, k in enumerate(coefficients)))
+    k1, k2, _, _, k3, k4, k5, k6 = np.append(coefficients, np.zeros(8))[:8]
+    square = tangents**2
+    bent = 1 + k1 * square + k2 * square**2 + k3 * square**3
+    return tangents * bent / (1 + k4 * square + k5 * square**2 + k6 * square**3)

@@ -61,14 +61,45 @@ def test_a_message_that_is_no_depth_image_is_refused_by_its_field(fields, field)
 def info(**fields):
     matrix = (525.0, 0, 320, 0, 525, 240, 0, 0, 1)
     given = {"height": 480, "width": 640, "distortion_model": "plumb_bob", "d": [0.0] * 5}
+    given |= {"binning_x": 0, "binning_y": 0, "roi": roi(0, 0, 0, 0)}
     return SimpleNamespace(**(given | {"k": np.array(matrix)} | fields))
+
+
+def roi(left, top, width, height):
+    return SimpleNamespace(x_offset=left, y_offset=top, width=width, height=height)
 
 
 def test_a_calibrated_camera_is_read():
     camera = camera_of(info(d=[0.1, 0, 0, 0, 0]))
     assert camera.size == (480, 640)
     assert camera.matrix[0, 0] == 525
-    assert camera.coefficients.tolist() == [0.1, 0, 0, 0, 0]
+    assert camera.coefficients[0] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("fields", "size", "pixel"),
+    [
+        pytest.param({}, (480, 640), (400, 200), id="the full resolution"),
+        pytest.param({"binning_x": 1, "binning_y": 1}, (480, 640), (400, 200), id="1 is none"),
+        pytest.param({"binning_x": 2, "binning_y": 2}, (240, 320), (200, 100), id="binning"),
+        pytest.param({"binning_x": 4}, (480, 160), (100, 200), id="binning of columns alone"),
+        pytest.param({"roi": roi(40, 80, 480, 320)}, (320, 480), (360, 120), id="a region"),
+        pytest.param(
+            {"roi": roi(40, 80, 480, 320), "binning_x": 2, "binning_y": 2},
+            (160, 240),
+            (180, 60),
+            id="a region, binned",
+        ),
+        pytest.param({"roi": roi(0, 0, 640, 480)}, (480, 640), (400, 200), id="a region of all"),
+    ],
+)
+def test_a_ray_is_the_same_whatever_part_of_the_sensor_an_image_shows(fields, size, pixel):
+    """Pixels by image_geometry's rule: centre coordinates less the offset, divided by binning."""
+    d = [-0.3, 0.1, 0.001, 0.002, 0]
+    camera, full = camera_of(info(d=d, **fields)), camera_of(info(d=d))
+    assert camera.size == size
+    ray = camera.rays(np.array(pixel) + 0.5)
+    assert ray == pytest.approx(full.rays(np.array((400.5, 200.5))), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +110,9 @@ def test_a_calibrated_camera_is_read():
         pytest.param({"width": 0}, "size 0 x 480", id="no size"),
         pytest.param(
             {"distortion_model": "thin_prism", "d": [0.1] * 12}, "'thin_prism'", id="unknown model"
+        ),
+        pytest.param(
+            {"roi": roi(600, 0, 100, 480)}, "100 x 480 pixels at (600, 0)", id="a region outside"
         ),
         pytest.param({"d": [0.1]}, "distortion [0.1]", id="too few coefficients"),
     ],

@@ -26,7 +26,14 @@ def test_rays_lead_to_the_keypoints():
         "rays",
         np=np,
         info=SimpleNamespace(
-            height=480, width=640, k=CAMERA.matrix.ravel(), distortion_model="plumb_bob", d=[]
+            height=480,
+            width=640,
+            k=CAMERA.matrix.ravel(),
+            distortion_model="plumb_bob",
+            d=[],
+            binning_x=0,
+            binning_y=0,
+            roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),
         ),
         person=SimpleNamespace(
             keypoints=[SimpleNamespace(x=x, y=y) for x, y in CAMERA.project(view.truth)]

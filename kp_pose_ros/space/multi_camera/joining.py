@@ -14,14 +14,14 @@ from kp_pose_ros.poses import ABSENT, UNTRACKED, Ints, Poses
 from kp_pose_ros.space.multi_camera.rig import Viewpoint
 from kp_pose_ros.space.multi_camera.triangulation import MISSING, Triangulator
 
-Places = npt.NDArray[np.float64]
+Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 _KEPT = 1000  # tracks whose joined person is remembered
 
 
-class Joiner:
-    """Joins the poses of the cameras of a rig."""
+class MultiCamera:
+    """Joins the poses that the cameras of a rig see at the same time."""
 
     def __init__(self, viewpoints: Mapping[str, Viewpoint]) -> None:
         """Prepare for cameras, by name.
@@ -33,8 +33,8 @@ class Joiner:
         self._cameras = tuple(viewpoints)
         self._ids = _Ids()
 
-    def join(self, views: Mapping[str, Poses]) -> tuple[Poses, Places]:
-        """Return the people whom two or more cameras show, best score first, and their places.
+    def join(self, views: Mapping[str, Poses]) -> tuple[Poses, Array]:
+        """Return the people whom two or more cameras show, best score first, in space.
 
         A person has the best score and the age of the oldest of their poses, an id of their own,
         and, since this is no image, a box and keypoints of zeros, which are ABSENT; a keypoint's
@@ -50,10 +50,10 @@ class Joiner:
         poses = [views.get(name, Poses.empty(count)) for name in self._cameras]
         joined = self._triangulator.join(poses)
         somewhere = np.isfinite(joined.points[..., 2]).any(axis=1)
-        members, places = joined.members[somewhere], joined.points[somewhere]
+        members, keypoints_3d = joined.members[somewhere], joined.points[somewhere]
         people = self._people(poses, members)
         order = np.argsort(-people.scores, kind="stable")
-        return people[order], places[order]
+        return people[order], keypoints_3d[order]
 
     def _people(self, views: list[Poses], members: Indices) -> Poses:
         """Return a pose for each row of (m, views) indices into the views' poses."""

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-_SILENCE = 2 * 10**9  # nanoseconds without an image after which nobody waits for a camera
+# Nanoseconds.
+_SILENCE = 2 * 10**9  # a camera without an image for longer is not waited for
+_LATE = 250_000_000  # an image older than its camera's newest by more begins a new time
+_MOST = 500  # items of a camera that wait; more come only from stamps that hardly advance
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +30,44 @@ class SameTime(Generic[Item]):
 
     def __init__(self, cameras: Iterable[str], slop: int) -> None:
         """Prepare for some cameras; stamps in a set differ by at most `slop` nanoseconds."""
-        self._waiting: dict[str, deque[Seen[Item]]] = {name: deque() for name in cameras}
+        self._waiting: dict[str, list[Seen[Item]]] = {name: [] for name in cameras}
         self._newest: dict[str, int] = {}
         self._slop = slop
+
+    def newest(self) -> dict[str, int]:
+        """Return the newest stamp of each camera that has given an item."""
+        return dict(self._newest)
 
     def put(self, camera: str, stamp: int, item: Item) -> list[dict[str, Seen[Item]]]:
         """Take an item in; return the sets, by camera, that are complete now, oldest first.
 
         A set has two cameras at least. It is complete when each of the others has gone on, or has
-        been silent for long. A clock that jumps back begins anew.
+        been silent for long. A clock that jumps back begins anew. Of a camera's items of one stamp
+        the last one counts.
         """
-        if stamp < self._newest.get(camera, stamp):
+        newest = self._newest.get(camera, stamp)
+        if stamp < newest - _LATE:
             for items in self._waiting.values():
                 items.clear()
             self._newest.clear()
         if not self._newest:
             self._began = stamp
-        self._newest[camera] = stamp
-        self._waiting[camera].append(Seen(stamp, item))
+        self._newest[camera] = max(stamp, self._newest.get(camera, stamp))
+        self._insert(self._waiting[camera], Seen(stamp, item))
         sets = []
         while (found := self._take()) is not None:
             if len(found) > 1:
                 sets.append(found)
         return sets
+
+    @staticmethod
+    def _insert(items: list[Seen[Item]], seen: Seen[Item]) -> None:
+        index = bisect(items, seen.stamp, key=lambda each: each.stamp)
+        if index and items[index - 1].stamp == seen.stamp:
+            items[index - 1] = seen
+        else:
+            items.insert(index, seen)
+            del items[:-_MOST]
 
     def _take(self) -> dict[str, Seen[Item]] | None:
         """Remove and return the items that belong to the oldest one; None if more may come."""
@@ -65,5 +83,5 @@ class SameTime(Generic[Item]):
         oldest = min(seen.stamp for seen in first.values())
         found = {name: seen for name, seen in first.items() if seen.stamp - oldest <= self._slop}
         for name in found:
-            self._waiting[name].popleft()
+            del self._waiting[name][0]
         return found

@@ -28,7 +28,6 @@ Views = tuple[int, int]
 
 MISSING = -1
 _LEAST_COMMON = 4  # keypoints that two views must share to say that they show one person
-_WIDEST = 1e3  # at depth 1: what lies beyond is what a lens's model says where it knows nothing
 _FAR_OFF = 3.0  # in tolerances: a single keypoint says no more against two being one
 
 
@@ -72,7 +71,7 @@ class Triangulator:
             view.camera.at_depth_one(poses.keypoints[..., :2])
             for view, poses in zip(self._rig.viewpoints, views, strict=True)
         ]
-        known = [np.abs(plane).max(axis=-1) < _WIDEST for plane in planes]
+        known = [np.isfinite(plane[..., 0]) for plane in planes]
         planes = [np.where(k[..., None], plane, 0) for k, plane in zip(known, planes, strict=True)]
         weights = [
             np.where((poses.states != ABSENT) & k, poses.keypoints[..., 2], 0)
@@ -110,8 +109,8 @@ class Triangulator:
             both = gaps[a, other][:, None] + gaps[other, b].T[None]
             gap += np.minimum(both.min(axis=2, initial=np.inf), 2 * self._tolerance)
         worst = self._tolerance * (2 * views - 3)  # that the sum can be, if the two fit
-        alike = np.where(gaps[a, b] <= self._tolerance, 1 - gap / (worst + 1e-9), 0)
-        rows, columns = assign(alike.clip(0), 1e-6)
+        similarity = np.where(gaps[a, b] <= self._tolerance, 1 - gap / (worst + 1e-9), 0)
+        rows, columns = assign(similarity.clip(0), 1e-6)
         return [
             (float(gap[i, j]), (a, i), (b, j))
             for i, j in zip(rows.tolist(), columns.tolist(), strict=True)

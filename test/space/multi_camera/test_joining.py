@@ -7,7 +7,7 @@ import pytest
 from room import ROOM, people, seen_by
 
 from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
-from kp_pose_ros.space.multi_camera.joining import Joiner, _Ids
+from kp_pose_ros.space.multi_camera.joining import MultiCamera, _Ids
 
 NAMES = ("left", "right", "back")
 RIG = dict(zip(NAMES, ROOM, strict=True))
@@ -31,13 +31,13 @@ def tracked(left, right, back):
 def test_people_are_joined_best_score_first():
     scores = np.array((0.4, 0.6), np.float32)
     seen = views(left={"scores": scores}, right={"scores": scores / 2}, back={"scores": scores / 2})
-    found, places = Joiner(RIG).join(seen)
+    found, places = MultiCamera(RIG).join(seen)
     np.testing.assert_allclose(places, JOINTS[::-1], atol=1e-4)
     assert found.scores.tolist() == pytest.approx([0.6, 0.4])
 
 
 def test_a_joined_person_is_in_no_image():
-    found, _ = Joiner(RIG).join(views())
+    found, _ = MultiCamera(RIG).join(views())
     assert not found.boxes.any()
     assert not found.keypoints[..., :2].any()
     assert (found.states == ABSENT).all()
@@ -47,7 +47,7 @@ def test_a_joined_person_is_in_no_image():
 def test_class_and_age_are_those_of_the_best_and_the_oldest_pose():
     classes = {"class_ids": np.array((3, 3), np.int32), "scores": np.full(2, 0.5, np.float32)}
     other = {"class_ids": np.array((4, 4), np.int32), "track_ages": np.array((5.0, 7.0))}
-    found, _ = Joiner(RIG).join(views(left=classes, right=other))
+    found, _ = MultiCamera(RIG).join(views(left=classes, right=other))
     assert found.class_ids.tolist() == [4, 4]
     assert found.track_ages.tolist() == [5.0, 7.0]
 
@@ -61,7 +61,7 @@ def test_class_and_age_are_those_of_the_best_and_the_oldest_pose():
 )
 def test_cameras_are_told_apart_by_their_names(names):
     seen = views()
-    found, places = Joiner(RIG).join({name: seen[name] for name in names})
+    found, places = MultiCamera(RIG).join({name: seen[name] for name in names})
     assert len(found) == 2
     np.testing.assert_allclose(places, JOINTS, atol=1e-4)
 
@@ -70,7 +70,7 @@ def test_cameras_are_told_apart_by_their_names(names):
     "seen", [views() | dict.fromkeys(NAMES, Poses.empty(17)), {"left": views()["left"]}]
 )
 def test_whom_less_than_two_cameras_see_is_not_there(seen):
-    found, places = Joiner(RIG).join(seen)
+    found, places = MultiCamera(RIG).join(seen)
     assert (len(found), places.shape) == (0, (0, 17, 3))
 
 
@@ -98,17 +98,17 @@ def test_whom_less_than_two_cameras_see_is_not_there(seen):
     ],
 )
 def test_an_id_stays_while_any_of_the_tracks_goes_on(first, then, same):
-    joiner = Joiner(RIG)
+    joiner = MultiCamera(RIG)
     before, after = (joiner.join(tracked(*each))[0].track_ids for each in (first, then))
     assert (before == after).tolist() == same
 
 
 def test_untracked_people_have_no_id():
-    assert Joiner(RIG).join(views())[0].track_ids.tolist() == [UNTRACKED, UNTRACKED]
+    assert MultiCamera(RIG).join(views())[0].track_ids.tolist() == [UNTRACKED, UNTRACKED]
 
 
 def test_no_two_people_have_one_id_though_they_were_taken_for_one_before():
-    joiner = Joiner(RIG)
+    joiner = MultiCamera(RIG)
     one = {name: poses[:1] for name, poses in tracked((1, 2), (2, 1), (1, 2)).items()}
     [both] = joiner.join(one)[0].track_ids.tolist()
     found = joiner.join(tracked((1, 2), (1, 2), (1, 2)))[0].track_ids.tolist()

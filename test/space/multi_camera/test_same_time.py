@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import weakref
+
 import pytest
 
 from kp_pose_ros.space.multi_camera.same_time import SameTime
@@ -41,7 +43,34 @@ def sets_of(cameras, names, slop=20):
         pytest.param(
             "AB", "A9000 B9000 A9033 A100 B100", ["A9000 B9000", "A100 B100"], id="the clock jumps"
         ),
+        pytest.param(
+            "AB",
+            "A100 A133 A132 B100 B132 B166",
+            ["A100 B100", "A132 B132"],
+            id="an image that is late is put in its place",
+        ),
+        pytest.param("AB", "A0 B0 A0 B0", ["A0 B0", "A0 B0"], id="stamps that stand still"),
     ],
 )
 def test_images_of_one_time_are_put_together(cameras, images, sets):
     assert sets_of(cameras, images) == sets
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(0, id="stamps stand still"),
+        pytest.param(1, id="stamps hardly advance"),
+        pytest.param(-1, id="stamps go back"),
+        pytest.param(33 * MS, id="stamps advance"),
+    ],
+)
+def test_a_camera_without_partners_keeps_no_more_than_a_few_seconds(step):
+    same_time = SameTime("AB", 20 * MS)
+    live = weakref.WeakSet()
+    for i in range(2000):
+        item = frozenset([i])
+        live.add(item)
+        assert same_time.put("A", 10**18 + i * step, item) == []
+    del item
+    assert len(live) <= 500
