@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
 from time import monotonic
-from typing import TextIO
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
@@ -22,6 +20,7 @@ from kp_pose_ros.demo.window import Window
 from kp_pose_ros.errors import KpPoseError, SettingsError
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.ros.process import Ending
 
 _FOLDER = Path("build/demo")
 _ANSWERS = 5  # to each picture
@@ -45,94 +44,84 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=_FOLDER, metavar="DIR")
     parser.add_argument("--view", action="store_true", help="show the annotated pictures")
     args = parser.parse_args()
-    # As Ctrl-C does, so that the node and the camera end, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ending = Ending()
     try:
         _check_source(args)
         window = Window("kp_pose_ros") if args.view else None
         folder = Folder(args.output)
         with folder.file("poses.jsonl").open("w", encoding="utf-8") as lines:
-            return _show(args, window, folder, lines)
+            _show(args, Receiver(folder, lines, window, ending))
     except KpPoseError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    if ending.has_come():
         print("demo: stopped", file=sys.stderr)
         return _STOPPED
+    return 0
 
 
 def _check_source(args: argparse.Namespace) -> None:
-    """Find what is to be shown, before anything of an earlier run is deleted.
+    """Check the source before the results of an earlier run are deleted.
 
     Raises:
-        KpPoseError: there is no such thing, or results would lie among it.
+        KpPoseError: the source does not exist, or is in the folder of the results.
     """
     if args.source.isdecimal():
         return  # a webcam
     output = args.output.resolve()
     if any(each.path.resolve().parent == output for each in find_sources([Path(args.source)])):
         raise SettingsError(
-            f"{args.output} is where {args.source} lies, whose pictures the results would replace: "
+            f"{args.source} is in {args.output}, where the results would replace its pictures: "
             "choose another folder with OUTPUT=DIR"
         )
 
 
-def _show(args: argparse.Namespace, window: Window | None, folder: Folder, lines: TextIO) -> int:
-    """Run node and camera, and print what came of it, whatever ended them.
-
-    Raises:
-        KpPoseError: one of them failed before there was anything to show.
-    """
-    keep_image_memory()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    namespace = f"/demo_{os.getpid()}"  # another demo on this machine has another one
-    node = rclpy.create_node("planner", namespace=namespace)
-    receiver = Receiver(node, folder, lines, window)
-    end: BaseException | None = None
-    try:
-        _watch(args, receiver, namespace)
-    except (KpPoseError, KeyboardInterrupt) as error:
-        end = error
-    finally:
-        rclpy.shutdown()
-    report = receiver.report
-    if end is not None and (report is None or not report.latencies):
-        raise end
-    if report is None:
-        raise KpPoseError("the node ended before it was ready")
-    pictures = report.finish()
-    print(report.summary())
-    print("Look at", *pictures, lines.name, sep="\n  ")
-    print(_NEXT, flush=True)
-    if end is not None:
-        raise end
-    return 0
-
-
-def _watch(args: argparse.Namespace, receiver: Receiver, namespace: str) -> None:
-    """Start node and camera, and receive what comes until the camera ends.
+def _show(args: argparse.Namespace, receiver: Receiver) -> None:
+    """Run the node and the camera, and print what was received, even if one of them failed.
 
     Raises:
         KpPoseError: one of them failed.
     """
+    keep_image_memory()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        # Of its own, in case another demo runs on this machine.
+        _watch(args, receiver, namespace=f"/demo_{os.getpid()}")
+    finally:
+        rclpy.shutdown()
+        if receiver.report is not None and receiver.report.latencies:
+            pictures = receiver.report.finish()
+            print(receiver.report.summary())
+            print("Look at", *pictures, receiver.lines.name, sep="\n  ")
+            print(_NEXT, flush=True)
+
+
+def _watch(args: argparse.Namespace, receiver: Receiver, namespace: str) -> None:
+    """Start the node and the camera, and receive messages until the camera ends.
+
+    Raises:
+        KpPoseError: one of them failed.
+    """
+    receiver.subscribe(namespace)
     with Processes(args.output) as processes:
         print(f"Starting the node with {args.model} ...", flush=True)
         ros_arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
         model = ["-p", f"model:={args.model}"]
         processes.start("pose_node", "kp_pose_ros.ros.process", *ros_arguments, *model)
-        while receiver.report is None and processes.running("pose_node"):
-            receiver.spin_once()
+        while receiver.report is None and receiver.spin_once():
+            if not processes.is_running("pose_node"):
+                raise KpPoseError("the node ended before it was ready")
+        if receiver.report is None:  # stopped before
+            return
         print(f"... and a camera that shows {args.source}, both in {namespace}\n", flush=True)
         answers = str(_ANSWERS_IN_WINDOW if args.view else _ANSWERS)
         camera = ["kp_pose_ros.demo.camera", args.source, "--answers", answers]
         processes.start("camera", *camera, *ros_arguments)
-        while processes.running("camera") and processes.running("pose_node"):
-            receiver.spin_once()
-            if receiver.closed:
-                break
+        while all(map(processes.is_running, ("camera", "pose_node"))) and receiver.spin_once():
+            pass
         end = monotonic() + _LAST_MESSAGES
-        while monotonic() < end and not receiver.closed:
-            receiver.spin_once()
+        while monotonic() < end and receiver.spin_once():
+            pass
 
 
 if __name__ == "__main__":

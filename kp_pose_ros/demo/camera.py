@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,9 +15,7 @@ from time import monotonic
 
 import cv2
 import rclpy
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.errors import FrameError, KpPoseError
@@ -29,30 +26,38 @@ from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.cdr import ImageMessage
 from kp_pose_ros.ros import rcl
+from kp_pose_ros.ros.executor import GuardedExecutor
+from kp_pose_ros.ros.process import Ending, own_arguments
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
-_PICTURE_RATE = 10.0  # frames a second at which a still picture is sent
-_SHOWN = 3.0  # seconds for which a still picture is shown
-_LONGEST_PAUSE = 0.1  # seconds without a picture, where a video is decoded too slowly
-_PATIENCE = 60.0  # seconds that the node has for a picture, on the slowest of machines
+_PICTURE_RATE = 10.0  # frames a second of a still picture
+_SHOWN = 3.0  # seconds that a still picture is shown
+_LONGEST_PAUSE = 0.1  # seconds without a frame when a video decodes too slowly
+_PATIENCE = 60.0  # seconds for the node to answer a picture, on the slowest of machines
+
+
+class Stopped(Exception):  # noqa: N818  # no error
+    """A signal has ended the camera."""
 
 
 def main() -> int:
-    """Send what the command line says; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Send what the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(prog="demo_camera", description=__doc__)
     parser.add_argument("source", help="picture, video, folder of them, or number of a webcam")
-    parser.add_argument("--loop", action="store_true", help="begin anew at the end")
+    parser.add_argument("--loop", action="store_true", help="start again at the end")
     parser.add_argument(
         "--answers",
         type=int,
-        help=f"show a picture until so many messages on `poses` answered it, not for {_SHOWN:g} s, "
-        "and begin a video when one has answered",
+        metavar="N",
+        help=f"show a picture until N messages on `poses` answered it instead of for {_SHOWN:g} s, "
+        "and start a video when one has",
     )
-    args = parser.parse_args(remove_ros_args(sys.argv)[1:])
+    args = parser.parse_args(own_arguments())
+    ending = Ending()
     keep_image_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        camera = Camera(rclpy.create_node("camera"))
+        camera = Camera(ending)
         unreadable = _send_all(camera, args)
         while args.loop and camera.sent:
             _send_all(camera, args)
@@ -60,9 +65,7 @@ def main() -> int:
     except KpPoseError as error:
         print(f"demo_camera: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        # Ctrl-C reaches the whole demo, which says so itself; and from `ros2 launch` comes another.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except Stopped:
         return 0
     finally:
         rclpy.shutdown()
@@ -72,19 +75,22 @@ class Camera:
     """Publishes pictures as a camera driver does.
 
     Attributes:
-        sent: how many it has sent.
+        sent: the number of frames sent.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, ending: Ending) -> None:
         self.sent = 0
-        self._node = node
+        self._ending = ending
         self._answers: Counter[str] = Counter()
         self._message = ImageMessage()
-        self._publisher = node.create_publisher(Image, "image", NEWEST)
-        node.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
+        self._node = rclpy.create_node("camera")
+        self._executor = GuardedExecutor()
+        self._executor.add_node(self._node)
+        self._publisher = self._node.create_publisher(Image, "image", NEWEST)
+        self._node.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
 
     def show(self, name: str, picture: Pixels, answers: int) -> None:
-        """Send one picture until it was answered so many times.
+        """Send one picture until it has that many answers.
 
         Raises:
             KpPoseError: no answer comes.
@@ -99,39 +105,48 @@ class Camera:
             self.play(name, [picture], _PICTURE_RATE)
 
     def play(self, name: str, pictures: Iterable[Pixels], rate: float) -> None:
-        """Send pictures, `rate` of them a second.
+        """Send pictures at a rate in frames a second.
 
-        A picture that comes when the next one is due already is left out, as a camera would do,
-        unless nothing were sent for too long.
+        A picture that is ready only when the next one is due is dropped, as a camera would, unless
+        nothing was sent for too long.
         """
         start, sent = monotonic(), -inf
         for index, picture in enumerate(pictures):
+            due = start + (index + 1) / rate
             now = monotonic()
-            if now > start + (index + 1) / rate and now < sent + _LONGEST_PAUSE:
+            if now > due and now < sent + _LONGEST_PAUSE:
                 continue
             self.send(name, picture)
             sent = now
-            due = start + (index + 1) / rate
-            rclpy.spin_once(self._node, timeout_sec=0)  # also where sending takes longer than that
             while (wait := due - monotonic()) > 0:
-                rclpy.spin_once(self._node, timeout_sec=wait)
+                self._spin_once(wait)
 
     def send(self, name: str, picture: Pixels) -> None:
-        """Send one picture now."""
+        """Send one picture now.
+
+        Raises:
+            Stopped: a signal came.
+        """
         self.sent += 1
         stamp = self._node.get_clock().now().nanoseconds
         self._message.fill(Header(stamp, name), picture)
         rcl.publish(self._publisher, self._message.content)
+        self._spin_once(0)
+
+    def _spin_once(self, seconds: float) -> None:
+        self._executor.spin_once(min(seconds, _LONGEST_PAUSE))
+        if self._ending.has_come():
+            raise Stopped
 
     def _on_poses(self, message: PoseArray) -> None:
         self._answers[message.header.frame_id] += 1
 
 
 def _send_all(camera: Camera, args: argparse.Namespace) -> int:
-    """Send what the command line names; return how many files could not be read to their end.
+    """Send what the command line names; return the number of files that could not be read.
 
     Raises:
-        KpPoseError: there is nothing of that name, or the node does not answer.
+        KpPoseError: the source does not exist, or the node does not answer.
     """
     if args.source.isdecimal():
         for picture in _webcam(int(args.source)):
@@ -155,7 +170,7 @@ def _send(camera: Camera, name: str, source: Source, answers: int | None) -> Non
     pictures = iter(source)
     first = next(pictures)
     if source.is_video:
-        if answers:  # held until the node has come up: a short video would be over by then
+        if answers:  # a short video would be over before the node is up
             camera.show(name, first, 1)
         camera.play(name, chain([first], pictures), source.frame_rate)
     elif answers:
@@ -168,7 +183,7 @@ def _webcam(number: int) -> Iterator[Pixels]:
     capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
-            raise FrameError(f"webcam {number} cannot be opened: is it there, and free?")
+            raise FrameError(f"webcam {number} cannot be opened: is it connected, and not in use?")
         while (read := capture.read())[0]:
             yield read[1]  # type: ignore[misc]
     finally:

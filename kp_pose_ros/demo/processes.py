@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's other processes: each with a log, and none left behind."""
+"""The demo's other processes: each has a log, and ends with the demo."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Processes:
                 process.kill()
 
     def start(self, name: str, module: str, *arguments: str) -> None:
-        """Run a Python module; what it prints goes to a log called `name`."""
+        """Run a Python module; its output goes to the file NAME.log."""
         with self._log(name).open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
@@ -45,14 +45,13 @@ class Processes:
             )
         self._started.append((name, process))
 
-    def running(self, name: str) -> bool:
-        """Return whether a process runs; False if it has ended well.
+    def is_running(self, name: str) -> bool:
+        """Return whether a process runs; False if it has ended with exit code 0.
 
         Raises:
-            KpPoseError: it failed; the message has the end of its log.
+            KpPoseError: it failed; the message quotes the last line of its log.
         """
-        (process,) = [process for started, process in self._started if started == name]
-        code = process.poll()
+        code = dict(self._started)[name].poll()
         if code:
             text = self._log(name).read_text(errors="replace").strip()
             last = text.splitlines()[-1] if text else f"exit code {code}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TextIO
 
 import rclpy
-from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 
@@ -17,38 +16,50 @@ from kp_pose_ros.demo.window import Window
 from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.messages import skeleton_from_msg
+from kp_pose_ros.ros.process import Ending
 from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
 
 
 class Receiver:
-    """Hears the node's topics and keeps a report of them, once the skeleton is known."""
+    """Receives the node's messages and reports them.
 
-    def __init__(self, node: Node, folder: Folder, lines: TextIO, window: Window | None) -> None:
-        """Subscribe; `folder` and `lines` are the report's, `window` shows the pictures."""
+    Attributes:
+        report: None until the skeleton is known.
+        lines: the file of JSON lines.
+    """
+
+    def __init__(
+        self, folder: Folder, lines: TextIO, window: Window | None, ending: Ending
+    ) -> None:
+        """Prepare; `folder` and `lines` are the report's, `window` shows the pictures."""
         self.report: Report | None = None
-        self._node = node
+        self.lines = lines
         self._folder = folder
-        self._lines = lines
         self._window = window
+        self._ending = ending
+
+    def subscribe(self, namespace: str) -> None:
+        """Subscribe to the topics of the node in a namespace."""
+        self._node = node = rclpy.create_node("planner", namespace=namespace)
+        self._executor = GuardedExecutor()
+        self._executor.add_node(node)
         node.create_subscription(SkeletonMsg, "skeleton", self._on_skeleton, LATCHED)
         node.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
         node.create_subscription(Image, "annotated", self._on_annotated, NEWEST)
 
-    @property
-    def closed(self) -> bool:
-        """Whether the user closed the window."""
-        return self._window is not None and self._window.closed
-
-    def spin_once(self) -> None:
-        """Wait a moment for a message and handle it."""
-        rclpy.spin_once(self._node, timeout_sec=0.02)
+    def spin_once(self) -> bool:
+        """Wait a moment for a message; return False once the user has ended the demo."""
+        self._executor.spin_once(0.02)
         if self._window is not None:
             self._window.update()
+        closed = self._window is not None and self._window.closed
+        return not (closed or self._ending.has_come())
 
     def _on_skeleton(self, message: SkeletonMsg) -> None:
         self.report = Report(
-            self._folder, self._lines, skeleton_from_msg(message), list(message.class_names)
+            self._folder, self.lines, skeleton_from_msg(message), list(message.class_names)
         )
 
     def _on_poses(self, message: PoseArray) -> None:

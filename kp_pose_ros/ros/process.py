@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -76,6 +77,10 @@ class Ending:
         self._error = self._error or error
         with suppress(BlockingIOError):  # full: it ends anyway
             os.write(self._sending, b"\0")
+
+    def has_come(self) -> bool:
+        """Return whether the end has come, without waiting: for a main thread with work to do."""
+        return bool(select.select([self._receiving], [], [], 0)[0])
 
     def wait(self) -> None:
         """Wait for the end; later signals are ignored.

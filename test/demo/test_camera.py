@@ -12,19 +12,19 @@ from kp_pose_ros.demo.camera import Camera
 
 
 class Clock:
-    """Time that passes only where somebody lets it."""
+    """Time that passes only in `wait`."""
 
     now = 100.0
 
     def __call__(self):
         return self.now
 
-    def wait(self, _node=None, timeout_sec=0.0):
-        self.now += timeout_sec
+    def wait(self, seconds):
+        self.now += seconds
 
 
 @pytest.fixture
-def play(ros_node, monkeypatch):
+def play(ros_node, monkeypatch):  # for its rclpy.init
     """Player of frames at 30 Hz: returns the number and the time, in frames, of each one sent."""
 
     def play_frames(count, decode, publish):
@@ -32,18 +32,19 @@ def play(ros_node, monkeypatch):
 
         def send(_name, frame):
             sent.append((frame, round((clock.now - Clock.now) * 30, 3)))
-            clock.wait(timeout_sec=publish / 30)
+            clock.wait(publish / 30)
 
         def frames():
             for index in range(count):
                 yield index
-                clock.wait(timeout_sec=decode / 30)
+                clock.wait(decode / 30)
 
         monkeypatch.setattr(camera_module, "monotonic", clock)
-        monkeypatch.setattr(camera_module.rclpy, "spin_once", clock.wait)
-        camera = Camera(ros_node)
+        camera = Camera(ending=None)
+        monkeypatch.setattr(camera, "_spin_once", clock.wait)
         monkeypatch.setattr(camera, "send", send)
         camera.play("video", frames(), 30.0)
+        camera._node.destroy_node()
         return sent
 
     return play_frames

@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_named_when_the_rest_was_shown(run_demo, demo_pho
     assert "a.jpg cannot be decoded" in done.stderr
 
 
-def test_who_stops_a_demo_sees_what_came_until_then(start_demo, bus, tmp_path):
+def test_a_stopped_demo_shows_what_came_until_then(start_demo, bus, tmp_path):
     with start_demo("--source", write_video(tmp_path / "bus.avi", bus, 300)) as demo:
         while "bus" not in demo.stdout.readline().split():
             assert demo.poll() is None
@@ -92,6 +92,15 @@ def test_who_stops_a_demo_sees_what_came_until_then(start_demo, bus, tmp_path):
     assert (demo.returncode, errors) == (130, "demo: stopped\n")
     assert str(tmp_path / "out" / "bus.png") in rest
     assert (tmp_path / "out" / "bus.png").is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_a_demo_that_is_stopped_while_it_starts_says_only_that(start_demo, number):
+    with start_demo() as demo:
+        assert "Starting the node" in demo.stdout.readline()
+        demo.send_signal(number)
+        _, errors = demo.communicate(timeout=60)
+    assert (demo.returncode, errors) == (130, "demo: stopped\n")
 
 
 @pytest.mark.parametrize(
@@ -122,5 +131,5 @@ def test_results_do_not_replace_the_pictures_that_are_shown(run_demo, tmp_path, 
     before = (tmp_path / "me.png").read_bytes()
     done = run_demo("--source", tmp_path, "--output", tmp_path)
     assert done.returncode == 1
-    assert "whose pictures the results would replace" in done.stderr
+    assert "where the results would replace its pictures" in done.stderr
     assert (tmp_path / "me.png").read_bytes() == before
