@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from kp_pose_ros.ros.large_images import large_images_profile, profile_variable
+from kp_pose_ros.ros.fast_dds import large_images_profile, profile_variable
 from kp_pose_ros.timing import Throttle
 
 _LOSSES_PERIOD = 60.0  # seconds between two warnings

@@ -189,7 +189,7 @@ def main() -> int:
     """Run the pose node; return the process's exit code."""
     exit_on_signals()
     from kp_pose_ros.image.memory import keep_image_memory
-    from kp_pose_ros.ros.large_images import use_large_images
+    from kp_pose_ros.ros.fast_dds import use_large_images
     from kp_pose_ros.ros.pose_node import PoseNode
 
     use_large_images()

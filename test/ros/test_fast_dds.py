@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kp_pose_ros.ros.large_images import large_images_environment
+from kp_pose_ros.ros.fast_dds import large_images_environment
 
 VARIABLES = {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"}
 
