@@ -107,7 +107,7 @@ def _watch(args: argparse.Namespace, receiver: Receiver, namespace: str) -> None
         print(f"Starting the node with {args.model} ...", flush=True)
         ros_arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
         model = ["-p", f"model:={args.model}"]
-        processes.start("pose_node", "kp_pose_ros.ros.process", *ros_arguments, *model)
+        processes.start("pose_node", "kp_pose_ros.ros.pose_node", *ros_arguments, *model)
         while receiver.report is None and receiver.spin_once():
             if not processes.is_running("pose_node"):
                 raise KpPoseError("the node ended before it was ready")

@@ -82,6 +82,12 @@ class Parameters:
     build_only: bool = parameter(
         False, "Build the engine, say where it is, and end; imgsz has to be given."
     )
+    receive_priority: int = parameter(
+        0,
+        "Real-time priority of Fast DDS's threads that read shared memory; 0: none. It needs root "
+        "or the limit rtprio.",
+        limits=(0, 99),
+    )
     annotated: Annotated = field(default_factory=Annotated)
     tracking: Tracking = field(default_factory=Tracking)
     depth: Depth = field(default_factory=Depth)

@@ -4,6 +4,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # the other imports take a second, in which a signal may come
+    from kp_pose_ros.ros.process import exit_on_signals
+
+    exit_on_signals()
+
+import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -15,15 +21,17 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool
 
 from kp_pose_ros.errors import GpuLostError, KpPoseError
+from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.declare import declare_parameters, follow_changes
 from kp_pose_ros.ros.diagnostics import Diagnostics, NodeStatus
+from kp_pose_ros.ros.fast_dds import prioritize_reading, use_large_images
 from kp_pose_ros.ros.handover import Handover
 from kp_pose_ros.ros.health import Level
 from kp_pose_ros.ros.lifecycle import ManagedNode
-from kp_pose_ros.ros.logs import RosLogHandler
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.poses_3d import JointPoses
+from kp_pose_ros.ros.process import RosLogHandler, run_node
 from kp_pose_ros.ros.worker import OnPoses, Worker
 from kp_pose_ros.timing import StageTimes
 
@@ -77,6 +85,8 @@ class PoseNode(ManagedNode):
         self._active, self._enabled = False, True
         self._log_handler = RosLogHandler(self.get_logger())
         self._log_handler.attach()
+        if self._values.receive_priority:
+            prioritize_reading(self._values.receive_priority, self.get_logger())
         self._handover = Handover(self, self.waiting_group)
         self._diagnostics = Diagnostics(self)
         self._trouble = ""  # why the node does not work, if that was not its user's wish
@@ -254,3 +264,19 @@ class PoseNode(ManagedNode):
 def _raise_if_any(error: BaseException | None) -> None:
     if error is not None:
         raise error
+
+
+def main() -> int:
+    """Run the node as a program; return the process's exit code."""
+    use_large_images()
+    keep_image_memory()
+    return run_node(
+        "pose_node",
+        "Publishes the poses of the people in camera images.",
+        lambda ending: PoseNode(on_failure=ending.end, on_built=ending.end),
+        close=PoseNode.close,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

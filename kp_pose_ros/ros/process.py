@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How our programs start, run a node, and end."""
+"""How our programs start, run a node, log, and end."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from kp_pose_ros.errors import KpPoseError
 
 if TYPE_CHECKING:
+    from rclpy.impl.rcutils_logger import RcutilsLogger
     from rclpy.node import Node
 
     from kp_pose_ros.ros.executor import GuardedExecutor
@@ -25,6 +27,17 @@ if TYPE_CHECKING:
 _PATIENCE = 1.0  # seconds for each thread to end
 _LAST_MESSAGES = 0.2  # seconds for what `finish` has sent to arrive
 _USAGE = "%(prog)s [-h] [--ros-args -p NAME:=VALUE -r NAME:=NAME --log-level LEVEL ...]"
+
+_package = logging.getLogger("kp_pose_ros")
+
+# One line each: rclpy refuses a line of code that logs at two severities.
+_METHODS = {
+    logging.DEBUG: lambda logger, text: logger.debug(text),
+    logging.INFO: lambda logger, text: logger.info(text),
+    logging.WARNING: lambda logger, text: logger.warning(text),
+    logging.ERROR: lambda logger, text: logger.error(text),
+    logging.CRITICAL: lambda logger, text: logger.fatal(text),
+}
 
 NodeT = TypeVar("NodeT", bound="Node")
 
@@ -185,22 +198,25 @@ def _finish(executor: GuardedExecutor, work: Awaitable[None]) -> None:
     sleep(_LAST_MESSAGES)
 
 
-def main() -> int:
-    """Run the pose node; return the process's exit code."""
-    exit_on_signals()
-    from kp_pose_ros.image.memory import keep_image_memory
-    from kp_pose_ros.ros.fast_dds import use_large_images
-    from kp_pose_ros.ros.pose_node import PoseNode
+class RosLogHandler(logging.Handler):
+    """Passes the package's log records on to a ROS logger, from `attach` to `detach`.
 
-    use_large_images()
-    keep_image_memory()
-    return run_node(
-        "pose_node",
-        "Publishes the poses of the people in camera images.",
-        lambda ending: PoseNode(on_failure=ending.end, on_built=ending.end),
-        close=PoseNode.close,
-    )
+    The part of the package that knows no ROS logs through Python's `logging`.
+    """
 
+    def __init__(self, logger: RcutilsLogger) -> None:
+        super().__init__()
+        self._logger = logger
 
-if __name__ == "__main__":
-    sys.exit(main())
+    def attach(self) -> None:
+        """Begin."""
+        _package.addHandler(self)
+        _package.setLevel(logging.DEBUG)  # the ROS logger has a level of its own
+
+    def detach(self) -> None:
+        """End."""
+        _package.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record at the ROS severity of its level."""
+        _METHODS[record.levelno](self._logger, self.format(record))

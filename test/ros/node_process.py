@@ -12,7 +12,7 @@ START = 30  # seconds that a node may take to start, on a busy machine
 class NodeProcess:
     """A pose_node, or another of our nodes, in a process of its own."""
 
-    def __init__(self, log, ros_arguments, parameters, module="kp_pose_ros.ros.process"):
+    def __init__(self, log, ros_arguments, parameters, module="kp_pose_ros.ros.pose_node"):
         command = [sys.executable, "-m", module, "--ros-args", *ros_arguments]
         for name, value in parameters.items():
             text = value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,10 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import os
 from pathlib import Path
+from threading import get_native_id
 
 import pytest
 
-from kp_pose_ros.ros.fast_dds import large_images_environment
+from kp_pose_ros.ros.fast_dds import large_images_environment, prioritize_reading
 
 VARIABLES = {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"}
 
@@ -50,3 +52,64 @@ def test_the_node_publishes_with_the_profile(start_node):
         int(line.split("-")[1].split()[0], 16) - int(line.split("-")[0], 16) for line in segments
     ]
     assert max(sizes) > 30 * 2**20
+
+
+class Log(list):
+    """A logger that keeps what it is told."""
+
+    info = warning = list.append
+
+
+def scheduled_first(process):
+    """Names of a process's threads that are not scheduled as usual."""
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return {
+        (each / "comm").read_text().strip()
+        for each in threads
+        if os.sched_getscheduler(int(each.name)) != os.SCHED_OTHER
+    }
+
+
+@pytest.mark.usefixtures("fast_dds")
+def test_threads_are_scheduled_as_usual_unless_the_parameter_says_otherwise(start_node):
+    node = start_node().wait_until_ready()
+    assert scheduled_first(node.process.pid) == set()
+
+
+@pytest.mark.usefixtures("fast_dds")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root surely has the right")
+def test_the_parameter_gives_threads_that_read_shared_memory_a_priority(start_node):
+    node = start_node(receive_priority=3).wait_until_ready()
+    first = scheduled_first(node.process.pid)
+    assert first
+    assert all(name.startswith("dds.shm.") for name in first)
+    assert node.log_lines("have real-time priority 3")
+
+
+@pytest.fixture
+def threads(tmp_path):
+    """A folder of threads as the kernel has it: one that reads, and one that has just ended."""
+    thread = tmp_path / str(get_native_id())
+    thread.mkdir()
+    (thread / "comm").write_text("dds.shm.7400\n")
+    (tmp_path / "1").mkdir()
+    return tmp_path
+
+
+def test_without_the_right_to_it_a_warning_says_how_to_get_it(threads, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    log = Log()
+    prioritize_reading(3, log, threads)
+    (line,) = log
+    assert "raise its limit rtprio" in line
+
+
+def test_without_such_threads_a_warning_says_so(threads):
+    (threads / str(get_native_id()) / "comm").write_text("python3\n")
+    log = Log()
+    prioritize_reading(3, log, threads)
+    (line,) = log
+    assert "has no effect" in line

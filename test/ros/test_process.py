@@ -12,7 +12,7 @@ import pytest
 from kp_pose_ros.ros.process import ending_signals, own_arguments
 
 PROGRAMS = [
-    "kp_pose_ros.ros.process",
+    "kp_pose_ros.ros.pose_node",
     "kp_pose_ros.ros.bridges.wait_for_pose",
 ]
 WAITING = """
