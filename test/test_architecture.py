@@ -24,8 +24,11 @@ ARROWS: dict[str, set[str]] = {
     "image": set(),
     "models": {"models.checkpoint"},
     "models.checkpoint": {"models"},
-    "inference": {"image", "models", "inference.onnx", "inference.tensorrt"},
+    "inference": {
+        *("image", "models", "inference.onnx", "inference.openvino", "inference.tensorrt"),
+    },
     "inference.onnx": {"image", "models", "inference"},
+    "inference.openvino": {"image", "models", "inference"},
     "inference.tensorrt": {"image", "models", "inference"},
     "tracking": set(),
     "space": {"image", "tracking"},
@@ -52,10 +55,12 @@ ROOMS = {
 # Packages that only some rooms may import.
 ROS = r"rclpy|rcl_interfaces|builtin_interfaces|\w+_(msgs|srvs)|tf2_ros|cv_bridge|launch|launch_ros"
 GPU = r"tensorrt|tensorrt_\w+|pycuda|cuda"
+INTEL = r"openvino"
 TRAINING = r"torch|torchvision|ultralytics"
 FOREIGN = {
     ROS: {"ros", "ros.bridges", "bench", "demo"},
     GPU: {"inference.tensorrt"},
+    INTEL: {"inference.openvino"},
     TRAINING: set(),
 }
 
@@ -122,9 +127,9 @@ for name in sys.argv[2:]:
 
 
 def test_everything_but_the_edges_imports_where_there_is_no_ros_no_gpu_and_no_torch():
-    edges = FOREIGN[ROS] | FOREIGN[GPU]
+    edges = FOREIGN[ROS] | FOREIGN[GPU] | FOREIGN[INTEL]
     names = [n for n in MODULES if room(n) not in edges and not n.endswith("__init__")]
-    blocked = f"{ROS}|{GPU}|{TRAINING}"
+    blocked = f"{ROS}|{GPU}|{INTEL}|{TRAINING}"
     command = [sys.executable, "-c", BLOCK_AND_IMPORT, blocked, *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import ENGINES, Settings
+from kp_pose_ros.inference.factory import ENGINES, LAYOUTS, Settings
 
 _DEFAULTS = DecodeSettings()
 
@@ -27,7 +27,18 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a YAML file that names the keypoints; default: as the model says",
     )
+    add_layout_argument(parser)
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
+    parser.add_argument(
+        "--device", default="CPU", help="of the engine openvino: CPU, GPU or NPU; default: CPU"
+    )
+    parser.add_argument(
+        "--providers",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="execution providers of the engine onnx, such as CUDA; default: the CPU",
+    )
     parser.add_argument(
         "--precision",
         choices=("fp32", "fp16", "int8"),
@@ -58,12 +69,25 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_layout_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --layout, for models whose file does not say what their output looks like."""
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default="auto",
+        help="what the model's output looks like; default: as its file says",
+    )
+
+
 def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings:
     """Return what the arguments of `add_estimator_arguments` say."""
     return Settings(
         model=args.model,
         skeleton=args.skeleton,
         engine=args.engine,
+        layout=args.layout,
+        device=args.device,
+        providers=tuple(args.providers),
         imgsz=tuple(args.imgsz) if args.imgsz else None,
         precision=args.precision,
         max_batch=max_batch,

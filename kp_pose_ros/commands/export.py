@@ -10,8 +10,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from kp_pose_ros.commands.estimator_arguments import add_layout_argument
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.models.model import PoseModel, Precision
+from kp_pose_ros.inference.factory import open_model
+from kp_pose_ros.models.precision import Precision
 
 _LARGEST_BATCH = 1024  # more than any tool takes
 
@@ -38,6 +40,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="always take N pictures, which some tools need; default: any number",
     )
+    parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
+    add_layout_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.output is not None:
         _check_output(args.output)
-    model = PoseModel.open(args.model)
+    model = open_model(args.model, args.skeleton, args.layout)
     imgsz = tuple(args.imgsz) if args.imgsz else None
     height, width = model.network_size(model.metadata.imgsz, imgsz)
     precision: Precision = "fp16" if args.fp16 else "fp32"

@@ -8,11 +8,16 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from kp_pose_ros.commands.estimator_arguments import add_layout_argument
+from kp_pose_ros.inference.factory import open_model
 from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel
 
 _LAYOUTS = {
-    Layout.RAW: "raw: the selection of candidates is added when the model is prepared",
+    Layout.RAW: "raw: a column an anchor; candidates are selected when the model is prepared",
+    Layout.TRANSPOSED: "transposed: a row an anchor; candidates are selected when it is prepared",
+    Layout.YOLOV7: "yolov7: a row an anchor, with the score of an object beside the classes'",
+    Layout.RTMO: "rtmo: boxes and keypoints apart, every person once; BGR from 0 to 255 in",
     Layout.CANDIDATES: "candidates: prepared already; suppression follows",
     Layout.ROWS: "rows: every person once, no suppression needed",
 }
@@ -24,12 +29,13 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("info", help="say what a model is, and its keypoints")
     parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
     parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
+    add_layout_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print two tables: the model, and its keypoints."""
-    model = PoseModel.open(args.model, skeleton=args.skeleton)
+    model = open_model(args.model, args.skeleton, args.layout)
     facts = [f"{name:<12}{value}" for name, value in _facts(model)]
     keypoints = [
         f"{index:>3}  {name:<20}{_neighbours(model, index)}".rstrip()
@@ -50,6 +56,7 @@ def _facts(model: PoseModel) -> Iterator[tuple[str, str]]:
     yield "skeleton", f"{skeleton.name}, {len(skeleton.edges)} edges"
     free = "" if metadata.size_is_static else f"; any multiples of {metadata.stride}"
     yield "input", f"{height} x {width} (height x width){free}"
+    yield "channels", "3, RGB" if metadata.channels == 3 else "1, grey"
     yield "batch", "any" if metadata.batch is None else str(metadata.batch)
     yield "layout", _LAYOUTS[metadata.layout]
 

@@ -141,6 +141,12 @@ class Frame:
         height, width = self.size
         return height * self.reduction, width * self.reduction
 
+    def to_gray(self) -> Pixels:
+        """Return the picture as (height, width) uint8; mono8 frames are not copied."""
+        if ENCODINGS[self.encoding] is _GRAY:
+            return self.pixels  # type: ignore[return-value]
+        return cv2.cvtColor(self.to_bgr(), cv2.COLOR_BGR2GRAY)  # type: ignore[return-value]
+
     def to_bgr(self) -> Pixels:
         """Return the picture as (height, width, 3) uint8 BGR; bgr8 frames are not copied."""
         return ENCODINGS[self.encoding].to_bgr(self.pixels)

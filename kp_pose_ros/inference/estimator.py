@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.checks import OutputCheck
 from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.timing import StageTimes
@@ -87,9 +88,14 @@ class PoseEstimator:
     """
 
     def __init__(
-        self, engine: Engine, kpt_shape: tuple[int, int], settings: DecodeSettings
+        self,
+        engine: Engine,
+        kpt_shape: tuple[int, int],
+        settings: DecodeSettings,
+        check: OutputCheck | None = None,
     ) -> None:
         self.engine = engine
+        self.check = check
         self.settings = settings
         self._kpt_shape = kpt_shape
 
@@ -135,6 +141,11 @@ class PoseEstimator:
     def decode(self, frames: Sequence[Frame], candidates: Sequence[Candidates]) -> list[Poses]:
         """Return the poses of each frame among the candidates that the engine gave for it."""
         settings = self.settings
+        if self.check is not None:
+            candidates = [
+                replace(each, rows=self.check(each.rows, settings.score_threshold))
+                for each in candidates
+            ]
         with self.engine.times.measure("decode"):
             return [
                 decode(each, self._kpt_shape, settings).scaled(frame.reduction)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,13 @@ from pathlib import Path
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Size
+from kp_pose_ros.inference.checks import OutputCheck
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import Engine, PoseEstimator
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.inference.progress import Progress, ProgressLog
 from kp_pose_ros.inference.tensorrt.gpu import has_gpu, why_unavailable
+from kp_pose_ros.models.layouts import NAMED_LAYOUTS, Layout
 from kp_pose_ros.models.model import PoseModel
 
 _log = logging.getLogger(__name__)
@@ -31,8 +34,12 @@ class Settings:
         model: path of the model file.
         skeleton: path of a skeleton file or name of a shipped one; None takes what the model says.
         engine: one of `ENGINES`.
+        layout: what the model's output looks like, one of `LAYOUTS`; auto tells it from the file.
         imgsz: (height, width) of the network's input in pixels, or None to follow each camera.
         precision: fp32, fp16 or int8, for the engine 'tensorrt'.
+        device: CPU, GPU or NPU, for the engine 'openvino'.
+        providers: names of ONNX Runtime's execution providers, for the engine 'onnx'; none is the
+            CPU.
         max_batch: how many frames the engine takes at once.
         decode: thresholds and limits; whether to suppress is the model's to say.
     """
@@ -40,10 +47,16 @@ class Settings:
     model: Path
     skeleton: str | None = None
     engine: str = "auto"
+    layout: str = "auto"
     imgsz: Size | None = None
     precision: str = "fp16"
+    device: str = "CPU"
+    providers: tuple[str, ...] = ()
     max_batch: int = 1
     decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+Maker = Callable[[PoseModel, Settings, Progress], Engine]
 
 
 def make_estimator(
@@ -64,13 +77,27 @@ def make_estimator(
         raise SettingsError(
             f"engine '{settings.engine}' is unknown: expected one of {', '.join(ENGINES)}"
         )
-    model = PoseModel.open(settings.model, skeleton=settings.skeleton)
+    model = open_model(settings.model, settings.skeleton, settings.layout)
     if settings.imgsz is not None:
         model.network_size(settings.imgsz, settings.imgsz)  # refuses what the model cannot take
     engine = _MAKERS[settings.engine](model, settings, progress or ProgressLog())
     metadata = model.metadata
     decode = replace(settings.decode, suppress=metadata.needs_suppression)
-    return model, PoseEstimator(engine, metadata.kpt_shape, decode)
+    return model, PoseEstimator(engine, metadata.kpt_shape, decode, OutputCheck(model))
+
+
+def open_model(path: Path | str, skeleton: str | None, layout: str) -> PoseModel:
+    """Open a model as a user describes it.
+
+    Raises:
+        SettingsError: no layout has that name.
+        ModelError: the model or skeleton file cannot be used.
+    """
+    if layout not in LAYOUTS:
+        raise SettingsError(f"layout '{layout}' is unknown: expected one of {', '.join(LAYOUTS)}")
+    return PoseModel.open(
+        path, skeleton=skeleton, layout=None if layout == "auto" else Layout(layout)
+    )
 
 
 def network_columns(model: PoseModel, imgsz: Size | None, picture: Size) -> int:
@@ -112,7 +139,18 @@ def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:
             f"engine 'onnx' needs ONNX Runtime, which cannot be imported ({error}): "
             "install it with `pip install onnxruntime`"
         ) from error
-    return OnnxEngine(model, settings.imgsz, settings.max_batch)
+    return OnnxEngine(model, settings.imgsz, settings.max_batch, settings.providers)
+
+
+def _openvino(model: PoseModel, settings: Settings, _: Progress) -> Engine:
+    try:
+        from kp_pose_ros.inference.openvino.engine import OpenVinoEngine
+    except ImportError as error:
+        raise EngineError(
+            f"engine 'openvino' needs OpenVINO, which cannot be imported ({error}): "
+            "install it with `pip install openvino`"
+        ) from error
+    return OpenVinoEngine(model, settings.imgsz, settings.max_batch, settings.device)
 
 
 def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
@@ -129,6 +167,21 @@ def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engin
     )
 
 
+@cache
+def _has_bfloat16() -> bool:
+    """Return whether OpenVINO is installed and the CPU computes in bfloat16.
+
+    There it needs 0.6 of ONNX Runtime's time; elsewhere both need the same.
+    """
+    if importlib.util.find_spec("openvino") is None:
+        return False
+    try:
+        from kp_pose_ros.inference.openvino.engine import cpu_precision
+    except ImportError:
+        return False
+    return cpu_precision() == "bf16"
+
+
 def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
     reason = why_unavailable()
     level, why = logging.INFO, "since no NVIDIA GPU was found"
@@ -136,7 +189,10 @@ def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
         why = "since there is an NVIDIA GPU"
     elif has_gpu():
         level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {reason}"
-    engine = (_onnx if reason else _tensorrt)(model, settings, progress)
+    make: Maker = _tensorrt
+    if reason:
+        make = _openvino if _has_bfloat16() and not settings.providers else _onnx
+    engine = make(model, settings, progress)
     _say_once(level, f"engine auto: {engine.name}, {why}")
     return engine
 
@@ -146,9 +202,11 @@ def _say_once(level: int, line: str) -> None:
     _log.log(level, line)
 
 
-_MAKERS: dict[str, Callable[[PoseModel, Settings, Progress], Engine]] = {
+_MAKERS: dict[str, Maker] = {
     "auto": _auto,
     "tensorrt": _tensorrt,
+    "openvino": _openvino,
     "onnx": _onnx,
 }
 ENGINES = tuple(_MAKERS)
+LAYOUTS = ("auto", *NAMED_LAYOUTS)

@@ -1,110 +1,122 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime on the CPU: the engine of the demo, the tests and the laptop."""
+"""ONNX Runtime: on the CPU, or on what its execution providers know.
+
+Without a choice it runs on the CPU. An execution provider is a part of ONNX Runtime that runs
+graphs on other hardware (CUDA, ROCm, QNN, CoreML, ...); which it has depends on how it was built.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 
-from kp_pose_ros.image.frame import Frame, Size
-from kp_pose_ros.inference.decode import Candidates
-from kp_pose_ros.inference.onnx.network import OnnxNetwork
+from kp_pose_ros.errors import EngineError, SettingsError
+from kp_pose_ros.image.frame import Size
+from kp_pose_ros.inference.host import HostEngine
 from kp_pose_ros.models.model import PoseModel
-from kp_pose_ros.timing import StageTimes
+from kp_pose_ros.poses import Floats
 
-_log = logging.getLogger(__name__)
-_KEPT_NETWORKS = 8  # a camera of a new shape costs two; a robot has few shapes at a time
-_CORES = len(os.sched_getaffinity(0))
+_SUFFIX = "ExecutionProvider"
+_CPU = f"CPU{_SUFFIX}"
 
 
-class OnnxEngine:
-    """Runs a model's prepared graph, one network for each size that the frames need.
+class OnnxEngine(HostEngine):
+    """Runs a model's prepared graph with ONNX Runtime."""
 
-    A batch alone has all cores, because that is the quickest. Cores wait for each other at every
-    layer, though: two batches beside each other, with half of the cores each, go through 1.4 times
-    as often as one after the other (yolo11n-pose, two cores: 31 and 22 frames a second), and each
-    takes 1.3 times as long.
-    """
-
-    name = f"ONNX Runtime {ort.__version__} on the CPU"
-    overlaps = _CORES > 1
-
-    def __init__(self, model: PoseModel, imgsz: Size | None = None, max_batch: int = 1) -> None:
-        """Open the engine; networks are opened when the first frame of a shape arrives.
+    def __init__(
+        self,
+        model: PoseModel,
+        imgsz: Size | None = None,
+        max_batch: int = 1,
+        providers: Sequence[str] = (),
+    ) -> None:
+        """Open the engine.
 
         Args:
             model: what to run.
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
-        """
-        self.max_batch = max_batch
-        self.times = StageTimes()
-        self._model = model
-        self._imgsz = imgsz
-        self._networks: OrderedDict[tuple[Size, int], OnnxNetwork] = OrderedDict()
-        self._pool = ThreadPoolExecutor(2)
-        self._under_way: list[Future[list[Candidates]]] = []
-
-    def prepare(self, frame: Size) -> Path:
-        """Open the network for frames of (height, width); return its graph. Raises as `infer`."""
-        return self._network(self._model.network_size(frame, self._imgsz), _CORES).graph
-
-    def infer(self, frames: Sequence[Frame]) -> list[Candidates]:
-        """Return the candidates of each frame.
+            providers: names of execution providers, with or without "ExecutionProvider", the
+                preferred one first; none is the CPU. The CPU does what they cannot.
 
         Raises:
-            EngineError: ONNX Runtime refused the graph or failed while it ran.
-            ModelError: the model cannot be prepared for the size that a frame needs.
+            SettingsError: this ONNX Runtime has no such provider.
         """
-        return self.submit(frames).result()
+        chosen = find_providers(providers)
+        where = "the CPU" if chosen == [_CPU] else chosen[0].removesuffix(_SUFFIX)
+        name = f"ONNX Runtime {ort.__version__} on {where}"
+        open_session = partial(OrtSession, providers=chosen)
+        super().__init__(name, model, imgsz, max_batch, open_session)
+        if chosen != [_CPU]:
+            self.overlaps = False  # two batches would share the accelerator, not the cores
 
-    def submit(self, frames: Sequence[Frame]) -> Future[list[Candidates]]:
-        """Begin with a batch; see `infer`. The frames have to stay as they are until its end."""
-        self._under_way = [each for each in self._under_way if not each.done()]
-        cores = _CORES // 2 if self._under_way and self.overlaps else _CORES
-        by_size: defaultdict[Size, list[int]] = defaultdict(list)
-        for index, frame in enumerate(frames):
-            by_size[self._model.network_size(frame.size, self._imgsz)].append(index)
-        work = [(self._network(size, cores), indices) for size, indices in by_size.items()]
-        self._under_way.append(self._pool.submit(self._run, work, frames))
-        return self._under_way[-1]
 
-    def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
-        """Return what runs the network alone on frames of one size: for benchmarks."""
-        size = self._model.network_size(frames[0].size, self._imgsz)
-        return self._network(size, _CORES).call(frames)
+def find_providers(names: Sequence[str]) -> list[str]:
+    """Return the full names of execution providers, the CPU as the last.
 
-    def close(self) -> None:
-        """Free the networks, after the end of what is under way."""
-        self._pool.shutdown()
-        self._networks.clear()
+    Raises:
+        SettingsError: this ONNX Runtime has no such provider.
+    """
+    available = {name.removesuffix(_SUFFIX).lower(): name for name in ort.get_available_providers()}
+    chosen = []
+    for name in names:
+        short = name.removesuffix(_SUFFIX).lower().replace("_", "").replace("-", "")
+        if short not in available:
+            known = ", ".join(each.removesuffix(_SUFFIX) for each in available.values())
+            raise SettingsError(
+                f"ONNX Runtime {ort.__version__} has no execution provider {name}: expected one of "
+                f"{known}, or an onnxruntime that was built with it (such as onnxruntime-gpu)"
+            )
+        chosen.append(available[short])
+    return [*(name for name in dict.fromkeys(chosen) if name != _CPU), _CPU]
 
-    def _run(
-        self, work: list[tuple[OnnxNetwork, list[int]]], frames: Sequence[Frame]
-    ) -> list[Candidates]:
-        """Return the candidates of each frame; `work` tells which network takes which of them."""
-        found: dict[int, Candidates] = {}
-        for network, indices in work:
-            for start in range(0, len(indices), network.batch):
-                chunk = indices[start : start + network.batch]
-                candidates = network.run([frames[index] for index in chunk], self.times)
-                found.update(zip(chunk, candidates, strict=True))
-        return [found[index] for index in range(len(frames))]
 
-    def _network(self, size: Size, cores: int) -> OnnxNetwork:
-        key = size, cores
-        if key not in self._networks:
-            if len(self._networks) == _KEPT_NETWORKS:
-                self._networks.popitem(last=False)
-            if cores == _CORES:
-                _log.info("preparing the network for %d x %d (height x width)", *size)
-            self._networks[key] = OnnxNetwork(self._model, size, self.max_batch, cores)
-        self._networks.move_to_end(key)
-        return self._networks[key]
+class OrtSession:
+    """One graph in ONNX Runtime; see `Session`."""
+
+    def __init__(self, graph: Path, threads: int, providers: Sequence[str]) -> None:
+        """Open it.
+
+        Raises:
+            EngineError: ONNX Runtime refuses the graph, or does not start the first provider.
+        """
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Measured with yolo11n-pose on two cores: all optimisations (the default) are 1.4 times as
+        # fast as the extended ones. Threads that spin while the network runs are worth 1.2; after
+        # it they would keep the cores from the camera's driver.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        # Smaller shares of work: if a core is busy with something else, the other takes over.
+        options.add_session_config_entry("session.dynamic_block_base", "4")
+        try:
+            self._session = ort.InferenceSession(str(graph), options, providers=list(providers))
+        except Exception as error:  # ONNX Runtime has no base class for its errors
+            raise EngineError(
+                f"ONNX Runtime {ort.__version__} refuses the graph {graph}: {error}; expected a "
+                "graph that it can run: delete the file, or export the model again with a lower "
+                "opset"
+            ) from error
+        started = self._session.get_providers()
+        if started[:1] != list(providers[:1]):
+            raise EngineError(
+                f"ONNX Runtime {ort.__version__} did not start {providers[0]}, only "
+                f"{', '.join(started)}: check that its driver and libraries are installed"
+            )
+        self._input = self._session.get_inputs()[0]
+        batch = self._input.shape[0]
+        self.fixed_batch: int | None = batch if isinstance(batch, int) else None
+
+    def run(self, batch: Floats) -> Floats:
+        """Return the rows of pictures; see `Session`."""
+        try:
+            (rows,) = self._session.run(None, {self._input.name: batch})
+        except Exception as error:  # as above
+            raise EngineError(
+                f"ONNX Runtime failed on a batch of shape {batch.shape}: {error}"
+            ) from error
+        return np.asarray(rows, np.float32)
