@@ -1,13 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The zip that `torch.save` writes: one pickle, each tensor's numbers as an entry."""
+"""The files that `torch.save` writes: a zip of one pickle and each tensor's numbers as an entry.
 
+Before torch 1.6, and on demand since, it is one file of several pickles, and the numbers behind.
+"""
+
+from __future__ import annotations
+
+import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.checkpoint.tensors import Storage
 
 # The largest pickle seen in a checkpoint has 0.4 MB. A byte of pickle can become 72 bytes of Python
 # objects, so this keeps what a hostile one can claim near 150 MB.
@@ -23,7 +31,33 @@ _ZIP_PROBLEMS = (
 )
 
 
-class Archive:
+# A pickle of torch's magic number, after the opcodes that name the protocol.
+_MAGIC = b"\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little") + b"."
+_COUNT_BYTES = 8
+
+Load = Callable[[BinaryIO], Any]
+
+
+class Archive(Protocol):
+    """A checkpoint's file.
+
+    Attributes:
+        size: its bytes.
+    """
+
+    size: int
+
+    def content(self, load: Load) -> Any:
+        """Return what `load` makes of the checkpoint's pickle."""
+
+    def check(self, storage: Storage) -> None:
+        """Refuse a storage that the file does not have; called while the pickle is loaded."""
+
+    def storage(self, key: str) -> bytes:
+        """Return the bytes of a storage."""
+
+
+class ZipArchive:
     """A checkpoint's zip whose entries are known to fit into the file itself."""
 
     def __init__(self, zip_file: zipfile.ZipFile, size: int) -> None:
@@ -40,8 +74,8 @@ class Archive:
         if self._read_small("byteorder", b"little") != b"little":
             raise ModelError("its numbers are big-endian, expected little-endian")
 
-    def pickle(self) -> bytes:
-        """Return the pickle of the checkpoint."""
+    def content(self, load: Load) -> Any:
+        """Return what `load` makes of the checkpoint's pickle."""
         name = f"{self._root}/data.pkl"
         size = self._entries[name].file_size
         if size > MAX_PICKLE_BYTES:
@@ -49,14 +83,15 @@ class Archive:
                 f"its pickle has {size} bytes, expected at most {MAX_PICKLE_BYTES}; "
                 "`strip_optimizer` of ultralytics makes it smaller"
             )
-        return self._read(name)
+        return load(io.BytesIO(self._read(name)))
 
-    def storage_size(self, key: str) -> int:
-        """Return how many bytes the storage `key` has."""
-        entry = self._entries.get(f"{self._root}/data/{key}")
+    def check(self, storage: Storage) -> None:
+        """Refuse a storage that the zip does not have, or not with as many numbers."""
+        entry = self._entries.get(f"{self._root}/data/{storage.key}")
         if entry is None:
-            raise ModelError(f"its tensor storage {key[:40]!r} is missing")
-        return entry.file_size
+            raise ModelError(f"its tensor storage {storage.key[:40]!r} is missing")
+        if storage.nbytes != entry.file_size:
+            raise _wrong_size(storage, f"the file has {entry.file_size} bytes of it")
 
     def storage(self, key: str) -> bytes:
         """Return the bytes of the storage `key`, after comparing their checksum."""
@@ -97,18 +132,81 @@ def _is_pickle(name: str) -> bool:
     return name.count("/") == 1 and name.endswith("/data.pkl")
 
 
+class LegacyArchive:
+    """A checkpoint of several pickles, one after the other, and the numbers behind them."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        """Begin with a file of `size` bytes."""
+        self.size = size
+        self._stream = stream
+        self._claimed: dict[str, Storage] = {}
+        self._offsets: dict[str, int] = {}
+
+    def content(self, load: Load) -> Any:
+        """Return what `load` makes of the checkpoint's pickle."""
+        head = io.BytesIO(self._stream.read(MAX_PICKLE_BYTES))
+        head.seek(head.getvalue().index(_MAGIC) + len(_MAGIC))
+        _version, system = load(head), load(head)
+        if not isinstance(system, dict) or system.get("little_endian") is not True:
+            raise ModelError("its numbers are big-endian, expected little-endian")
+        content, keys = load(head), load(head)
+        self._locate(keys, head.tell())
+        return content
+
+    def check(self, storage: Storage) -> None:
+        """Refuse a storage that is larger than the file; `_locate` compares it with what is there."""
+        if storage.nbytes > self.size or self._claimed.setdefault(storage.key, storage) != storage:
+            raise _wrong_size(storage, f"the file has {self.size} bytes in all")
+
+    def storage(self, key: str) -> bytes:
+        """Return the bytes of the storage `key`."""
+        if key not in self._offsets:
+            raise ModelError(f"its tensor storage {key[:40]!r} is missing")
+        self._stream.seek(self._offsets[key])
+        return self._stream.read(self._claimed[key].nbytes)
+
+    def _locate(self, keys: Any, offset: int) -> None:
+        """Find the storages, which follow each other in the order of `keys`."""
+        if not isinstance(keys, list):
+            raise ModelError("it has no list of its tensor storages")
+        for key in keys:
+            storage = self._claimed.get(key) if isinstance(key, str) else None
+            if storage is None:
+                raise ModelError("it lists a tensor storage that no tensor has")
+            self._stream.seek(offset)
+            found = int.from_bytes(self._stream.read(_COUNT_BYTES), "little")
+            offset += _COUNT_BYTES
+            if found != storage.count or offset + storage.nbytes > self.size:
+                raise _wrong_size(storage, f"the file has {found} of them, and ends at {self.size}")
+            self._offsets[key] = offset
+            offset += storage.nbytes
+
+
+def _wrong_size(storage: Storage, found: str) -> ModelError:
+    return ModelError(
+        f"its tensor storage {storage.key[:40]!r} claims {storage.count} numbers of "
+        f"{storage.item_size} bytes, but {found}"
+    )
+
+
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
     """Open the checkpoint at `path` for as long as the `with` block lasts.
 
     Raises:
-        ModelError: if it is not a file, not a zip, or not a zip as `torch.save` writes it.
+        ModelError: if it is not a file, or not one that `torch.save` writes.
     """
     if not path.is_file():
         raise ModelError("there is no such file")
+    size = path.stat().st_size
     try:
+        with path.open("rb") as stream:
+            if _MAGIC in stream.read(4 * len(_MAGIC)):
+                stream.seek(0)
+                yield LegacyArchive(stream, size)
+                return
         zip_file = zipfile.ZipFile(path)
     except _ZIP_PROBLEMS as error:
         raise ModelError(f"it is not a whole zip archive ({error}); get the file again") from error
     with zip_file:
-        yield Archive(zip_file, path.stat().st_size)
+        yield ZipArchive(zip_file, size)

@@ -7,14 +7,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.archive import Archive, open_archive
 from kp_pose_ros.models.checkpoint.modules import Module, ModuleReader
 from kp_pose_ros.models.checkpoint.tensors import (
     STORAGE_TYPES,
-    make_storage,
+    load_persistent,
     rebuild_parameter,
     rebuild_tensor,
 )
@@ -104,10 +104,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _read_content(archive: Archive) -> dict[Any, Any]:
-    def load_storage(identifier: Any) -> Any:
-        return make_storage(identifier, archive.storage_size)
+    def load(stream: BinaryIO) -> Any:
+        return Unpickler(_is_allowed, _REBUILDERS, persistent).load(stream)
 
-    content = Unpickler(_is_allowed, _REBUILDERS, load_storage).load(archive.pickle())
+    def persistent(identifier: Any) -> Any:
+        return load_persistent(identifier, archive.check)
+
+    content = archive.content(load)
     if not isinstance(content, dict):
         raise ModelError("it is not a dictionary, expected one that holds a model")
     return content
@@ -124,6 +127,9 @@ def _read_model(content: Mapping[Any, Any], archive: Archive) -> Module:
         raise ModelError(
             "it holds no model (bare weights are not enough: the file needs the layers)"
         )
+    # A distillation run keeps the model beside its teacher.
+    student = _dictionary(_dictionary(record.state).get("_modules")).get("student_model")
+    record = student if isinstance(student, Record) else record
     model = ModuleReader(archive.storage, max_bytes=archive.size).read(record)
     if not model.child("model").children:
         raise ModelError("its model has no layers")

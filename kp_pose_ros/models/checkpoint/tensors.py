@@ -81,27 +81,27 @@ class StoredTensor:
         return values
 
 
-def make_storage(identifier: Any, size_of: Callable[[str], int]) -> Storage:
-    """Return the storage that a persistent id of the pickle stands for.
+def load_persistent(identifier: Any, check: Callable[[Storage], None]) -> Storage | Global:
+    """Return what a persistent id of the pickle stands for.
 
     Args:
-        identifier: `("storage", class, key, device, count)`, as torch writes it.
-        size_of: how many bytes the file has under a key.
+        identifier: `("storage", class, key, device, count)`, as torch writes it; before version 1.6
+            with the part of the storage behind it, and `("module", class, file, source)`.
+        check: refuses a storage that the file does not have.
 
     Raises:
-        ModelError: if it is anything else, or if the file does not have exactly that many numbers.
+        ModelError: if it is anything else.
     """
     match identifier:
-        case ("storage", Global(kind), str(key), str(), int(count)) if kind in STORAGE_TYPES:
+        case ("storage", Global(kind), str(key), str(), int(count), *part) if (
+            kind in STORAGE_TYPES and count >= 0 and part in ([], [None])
+        ):
             storage = Storage(kind, key, count)
-        case _:
-            raise ModelError("its pickle refers to something that is not a tensor storage")
-    if count < 0 or storage.nbytes != size_of(key):
-        raise ModelError(
-            f"its tensor storage {key[:40]!r} claims {count} numbers of {storage.item_size} bytes, "
-            f"but the file has {size_of(key)} bytes of it"
-        )
-    return storage
+            check(storage)
+            return storage
+        case ("module", Global() as name, _, _):
+            return name
+    raise ModelError("its pickle refers to something that is not a tensor storage")
 
 
 def rebuild_tensor(

@@ -10,9 +10,10 @@ memo by an index out of the file, and hashes whatever the file gives it as a key
 import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from kp_pose_ros.errors import ModelError
+from kp_pose_ros.models.families import CHECKPOINTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ Rebuilders = Mapping[str, Callable[..., Any]]
 class Unpickler:
     """Reads one pickle of protocol 2 to 5 into lists, tuples, dicts, numbers, texts and Records.
 
+    A set becomes a list.
+
     Args:
         is_allowed: says whether the pickle may name this class or function at all.
         rebuilders: our own stand-ins for functions that the pickle calls, by dotted name. A call of
@@ -59,8 +62,10 @@ class Unpickler:
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
 
-    def load(self, data: bytes) -> Any:
-        """Return the object that `data` describes.
+    def load(self, stream: BinaryIO) -> Any:
+        """Return the object that the pickle at the position of `stream` describes.
+
+        The position is behind the pickle then.
 
         Raises:
             ModelError: if the pickle names what is not allowed, uses an opcode that torch does not
@@ -68,7 +73,7 @@ class Unpickler:
         """
         name = "START"
         try:
-            for opcode, argument, _position in pickletools.genops(data):
+            for opcode, argument, _position in pickletools.genops(stream):
                 name = opcode.name
                 if name == "STOP":
                     break
@@ -139,6 +144,13 @@ class Unpickler:
         rebuild = self._rebuilders.get(function.name)
         self._stack.append(Record(function.name, {}) if rebuild is None else rebuild(*arguments))
 
+    def _call_with_names(self, _: Any) -> None:
+        """NEWOBJ_EX: as NEWOBJ, with arguments by name."""
+        (names,) = self._pop(1)
+        if not isinstance(names, dict):
+            raise TypeError(type(names))
+        self._call(None)
+
     def _build(self, _: Any) -> None:
         (state,) = self._pop(1)
         # What a dict or a tensor would get here are attributes that no reader asks for.
@@ -152,9 +164,13 @@ class Unpickler:
     def _push_global(self, name: str) -> None:
         is_name = len(name) <= _MAX_NAME and name.replace(".", "_").isidentifier()
         if not is_name or not self._is_allowed(name):
+            advice = next(
+                (text for package, text in CHECKPOINTS.items() if name.startswith(package)),
+                "nothing was run, and if you trust the file, export it to ONNX with ultralytics",
+            )
             raise ModelError(
                 f"its pickle names {name[:_MAX_NAME]!r}, which is no part of a YOLO checkpoint; "
-                "nothing was run, and if you trust the file, export it to ONNX with ultralytics"
+                f"{advice}"
             )
         self._stack.append(Global(name))
 
@@ -203,6 +219,13 @@ _OPCODES: dict[str, Callable[[Unpickler, Any], None]] = {
     "SHORT_BINUNICODE": Unpickler._push_text,
     "EMPTY_TUPLE": lambda unpickler, _: unpickler._push(()),
     "EMPTY_LIST": lambda unpickler, _: unpickler._push([]),
+    "EMPTY_SET": lambda unpickler, _: unpickler._push([]),
+    "ADDITEMS": Unpickler._appends,
+    "FROZENSET": Unpickler._make_marked_tuple,
+    "SHORT_BINBYTES": Unpickler._push,
+    "BINBYTES": Unpickler._push,
+    "BINUNICODE8": Unpickler._push_text,
+    "NEWOBJ_EX": Unpickler._call_with_names,
     "EMPTY_DICT": lambda unpickler, _: unpickler._push({}),
     "TUPLE1": lambda unpickler, _: unpickler._make_tuple(1),
     "TUPLE2": lambda unpickler, _: unpickler._make_tuple(2),

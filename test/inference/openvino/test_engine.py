@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where OpenVINO is installed: what it finds is what ONNX Runtime finds."""
 
+import importlib
+
 import cv2
 import numpy as np
 import pytest
