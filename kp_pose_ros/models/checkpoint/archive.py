@@ -154,8 +154,11 @@ class LegacyArchive:
         return content
 
     def check(self, storage: Storage) -> None:
-        """Refuse a storage that is larger than the file; `_locate` compares it with what is there."""
-        if storage.nbytes > self.size or self._claimed.setdefault(storage.key, storage) != storage:
+        """Refuse a storage that is larger than the file; `_locate` looks whether it is there."""
+        if (
+            not 0 <= storage.nbytes <= self.size
+            or self._claimed.setdefault(storage.key, storage) != storage
+        ):
             raise _wrong_size(storage, f"the file has {self.size} bytes in all")
 
     def storage(self, key: str) -> bytes:

@@ -94,7 +94,7 @@ def load_persistent(identifier: Any, check: Callable[[Storage], None]) -> Storag
     """
     match identifier:
         case ("storage", Global(kind), str(key), str(), int(count), *part) if (
-            kind in STORAGE_TYPES and count >= 0 and part in ([], [None])
+            kind in STORAGE_TYPES and part in ([], [None])
         ):
             storage = Storage(kind, key, count)
             check(storage)
