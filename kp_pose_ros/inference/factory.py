@@ -23,6 +23,7 @@ from kp_pose_ros.models.layouts import NAMED_LAYOUTS, Layout
 from kp_pose_ros.models.model import PoseModel
 
 _log = logging.getLogger(__name__)
+_COLOURS = 3  # channels
 _WIDESCREEN = (1080, 1920)  # (height, width) of most cameras' images, for an example
 
 
@@ -156,6 +157,12 @@ def _openvino(model: PoseModel, settings: Settings, _: Progress) -> Engine:
 def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
     if reason := why_unavailable():
         raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
+    if model.metadata.channels != _COLOURS:
+        raise EngineError(
+            f"engine 'tensorrt' cannot run {model.path}: it takes grey pictures, and the kernel that "
+            "fills the network's input makes colour ones; set engine to onnx or openvino, or use a "
+            "model of three channels"
+        )
     from kp_pose_ros.inference.tensorrt.engine import TensorRTEngine
 
     return TensorRTEngine(
@@ -184,6 +191,8 @@ def _has_bfloat16() -> bool:
 
 def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
     reason = why_unavailable()
+    if reason is None and model.metadata.channels != _COLOURS:
+        reason = "the model takes grey pictures, which TensorRT is not fed with yet"
     level, why = logging.INFO, "since no NVIDIA GPU was found"
     if reason is None:
         why = "since there is an NVIDIA GPU"
