@@ -159,9 +159,8 @@ def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engin
         raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
     if model.metadata.channels != _COLOURS:
         raise EngineError(
-            f"engine 'tensorrt' cannot run {model.path}: it takes grey pictures, and the kernel that "
-            "fills the network's input makes colour ones; set engine to onnx or openvino, or use a "
-            "model of three channels"
+            f"engine 'tensorrt' cannot run {model.path}: it takes grey pictures, and TensorRT is "
+            "fed with colour ones here; set engine to onnx or openvino, or use a colour model"
         )
     from kp_pose_ros.inference.tensorrt.engine import TensorRTEngine
 

@@ -16,30 +16,15 @@ from kp_pose_ros.models.download import download
 
 LICENCE = "AGPL-3.0, by Ultralytics (https://www.ultralytics.com/license)"
 MODELS_VARIABLE = "KP_POSE_MODELS"
-SUFFIXES = (".pt", ".onnx", ".engine")
+SUFFIXES = (".pt", ".onnx", ".engine", ".zip")
 
 _log = logging.getLogger(__name__)
-_RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
-
-# GitHub names no checksums for this release. Those of yolo11 are what Ultralytics' own repository
-# huggingface.co/Ultralytics/YOLO11 has for its files; yolo11n-pose was checked against a file of
-# our own, too. Those of yolov8 are what unrelated projects pin or keep for the files of this
-# release: n: many; s: huggingface.co/spaces/shihabsarar29/pose-estimation and, on GitHub,
-# zhujinpeng169-web/badminton-trajectory-analysis-platform; m: pedramsalimi/MAYANHSDEMO on GitHub.
-# Where None stands there is no such source, and `kp_pose fetch` prints the one it found.
-_CHECKSUMS: dict[str, str | None] = {
-    "yolov8n-pose": "c6fa93dd1ee4a2c18c900a45c1d864a1c6f7aba75d84f91648a30b7fb641d212",
-    "yolov8s-pose": "234314cd8baf62616791aceb9ea6ad5c19f26cf6c0d8f3a1bfce1e23b186cfb3",
-    "yolov8m-pose": "dbe539ea268db2534390942cfdf206e521f376f19e5415967a57f6a2ddfa3c90",
-    "yolov8l-pose": None,
-    "yolov8x-pose": None,
-    "yolo11n-pose": "869e83fcdffdc7371fa4e34cd8e51c838cc729571d1635e5141e3075e9319dc0",
-    "yolo11s-pose": "1060bda4a27012060eca246f9b2adeea22eabb045a1e58f8d229be29b7ebc2ba",
-    "yolo11m-pose": "29b17eaf3a3117cbea906090dbedf9159f7c6a49db58ec8b99ed2dfde1cf6eb2",
-    "yolo11l-pose": "61921abe1f2ed930bf28328a16b3162278cdb239a1e8280b6ac827119f13cee0",
-    "yolo11x-pose": "013c43543b0751b8918486ba96e01ee44a59040683a07f96cc22bcc2cb7785f8",
-}
-PUBLISHED = tuple(_CHECKSUMS)
+_RELEASES = "https://github.com/ultralytics/assets/releases/download"
+_RTMO = "https://download.openmmlab.com/mmpose/v1/projects/rtmo/onnx_sdk"
+_RTMO_LICENCE = (
+    "the code is Apache-2.0, by OpenMMLab (https://github.com/open-mmlab/mmpose); nothing says so "
+    "of the weights, which were trained on data sets with terms of their own"
+)
 
 
 class Source(NamedTuple):
@@ -49,11 +34,61 @@ class Source(NamedTuple):
         url: its address.
         sha256: what its SHA-256 must be, if that is known.
         licence: whose it is and under which terms, if that is known.
+        name: the name that it gets; None for the one at the end of its address.
     """
 
     url: str
     sha256: str | None
     licence: str | None
+    name: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name that the file gets."""
+        return self.name or _file_name(self.url)
+
+
+def _ultralytics(name: str, sha256: str | None = None, release: str = "v8.3.0") -> Source:
+    return Source(f"{_RELEASES}/{release}/{name}.pt", sha256, LICENCE)
+
+
+# GitHub names no checksums for these releases. Those of yolo11 are what Ultralytics' own repository
+# huggingface.co/Ultralytics/YOLO11 has for its files; yolo11n-pose was checked against a file of
+# our own, too. Those of yolov8 are what unrelated projects pin or keep for the files of this
+# release: n: many; s: huggingface.co/spaces/shihabsarar29/pose-estimation and, on GitHub,
+# zhujinpeng169-web/badminton-trajectory-analysis-platform; m: pedramsalimi/MAYANHSDEMO on GitHub.
+# Where there is none, there is no such source, and `kp_pose fetch` prints the one it found.
+_CHECKSUMS: dict[str, str] = {
+    "yolov8n-pose": "c6fa93dd1ee4a2c18c900a45c1d864a1c6f7aba75d84f91648a30b7fb641d212",
+    "yolov8s-pose": "234314cd8baf62616791aceb9ea6ad5c19f26cf6c0d8f3a1bfce1e23b186cfb3",
+    "yolov8m-pose": "dbe539ea268db2534390942cfdf206e521f376f19e5415967a57f6a2ddfa3c90",
+    "yolo11n-pose": "869e83fcdffdc7371fa4e34cd8e51c838cc729571d1635e5141e3075e9319dc0",
+    "yolo11s-pose": "1060bda4a27012060eca246f9b2adeea22eabb045a1e58f8d229be29b7ebc2ba",
+    "yolo11m-pose": "29b17eaf3a3117cbea906090dbedf9159f7c6a49db58ec8b99ed2dfde1cf6eb2",
+    "yolo11l-pose": "61921abe1f2ed930bf28328a16b3162278cdb239a1e8280b6ac827119f13cee0",
+    "yolo11x-pose": "013c43543b0751b8918486ba96e01ee44a59040683a07f96cc22bcc2cb7785f8",
+}
+# The release with a family's files is the one that ultralytics itself downloads from.
+_YOLO = {"yolov8": "v8.3.0", "yolo11": "v8.3.0", "yolo26": "v8.4.0"}
+# As https://github.com/open-mmlab/mmpose/blob/main/projects/rtmo/README.md lists them.
+_RTMO_FILES = {
+    "rtmo-t": "rtmo-t_8xb32-600e_body7-416x416-f48f75cb_20231219.zip",
+    "rtmo-s": "rtmo-s_8xb32-600e_body7-640x640-dac2bf74_20231211.zip",
+    "rtmo-m": "rtmo-m_16xb16-600e_body7-640x640-39e78cc4_20231211.zip",
+    "rtmo-l": "rtmo-l_16xb16-600e_body7-640x640-b37118ce_20231211.zip",
+}
+_PUBLISHED: dict[str, Source] = {
+    **{
+        name: _ultralytics(name, _CHECKSUMS.get(name), release)
+        for family, release in _YOLO.items()
+        for name in (f"{family}{size}-pose" for size in "nsmlx")
+    },
+    **{
+        name: Source(f"{_RTMO}/{file}", None, _RTMO_LICENCE, f"{name}.zip")
+        for name, file in _RTMO_FILES.items()
+    },
+}
+PUBLISHED = tuple(_PUBLISHED)
 
 
 def find_source(name_or_url: str, sha256: str | None = None) -> Source:
@@ -67,12 +102,12 @@ def find_source(name_or_url: str, sha256: str | None = None) -> Source:
         ModelError: it is neither, or the file at the address would get the name of a published
             checkpoint, which models are found by, without being known to be it.
     """
-    if name_or_url in _CHECKSUMS:
-        url = f"{_RELEASE}/{name_or_url}.pt"
-        return Source(url, sha256 or _CHECKSUMS[name_or_url], LICENCE)
+    if name_or_url in _PUBLISHED:
+        source = _PUBLISHED[name_or_url]
+        return source._replace(sha256=sha256 or source.sha256)
     _check_address(name_or_url)
     file_name = _file_name(name_or_url)
-    if Path(file_name).stem in _CHECKSUMS:
+    if Path(file_name).stem in _PUBLISHED:
         return _copy_of_published(name_or_url, file_name, sha256)
     return Source(name_or_url, sha256, None)
 
@@ -80,7 +115,8 @@ def find_source(name_or_url: str, sha256: str | None = None) -> Source:
 def _copy_of_published(url: str, file_name: str, sha256: str | None) -> Source:
     """Return a source that would be kept under a published name: it must be checked."""
     name = Path(file_name).stem
-    published = _CHECKSUMS[name] if file_name == f"{name}.pt" else None
+    source = _PUBLISHED[name]
+    published = source.sha256 if file_name == source.file_name else None
     wanted = published or sha256
     if wanted is None or (sha256 or wanted).lower() != wanted.lower():
         raise ModelError(
@@ -88,7 +124,7 @@ def _copy_of_published(url: str, file_name: str, sha256: str | None) -> Source:
             f"says that it is that: run `kp_pose fetch {name}`, give the file another name, or its "
             "checksum with --sha256"
         )
-    return Source(url, wanted, LICENCE if published else None)
+    return Source(url, wanted, source.licence if published else None)
 
 
 def fetch(source: Source) -> Path:
@@ -99,7 +135,7 @@ def fetch(source: Source) -> Path:
     Raises:
         ModelError: the file cannot be had, has another checksum, or cannot be written.
     """
-    target = fetched_folder() / _file_name(source.url)
+    target = fetched_folder() / source.file_name
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(target.with_name(f".{target.name}.lock")):

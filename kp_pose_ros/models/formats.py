@@ -100,6 +100,7 @@ def _engine_graph(path: Path, _network: Size) -> onnx.ModelProto:
 _FORMATS = {
     ".pt": Format(_checkpoint_metadata, _checkpoint_graph),
     ".onnx": Format(_onnx_metadata, _onnx_graph, _onnx_files),
+    ".zip": Format(_onnx_metadata, _onnx_graph),
     ".engine": Format(_engine_metadata, _engine_graph),
 }
 EXPECTED = f"a {', '.join(_FORMATS)} file"

@@ -8,6 +8,7 @@ same gigabyte a thousand times. Old versions of onnx check neither.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
@@ -27,6 +28,8 @@ _MAX_READS_OF_A_BYTE = 2
 _MIN_OPSET = 11  # the first with TopK and GatherElements as `append_rows` uses them
 _SHAPES_OPSET = 14  # before it, onnx cannot tell the shapes that a graph computes
 _OPSET = 17
+_MAX_BYTES = 2**31 - 1  # what protobuf can read
+_MAX_RATIO = 20  # weights hardly become smaller
 _MAX_NODES = 100_000  # yolo11x-pose has 1,000
 _MAX_DIMENSIONS = 16
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
@@ -35,17 +38,37 @@ _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 def read_onnx(path: Path) -> onnx.ModelProto:
     """Return the model in an ONNX file, without the weights that it keeps in other files.
 
+    A .zip is taken for the ONNX file in it.
+
     Raises:
         ModelError: the file is no ONNX model, or one that nobody would make in good faith.
     """
     try:
-        model = onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError) as error:
+        if path.suffix.lower() == ".zip":
+            model = onnx.load_from_string(_unzip(path))
+        else:
+            model = onnx.load(path, load_external_data=False)
+    except (OSError, DecodeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
     if not model.graph.node:
         raise ModelError(f"{path} holds no ONNX graph: is the file complete?")
     _check_limits(model, path)
     return model
+
+
+def _unzip(path: Path) -> bytes:
+    """Return the only .onnx file in a zip, as the makers of RTMO publish it."""
+    with zipfile.ZipFile(path) as archive:
+        files = [file for file in archive.infolist() if file.filename.lower().endswith(".onnx")]
+        if len(files) != 1:
+            raise ModelError(f"{path} holds {len(files)} .onnx files: expected one")
+        (file,) = files
+        if file.file_size > min(_MAX_BYTES, _MAX_RATIO * path.stat().st_size):
+            raise ModelError(
+                f"{path} holds {file.filename}, which claims {file.file_size} bytes: expected at "
+                f"most {_MAX_BYTES}, and {_MAX_RATIO} times the size of the zip"
+            )
+        return archive.read(file)
 
 
 def _check_limits(model: onnx.ModelProto, path: Path) -> None:

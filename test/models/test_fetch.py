@@ -24,19 +24,21 @@ def server():
         yield running
 
 
-def test_every_size_of_both_families_is_published():
-    assert {f"{family}{size}-pose" for family in ("yolov8", "yolo11") for size in "nsmlx"} == set(
-        PUBLISHED
-    )
+def test_every_size_of_every_family_is_published():
+    families = ("yolov8", "yolo11", "yolo26")
+    yolo = {f"{family}{size}-pose" for family in families for size in "nsmlx"}
+    assert yolo | {f"rtmo-{size}" for size in "tsml"} == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in PUBLISHED])
 def test_published_checkpoint_has_an_address_and_a_licence(name):
     source = find_source(name)
-    assert source.url.startswith("https://github.com/ultralytics/assets/")
-    assert source.url.endswith(f"/{name}.pt")
-    assert source.licence is not None
-    assert "AGPL-3.0" in source.licence
+    is_rtmo = name.startswith("rtmo")
+    owner = "download.openmmlab.com" if is_rtmo else "github.com/ultralytics/assets"
+    assert source.url.startswith(f"https://{owner}/")
+    assert f"/{name}" in source.url
+    assert source.file_name == (f"{name}.zip" if is_rtmo else f"{name}.pt")
+    assert ("Apache-2.0" if is_rtmo else "AGPL-3.0") in (source.licence or "")
     assert source.sha256 is None or len(bytes.fromhex(source.sha256)) == 32
 
 
@@ -131,7 +133,7 @@ def test_what_has_another_checksum_is_fetched_again(server, folder):
     ],
 )
 def test_address_must_end_in_a_model_file(server, name):
-    with pytest.raises(ModelError, match=r"expected the address of a \.pt, \.onnx, \.engine file"):
+    with pytest.raises(ModelError, match=r"expected the address of a \.pt, .*, \.zip file"):
         fetch(find_source(server.url(name)))
 
 

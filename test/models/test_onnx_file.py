@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import zipfile
+
 import numpy as np
 import onnx
 import pytest
@@ -8,6 +10,7 @@ from pose_graphs import COCO, constant_model, random_raw
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.layouts import Layout
+from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.models.onnx_file import (
     graph_inputs,
     graph_metadata,
@@ -136,3 +139,162 @@ def test_what_is_no_onnx_file_is_refused(save, content):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"gone\.onnx cannot be read"):
         load_onnx(tmp_path / "gone.onnx")
+
+
+def zipped(path, **files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/").replace("_", "."), content)
+    return path
+
+
+def test_the_onnx_file_in_a_zip_is_read(tmp_path):
+    content = constant_model(RAW).SerializeToString()
+    path = zipped(tmp_path / "rtmo-s.zip", folder__end2end_onnx=content, folder__detail_json="{}")
+    model = PoseModel.open(path)
+    assert model.metadata.layout is Layout.RAW
+    assert len(model.make_graph((64, 96), "fp32").graph.node) > 4
+
+
+@pytest.mark.parametrize(
+    ("files", "phrase"),
+    [
+        pytest.param({"a_txt": "b"}, r"holds 0 \.onnx files: expected one", id="none"),
+        pytest.param({"a_onnx": "", "b_onnx": ""}, r"holds 2 \.onnx files", id="two"),
+        pytest.param({"a_onnx": bytes(5_000_000)}, "claims 5000000 bytes", id="a bomb"),
+        pytest.param({"a_onnx": "<html>"}, "ONNX", id="a page"),
+    ],
+)
+def test_other_zips_are_refused(tmp_path, files, phrase):
+    with pytest.raises(ModelError, match=phrase) as caught:
+        PoseModel.open(zipped(tmp_path / "rtmo-s.zip", **files))
+    assert "rtmo-s.zip" in str(caught.value)
+
+
+def test_a_zip_that_is_none_is_refused(tmp_path):
+    (tmp_path / "rtmo-s.zip").write_bytes(b"PK no")
+    with pytest.raises(ModelError, match=r"rtmo-s\.zip cannot be read"):
+        PoseModel.open(tmp_path / "rtmo-s.zip")
+
+
+def values(name, *shape, kind=TensorProto.FLOAT):
+    return onnx.helper.make_tensor_value_info(name, kind, shape)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "family"),
+    [
+        pytest.param(
+            [values("input", 1, 3, 256, 192)],
+            [values("simcc_x", 1, 17, 384), values("simcc_y", 1, 17, 512)],
+            "RTMPose",
+            id="RTMPose",
+        ),
+        pytest.param(
+            [values("input", 1, 3, 256, 192)],
+            [values("output", 1, 17, 64, 48)],
+            "ViTPose",
+            id="ViTPose",
+        ),
+        pytest.param(
+            [values("input", 1, 192, 192, 3, kind=TensorProto.INT32)],
+            [values("output_0", 1, 1, 17, 3)],
+            "MoveNet",
+            id="MoveNet for one person",
+        ),
+        pytest.param(
+            [values("input", 1, "h", "w", 3, kind=TensorProto.INT32)],
+            [values("output_0", 1, 6, 56)],
+            "MoveNet",
+            id="MoveNet for six",
+        ),
+        pytest.param(
+            [values("input", 1, 3, 640, 640, kind=TensorProto.UINT8)],
+            [values("graph2_flat_predictions", "n", 57)],
+            "YOLO-NAS",
+            id="YOLO-NAS, flat",
+        ),
+        pytest.param(
+            [values("input", 1, 3, 640, 640)],
+            [values("pred_boxes", 1, 100, 4), values("pred_joints", 1, 100, 17, 3)],
+            "YOLO-NAS",
+            id="YOLO-NAS, in a batch",
+        ),
+        pytest.param(
+            [values("images", 1, 3, 640, 640), values("orig_target_sizes", 1, 2)],
+            [values("scores", 1, 60), values("labels", 1, 60), values("keypoints", 1, 60, 34)],
+            "DETRPose",
+            id="DETRPose",
+        ),
+    ],
+)
+def test_other_families_are_named_where_they_are_recognised(inputs, outputs, family):
+    model = constant_model(RAW, metadata={})
+    for kept, found in ((model.graph.input, inputs), (model.graph.output, outputs)):
+        del kept[:]
+        kept.extend(found)
+    with pytest.raises(ModelError, match=f"pose.onnx looks like {family}.*: expected a model that"):
+        graph_metadata(model, "pose.onnx")
+
+
+def many_dimensions(model):
+    del model.graph.initializer[0].dims[:]
+    model.graph.initializer[0].dims.extend([1 << 62] * 100_000)
+
+
+def circular_functions(model):
+    for name, other in (("f", "g"), ("g", "f")):
+        function = model.functions.add(name=name, domain="ours")
+        function.node.add(op_type=other, domain="ours")
+
+
+def unknown_type(model):
+    model.graph.input[0].type.tensor_type.elem_type = 99
+
+
+def strange_location(model):
+    model.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    model.graph.initializer[0].external_data.add(key="location", value="a\0b")
+
+
+def huge_number(model):
+    onnx.helper.set_model_props(model, COCO | {"stride": "9" * 5000})
+
+
+def complex_shape(model):
+    onnx.helper.set_model_props(model, COCO | {"kpt_shape": "[17j, 3]"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        many_dimensions,
+        circular_functions,
+        unknown_type,
+        strange_location,
+        huge_number,
+        complex_shape,
+    ],
+)
+def test_what_is_made_to_break_a_reader_is_refused_in_a_sentence(save, change):
+    model = constant_model(RAW)
+    change(model)
+    with pytest.raises(ModelError) as caught:
+        PoseModel.open(save(model))
+    assert "pose.onnx" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+
+
+def test_a_graph_of_many_reversed_nodes_is_sorted_or_refused_soon(save):
+    model = constant_model(RAW)
+    names = [f"v{place}" for place in range(20_000)]
+    nodes = [
+        onnx.helper.make_node("Identity", [one], [other])
+        for one, other in zip(["output0", *names], [*names, "last"], strict=True)
+    ]
+    model.graph.node.extend(nodes[::-1])
+    assert PoseModel.open(save(model)).metadata.layout is Layout.RAW
+    model.graph.node.extend(nodes * 5)
+    with pytest.raises(ModelError, match="expected at most 100000 nodes"):
+        PoseModel.open(save(model))

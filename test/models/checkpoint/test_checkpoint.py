@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from torch_file import Call, Object, Tensor, checkpoint, part, save, tiny_pose
+from torch_file import Call, Object, Tensor, checkpoint, part, save, save_legacy, tiny_pose
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
@@ -152,3 +152,52 @@ def test_reads_without_importing_torch_or_ultralytics(tmp_path):
         [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_reads_the_student_of_a_distillation_run(tmp_path):
+    both = Object(
+        "ultralytics.nn.distill_model.DistillationModel",
+        {"_modules": {"teacher_model": None, "student_model": tiny_pose(), "projector": None}},
+    )
+    read = read_checkpoint(save(tmp_path / "a.pt", checkpoint(tiny_pose()) | {"ema": both}))
+    assert [layer.kind for layer in read.layers] == ["Conv", "Conv", "Conv", "Pose"]
+
+
+def test_reads_the_format_before_torch_1_6(tmp_path):
+    zipped = read_checkpoint(save(tmp_path / "new.pt", checkpoint(tiny_pose())))
+    read = read_checkpoint(save_legacy(tmp_path / "old.pt", checkpoint(tiny_pose())))
+    assert read.metadata == zipped.metadata
+    for one, other in zip(read.layers[:-1], zipped.layers[:-1], strict=True):
+        weights = [each.child("conv").tensor("weight", 4) for each in (one, other)]
+        np.testing.assert_array_equal(*weights)
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        pytest.param({"keys": []}, "is missing", id="no storages"),
+        pytest.param({"keys": 7}, "no list of its tensor storages", id="no list"),
+        pytest.param({"keys": ["x"]}, "that no tensor has", id="a storage of nobody"),
+        pytest.param({"count": 1}, "but the file has", id="another number of numbers"),
+        pytest.param({"cut": 500}, "but the file has", id="cut short"),
+        pytest.param({"little_endian": False}, "big-endian", id="big-endian"),
+    ],
+)
+def test_says_what_is_wrong_with_the_older_format(tmp_path, change, phrase):
+    with pytest.raises(ModelError, match=phrase):
+        read_checkpoint(save_legacy(tmp_path / "old.pt", checkpoint(tiny_pose()), **change))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        pytest.param("models.yolo.Model", "YOLOv5 or YOLOv7 repository.*layout to yolov7", id="v7"),
+        pytest.param("super_gradients.training.X", "YOLO-NAS", id="YOLO-NAS"),
+        pytest.param("mmengine.config.X", "RTMO", id="MMPose"),
+        pytest.param("transformers.models.X", "ViTPose", id="ViTPose"),
+    ],
+)
+def test_advice_for_checkpoints_of_others_can_be_followed(tmp_path, name, advice):
+    with pytest.raises(ModelError, match=advice) as caught:
+        read_checkpoint(save(tmp_path / "a.pt", checkpoint(Object(name, {}))))
+    assert "with ultralytics" not in str(caught.value)

@@ -57,8 +57,10 @@ class Tensor:
 class Pickler:
     """Encodes values with protocol 2, and remembers the storages that they need."""
 
-    def __init__(self):
+    def __init__(self, part=()):
         self.storages = {}
+        self.counts = {}
+        self._part = part
         self._memo = {}
 
     def dump(self, value) -> bytes:
@@ -96,9 +98,11 @@ class Pickler:
         key = str(len(self.storages))
         self.storages[key] = data.tobytes()
         kind = "torch." + (tensor.storage or STORAGES[data.dtype.str[1:]])
-        count = data.size if tensor.count is None else tensor.count
+        count = self.counts[key] = data.size if tensor.count is None else tensor.count
         strides = tuple(stride // data.itemsize for stride in data.strides)
-        identifier = self._encode(("storage", Raw(_global(kind)), key, "cpu", count)) + b"Q"
+        identifier = (
+            self._encode(("storage", Raw(_global(kind)), key, "cpu", count, *self._part)) + b"Q"
+        )
         arguments = (
             Raw(identifier),
             tensor.offset,
@@ -153,6 +157,25 @@ def save_pickle(path: Path, data: bytes, storages=None, compression=zipfile.ZIP_
         archive.writestr("model/byteorder", "little")
         for key, storage in (storages or {}).items():
             archive.writestr(f"model/data/{key}", storage)
+    return path
+
+
+def save_legacy(
+    path: Path, content, *, keys=None, count=None, cut=None, little_endian=True
+) -> Path:
+    """Write `content` as torch did before version 1.6, honest unless told otherwise."""
+    pickler = Pickler(part=(None,))
+    data = pickler.dump(content)
+    parts = [
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
+        Pickler().dump(1001),
+        Pickler().dump({"little_endian": little_endian}),
+        data,
+        Pickler().dump(list(pickler.storages) if keys is None else keys),
+    ]
+    for key, storage in pickler.storages.items():
+        parts += [(pickler.counts[key] if count is None else count).to_bytes(8, "little"), storage]
+    path.write_bytes(b"".join(parts)[: None if cut is None else -cut])
     return path
 
 
