@@ -78,7 +78,9 @@ def _configured_folder() -> Path:
 def _is_safe(folder: Path, cache: Path) -> bool:
     """Whether only this user and root can change which files lie in a folder (as ssh checks keys).
 
-    Others may add files to a sticky folder above the cache, such as /tmp. A group with the number
+    So can the owner of a folder that $KP_POSE_CACHE names: a robot's engines are often built by
+    one user and run by another. Others may add files to a sticky folder above the cache, such as
+    /tmp. A group with the number
     of the folder's owner is the owner's own (Debian's default).
     """
     try:
@@ -89,7 +91,9 @@ def _is_safe(folder: Path, cache: Path) -> bool:
         found.st_mode & stat.S_IWGRP and found.st_gid not in (0, found.st_uid)
     )
     is_sticky = found.st_mode & stat.S_ISVTX and folder != cache
-    return found.st_uid in (0, os.getuid()) and (not shared or bool(is_sticky))
+    is_named = folder == cache and bool(os.environ.get(VARIABLE))
+    is_trusted = found.st_uid in (0, os.getuid()) or is_named
+    return is_trusted and (not shared or bool(is_sticky))
 
 
 @functools.cache
@@ -133,7 +137,7 @@ def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
         return path
     make_once = functools.cache(make)  # a second folder must not cost a second build
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         return _keep(path, make_once, anew=anew)
     except OSError as error:
         problem = f"the cache folder {path.parent} cannot be written ({error.strerror})"

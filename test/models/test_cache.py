@@ -293,17 +293,13 @@ def open_above(folder):
     folder.parent.chmod(0o777)
 
 
-def of_another_user(folder):
-    os.chown(folder, 12345, 12345)
-
-
 def of_another_group(folder):
     os.chown(folder, os.getuid(), 12345)
     folder.chmod(0o770)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
-@pytest.mark.parametrize("change", [open_to_all, open_above, of_another_user, of_another_group])
+@pytest.mark.parametrize("change", [open_to_all, open_above, of_another_group])
 def test_a_cache_that_others_can_write_to_is_not_used(folder, temporary, caplog, change):
     cached("a.onnx", lambda: b"planted")
     change(folder)
@@ -322,9 +318,30 @@ def test_a_cache_that_only_we_can_write_to_is_used(folder, above):
     folder.parent.chmod(0o700)
 
 
-def test_a_cache_is_made_for_its_owner_alone(folder):
-    cached("a.onnx", lambda: b"content")
-    assert folder.stat().st_mode & 0o777 == 0o700
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_cache_of_another_user_is_used_where_the_variable_names_it(folder):
+    path = cached("a.onnx", lambda: b"content")
+    os.chown(folder, 12345, 12345)
+    os.chown(path, 12345, 12345)
+    assert cached("a.onnx", never) == path
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_default_cache_of_another_user_is_not_used(tmp_path, temporary, monkeypatch):
+    monkeypatch.delenv("KP_POSE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    folder = cached("a.onnx", lambda: b"planted").parent
+    os.chown(folder, 12345, 12345)
+    assert cached("a.onnx", lambda: b"content").read_bytes() == b"content"
+
+
+def test_others_can_read_a_new_cache_but_not_write_to_it(folder):
+    before = os.umask(0)
+    try:
+        cached("a.onnx", lambda: b"content")
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o755
 
 
 def test_too_many_open_files_are_no_damage(folder, monkeypatch):
