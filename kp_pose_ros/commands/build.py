@@ -39,7 +39,9 @@ def add_parser(subparsers: Any) -> None:
     )
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument("--fp32", action="store_true", help="default: float16")
-    precision.add_argument("--int8", action="store_true", help="needs --calibration once")
+    precision.add_argument(
+        "--int8", action="store_true", help="experimental; needs --calibration once"
+    )
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR", help="pictures as the camera sees them"
     )
