@@ -36,6 +36,7 @@ setup(
     extras_require={
         "bags": ["rosbags"],
         "onnx": ["onnxruntime"],
+        "openvino": ["openvino"],
         "dev": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"],
     },
     entry_points={"console_scripts": ["kp_pose = kp_pose_ros.cli:main"]},

@@ -13,7 +13,7 @@ from typing import Any
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import ENGINES, Settings
+from kp_pose_ros.inference.factory import ENGINES, LAYOUTS, Settings
 from kp_pose_ros.output.drawing import Style
 from kp_pose_ros.ros.annotated import JpegSettings
 from kp_pose_ros.ros.health import Limits
@@ -30,12 +30,22 @@ class Parameters:
     """The values that a node runs with; see each one's description."""
 
     model: str = parameter(
-        "yolo11n-pose", "Path of the model file, .pt or .onnx, or a name that was fetched."
+        "yolo11n-pose",
+        "Path of the model file, .pt, .onnx, .zip or .engine, or a name that was fetched.",
     )
     skeleton: str = parameter(
         "", "Path of a skeleton file, or the name of a shipped one; empty: as the model says."
     )
+    layout: str = parameter(
+        "auto", "What the model's output looks like; auto: as the model says.", choices=LAYOUTS
+    )
     engine: str = parameter("auto", "What runs the model.", choices=ENGINES)
+    device: str = parameter("CPU", "Where the engine openvino runs: CPU, GPU or NPU.")
+    providers: tuple[str, ...] = parameter(
+        ("",),
+        "Execution providers of the engine onnx, the preferred one first, such as CUDA; one empty "
+        "name: the CPU.",
+    )
     precision: str = parameter(
         "fp16",
         "Numbers that the engine tensorrt calculates with.",
@@ -145,6 +155,9 @@ class Parameters:
             model=Path(self.model),
             skeleton=self.skeleton or None,
             engine=self.engine,
+            layout=self.layout,
+            device=self.device,
+            providers=tuple(name for name in self.providers if name),
             imgsz=self.network_size,
             precision=self.precision,
             # An engine is the fastest at the largest batch that it was built for.

@@ -237,13 +237,17 @@ class PoseNode(ManagedNode):
     def _status(self) -> NodeStatus:
         pause = "" if self._enabled else ", paused by the service enable"
         building = self._worker.building if self._worker else ""
+        faults = dict(self._worker.output_faults) if self._worker else {}
+        level = Level.WARN if faults else Level.OK
+        faulty = ", but the network returns numbers that cannot be true" if faults else ""
         return NodeStatus(
-            Level.ERROR if self._trouble else Level.OK,
-            self._trouble or building or f"{self.state}{pause}",
+            Level.ERROR if self._trouble else level,
+            self._trouble or building or f"{self.state}{pause}{faulty}",
             {
                 "state": self.state,
                 "model": self._values.model,
                 "engine": self._worker.engine if self._worker else "none",
+                **{f"images with {fault}": str(count) for fault, count in faults.items()},
             },
             self.times,
         )

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Thread
@@ -92,6 +92,7 @@ class Worker:
         self.receiver = Receiver(context, cameras, self._settle)
         self.times = StageTimes()  # the engine's, once it is open
         self.engine = "not open yet"
+        self.output_faults: Mapping[str, int] = {}  # frames by what was wrong in the network's rows
         self._parameters = parameters
         self._cameras = cameras
         self._logger = logger
@@ -150,6 +151,8 @@ class Worker:
 
     def _work(self, model: PoseModel, estimator: PoseEstimator) -> None:
         self.engine = estimator.engine.name
+        if estimator.check is not None:
+            self.output_faults = estimator.check.counts
         self._logger.info(f"model {model.path} runs on {self.engine}")
         self._model, self._estimator = model, estimator
         labels = {camera.name: camera.label for camera in self._cameras}

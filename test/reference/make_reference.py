@@ -29,8 +29,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from ultralytics import YOLO  # noqa: E402
 from ultralytics.cfg import get_cfg  # noqa: E402
-from ultralytics.nn.modules import Pose  # noqa: E402
-from ultralytics.nn.tasks import PoseModel  # noqa: E402
+from ultralytics.nn.tasks import PoseModel, yaml_model_load  # noqa: E402
 from ultralytics.utils import ASSETS  # noqa: E402
 
 
@@ -42,10 +41,9 @@ def main() -> None:
     else:
         torch.manual_seed(0)
         save_made_up(checkpoint, settings)
-    if settings["exported"]:
-        YOLO(checkpoint).export(
-            format="onnx", imgsz=settings["imgsz"], batch=settings["batch"], simplify=False
-        )
+    YOLO(checkpoint).export(
+        format="onnx", imgsz=settings["imgsz"], batch=settings["batch"], simplify=False
+    )
     for name in ("bus.jpg", "zidane.jpg"):
         shutil.copy(ASSETS / name, folder)
 
@@ -53,12 +51,17 @@ def main() -> None:
 def save_made_up(path: Path, settings: dict) -> None:
     """Save a model of random weights as ultralytics saves trained ones, in float16."""
     classes, kpt_shape = settings["nc"], settings["kpt_shape"]
-    model = PoseModel(settings["model"], nc=classes, data_kpt_shape=kpt_shape, verbose=False)
+    model = PoseModel(
+        described(settings),
+        ch=settings["channels"],
+        nc=classes,
+        data_kpt_shape=kpt_shape,
+        verbose=False,
+    )
     model.names = {index: f"class {index}" for index in range(classes)}
     model.args = {"imgsz": 640, "task": "pose", "data": "made-up.yaml"}
     model.task = "pose"
-    if type(model.model[-1]) is Pose:
-        draw_weights(model, settings["imgsz"])
+    draw_weights(model, settings)
     content = {
         "epoch": -1,
         "model": model.half(),
@@ -68,7 +71,27 @@ def save_made_up(path: Path, settings: dict) -> None:
         "license": "AGPL-3.0",
         "docs": "https://docs.ultralytics.com",
     }
-    torch.save(content | (unfinished(model) if settings["unfinished"] else {}), path)
+    kind, _, protocol = settings["saved"].partition(" ")
+    torch.save(
+        content | (unfinished(model) if settings["unfinished"] else {}),
+        path,
+        pickle_protocol=int(protocol or 2),
+        _use_new_zipfile_serialization=kind == "zip",
+    )
+
+
+def described(settings: dict) -> dict:
+    """Return the model's description with what the settings change of it."""
+    description = yaml_model_load(settings["model"])
+    description["activation"] = settings["activation"]
+    if settings["end2end"] is not None:
+        description["end2end"] = settings["end2end"]
+    for layer in description["backbone"] + description["head"]:
+        if layer[2] == "nn.Upsample":
+            layer[3] = ["None", 2, settings["upsampling"]]
+        if layer[2] == "C2f" and settings["body"]:
+            layer[2] = settings["body"]
+    return description
 
 
 def unfinished(model: PoseModel) -> dict:
@@ -89,7 +112,7 @@ def unfinished(model: PoseModel) -> dict:
     }
 
 
-def draw_weights(model: PoseModel, imgsz: list[int]) -> None:
+def draw_weights(model: PoseModel, settings: dict) -> None:
     """Draw weights and statistics that keep the signal at the same strength in every layer.
 
     Left to chance, it dies or explodes; with the statistics of a real batch, deep layers blow up
@@ -97,16 +120,34 @@ def draw_weights(model: PoseModel, imgsz: list[int]) -> None:
     """
     head = model.model[-1]
     # Scores on both sides of 0.25, boxes of all sizes, keypoints in and around the picture.
-    for branches, gain in ((head.cv2, 0.5), (head.cv3, 1.5), (head.cv4, 0.3)):
+    keypoints = getattr(head, "cv4_kpts", head.cv4)
+    for branches, gain in ((head.cv2, 0.5), (head.cv3, 1.5), (keypoints, 0.3)):
         for branch in branches:
-            branch[-1].register_forward_pre_hook(functools.partial(draw_output, gain))
+            last = branch if isinstance(branch, torch.nn.Conv2d) else branch[-1]
+            last.register_forward_pre_hook(functools.partial(draw_output, gain))
     for part in model.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             part.register_forward_pre_hook(draw_statistics)
     with torch.no_grad():
-        model.eval()(torch.rand(2, 3, *imgsz))
+        model.eval()
+        features = run_body(model, torch.rand(2, settings["channels"], *settings["imgsz"]))
+        head.forward_head(features, **head.one2many)
     for part in model.modules():
         part._forward_pre_hooks.clear()
+
+
+def run_body(model: PoseModel, images: torch.Tensor) -> list[torch.Tensor]:
+    """Return what the head reads."""
+    made = []
+
+    def read(layer: torch.nn.Module) -> torch.Tensor | list[torch.Tensor]:
+        if isinstance(layer.f, list):
+            return [made[place] for place in layer.f]
+        return made[layer.f] if made else images
+
+    for layer in model.model[:-1]:
+        made.append(layer(read(layer)))
+    return read(model.model[-1])
 
 
 def draw_statistics(part: torch.nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:

@@ -21,6 +21,13 @@ POSE = {
     "opset 13": {"model": WEIGHTS, "opset": 13},
     "batch of two": {"model": WEIGHTS, "batch": 2},
     "dynamic": {"model": WEIGHTS, "dynamic": True},
+    **{
+        f"opset {opset}, {size}": {"model": WEIGHTS, "opset": opset, "dynamic": size == "any size"}
+        for opset in (9, 10, 11, 12, 14, 20)
+        for size in ("fixed", "any size")
+    },
+    "YOLO12": {"model": "yolo12n-pose.yaml"},
+    "p6": {"model": "yolov8n-pose-p6.yaml"},
     "half": {"model": WEIGHTS, "half": True},
     "nms": {"model": WEIGHTS, "nms": True},
     "nms, dynamic": {"model": WEIGHTS, "nms": True, "dynamic": True},
