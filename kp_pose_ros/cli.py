@@ -5,17 +5,18 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
-from kp_pose_ros.commands import activities, annotate, bag, bench, build, export, fetch, info
 from kp_pose_ros.errors import KpPoseError, printable
 from kp_pose_ros.resources import own_version
 
-_COMMANDS = (activities, annotate, bag, bench, build, export, fetch, info)
+_COMMANDS = ("activities", "annotate", "bag", "bench", "build", "export", "fetch", "info")
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
@@ -52,7 +53,8 @@ def _print_safely() -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    args = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    args = _parser(_load_commands(arguments)).parse_args(arguments)
     try:
         status: int = args.run(args)
     except KpPoseError as error:
@@ -64,7 +66,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _load_commands(arguments: Sequence[str]) -> list[ModuleType]:
+    """Return the command that the arguments name, or all of them for the help."""
+    # Importing what the other commands need takes longer than `info` itself.
+    names = [name for name in _COMMANDS if name == next(iter(arguments), None)] or _COMMANDS
+    return [importlib.import_module(f"kp_pose_ros.commands.{name}") for name in names]
+
+
+def _parser(commands: Sequence[ModuleType]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kp_pose", description="YOLOv8-pose models on pictures, and what runs them."
     )
@@ -72,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"kp_pose {own_version() or '(not installed)'}"
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
+    for command in commands:
         command.add_parser(subparsers)
     return parser
 

@@ -39,7 +39,7 @@ class Command:
     ],
 )
 def test_result_becomes_status_and_one_line(result, status, message, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_COMMANDS", (Command(result),))
+    monkeypatch.setattr(cli, "_load_commands", lambda _: [Command(result)])
     assert main(["go"]) == status
     assert capsys.readouterr().err == message
 
