@@ -231,6 +231,8 @@ class _Input:
                 self._canvases.popitem(last=False)
             letterbox = Letterbox.fit(source, self._size)
             canvas = letterbox.canvas()
-            self._canvases[source] = letterbox, canvas[..., 0] if self._is_gray else canvas
+            if self._is_gray:
+                canvas = np.ascontiguousarray(canvas[..., 0])
+            self._canvases[source] = letterbox, canvas
         self._canvases.move_to_end(source)
         return self._canvases[source]

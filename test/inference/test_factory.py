@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import onnx
 import onnxruntime
 import pytest
 
@@ -13,6 +16,7 @@ from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import ENGINES, Settings, build, make_estimator
 from kp_pose_ros.inference.tensorrt import gpu as availability
+from kp_pose_ros.models.model import PoseModel
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,53 @@ def test_auto_says_once_what_it_chose_and_why(
     assert reason in record.message
 
 
+@pytest.mark.parametrize(
+    ("has_bfloat16", "change", "expected"),
+    [
+        pytest.param(True, {}, "_openvino", id="a CPU with bfloat16"),
+        pytest.param(False, {}, "_onnx", id="another CPU"),
+        pytest.param(True, {"providers": ("CUDA",)}, "_onnx", id="providers ask for ONNX Runtime"),
+    ],
+)
+def test_auto_takes_what_is_fastest_here(demo_weights, monkeypatch, has_bfloat16, change, expected):
+    made = []
+    for name in ("_openvino", "_onnx"):
+        maker = SimpleNamespace(name=name)
+        monkeypatch.setattr(factory, name, lambda *_, maker=maker: made.append(maker.name) or maker)
+    monkeypatch.setattr(factory, "why_unavailable", lambda: "there is no GPU")
+    monkeypatch.setattr(factory, "_has_bfloat16", lambda: has_bfloat16)
+    make_estimator(Settings(demo_weights, **change))
+    assert made == [expected]
+
+
+def test_a_grey_model_is_not_taken_for_a_colour_one_by_tensorrt(demo_weights, monkeypatch):
+    model = PoseModel.open(demo_weights)
+    grey = replace(model, metadata=replace(model.metadata, channels=1))
+    monkeypatch.setattr(factory, "open_model", lambda *_: grey)
+    monkeypatch.setattr(factory, "why_unavailable", lambda: None)
+    with pytest.raises(EngineError, match="takes grey pictures, and TensorRT"):
+        make_estimator(Settings(demo_weights, engine="tensorrt"))
+    _, estimator = make_estimator(Settings(demo_weights))
+    assert "TensorRT" not in estimator.engine.name
+
+
+def test_openvino_that_is_not_installed_is_named(demo_weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "kp_pose_ros.inference.openvino.engine", raising=False)
+    with pytest.raises(EngineError, match="pip install openvino"):
+        make_estimator(Settings(demo_weights, engine="openvino"))
+
+
+def test_the_layout_that_the_user_names_counts(demo_weights, tmp_path):
+    path = tmp_path / "pose.onnx"
+    onnx.save(PoseModel.open(demo_weights).make_graph((64, 96), "fp32"), path)
+    found = [
+        make_estimator(Settings(path, engine="onnx", layout=layout))[0].metadata.layout.value
+        for layout in ("auto", "rows")
+    ]
+    assert found == ["candidates", "rows"]
+
+
 def test_the_estimator_finds_people(demo_weights, demo_photo):
     model, estimator = make_estimator(Settings(demo_weights, engine="onnx"))
     (poses,) = estimator.estimate([Frame(demo_photo("bus.jpg"))])
@@ -61,6 +112,7 @@ def test_the_settings_reach_engine_and_decoding(demo_weights):
     ("change", "error", "phrase"),
     [
         pytest.param({"engine": "cuda"}, SettingsError, ", ".join(ENGINES), id="unknown engine"),
+        pytest.param({"layout": "x"}, SettingsError, "expected one of auto, raw", id="no layout"),
         pytest.param({"engine": "tensorrt"}, EngineError, "cannot run here: ", id="no TensorRT"),
         pytest.param({"imgsz": (100, 100)}, SettingsError, "multiples of 32", id="wrong size"),
         pytest.param({"model": Path("/nowhere.pt")}, ModelError, "/nowhere.pt", id="no model"),

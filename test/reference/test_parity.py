@@ -99,7 +99,7 @@ CASES = [
         for size in "nsmlx"
     ),
     *(
-        pytest.param(Settings(f"yolov8{size}-pose-p6.yaml", imgsz=(64, 128)), id=f"p6, {size}")
+        pytest.param(Settings(f"yolov8{size}-pose-p6.yaml", imgsz=(128, 192)), id=f"p6, {size}")
         for size in "nsm"
     ),
     pytest.param(Settings("yolov8n-pose.yaml", body="C3"), id="YOLOv5's body, n"),
@@ -173,7 +173,9 @@ def check_float16(export: Export) -> None:
     pixels, scores = differences(export.outputs(half=True), export.expected, export.settings)
     counts = best_scores(export.expected, export.settings) > 0.25
     assert counts.any(axis=1).all()
-    assert np.moveaxis(pixels, 1, 2)[counts].max() < 0.5
+    # The cells of the fourth scale are twice as large, and so are the steps of float16 there.
+    limit = 1.0 if "p6" in export.settings.model else 0.5
+    assert np.moveaxis(pixels, 1, 2)[counts].max() < limit
     assert np.moveaxis(scores, 1, 2)[counts].max() < 0.01
 
 

@@ -3,13 +3,15 @@
 import cv2
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
-from kp_pose_ros.errors import EngineError
+from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
-from kp_pose_ros.inference.onnx.engine import OnnxEngine
+from kp_pose_ros.inference.onnx.engine import OnnxEngine, find_providers
 from kp_pose_ros.models.model import PoseModel
 
 
@@ -130,3 +132,87 @@ def test_two_batches_beside_each_other_find_what_each_finds_alone(model, demo_ph
     for one, other in zip(alone, together, strict=True):
         for expected, found in zip(one, other.result(), strict=True):
             np.testing.assert_allclose(found.rows[:50], expected.rows[:50], atol=0.05)
+
+
+def grey_model(path):
+    """Save a model of one channel, whose best score is how bright the picture is."""
+    brightness = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
+            helper.make_node("Reshape", ["mean", "shape"], ["value"]),
+            helper.make_node("Expand", ["value", "raw"], ["output0"]),
+        ],
+        "brightness",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 1, 64, 96))],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, (1, 8, 126))],
+        [
+            numpy_helper.from_array(np.array([0, 1, 1]), "shape"),
+            numpy_helper.from_array(np.array([1, 8, 126]), "raw"),
+        ],
+    )
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(brightness, opset_imports=[opset], ir_version=8), path)
+    found = onnx.load(path)
+    helper.set_model_props(found, {"names": "{0: 'x'}", "kpt_shape": "[1, 3]"})
+    onnx.save(found, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(Frame(np.full((64, 96), 51, np.uint8), "mono8"), id="a grey picture"),
+        pytest.param(Frame(np.full((64, 96, 3), 51, np.uint8)), id="a colour picture"),
+        pytest.param(Frame(np.full((128, 192), 51, np.uint8), "mono8"), id="a larger picture"),
+    ],
+)
+def test_a_model_of_one_channel_sees_grey(tmp_path, frame):
+    model = PoseModel.open(grey_model(tmp_path / "grey.onnx"))
+    assert model.metadata.channels == 1
+    (candidates,) = OnnxEngine(model).infer([frame])
+    np.testing.assert_allclose(candidates.rows[:, 4], 51 / 255, atol=1e-3)
+
+
+def test_a_grey_picture_makes_no_detour_through_colour():
+    pixels = np.zeros((64, 96), np.uint8)
+    assert Frame(pixels, "mono8").to_gray() is pixels
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param([], ["CPUExecutionProvider"], id="none: the CPU"),
+        pytest.param(["CPU"], ["CPUExecutionProvider"], id="the CPU by name"),
+        pytest.param(
+            ["cuda"], ["CUDAExecutionProvider", "CPUExecutionProvider"], id="the CPU does the rest"
+        ),
+        pytest.param(
+            ["TensorRT_RTX", "CUDAExecutionProvider"],
+            ["TensorrtRTXExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+            id="two, the preferred one first",
+        ),
+    ],
+)
+def test_providers_are_found_by_short_and_full_names(names, expected, monkeypatch):
+    monkeypatch.setattr(
+        onnxruntime,
+        "get_available_providers",
+        lambda: [
+            "TensorrtRTXExecutionProvider",
+            "CUDAExecutionProvider",
+            "CPUExecutionProvider",
+        ],
+    )
+    assert find_providers(names) == expected
+
+
+def test_a_provider_that_this_onnx_runtime_lacks_is_named(model):
+    with pytest.raises(SettingsError, match=r"no execution provider QNN: expected one of .*CPU"):
+        OnnxEngine(model, providers=["QNN"])
+
+
+def test_a_provider_that_does_not_start_is_no_reason_to_run_on_the_cpu(model, monkeypatch):
+    everywhere = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: everywhere)
+    with pytest.raises(EngineError, match="did not start CUDAExecutionProvider, only CPU"):
+        poses_of(OnnxEngine(model, providers=["CUDA"]), np.zeros((64, 64, 3), np.uint8))
