@@ -17,12 +17,15 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.graph import infer_shapes, names_read
+from kp_pose_ros.models.graph import DEFAULT_DOMAIN, infer_shapes, names_read
 
 Precision = Literal["fp32", "fp16"]
 
 _LEARNED = {"Conv", "ConvTranspose", "Gemm"}
-_QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
+_QUANTIZED = {
+    *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
+    *("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"),
+}
 # Their output is integers: whatever the type of the input, it says nothing about the picture.
 _MEASURES = {"Shape", "Size"}
 # Inputs that are float32 by the operators' definition.
@@ -78,6 +81,12 @@ class _Halver:
         self._drop_unused_weights()
 
     def _append_half(self, node: onnx.NodeProto, needed: set[str]) -> None:
+        if node.domain not in DEFAULT_DOMAIN:
+            raise ModelError(
+                f"{self._source} has the operator {node.op_type} of {node.domain} inside its "
+                "network, which cannot be made float16: give the model as it was before a tool "
+                "optimised it for one runtime, or set the precision to fp32"
+            )
         if any(attribute.type in _SUBGRAPHS for attribute in node.attribute):
             raise ModelError(
                 f"{self._source} has the operator {node.op_type} inside its network, which cannot "

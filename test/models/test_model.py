@@ -4,10 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 from pose_graphs import COCO, constant_model, random_raw, run
 
 from kp_pose_ros.errors import ModelError, SettingsError
+from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
+from kp_pose_ros.models.checkpoint.writer import write_onnx
 from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel
 
@@ -246,3 +255,62 @@ def test_no_graph_comes_of_an_engine(tmp_path):
     assert model.metadata.size_is_static
     with pytest.raises(ModelError, match=r"is a TensorRT engine.* give the \.pt or \.onnx"):
         model.graph((640, 640))
+
+
+@pytest.fixture(scope="module")
+def exported(demo_weights, tmp_path_factory):
+    """The demo's model as an ONNX file of a fixed size."""
+    path = tmp_path_factory.mktemp("exported") / "pose.onnx"
+    model = write_onnx(read_checkpoint(demo_weights), imgsz=(64, 96), batch=None)
+    onnx.save(model, path)
+    return path
+
+
+class Noise(CalibrationDataReader):
+    def __init__(self):
+        generator = np.random.default_rng(0)
+        self._pictures = [generator.random((1, 3, 64, 96), np.float32) for _ in range(2)]
+
+    def get_next(self):
+        return {"images": self._pictures.pop()} if self._pictures else None
+
+
+def optimised(level):
+    def make(source, target):
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = level
+        options.optimized_model_filepath = str(target)
+        onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+    return make
+
+
+def quantized(**options):
+    return lambda source, target: quantize_static(source, target, Noise(), **options)
+
+
+LEVELS = onnxruntime.GraphOptimizationLevel
+SIXTEEN_BITS = {
+    "activation_type": QuantType.QUInt16,
+    "extra_options": {"UseQDQContribOps": True},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(optimised(LEVELS.ORT_ENABLE_BASIC), id="optimised a little"),
+        pytest.param(optimised(LEVELS.ORT_ENABLE_EXTENDED), id="optimised"),
+        pytest.param(optimised(LEVELS.ORT_ENABLE_ALL), id="optimised for this CPU"),
+        pytest.param(quantized(quant_format=QuantFormat.QDQ), id="8 bits"),
+        pytest.param(quantized(quant_format=QuantFormat.QOperator), id="8 bits, QOperator"),
+        pytest.param(quantized(quant_format=QuantFormat.QDQ, **SIXTEEN_BITS), id="16 bits"),
+    ],
+)
+def test_what_onnx_runtime_makes_of_a_model_is_prepared(exported, tmp_path, change):
+    change(exported, tmp_path / "changed.onnx")
+    picture = np.random.default_rng(1).random((2, 3, 64, 96)).astype(np.float32)
+    plain, changed = (PoseModel.open(path) for path in (exported, tmp_path / "changed.onnx"))
+    assert changed.metadata.layout is Layout.RAW
+    expected, found = (run(str(model.graph((64, 96))), picture) for model in (plain, changed))
+    assert found.shape == expected.shape == (2, 126, 57)

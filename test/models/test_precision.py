@@ -205,6 +205,17 @@ def test_quantized_model_is_refused():
         to_half(model, "pose.onnx")
 
 
+def test_operators_of_one_runtime_inside_the_network_are_refused():
+    model = network(
+        [conv("w", "images", "a"), ("FusedConv", ["a", "v"], ["out"], {"domain": "com.microsoft"})],
+        weights={"w": random_weights(2, 3, 1, 1), "v": random_weights(2, 2, 1, 1)},
+    )
+    model.graph.node.append(helper.make_node("Conv", ["out", "v"], ["last"]))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(ModelError, match=r"operator FusedConv of com\.microsoft inside"):
+        to_half(model)
+
+
 def test_control_flow_inside_the_network_is_refused():
     inner = helper.make_graph(
         [helper.make_node("Relu", ["images"], ["x"])],
