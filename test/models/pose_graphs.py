@@ -54,6 +54,50 @@ def constant_model(
     return model
 
 
+def rtmo(people, *, dtype=np.float32, count="people", swap=False, blue=1):
+    """Return a graph of two outputs: `people` are (x1 y1 x2 y2 score, K x 3 keypoints).
+
+    `blue` times the mean of the picture's first plane is added to the scores, so that colour and
+    range can be told.
+    """
+    dets, keypoints = (np.asarray(part, dtype)[None] for part in people)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [
+        helper.make_node("Slice", ["input", "zero", "one", "one"], ["blue"]),
+        helper.make_node("GlobalAveragePool", ["blue"], ["mean"]),
+        helper.make_node("Reshape", ["mean", "shape"], ["flat"]),
+        helper.make_node("Mul", ["flat", "where"], ["added"]),
+        helper.make_node("Add", ["boxes", "added"], ["scored"]),
+        helper.make_node("Compress", ["scored", "found"], ["dets"], axis=1)
+        if count == "people"  # as many as were found
+        else helper.make_node("Identity", ["scored"], ["dets"]),
+        helper.make_node("Mul", ["mean", "nothing"], ["none"]),
+        helper.make_node("Add", ["points", "none"], ["keypoints"]),
+    ]
+    weights = {
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "shape": np.array([0, 1, 1]),
+        "found": np.full(dets.shape[1], True),
+        "where": np.array([0, 0, 0, 0, blue], dtype),
+        "nothing": np.array(0, dtype),
+        "boxes": dets,
+        "points": keypoints,
+    }
+    outputs = [
+        helper.make_tensor_value_info("dets", kind, ("batch", count, 5)),
+        helper.make_tensor_value_info("keypoints", kind, ("batch", count, *keypoints.shape[2:])),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "rtmo",
+        [helper.make_tensor_value_info("input", kind, ("batch", 3, 64, 96))],
+        outputs[::-1] if swap else outputs,
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+
+
 def random_raw(classes, kpt_shape, anchors, seed=0):
     """Return a raw output, (4 + classes + K * D, anchors), with scores in [0, 1]."""
     generator = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from pose_graphs import COCO, constant_model, random_raw, run
+from pose_graphs import COCO, constant_model, random_raw, rtmo, run
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.graph import rename_value
@@ -196,49 +196,6 @@ def test_names_that_we_add_collide_with_nothing(change):
         prepare(each, (64, 96))
     onnx.checker.check_model(model, full_check=True)
     np.testing.assert_array_equal(run(model, BLACK), run(expected, BLACK))
-
-
-def rtmo(people, *, dtype=np.float32, count="people", swap=False):
-    """Return a graph of two outputs: `people` are (x1 y1 x2 y2 score, K x 3 keypoints).
-
-    The mean of the picture's first plane is added to the scores, so that colour and range tell.
-    """
-    dets, keypoints = (np.asarray(part, dtype)[None] for part in people)
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    nodes = [
-        helper.make_node("Slice", ["input", "zero", "one", "one"], ["blue"]),
-        helper.make_node("GlobalAveragePool", ["blue"], ["mean"]),
-        helper.make_node("Reshape", ["mean", "shape"], ["flat"]),
-        helper.make_node("Mul", ["flat", "where"], ["added"]),
-        helper.make_node("Add", ["boxes", "added"], ["scored"]),
-        helper.make_node("Compress", ["scored", "found"], ["dets"], axis=1)
-        if count == "people"  # as many as were found
-        else helper.make_node("Identity", ["scored"], ["dets"]),
-        helper.make_node("Mul", ["mean", "nothing"], ["none"]),
-        helper.make_node("Add", ["points", "none"], ["keypoints"]),
-    ]
-    weights = {
-        "zero": np.array([0]),
-        "one": np.array([1]),
-        "shape": np.array([0, 1, 1]),
-        "found": np.full(dets.shape[1], True),
-        "where": np.array([0, 0, 0, 0, 1], dtype),
-        "nothing": np.array(0, dtype),
-        "boxes": dets,
-        "points": keypoints,
-    }
-    outputs = [
-        helper.make_tensor_value_info("dets", kind, ("batch", count, 5)),
-        helper.make_tensor_value_info("keypoints", kind, ("batch", count, *keypoints.shape[2:])),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "rtmo",
-        [helper.make_tensor_value_info("input", kind, ("batch", 3, 64, 96))],
-        outputs[::-1] if swap else outputs,
-        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
 
 
 def some_people(count, points):

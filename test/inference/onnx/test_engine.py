@@ -6,9 +6,11 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from pose_graphs import rtmo
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.checks import OutputCheck
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.inference.onnx.engine import OnnxEngine, find_providers
@@ -216,3 +218,28 @@ def test_a_provider_that_does_not_start_is_no_reason_to_run_on_the_cpu(model, mo
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: everywhere)
     with pytest.raises(EngineError, match="did not start CUDAExecutionProvider, only CPU"):
         poses_of(OnnxEngine(model, providers=["CUDA"]), np.zeros((64, 64, 3), np.uint8))
+
+
+def test_people_of_rtmo_come_back_through_letterbox_and_batch(tmp_path):
+    """The network's input is 64 x 96; what it says is in its own pixels."""
+    points = np.array([[[10, 20, 0.9], [30, 40, 0.1]], [[50, 60, 0.8], [90, 10, 0.7]]])
+    dets = np.array([[8, 12, 40, 56, 0.875], [48, 8, 92, 60, 0.75]])
+    onnx.save(rtmo((dets, points), blue=0), tmp_path / "rtmo.onnx")
+    model = PoseModel.open(tmp_path / "rtmo.onnx")
+    estimator = PoseEstimator(
+        OnnxEngine(model, max_batch=3),
+        model.metadata.kpt_shape,
+        DecodeSettings(suppress=model.metadata.needs_suppression),
+        OutputCheck(model),
+    )
+    shapes = [(64, 96), (128, 192), (128, 96)]  # as it is, halved, halved and padded by 24 and 24
+    found = estimator.estimate([Frame(np.zeros((*shape, 3), np.uint8)) for shape in shapes])
+    for poses, gain, left in zip(found, (1, 2, 2), (0, 0, 24), strict=True):
+        offset = np.array((left, 0))
+        limits = np.array(shapes[(gain > 1) + (left > 0)][::-1])
+        corners = np.clip((dets[:, :4].reshape(2, 2, 2) - offset) * gain, 0, limits)
+        np.testing.assert_allclose(poses.boxes, corners.reshape(2, 4), atol=1e-4)
+        np.testing.assert_allclose(poses.scores, [0.875, 0.75])
+        expected = np.clip((points[..., :2] - offset) * gain, 0, limits)
+        np.testing.assert_allclose(poses.keypoints[..., :2], expected, atol=1e-4)
+        np.testing.assert_allclose(poses.keypoints[..., 2], points[..., 2], atol=1e-6)
