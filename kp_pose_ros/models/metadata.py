@@ -95,14 +95,12 @@ def read_metadata(
     Raises:
         ModelError: it is not a pose model, or a value is missing or contradicts another.
     """
+    check_task(values, source)
     fields = Fields(values, source)
-    task = fields.text("task") or "pose"
-    if task != "pose":
-        raise ModelError(f"{source} is a model for the task {task[:40]!r}: expected one for 'pose'")
     fixed_size = _check_input(shape.input, source)
     names, kpt_shape, layout = _read_output(fields, shape, layout, keypoints, source)
     return ModelMetadata(
-        task=task,
+        task="pose",
         class_names=names,
         kpt_shape=kpt_shape,
         keypoint_names=fields.keypoint_names(kpt_shape[0], len(names)),
@@ -113,6 +111,17 @@ def read_metadata(
         batch=shape.input[0],
         size_is_static=fixed_size is not None,
     )
+
+
+def check_task(values: Mapping[str, object], source: object) -> None:
+    """Refuse a model whose metadata name another task.
+
+    Raises:
+        ModelError: they do.
+    """
+    task = Fields(values, source).text("task") or "pose"
+    if task != "pose":
+        raise ModelError(f"{source} is a model for the task {task[:40]!r}: expected one for 'pose'")
 
 
 def generic_class_names(count: int) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.families import find_foreign_family, is_rtmo, shape_of, type_name
 from kp_pose_ros.models.graph import infer_shapes, opset_of, sort_nodes, upgrade
 from kp_pose_ros.models.layouts import GraphShape, Layout, Shape
-from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
+from kp_pose_ros.models.metadata import ModelMetadata, check_task, read_metadata
 
 # Tied weights are stored once and read twice.
 _MAX_READS_OF_A_BYTE = 2
@@ -152,6 +152,7 @@ def graph_metadata(
         ModelError: it is not a pose model.
     """
     values = {entry.key: entry.value for entry in model.metadata_props}
+    check_task(values, source)
     inputs, outputs = graph_inputs(model), list(model.graph.output)
     if family := find_foreign_family(inputs, outputs):
         raise ModelError(f"{source} looks like {family}")

@@ -91,6 +91,11 @@ def detector(model):
     onnx.helper.set_model_props(model, COCO | {"task": "detect"})
 
 
+def segmenter(model):
+    two_outputs(model)
+    onnx.helper.set_model_props(model, COCO | {"task": "segment"})
+
+
 @pytest.mark.parametrize(
     ("change", "phrase"),
     [
@@ -103,6 +108,7 @@ def detector(model):
         pytest.param(no_nodes, "holds no ONNX graph", id="no nodes"),
         pytest.param(no_inputs, "0 inputs and 1 outputs", id="no input"),
         pytest.param(detector, "the task 'detect'", id="a detector"),
+        pytest.param(segmenter, "the task 'segment'", id="a segmenter of two outputs"),
     ],
 )
 def test_unfit_graphs_are_refused(save, change, phrase):
