@@ -13,6 +13,7 @@ from kp_pose_ros.models.layouts import GraphShape, Layout
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
 
 _LENGTH_BYTES = 4
+_MAX_HEADER = 1 << 20  # bytes; ultralytics writes a few hundred
 _MAX_BATCH = 65536
 _MAX_CHANNELS = 1024
 _UNKNOWN = (None, None, None)
@@ -54,7 +55,7 @@ def read_engine_header(path: Path) -> tuple[dict[str, object], int]:
     try:
         with path.open("rb") as stream:
             length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
-            if not 0 < length <= path.stat().st_size - _LENGTH_BYTES:
+            if not 0 < length <= min(_MAX_HEADER, path.stat().st_size - _LENGTH_BYTES):
                 return {}, 0
             content = stream.read(length)
     except OSError as error:

@@ -85,3 +85,18 @@ def test_missing_file_is_named(tmp_path):
 def test_wrong_value_names_its_key(engine):
     with pytest.raises(ModelError, match="key kpt_shape"):
         engine_metadata(engine(HEADER | {"kpt_shape": [17, 9]}))
+
+
+def test_a_header_of_megabytes_is_none(tmp_path):
+    path = tmp_path / "pose.engine"
+    header = b'{"names": ["' + b"a" * (1 << 20) + b'"]}'
+    path.write_bytes(len(header).to_bytes(4, "little") + header + b"plan")
+    assert read_engine_header(path) == ({}, 0)
+
+
+def test_an_engine_of_one_channel_does_not_pass_for_three(tmp_path):
+    values = {"names": ["person"], "kpt_shape": [17, 3], "imgsz": 640, "batch": 1, "channels": 1}
+    header = json.dumps(values).encode()
+    path = tmp_path / "pose.engine"
+    path.write_bytes(len(header).to_bytes(4, "little") + header + b"plan")
+    assert engine_metadata(path).channels == 1

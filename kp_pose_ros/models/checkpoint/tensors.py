@@ -130,7 +130,9 @@ def rebuild_tensor(
             f"it has a tensor of sizes {shape}, strides {strides} and offset {offset} "
             f"that reaches outside its storage of {storage.count} numbers"
         )
-    return StoredTensor(storage, offset, shape, strides)
+    # Where there is at most one number, any offset and stride is as good: these stay small.
+    steps = tuple(stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True))
+    return StoredTensor(storage, offset if count else 0, shape, steps)
 
 
 def rebuild_parameter(tensor: Any, *_gradient_and_hooks: Any) -> Any:

@@ -426,3 +426,22 @@ def test_damage_anywhere_in_the_pickle_is_taken_or_refused(tmp_path, seed):
             convert(save_pickle(path, bytes(damaged), storages))
         except ModelError:
             continue
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        pytest.param(Tensor(np.zeros(8, "f4"), shape=(0,), strides=(1 << 62,)), id="none, far"),
+        pytest.param(
+            Tensor(np.zeros(8, "f4"), shape=(0, 9), strides=(1, 1), offset=1 << 62), id="none, late"
+        ),
+        pytest.param(Tensor(np.zeros(8, "f4"), shape=(1,), strides=(1 << 62,)), id="one, far"),
+        pytest.param(
+            Tensor(np.zeros(8, "f4"), shape=(1, 1, 1), strides=(1 << 62, 1 << 61, 0)), id="one, 3D"
+        ),
+    ],
+)
+def test_tensors_of_no_or_one_number_with_huge_strides_cost_nothing(tmp_path, tensor):
+    model = tiny_pose()
+    part(model, "model.0.bn")["_parameters"]["bias"] = tensor
+    assert "model.0" in refusal(save(tmp_path / "bad.pt", checkpoint(model)))
