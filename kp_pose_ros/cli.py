@@ -21,24 +21,24 @@ _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command; return its exit status, 1 for an error that the user can mend."""
+    """Run one sub-command; return its exit status, 1 for an error that the user can fix."""
     _print_safely()
     try:
         try:
             return _run(arguments)
         finally:
-            if sys.stdout is not None:  # flushed while somebody is there to catch what it raises
+            if sys.stdout is not None:  # here, where exceptions are still caught
                 sys.stdout.flush()
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # whose reader has had enough, as `head` has
+        if not isinstance(error, BrokenPipeError):  # the reader, such as `head`, has exited
             print(f"kp_pose: {error}", file=sys.stderr)
-        # Python flushes what is left once more, and would complain about that, too.
+        # At exit Python flushes the rest again, which would fail, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 class _PrintableFormatter(logging.Formatter):
-    """Escapes what log records quote of files and servers."""
+    """Escapes text from files and servers in log records."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record), keep="\n\t")
@@ -75,7 +75,7 @@ def _load_commands(arguments: Sequence[str]) -> list[ModuleType]:
 
 def _parser(commands: Sequence[ModuleType]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="kp_pose", description="YOLOv8-pose models on pictures, and what runs them."
+        prog="kp_pose", description="Runs YOLOv8-pose models on pictures and bags."
     )
     parser.add_argument(
         "--version", action="version", version=f"kp_pose {own_version() or '(not installed)'}"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The package's errors, and how text from outside is shown in them.
+"""The package's errors, and how they show text from outside.
 
 Names, encodings, metadata and paths come from files and other machines. They may hold control
 characters that rewrite a terminal or forge a log line, and they may be megabytes long. Every error
@@ -63,7 +63,7 @@ _REPR = _BoundedRepr()
 
 
 class KpPoseError(Exception):
-    """Base of every error that is meant for the user's eyes, not for a traceback."""
+    """Base class of all errors that are shown to the user as a message, without a traceback."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
@@ -74,7 +74,7 @@ class SettingsError(KpPoseError):
 
 
 class ModelError(KpPoseError):
-    """A model file cannot be read, is not a pose model, or does not fit its skeleton."""
+    """A model file cannot be read, is not a pose model, or does not match its skeleton."""
 
 
 class EngineError(KpPoseError):
@@ -91,7 +91,7 @@ class GpuLostError(EngineError):
 
 
 class FrameError(KpPoseError):
-    """A camera frame contradicts itself or has an encoding that cannot be read."""
+    """A camera frame is inconsistent or has an encoding that cannot be read."""
 
 
 class BagError(KpPoseError):
@@ -99,4 +99,4 @@ class BagError(KpPoseError):
 
 
 class CalibrationError(KpPoseError):
-    """A camera's calibration, or where it stands, is missing or cannot be true."""
+    """The calibration or the pose of a camera is missing or invalid."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Poses: the one container that stages of the pipeline hand to each other."""
+"""Poses: the container that the stages of the pipeline exchange."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 UNTRACKED = -1
 
-# What a keypoint's state can be; the numbers are those of Keypoint.msg.
+# The states of a keypoint; the numbers are those of Keypoint.msg.
 ABSENT, OBSERVED, PREDICTED = 0, 1, 2
 
 
@@ -34,10 +34,10 @@ class Poses:
         track_ids: (n,) int32, -1 where there is no track; all -1 if left out.
         track_ages: (n,) float64, seconds since the track began; zeros if left out.
         states: (n, k) uint8, ABSENT (a guess below the keypoint threshold), OBSERVED or PREDICTED
-            (carried on by the tracker); if left out, OBSERVED where the keypoint has a score.
+            (extrapolated by the tracker); if left out, OBSERVED where the keypoint has a score.
 
     Raises:
-        ValueError: an array's shape does not fit the others.
+        ValueError: an array's shape does not match the others.
     """
 
     boxes: Floats
@@ -69,7 +69,7 @@ class Poses:
 
     @classmethod
     def empty(cls, keypoint_count: int) -> Poses:
-        """Return a container of nobody, for a skeleton of `keypoint_count` keypoints."""
+        """Return an empty container, for a skeleton of `keypoint_count` keypoints."""
         return cls(
             np.zeros((0, 4), np.float32),
             np.zeros(0, np.float32),
@@ -92,7 +92,7 @@ class Poses:
         )
 
     def scaled(self, factor: float) -> Poses:
-        """Return the poses as they are in a picture `factor` times as large."""
+        """Return the poses for the same picture, scaled by `factor`."""
         if factor == 1:
             return self
         keypoints = self.keypoints * np.array((factor, factor, 1), np.float32)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files: those of the installed package, and how those of others are read and written safely."""
+"""Files of the installed package, and safe reading and writing of other files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def own_version() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Return what is known, by name: this package, the ROS 2 distribution, Python, libraries."""
+    """Return versions by name: of this package, the ROS 2 distribution, Python and libraries."""
     import cv2  # not above: Spark's workers read rules, and have no OpenCV
     import numpy as np
 
@@ -114,11 +114,11 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def load_yaml(path: str | Path, error: type[KpPoseError]) -> Any:
-    """Return the content of a YAML file: mappings, lists, texts, numbers, booleans and None.
+    """Return the content of a YAML file: mappings, lists, strings, numbers, booleans and None.
 
-    Dates are texts. What a file that people write does not need is refused: more than 1 MB or 20
+    Dates are strings. What a hand-written file does not need is refused: more than 1 MB or 20
     levels, aliases, tags other than those of the types above, a key twice in a mapping, integers
-    beyond 64 bits and texts with control characters.
+    beyond 64 bits and strings with control characters.
 
     Args:
         path: a regular file.
@@ -139,11 +139,11 @@ def load_yaml(path: str | Path, error: type[KpPoseError]) -> Any:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Knows the tags of YAML's basic types only, and tells no dates."""
+    """Knows only the tags of YAML's basic types, and does not parse dates."""
 
 
 def _check_events(text: str) -> None:
-    """Refuse what would need much more time or memory than the text has."""
+    """Refuse what would take far more time or memory than the size of the text suggests."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         match event:
@@ -152,7 +152,7 @@ def _check_events(text: str) -> None:
             case yaml.CollectionEndEvent():
                 depth -= 1
             case yaml.AliasEvent():
-                raise yaml.YAMLError(f"it has the alias *{event.anchor}: write the value again")
+                raise yaml.YAMLError(f"it has the alias *{event.anchor}: repeat the value instead")
             case yaml.ScalarEvent() if not _is_plain(event.value):
                 raise yaml.YAMLError(f"the text {brief(event.value)} has control characters")
         if depth > _DEEPEST_YAML:
@@ -173,9 +173,7 @@ def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     content = loader.construct_mapping(node, deep=True)
     if len(content) < len(node.value):
-        raise yaml.YAMLError(
-            f"a key stands twice in the mapping of line {node.start_mark.line + 1}"
-        )
+        raise yaml.YAMLError(f"a key is repeated in the mapping of line {node.start_mark.line + 1}")
     return content
 
 

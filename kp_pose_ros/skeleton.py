@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the keypoints of a model are called, which of them are joined, and their colours."""
+"""Skeletons: the names of a model's keypoints, the edges between them, and their colours."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Skeleton:
     """Names, edges and colours of K keypoints, in the order of the model's output.
 
     Attributes:
-        name: what messages and logs call it.
+        name: its name in messages and logs.
         keypoint_names: the K names, all different.
-        edges: pairs of 0-based keypoint indices to join with a line.
+        edges: pairs of 0-based keypoint indices to connect with a line.
         keypoint_colors: a colour for each keypoint, red, green, blue, 0 to 255.
         edge_colors: a colour for each edge.
     """
@@ -48,10 +48,10 @@ class Skeleton:
 
     @classmethod
     def find(cls, name_or_path: str | Path) -> Skeleton:
-        """Return the shipped skeleton of a name, or the one in a file.
+        """Return the shipped skeleton with a name, or the one in a file.
 
         Raises:
-            ModelError: there is neither, or the file contradicts itself.
+            ModelError: there is neither, or the file is inconsistent.
         """
         name = str(name_or_path)
         is_a_name = Path(name).stem == name and not os.path.lexists(name)
@@ -62,7 +62,7 @@ class Skeleton:
         """Read a skeleton file; `config/skeletons/coco17.yaml` explains the format.
 
         Raises:
-            ModelError: the file cannot be read or contradicts itself.
+            ModelError: the file cannot be read or is inconsistent.
         """
         try:
             content = load_yaml(path, ModelError)
@@ -103,7 +103,7 @@ class Skeleton:
 
 
 def find_skeleton(keypoint_names: Sequence[str], count: int, classes: Sequence[str]) -> Skeleton:
-    """Return the skeleton of a model from what its file says.
+    """Return the skeleton of a model from the metadata in its file.
 
     Args:
         keypoint_names: the model's own names, or none.
@@ -124,7 +124,7 @@ def find_skeleton(keypoint_names: Sequence[str], count: int, classes: Sequence[s
         _log.info("the model names its %d keypoints, but has no edges to draw", count)
         return Skeleton.from_names(f"custom{count}", keypoint_names)
     _log.warning(
-        "the model does not name its %d keypoints: they are called kp_0 to kp_%d and not joined; "
+        "the model does not name its %d keypoints: they are named kp_0 to kp_%d, without edges; "
         "give a skeleton file to name them",
         count,
         count - 1,
@@ -133,14 +133,14 @@ def find_skeleton(keypoint_names: Sequence[str], count: int, classes: Sequence[s
 
 
 class _InvalidError(Exception):
-    """What is wrong inside a skeleton file; `Skeleton.load` adds which file."""
+    """What is wrong in a skeleton file; `Skeleton.load` adds the name of the file."""
 
 
 def _parse(content: object) -> Skeleton:
     fields = _mapping(content, "the file", {"name", "keypoints", "parts"})
     name = fields.get("name")
     if not isinstance(name, str) or not name:
-        raise _InvalidError(f"name must be a text, found {brief(name)}")
+        raise _InvalidError(f"name must be a string, found {brief(name)}")
     names = _keypoint_names(fields.get("keypoints"))
     indices = {name: index for index, name in enumerate(names)}
     parts = fields.get("parts") or {}
@@ -187,7 +187,7 @@ def _keypoint_names(value: object) -> tuple[str, ...]:
     known: set[str] = set()
     for place, name in enumerate(value):
         if not isinstance(name, str) or not name:
-            raise _InvalidError(f"keypoint {place} must be a text (in quotes), found {brief(name)}")
+            raise _InvalidError(f"keypoint {place} must be a quoted string, found {brief(name)}")
         if name in known:
             raise _InvalidError(f"two keypoints are named {name}")
         known.add(name)
@@ -236,7 +236,7 @@ def _edge(
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What the indices in Poses mean.
+    """The meaning of the indices in Poses.
 
     Attributes:
         skeleton: names and order of the keypoints.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How long the stages of the pipeline take, and how often something may be said."""
+"""Durations of the pipeline's stages, and a throttle for log messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from time import monotonic, perf_counter
 
 import numpy as np
 
-KEPT = 1000  # durations a stage; at 30 Hz the last half minute
+KEPT = 1000  # durations per stage; at 30 Hz, those of the last half minute
 PERCENTILES = (50, 95, 99)
 
 
@@ -49,7 +49,7 @@ def percentiles(seconds: Sequence[float]) -> list[float]:
 
 
 class Throttle:
-    """Tells when a thing may be said again. rclpy's own throttle is one for all cameras."""
+    """Limits how often a message is logged. rclpy's own throttle does not tell cameras apart."""
 
     def __init__(self, period: float) -> None:
         """Make a throttle that passes each key at most once in `period` seconds."""

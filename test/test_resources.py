@@ -53,7 +53,7 @@ def test_yaml_gives_mappings_lists_texts_and_numbers(yaml_file):
         pytest.param("!!binary aGk=", "tag", id="a tag of no basic type"),
         pytest.param('!!int ""', "index", id="an integer without digits"),
         pytest.param("!!bool maybe", "maybe", id="neither true nor false"),
-        pytest.param("a: 1\na: 2", "stands twice", id="a key twice"),
+        pytest.param("a: 1\na: 2", "is repeated", id="a key twice"),
         pytest.param("? [a]\n: b", "unhashable", id="a list as key"),
         pytest.param('a: "\\e[31m"', "control characters", id="an escape sequence"),
         pytest.param('a: "\\ud800"', "Unicode", id="half a surrogate pair"),

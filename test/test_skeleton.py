@@ -41,7 +41,7 @@ def test_file_gives_names_edges_and_colours_in_order(skeleton_file):
         pytest.param(
             "color: [1, 2, 3],", "colour: 1,", "unknown key colour", id="unknown part key"
         ),
-        pytest.param("name: pen", "name: 3", "name must be a text, found 3", id="name a number"),
+        pytest.param("name: pen", "name: 3", "name must be a string, found 3", id="name a number"),
         pytest.param("middle, cap", "tip, cap", "two keypoints are named tip", id="duplicate name"),
         pytest.param("cap, clip]\n", "cap, no]\n", "found False", id="YAML turns no into False"),
         pytest.param(

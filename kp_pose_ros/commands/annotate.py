@@ -51,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Annotate every input and say where the results are; 1 if one could not be read to its end."""
+    """Annotate every input and print where the results are; 1 if one was not read completely."""
     sources = find_sources(args.inputs)
     outputs = _output_paths(sources, args.output)
     model, estimator = make_estimator(estimator_settings(args))
@@ -90,7 +90,7 @@ class _Counts:
     unreadable: int = 0
 
     def summary(self, files: int) -> str:
-        """Return what came of so many files."""
+        """Return a summary for a number of files."""
         found = f"{self.people} poses in {self.frames} frames of {files} files"
         return f"{found}, {self.unreadable} unreadable" if self.unreadable else found
 
@@ -105,7 +105,7 @@ class _Results:
 
 
 class _Job:
-    """Annotates the frames of one source; people in a video are followed."""
+    """Annotates the frames of one source; people in a video are tracked."""
 
     def __init__(
         self,
@@ -127,10 +127,10 @@ class _Job:
         self._tracker = make_trackers(model.skeleton, {name: name})[name]
 
     def annotated(self, path: Path) -> Iterator[int]:
-        """Write the source with its poses to `path`; yield how many there are in each frame.
+        """Write the source with its poses to `path`; yield the number of poses in each frame.
 
         Raises:
-            FrameError: the source cannot be read, or not to its end.
+            FrameError: the source cannot be read completely.
         """
         with _open_output(path, self._source) as write:
             found = self._estimator.stream(Frame(picture) for picture in self._source)
@@ -141,7 +141,7 @@ class _Job:
                 yield people
 
     def _annotate(self, picture: Pixels, poses: Poses, index: int) -> int:
-        """Draw the poses of the frame of an index, and write their line; return how many."""
+        """Draw the poses of the frame with an index, and write their record; return how many."""
         stamp = None
         if self._source.is_video:
             stamp = round(index / self._source.frame_rate * 1e9)
@@ -164,7 +164,7 @@ class _Job:
 
 @contextmanager
 def _open_output(path: Path, source: Source) -> Iterator[Callable[[Pixels], None]]:
-    """Give what writes the pictures of a source; a video's are whole however this is left."""
+    """Open the writer of a source's pictures; a video is complete however this is left."""
     if not source.is_video:
         yield partial(write_picture, path)
         return
@@ -174,7 +174,7 @@ def _open_output(path: Path, source: Source) -> Iterator[Callable[[Pixels], None
 
 
 def _output_paths(sources: list[Source], folder: Path) -> list[Path]:
-    """Return where each input's result goes: its own name, numbered where that is taken."""
+    """Return the path of each input's result: its own name, numbered if that is taken."""
     paths: list[Path] = []
     for source in sources:
         suffix = ".mp4" if source.is_video else ".png"
@@ -192,7 +192,7 @@ def _output_paths(sources: list[Source], folder: Path) -> list[Path]:
 @contextmanager
 def _open_lines(path: Path) -> Iterator[TextIO]:
     try:
-        path.unlink(missing_ok=True)  # "x" below then follows no link that was planted there
+        path.unlink(missing_ok=True)  # so "x" below does not follow a planted link
         with path.open("x", encoding="utf-8") as lines:
             yield lines
     except OSError as error:
@@ -204,7 +204,7 @@ def _make_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
-            f"the output folder {folder} cannot be made: {error.strerror}"
+            f"the output folder {folder} cannot be created: {error.strerror}"
         ) from error
     if not os.access(folder, os.W_OK):
         raise SettingsError(f"the output folder {folder} cannot be written: choose another one")

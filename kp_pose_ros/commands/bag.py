@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`kp_pose bag`: finds the poses in a bag's images, without ROS, as fast as the machine goes."""
+"""`kp_pose bag`: finds the poses in a bag's images, without ROS, as fast as possible."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose bag`."""
     parser = subparsers.add_parser(
         "bag",
-        help="find poses in a bag's images and write them beside the original messages",
+        help="find poses in a bag's images and write them with the original messages",
         description="Copies a bag message by message and writes poses, detections and the skeleton "
-        "beside each image topic, with the images' own headers and times. Interrupted, it leaves a "
-        "whole bag of what it had read.",
+        "for each image topic, with the images' own headers and times. Interrupted, it leaves a "
+        "complete bag of what it has read.",
     )
     parser.add_argument("input", type=Path, metavar="IN", help="a rosbag2 folder or .mcap file")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help="new folder"
     )
     parser.add_argument(
-        "--topics", nargs="+", metavar="TOPIC", help="images to look at; default: all"
+        "--topics", nargs="+", metavar="TOPIC", help="image topics to process; default: all"
     )
     parser.add_argument(
         "--annotated", action="store_true", help="write the images with the poses drawn, as JPEG"
@@ -57,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="images to look at together; default 1",
+        help="images to process together; default 1",
     )
     parser.add_argument(
         "--records", type=Path, metavar="FILE", help="write a JSON record an image to FILE as well"
@@ -68,7 +68,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the bag and say what is in it."""
+    """Write the bag and print a summary."""
     _check(args)
     from kp_pose_ros.bags.files import open_bag
 
@@ -167,7 +167,7 @@ def _open_lines(path: Path | None) -> Iterator[TextIO | None]:
 
 @contextmanager
 def _interruption() -> Iterator[Callable[[], bool]]:
-    """Give the means to ask whether somebody wants an end; who asks twice gets it at once."""
+    """Yield a function that tells whether a signal asked to stop; a second one stops at once."""
     signals = (signal.SIGINT, signal.SIGTERM)
     received: list[int] = []
 
@@ -190,7 +190,7 @@ def _print_summary(rerun: Rerun, prefixes: dict[str, str], seconds: float, outpu
     for topic, became in rerun.counts.items():
         print(f"{topic} -> {prefixes[topic]}poses: {became.poses} poses in {became.images} images")
         if became.bad:
-            print(f"{topic}: {became.bad} images left out, the first because {became.reason}")
+            print(f"{topic}: {became.bad} images skipped, the first because {became.reason}")
     images = sum(each.images for each in rerun.counts.values())
     print(
         f"{images} images in {seconds:.1f} s, {images / seconds:.1f} a second; "

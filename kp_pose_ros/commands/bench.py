@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`kp_pose bench`: how fast the node is, beside its network alone and a minimal relay."""
+"""`kp_pose bench`: the speed of the node, its network alone and a minimal relay."""
 
 from __future__ import annotations
 

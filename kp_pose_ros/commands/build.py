@@ -43,18 +43,18 @@ def add_parser(subparsers: Any) -> None:
         "--int8", action="store_true", help="experimental; needs --calibration once"
     )
     parser.add_argument(
-        "--calibration", type=Path, metavar="DIR", help="pictures as the camera sees them"
+        "--calibration", type=Path, metavar="DIR", help="folder of pictures from the camera"
     )
     parser.add_argument("--max-batch", type=int, default=1, metavar="N", help="default: 1")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build, load what was built, and say where it is."""
+    """Build the engine, load it, and print its path."""
     if args.max_batch < 1:
         raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
     if args.calibration is not None and not args.int8:
-        raise SettingsError("--calibration is given without --int8: expected both or none")
+        raise SettingsError("--calibration is given without --int8: expected both or neither")
     model = PoseModel.open(args.model)
     imgsz = tuple(args.imgsz) if args.imgsz else None
     size = model.network_size(tuple(args.camera or model.metadata.imgsz), imgsz)
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def _build(
     model: PoseModel, size: Size, gpu: Gpu, progress: Progress, args: argparse.Namespace
 ) -> Path:
-    # These import only where TensorRT is, as it is by now.
+    # These import only if TensorRT is installed, which is known by now.
     from kp_pose_ros.inference.tensorrt.builder import BuildOptions
     from kp_pose_ros.inference.tensorrt.plans import NetworkSource
     from kp_pose_ros.inference.tensorrt.quantize import calibrate

@@ -80,7 +80,7 @@ def add_layout_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings:
-    """Return what the arguments of `add_estimator_arguments` say."""
+    """Return the settings given by the arguments of `add_estimator_arguments`."""
     return Settings(
         model=args.model,
         skeleton=args.skeleton,

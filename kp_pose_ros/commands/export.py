@@ -22,9 +22,9 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose export`."""
     parser = subparsers.add_parser(
         "export",
-        help="write a model as ONNX, as engines run it",
+        help="write the ONNX graph that engines run",
         description="Writes the ONNX graph that the engines run: candidate rows as output, input "
-        "and output float32. The node does this by itself; a file is for other tools.",
+        "and output float32. The node does not need this file; it is for other tools.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
     parser.add_argument(
@@ -73,9 +73,7 @@ def _check_output(path: Path) -> None:
     if path.suffix.lower() != ".onnx":
         raise SettingsError(f"--output is {path}: expected the name of an .onnx file")
     if path.is_dir() or not path.parent.is_dir():
-        raise SettingsError(
-            f"{path} cannot be written: expected a file in a folder that is there already"
-        )
+        raise SettingsError(f"{path} cannot be written: expected a file in an existing folder")
 
 
 def _write(path: Path, content: bytes) -> None:

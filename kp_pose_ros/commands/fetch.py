@@ -21,18 +21,18 @@ def add_parser(subparsers: Any) -> None:
         f"node find it by its name. Published checkpoints: {', '.join(PUBLISHED)}.",
     )
     parser.add_argument("source", metavar="NAME|URL")
-    parser.add_argument("--sha256", type=_checksum, metavar="H", help="what its SHA-256 must be")
+    parser.add_argument("--sha256", type=_checksum, metavar="H", help="its expected SHA-256")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch, and say what came and under which licence."""
+    """Fetch, and print the path, the checksum and the licence."""
     source = find_source(args.source, args.sha256)
     path = fetch(source)
     print(path)
     if source.sha256 is None:
         print(f"No checksum is known for it; it has the SHA-256 {content_hash(path)}.")
-    print(f"Licence of the weights: {source.licence or 'ask whoever published them'}.")
+    print(f"Licence of the weights: {source.licence or 'ask their publisher'}.")
     print(f"To use it: kp_pose info {path.stem}")
     return 0
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`kp_pose info`: what a model file is."""
+"""`kp_pose info`: prints the metadata and keypoints of a model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NUMBERS = {2: "x y", 3: "x y score"}
 
 def add_parser(subparsers: Any) -> None:
     """Add `kp_pose info`."""
-    parser = subparsers.add_parser("info", help="say what a model is, and its keypoints")
+    parser = subparsers.add_parser("info", help="print a model's metadata and keypoints")
     parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
     parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
     add_layout_argument(parser)
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         f"{index:>3}  {name:<20}{_neighbours(model, index)}".rstrip()
         for index, name in enumerate(model.skeleton.keypoint_names)
     ]
-    print("\n".join((*facts, "", "keypoints, and those that they are joined with", *keypoints)))
+    print("\n".join((*facts, "", "keypoints, and those that edges connect them to", *keypoints)))
     return 0
 
 
@@ -62,7 +62,7 @@ def _facts(model: PoseModel) -> Iterator[tuple[str, str]]:
 
 
 def _neighbours(model: PoseModel, index: int) -> str:
-    """Return the names of the keypoints that an edge joins to this one."""
+    """Return the names of the keypoints that an edge connects to this one."""
     names = model.skeleton.keypoint_names
     joined = [edge for edge in model.skeleton.edges if index in edge]
     return ", ".join(names[end] for edge in joined for end in edge if end != index)

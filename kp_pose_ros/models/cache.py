@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The cache folder: files that take a while to make, under names that say what they depend on.
+"""The cache folder: files that take a while to make, named after everything they depend on.
 
-A file is complete or it is made again: its SHA-256 is kept beside it. Two processes that need the
-same file at the same time make it once, because the maker holds a lock. A cache that cannot be
-written, such as one on a read-only image, can still be read; what is missing in it goes to a folder
-among the temporary files. A cache that other users can write to is not used at all, since they
-could replace a file together with its checksum.
+The SHA-256 of a file is kept next to it; an incomplete file is made again. If two processes need
+the same file at the same time, only one makes it, because it holds a lock. A cache that cannot be
+written, such as one on a read-only image, can still be read; files that it lacks go to a folder in
+the directory for temporary files. A cache that other users can write to is not used at all, because
+they could replace a file together with its checksum.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 def cache_folder() -> Path:
     """Return $KP_POSE_CACHE, else $XDG_CACHE_HOME/kp_pose_ros, else ~/.cache/kp_pose_ros.
 
-    Where other users can write to that folder it is `substitute_folder()`, and a warning says so.
+    If other users can write to that folder, this returns `substitute_folder()` and logs a warning.
 
     Raises:
         ModelError: there is no home folder, and no variable names another one; or others can write
@@ -119,7 +119,7 @@ def content_hash(*files: Path) -> str:
 
 
 def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
-    """Return the path of a file in the cache, which is made if it is not there.
+    """Return the path of a file in the cache; make the file if it is missing.
 
     Where the cache folder cannot be written, the file goes to `substitute_folder()`, and a warning
     says so.
@@ -135,7 +135,7 @@ def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
     path = cache_folder() / name
     if not anew and _is_whole(path):
         return path
-    make_once = functools.cache(make)  # a second folder must not cost a second build
+    make_once = functools.cache(make)  # do not build twice if the first folder cannot be written
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         return _keep(path, make_once, anew=anew)
@@ -154,7 +154,7 @@ def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
 
 
 def find_cached(name: str) -> list[Path]:
-    """Return the complete files of a name: that of the cache folder, then the substitute's."""
+    """Return the complete files with a name: in the cache folder, then in the substitute."""
     paths = [cache_folder() / name]
     with suppress(OSError):
         paths.append(substitute_folder() / name)
@@ -165,7 +165,7 @@ def substitute_folder() -> Path:
     """Return this user's folder among the temporary files, which may not exist yet.
 
     Raises:
-        PermissionError: somebody else made it or can write to it, so its files cannot be trusted.
+        PermissionError: another user made it or can write to it, so its files cannot be trusted.
     """
     folder = Path(tempfile.gettempdir()) / f"kp_pose_ros-{os.getuid()}"
     with suppress(FileNotFoundError):
@@ -190,7 +190,7 @@ def _is_whole(path: Path) -> bool:
         return read_file(_checksum_file(path), 64).decode("ascii") == content_hash(path)
     except (OSError, UnicodeDecodeError, ModelError) as error:
         cause = error.__cause__ or error
-        if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:  # says nothing of the file
+        if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:  # no fault of the file
             raise ModelError(f"{path} cannot be read: {cause.strerror}") from error
         return False
 
@@ -200,7 +200,7 @@ def _checksum_file(path: Path) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file and its checksum so that no reader ever meets a half of either."""
+    """Write a file and its checksum so that no reader ever sees an incomplete one."""
     checksum = hashlib.sha256(content).hexdigest().encode()
     for target, data in ((path, content), (_checksum_file(path), checksum)):
         with replace_file(target) as stream:
@@ -211,7 +211,7 @@ def _write(path: Path, content: bytes) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock between processes; it ends with the process, even if that is killed.
 
-    The file at `path` is there only as long as somebody holds the lock or waits for it.
+    The file at `path` exists only while a process holds the lock or waits for it.
     """
     while True:
         with path.open("a") as stream:
@@ -221,7 +221,7 @@ def locked(path: Path) -> Iterator[None]:
                 _log.info("waiting for another process that has locked %s", path)
                 fcntl.flock(stream, fcntl.LOCK_EX)
             if not _is_open_as(stream, path):
-                continue  # whoever held it has removed it: by now others lock a new file
+                continue  # its holder has removed the file: others now lock a new one
             try:
                 yield
             finally:

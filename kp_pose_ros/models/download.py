@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Downloads one file over HTTP: goes on where it was broken off, and checks what came."""
+"""Downloads one file over HTTP: resumes after an interruption, and verifies the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kp_pose_ros.resources import read_file, replace_file
 _ATTEMPTS = 5
 _PAUSE = 1.0  # seconds between two attempts
 _TIMEOUT = 30.0  # seconds without a byte
-_DEADLINE = 3600.0  # seconds for everything, since a server may send a byte now and then
+_DEADLINE = 3600.0  # seconds in total, since a server may send a byte now and then
 _LARGEST = 2**32  # bytes; the largest pose checkpoints have 140 MB
 _CHUNK = 1 << 16
 _NETWORK_PROBLEMS = (
@@ -38,21 +38,21 @@ _NETWORK_PROBLEMS = (
     urllib.error.URLError,
 )
 _RANGE_IMPOSSIBLE = 416
-_SERVER_ERRORS = 500  # and up: the server's trouble, which may pass
+_SERVER_ERRORS = 500  # and up: errors of the server, which may be temporary
 
 
 def download(url: str, target: Path, sha256: str | None) -> None:
     """Download a file, with a progress bar.
 
-    What has come lies in `target`.part, so that a later call goes on from there.
+    The part received so far is in `target`.part, so that a later call can resume.
 
     Args:
         url: an http or https address.
-        target: where the file shall be; it appears there whole and checked, or not at all.
-        sha256: what its SHA-256 must be, in hexadecimal; None takes any.
+        target: path of the file; it appears there complete and verified, or not at all.
+        sha256: its expected SHA-256 in hexadecimal; None accepts any.
 
     Raises:
-        ModelError: the server does not give the file, the connection breaks again and again, the
+        ModelError: the server does not send the file, the connection keeps breaking, the
             file has another checksum or cannot be written.
     """
     part = _Part(target)
@@ -75,7 +75,7 @@ def download(url: str, target: Path, sha256: str | None) -> None:
 
 
 class _Part:
-    """The beginning of a file that is on its way, and which version of it the server had."""
+    """A partly downloaded file, and the version of it that the server sent."""
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(f"{target.name}.part")
@@ -88,7 +88,7 @@ class _Part:
         return 0
 
     def headers(self) -> dict[str, str]:
-        """Return what to ask for: the rest if the version is known, else everything."""
+        """Return the request: for the rest if the version is known, else for everything."""
         with suppress(OSError, UnicodeDecodeError):
             version = read_file(self._version, 1000).decode("ascii")
             if self.size and version.isprintable():
@@ -96,7 +96,7 @@ class _Part:
         return {}
 
     def note_version(self, headers: http.client.HTTPMessage) -> None:
-        """Keep what names the version that the server sends, if anything does."""
+        """Store what identifies the version that the server sends, if anything does."""
         tag = headers.get("ETag", "")
         version = tag if tag.startswith('"') else headers.get("Last-Modified")
         if version and version.isascii() and version.isprintable():
@@ -107,7 +107,7 @@ class _Part:
 
     @contextmanager
     def open(self, *, append: bool) -> Iterator[BinaryIO]:
-        """Open the file to write what comes; a link or somebody else's file is removed first."""
+        """Open the file for writing; a link or another user's file is removed first."""
         with suppress(FileNotFoundError):
             found = self.path.lstat()
             is_own = stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid()
@@ -146,7 +146,7 @@ def _download_all(url: str, part: _Part) -> None:
             if code == _RANGE_IMPOSSIBLE:
                 part.discard()
             elif code < _SERVER_ERRORS:
-                raise ModelError(f"{url} cannot be fetched: the server says {error}") from error
+                raise ModelError(f"{url} cannot be fetched: the server answers {error}") from error
             if attempt == _ATTEMPTS or time.monotonic() > deadline:
                 reason = getattr(error, "reason", error)
                 what = f"broke off after {part.size} bytes" if part.size else "cannot be fetched"
@@ -189,15 +189,15 @@ def _download_rest(url: str, part: _Part, deadline: float) -> None:
                 if stream.tell() > _LARGEST:
                     raise _too_large(part)
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"it takes longer than {_DEADLINE:.0f} seconds")
+                    raise TimeoutError(f"it took longer than {_DEADLINE:.0f} seconds")
     if total is not None and part.size < total:
         raise http.client.IncompleteRead(b"", total - part.size)
     if part.size == 0:
-        raise ModelError("the server sends an empty file: expected a model")
+        raise ModelError("the server sent an empty file: expected a model")
 
 
 def _start(response: http.client.HTTPResponse, part: _Part, *, asked: bool) -> int:
-    """Return at which byte of the file an answer begins."""
+    """Return the offset in the file at which a response begins."""
     if response.status == http.HTTPStatus.OK:
         return 0
     start = re.match(r"bytes (\d{1,12})-", response.headers.get("Content-Range", ""))
@@ -213,4 +213,4 @@ def _start(response: http.client.HTTPResponse, part: _Part, *, asked: bool) -> i
 
 def _too_large(part: _Part) -> ModelError:
     part.discard()
-    return ModelError(f"the server sends more than {_LARGEST} bytes: expected a model")
+    return ModelError(f"the server sent more than {_LARGEST} bytes: expected a model")

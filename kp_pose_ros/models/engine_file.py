@@ -22,7 +22,7 @@ _UNKNOWN = (None, None, None)
 def engine_metadata(
     path: Path, *, layout: Layout | None = None, keypoints: int | None = None
 ) -> ModelMetadata:
-    """Return what an engine file takes and returns, from its header alone.
+    """Return the input and output of an engine file, from its header alone.
 
     Raises:
         ModelError: the file cannot be read, has no header, or is not a pose model.
@@ -30,7 +30,7 @@ def engine_metadata(
     values, _ = read_engine_header(path)
     if not values:
         raise ModelError(
-            f"{path} is an engine without a metadata header, so that its classes and keypoints are "
+            f"{path} is an engine without a metadata header, so its classes and keypoints are "
             "unknown: expected one exported by ultralytics; give the .pt or .onnx file that it was "
             "made from"
         )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pose networks of other families: which of them run, and advice for those that do not."""
+"""Pose networks of other families: those that run, and advice for those that do not."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from onnx import TensorProto, ValueInfoProto
 Shape = tuple[int | None, ...]
 Values = Sequence[ValueInfoProto]
 
-_ONE_PERSON = "which looks at one person at a time, cut out of the picture by a detector"
-_INSTEAD = "expected a model that finds everybody in a whole picture, such as YOLO11-pose or RTMO"
+_ONE_PERSON = "which processes one person at a time, cropped by a detector"
+_INSTEAD = "expected a model that finds all people in a picture, such as YOLO11-pose or RTMO"
 
-_PUBLISHED = "give the ONNX file of RTMO that its makers publish"
+_PUBLISHED = "use the ONNX file of RTMO that its authors publish"
 
 # The packages whose classes a checkpoint names, and what to do with such a file.
 CHECKPOINTS = {

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Published checkpoints: where they are, and the folder that keeps the fetched ones."""
+"""Published checkpoints: their addresses, and the folder with those that were fetched."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RTMO_LICENCE = (
 
 
 class Source(NamedTuple):
-    """Where a model file comes from.
+    """The source of a model file.
 
     Attributes:
         url: its address.
@@ -96,7 +96,7 @@ def find_source(name_or_url: str, sha256: str | None = None) -> Source:
 
     Args:
         name_or_url: one of `PUBLISHED`, or an http or https address.
-        sha256: what the file's SHA-256 must be, if the caller knows that.
+        sha256: the file's expected SHA-256, if the caller knows it.
 
     Raises:
         ModelError: it is neither, or the file at the address would get the name of a published
@@ -130,10 +130,10 @@ def _copy_of_published(url: str, file_name: str, sha256: str | None) -> Source:
 def fetch(source: Source) -> Path:
     """Download a model file into the folder of fetched models, and return its path.
 
-    A file that is there already is not fetched again, unless its checksum is wrong.
+    An existing file is not fetched again, unless its checksum is wrong.
 
     Raises:
-        ModelError: the file cannot be had, has another checksum, or cannot be written.
+        ModelError: the file cannot be downloaded, has another checksum, or cannot be written.
     """
     target = fetched_folder() / source.file_name
     try:
@@ -152,7 +152,7 @@ def fetch(source: Source) -> Path:
 def _is_there(target: Path, sha256: str | None) -> bool:
     if not target.is_file() or (sha256 is not None and content_hash(target) != sha256.lower()):
         return False
-    _log.info("%s is there already; delete it to fetch it anew", target)
+    _log.info("%s exists already; delete it to fetch it again", target)
     return True
 
 
@@ -176,7 +176,7 @@ def _check_address(url: str) -> None:
     try:
         parts = urllib.parse.urlsplit(url)
         is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that do not match, a port that is no number
+    except ValueError:  # unbalanced brackets, a port that is not a number
         is_address = False
     if not is_address:
         raise ModelError(

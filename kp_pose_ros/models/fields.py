@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The key-value metadata of a model file, read with suspicion."""
+"""The key-value metadata of a model file, which is not trusted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _log = logging.getLogger(__name__)
 _MAX_TEXT = 1_000_000  # LVIS's 1,203 class names take 30,000 characters
 _MAX_SIDE = 16384  # pixels
 _MAX_KEYPOINTS = 1000
-# What ast.literal_eval raises for text that is no literal, or one made to exhaust the parser.
+# Raised by ast.literal_eval for text that is not a literal, or that exhausts the parser.
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
 
 
 class Fields:
     """Typed access to the metadata that ultralytics writes into model files.
 
-    The values of an ONNX file are texts (Python literals), those of other files have their types.
+    The values of an ONNX file are strings (Python literals), those of other files have their types.
     Each getter returns None for a key that is absent, and raises ModelError naming the key, what
     was found and what was expected for a value that is wrong.
     """
@@ -33,14 +33,14 @@ class Fields:
         self._source = source
 
     def text(self, key: str) -> str | None:
-        """Return a text as it stands, such as task."""
+        """Return a string, such as task."""
         value = self._values.get(key)
         if value is None or isinstance(value, str):
             return value
-        raise self._wrong(key, "a text")
+        raise self._wrong(key, "a string")
 
     def flag(self, key: str) -> bool | None:
-        """Return a truth value."""
+        """Return a boolean."""
         value = self._value(key)
         if value is None or isinstance(value, bool):
             return value
@@ -79,11 +79,11 @@ class Fields:
     def class_names(self) -> tuple[str, ...] | None:
         """Return the names of the classes, from a list or from {0: name, 1: name, ...}.
 
-        They are labels: those that are of no use are None, too, and a warning.
+        They are only labels: unusable ones are None, too, with a warning.
         """
         value = self._label("names")
         if isinstance(value, dict):
-            # JSON turns the keys into texts.
+            # JSON turns the keys into strings.
             numbered = {str(key): name for key, name in value.items()}
             value = [numbered.get(str(place)) for place in range(len(numbered))]
         if isinstance(value, list | tuple) and value and all(map(_is_label, value)):
@@ -106,14 +106,14 @@ class Fields:
     def keypoint_names(self, count: int, classes: int) -> tuple[str, ...]:
         """Return the names of the keypoints, from a list or from {class id: list}; () for none.
 
-        They are labels: names that are of no use, or do not serve every class, are (), too, and a
-        warning. Models trained without names hold the numbers 0, 1, ... in their place.
+        They are only labels: names that are unusable, or do not apply to every class, are (), too,
+        with a warning. Models trained without names have the numbers 0, 1, ... instead.
         """
         value = self._label("kpt_names")
         if isinstance(value, dict):
             lists = list(value.values())
             if lists and (len(lists) < classes or any(each != lists[0] for each in lists)):
-                self._warn("kpt_names", "has no names that serve every class")
+                self._warn("kpt_names", "has no names that apply to every class")
                 return ()
             value = lists[0] if lists else None
         if value is None:
@@ -127,7 +127,7 @@ class Fields:
         return ()
 
     def _label(self, key: str) -> object:
-        """Return a value as `_value` does; None, and a warning, if it cannot be read."""
+        """Return a value as `_value` does; None, with a warning, if it cannot be read."""
         try:
             return self._value(key)
         except ModelError:
@@ -135,10 +135,10 @@ class Fields:
             return None
 
     def _warn(self, key: str, trouble: str) -> None:
-        _log.warning("the metadata key %s of %s %s: not used", key, self._source, trouble)
+        _log.warning("the metadata key %s of %s %s: ignored", key, self._source, trouble)
 
     def _value(self, key: str) -> object:
-        """Return a value with its type; a text is read as a Python literal."""
+        """Return a value with its type; a string is parsed as a Python literal."""
         value = self._values.get(key)
         if not isinstance(value, str):
             return value

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of model files, by their ending."""
+"""The kinds of model files, by their suffix."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _SMALL = 8192  # bytes: what a graph computes with, such as shapes
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What the user says of a model file that does not say it itself.
+    """What the user states about a model file whose metadata lacks it.
 
     Attributes:
-        layout: what the output looks like.
+        layout: the layout of the output.
         keypoints: the number of keypoints of the skeleton that was given.
     """
 
@@ -92,7 +92,7 @@ def _engine_metadata(path: Path, assumed: Assumed) -> ModelMetadata:
 
 def _engine_graph(path: Path, _network: Size) -> onnx.ModelProto:
     raise ModelError(
-        f"{path} is a TensorRT engine, of which no graph can be made: give the .pt or .onnx file "
+        f"{path} is a TensorRT engine, which has no ONNX graph: give the .pt or .onnx file "
         "that it was made from"
     )
 
@@ -110,8 +110,8 @@ def find_format(path: Path) -> Format:
     """Return how the file at `path` is read.
 
     Raises:
-        ModelError: no model file ends like that.
+        ModelError: the suffix is not that of a model file.
     """
     if path.suffix.lower() not in _FORMATS:
-        raise ModelError(f"the model file {path} has an unknown ending: expected {EXPECTED}")
+        raise ModelError(f"the model file {path} has an unknown suffix: expected {EXPECTED}")
     return _FORMATS[path.suffix.lower()]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX graphs: adding nodes and constants, running order, and the shapes inside."""
+"""ONNX graphs: adding nodes and constants, topological order, and shapes of tensors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DEFAULT_DOMAIN = ("", "ai.onnx")
 
 
 class GraphBuilder:
-    """Adds nodes and constants to a graph, under names that nothing else in the graph has.
+    """Adds nodes and constants to a graph, under unique names.
 
     Args:
         graph: where they go; it is part of the model already, since protobuf would copy the weights
             of a graph that is put into one.
-        keep_weights: False checks weights without adding them, for a graph that nobody runs.
+        keep_weights: False checks weights without adding them, for a graph that is never run.
     """
 
     def __init__(self, graph: onnx.GraphProto, *, keep_weights: bool = True) -> None:
@@ -110,11 +110,11 @@ class GraphBuilder:
         return self.add("Cast", [value], path, to=TensorProto.FLOAT)
 
     def is_used(self, name: str) -> bool:
-        """Return whether the graph has something of that name."""
+        """Return whether the name is taken in the graph."""
         return name in self._used
 
     def new_name(self, wish: str) -> str:
-        """Return a name that nothing has, and keep it taken."""
+        """Return an unused name, and reserve it."""
         name = wish
         while name in self._used:
             self._counts[wish] += 1
@@ -144,7 +144,7 @@ def sort_nodes(graph: onnx.GraphProto, source: object) -> None:
     ONNX asks for that order, but float16 converters append their casts at the end.
 
     Raises:
-        ModelError: nodes wait for each other.
+        ModelError: the nodes form a cycle.
     """
     maker = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
     reads = {
@@ -156,9 +156,7 @@ def sort_nodes(graph: onnx.GraphProto, source: object) -> None:
     try:
         nodes = [graph.node[place] for place in TopologicalSorter(reads).static_order()]
     except CycleError as error:
-        raise ModelError(
-            f"the graph of {source} runs in a circle: export the model again"
-        ) from error
+        raise ModelError(f"the graph of {source} has a cycle: export the model again") from error
     del graph.node[:]
     graph.node.extend(nodes)
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the output of a pose model looks like, and the ONNX nodes that make candidate rows of it."""
+"""Output layouts of pose models, and the ONNX nodes that convert them to candidate rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Layout(enum.Enum):
 
     @property
     def needs_suppression(self) -> bool:
-        """Whether one person may come out several times."""
+        """Whether one person may be in the output several times."""
         return self not in (Layout.ROWS, Layout.RTMO)
 
     @property
@@ -52,7 +52,7 @@ class Layout(enum.Enum):
 
     @property
     def numbers(self) -> int:
-        """How many numbers an anchor or a row has besides class scores and keypoints."""
+        """The number of values of an anchor or row besides class scores and keypoints."""
         return _NUMBERS[self]
 
 
@@ -65,11 +65,11 @@ _NUMBERS = {
     Layout.RTMO: 6,
 }
 _OF_ULTRALYTICS = (Layout.RAW, Layout.TRANSPOSED)
-# The layouts that a user can name where a file leaves it open.
+# The layouts that a user can state if the file leaves it open.
 NAMED_LAYOUTS = tuple(each.value for each in Layout if each is not Layout.RTMO)
 
-# Finished rows are as many as the people a picture may show (300 unless an exporter is told
-# otherwise); anchors are thousands.
+# There are as many finished rows as people that a picture may show (300 by default), but thousands
+# of anchors.
 _MAX_ROWS = 1000
 _STRIDES = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32, 64))
 _ANCHORS_A_CELL = 3  # of YOLOv5 and YOLOv7
@@ -85,22 +85,22 @@ class GraphShape:
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """What the numbers of an anchor or a row are for."""
+    """The meaning of the values of an anchor or row."""
 
     classes: int
     kpt_shape: tuple[int, int]
 
     def of(self, layout: Layout) -> int:
-        """Return how many numbers an anchor or a row has in a layout."""
+        """Return the number of values of an anchor or row in a layout."""
         classes = self.classes if layout.has_class_scores else 0
         return layout.numbers + classes + self.kpt_shape[0] * self.kpt_shape[1]
 
 
 def possible_layouts(shape: GraphShape, width: Width) -> list[Layout]:
-    """Return the layouts that a graph's shapes allow, the likeliest first; none if none fits.
+    """Return the layouts that a graph's shapes allow, most likely first; empty if none matches.
 
-    A width alone proves nothing: two classes make raw anchors as wide as finished rows, one class
-    those of YOLOv7. So the number of anchors or rows counts, too, where it is known.
+    A width alone proves nothing: with two classes raw anchors are as wide as finished rows, with
+    one class as those of YOLOv7. So the number of anchors or rows counts, too, if it is known.
     """
     if len(shape.output) != 3:
         return []
@@ -133,13 +133,13 @@ def find_layout(shape: GraphShape, width: Width, suppresses: bool | None, source
         source: names the file in messages.
 
     Raises:
-        ModelError: no layout fits, or several do.
+        ModelError: no layout matches, or several do.
     """
     layouts = possible_layouts(shape, width)
     may_be_rows = shape.output[2:] in ((None,), (width.of(Layout.ROWS),))
     if suppresses and may_be_rows:
         return Layout.ROWS
-    if suppresses is False:  # so says ultralytics of raw outputs alone
+    if suppresses is False:  # ultralytics writes this for raw outputs only
         layouts = [each for each in layouts if each in _OF_ULTRALYTICS] or layouts
     if len(layouts) == 1:
         return layouts[0]
@@ -155,16 +155,16 @@ def find_layout(shape: GraphShape, width: Width, suppresses: bool | None, source
 
 
 def ambiguous(found: str, layouts: Sequence[Layout]) -> ModelError:
-    """Return the error for an output that may be several things; `found` is a sentence on it."""
+    """Return the error for an ambiguous output; `found` is a sentence that describes it."""
     names = " or ".join(each.value for each in layouts)
     return ModelError(
-        f"{found}, which may be {names}: say which with the parameter layout (--layout of "
+        f"{found}, which may be {names}: set which one with the parameter layout (--layout of "
         "kp_pose), or export the model again with the metadata of ultralytics"
     )
 
 
 def _cell_counts(shape: Shape) -> set[int]:
-    """Return how many cells the usual heads have for an input; none if its size is free."""
+    """Return the possible numbers of cells for an input; none if its size is free."""
     if len(shape) != 4 or shape[2] is None or shape[3] is None:
         return set()
     height, width = shape[2], shape[3]
@@ -183,8 +183,8 @@ def describe(shape: Shape) -> str:
     return " x ".join("?" if side is None else str(side) for side in shape) or "a single number"
 
 
-# A person yields about ten candidates, so that this holds a crowd of a hundred; and TensorRT's
-# TopK stops at 3,840.
+# A person yields about ten candidates, so this is enough for a crowd of a hundred. TensorRT's TopK
+# takes at most 3,840.
 MAX_CANDIDATES = 1024
 
 _ROWS_AXIS, _ANCHORS_AXIS = 1, 2
@@ -198,15 +198,15 @@ def append_rows(
     width: Width,
     anchors: int | None,
 ) -> tuple[str, int | None]:
-    """Append the nodes that make candidate rows of a model's outputs.
+    """Append the nodes that convert a model's outputs to candidate rows.
 
-    Only operators that ONNX Runtime and TensorRT from 10.3 on run, in a form that is valid from
-    opset 11 on.
+    They are operators that ONNX Runtime and TensorRT 10.3 and later run, in a form that is valid
+    from opset 11 on.
 
     Args:
         graph: where to append.
         outputs: the names of the model's outputs, float32.
-        layout: what they look like.
+        layout: their layout.
         width: the model's classes and keypoints.
         anchors: the number of anchors or rows, if it is known.
 
@@ -236,7 +236,7 @@ def append_rows(
 def _select(
     graph: GraphBuilder, raw: str, classes: int, points: int, anchors: int | None
 ) -> tuple[str, int | None]:
-    """Append the selection of the candidates of the highest class score out of a raw output."""
+    """Append the selection of the candidates with the highest class scores from a raw output."""
     height = 4 + classes + points
     count = None if anchors is None else min(MAX_CANDIDATES, anchors)
 
@@ -269,10 +269,10 @@ def _select(
 
 
 def _count_in_graph(graph: GraphBuilder, raw: str) -> str:
-    """Return the number of candidates as the graph itself counts them when it runs."""
+    """Return the number of candidates, computed by the graph when it runs."""
     anchors = graph.add("Shape", [raw], PATH)
     anchors = graph.add("Gather", [anchors, graph.integers(_ANCHORS_AXIS)], PATH, axis=0)
-    anchors = graph.to_float32(anchors, PATH)  # Min takes no integers before opset 12
+    anchors = graph.to_float32(anchors, PATH)  # before opset 12, Min does not take integers
     count = graph.add("Min", [anchors, graph.number(MAX_CANDIDATES)], PATH)
     return graph.add("Cast", [count], PATH, to=TensorProto.INT64)
 
@@ -280,19 +280,19 @@ def _count_in_graph(graph: GraphBuilder, raw: str) -> str:
 def _pair_to_rows(
     graph: GraphBuilder, outputs: Sequence[str], points: int, count: int | None
 ) -> tuple[str, int | None]:
-    """Append what makes rows of boxes with scores (B, N, 5) and keypoints (B, N, K, 3)."""
+    """Append the conversion of boxes with scores (B, N, 5) and keypoints (B, N, K, 3) to rows."""
     boxes, keypoints = outputs
     # There is one class: a column of zeros.
     boxes = graph.add("Pad", [boxes, graph.integers(0, 0, 0, 0, 0, 1)], PATH)
     keypoints = graph.reshape(keypoints, PATH, 0, -1, points)
     rows = graph.add("Concat", [boxes, keypoints], PATH, axis=2)
-    if count is None:  # as many as there are people; TensorRT wants a number
+    if count is None:  # as many as people; TensorRT needs a number
         rows = graph.add("Pad", [rows, graph.integers(0, 0, 0, 0, MAX_CANDIDATES, 0)], PATH)
         rows = _cut(graph, rows, 0, MAX_CANDIDATES)
     return rows, count or MAX_CANDIDATES
 
 
 def _cut(graph: GraphBuilder, tensor: str, start: int, stop: int) -> str:
-    """Append what cuts rows `start` to `stop` out of a tensor (B, rows, ...)."""
+    """Append a slice of rows `start` to `stop` of a tensor (B, rows, ...)."""
     bounds = map(graph.integers, (start, stop, _ROWS_AXIS))
     return graph.add("Slice", [tensor, *bounds], PATH)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model file says about itself: one dataclass for .pt, .onnx and .engine files alike."""
+"""The metadata of a model file: one dataclass for .pt, .onnx and .engine files."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from kp_pose_ros.models.layouts import (
     possible_layouts,
 )
 
-# Added to the keys that ultralytics writes: the layout of a graph that was prepared already.
+# Added to the keys of ultralytics: the layout of a graph that is already prepared.
 LAYOUT_KEY = "kp_pose_layout"
 
 _DEFAULT_SIZE = (640, 640)
 _DEFAULT_STRIDE = 32
 _MAX_STRIDE = 1024
 _MAX_CLASSES = 10_000
-# A model without any metadata (graph optimisers drop it) is taken for the one that most people
-# hold, one class and 17 keypoints of x y score, if its shapes are that model's and no other's.
+# A model without any metadata (graph optimisers drop it) is assumed to be the most common one, with
+# one class and 17 keypoints of x y score, if its shapes are those of that model and of no other.
 _COCO_SHAPE = (17, 3)
 
 _log = logging.getLogger(__name__)
@@ -37,18 +37,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """What a pose model takes and returns.
+    """The input and output of a pose model.
 
     Attributes:
         task: always "pose".
         class_names: the names of the classes, by class id.
         kpt_shape: (K, D): K keypoints of D = 2 (x y) or D = 3 (x y score) numbers.
-        keypoint_names: the K names, or none if the file does not tell them.
+        keypoint_names: the K names, or none if the file does not have them.
         imgsz: (height, width) of the network's input in pixels: the one it takes if
             `size_is_static`, else the one it was trained or exported for.
         stride: height and width of the input are multiples of this.
         channels: 3 for colour (RGB), 1 for grey pictures.
-        layout: what the model's output looks like.
+        layout: the layout of the output.
         batch: the only batch size it takes; None if it takes any.
         size_is_static: whether `imgsz` is the only input size it takes.
     """
@@ -66,7 +66,7 @@ class ModelMetadata:
 
     @property
     def needs_suppression(self) -> bool:
-        """Whether a person may come out several times, so that decoding must suppress."""
+        """Whether a person may be in the output several times, so that decoding must suppress."""
         return self.layout.needs_suppression
 
     @property
@@ -83,13 +83,13 @@ def read_metadata(
     layout: Layout | None = None,
     keypoints: int | None = None,
 ) -> ModelMetadata:
-    """Return what a model takes and returns, from its metadata and its shapes together.
+    """Return the input and output of a model, from its metadata and its shapes together.
 
     Args:
         values: the keys that ultralytics writes; old or foreign files lack some.
-        shape: the graph's shapes as far as they are known; a fixed side counts more than metadata.
+        shape: the graph's shapes as far as they are known; a fixed side overrides metadata.
         source: names the file in messages.
-        layout: what the output looks like, if the caller knows; None finds out.
+        layout: the layout of the output, if the caller knows it; None: derive it.
         keypoints: the number of keypoints of the skeleton that the caller gives, if any.
 
     Raises:
@@ -176,7 +176,7 @@ def _read_output(
 
 
 def _count_classes(output: Shape, kpt_shape: tuple[int, int]) -> int:
-    """Return how many classes a raw output has; 0 if it does not tell."""
+    """Return the number of classes of a raw output; 0 if it is ambiguous."""
     height, last = output[1:] if len(output) == 3 else (None, None)
     if last == Width(0, kpt_shape).of(Layout.ROWS):  # it may be rows as well
         return 0
@@ -185,7 +185,7 @@ def _count_classes(output: Shape, kpt_shape: tuple[int, int]) -> int:
 
 
 def _stated_layout(fields: Fields) -> Layout | None:
-    """Return the layout that `prepare` noted in a graph."""
+    """Return the layout that `prepare` stored in a graph."""
     text = fields.text(LAYOUT_KEY)
     return next((each for each in Layout if each.value == text), None)
 
@@ -200,7 +200,7 @@ def _fit(
     """Return the classes and keypoints of an output whose layout is known.
 
     Raises:
-        ModelError: the output's shape is none of that layout.
+        ModelError: the shape of the output is not possible with that layout.
     """
     side = output[1 if layout is Layout.RAW else 2] if len(output) == 3 else 0
     if side is None or layout is Layout.RTMO:
@@ -213,7 +213,7 @@ def _fit(
         raise ModelError(
             f"the output of {source} has the shape {describe(output)}, which is not the layout "
             f"{layout.value} for {len(names or ())} classes and {kpt_shape[0]} keypoints of "
-            f"{kpt_shape[1]} numbers: give another layout, or a skeleton of as many keypoints as "
+            f"{kpt_shape[1]} numbers: set another layout, or a skeleton with as many keypoints as "
             "the model has"
         )
     return names or generic_class_names(1), kpt_shape
@@ -222,7 +222,7 @@ def _fit(
 def _assume_coco(
     shape: GraphShape, source: object
 ) -> tuple[tuple[str, ...], tuple[int, int], Layout]:
-    """Take a model without metadata for one of people, if its shapes leave nothing else open."""
+    """Assume a model of people if there is no metadata and the shapes allow nothing else."""
     layouts = possible_layouts(shape, Width(1, _COCO_SHAPE))
     if Layout.TRANSPOSED in possible_layouts(shape, Width(2, _COCO_SHAPE)):
         layouts.append(Layout.TRANSPOSED)  # two classes are as wide as rows and as YOLOv7's one
@@ -241,14 +241,14 @@ def _assume_coco(
 
 
 def _side(output: Shape, layout: Layout) -> int | None:
-    """Return how many numbers an anchor or a row has; None if that is not fixed."""
+    """Return the number of values of an anchor or row; None if that is not fixed."""
     return output[1 if layout is Layout.RAW else 2]
 
 
 def _lacking(missing: str, output: Shape, source: object) -> ModelError:
     return ModelError(
         f"the metadata of {source} lacks {missing}, and its output of shape {describe(output)} "
-        "does not tell: export the model again with ultralytics, name its output with the "
+        "is ambiguous: export the model again with ultralytics, set its output with the "
         "parameter layout (--layout of kp_pose), or add the missing keys to the file as ONNX "
         'metadata_props (names such as "{0: \'person\'}", kpt_shape such as "[17, 3]")'
     )

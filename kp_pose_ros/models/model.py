@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""PoseModel: a model file that was checked, and the graph that engines run for it."""
+"""PoseModel: a validated model file, and the graph that engines run for it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from kp_pose_ros.skeleton import Skeleton, find_skeleton
 __all__ = ["PoseModel", "Precision", "Size"]
 
 _LARGEST_SIDE = 8192  # a network of the smallest kind needs gigabytes for it
-# Raise it when the same model file gives another graph than before, so that cached graphs of the
-# earlier code are not used. test_graph_version.py notices such a change.
+# Increment it when the same model file yields a different graph than before, so that graphs cached
+# by earlier code are not used. test_graph_version.py detects such a change.
 GRAPH_VERSION = 2
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class PoseModel:
 
     Attributes:
         path: the model file: .pt, .onnx or .engine.
-        metadata: what the file says about itself.
+        metadata: the metadata of the file.
         skeleton: the names, edges and colours of its keypoints.
     """
 
@@ -55,17 +55,17 @@ class PoseModel:
         skeleton: str | Path | None = None,
         layout: Layout | None = None,
     ) -> PoseModel:
-        """Read what a model file is and check that everything fits.
+        """Open a model file and validate it.
 
-        What opens can be prepared, too.
+        A model that opens can also be prepared.
 
         Args:
-            path: a .pt, .onnx or .engine file, or the name of one that `kp_pose fetch` got.
-            skeleton: a skeleton file, or the name of a shipped one; None finds it from the model.
-            layout: what the model's output looks like; None tells it from the file.
+            path: a .pt, .onnx or .engine file, or the name of one that `kp_pose fetch` downloaded.
+            skeleton: a skeleton file, or the name of a shipped one; None: as the model says.
+            layout: the layout of the model's output; None: as the file says.
 
         Raises:
-            ModelError: the file cannot be read, is not a pose model, or does not fit `skeleton`.
+            ModelError: the file cannot be read, is not a pose model, or does not match `skeleton`.
         """
         path = _find(path)
         chosen = None if skeleton is None else Skeleton.find(skeleton)
@@ -79,9 +79,9 @@ class PoseModel:
 
         Args:
             frame: (height, width) of the camera's frames in pixels.
-            imgsz: (height, width) that the user asks for, or None to follow the frame: the model's
-                long side, and as short side the smallest multiple of the stride that holds the
-                frame's aspect ratio.
+            imgsz: (height, width) that the user set, or None to follow the frame: the model's long
+                side, and as short side the smallest multiple of the stride that fits the frame's
+                aspect ratio.
 
         Raises:
             SettingsError: the model cannot run at `imgsz`.
@@ -98,7 +98,7 @@ class PoseModel:
         return _round_up(height, metadata.stride), _round_up(width, metadata.stride)
 
     def graph(self, network: Size, *, precision: Precision = "fp32") -> Path:
-        """Return the ONNX file that engines run, made once and then taken from the cache.
+        """Return the ONNX file that engines run; it is made once and then cached.
 
         Args:
             network: (height, width) of the input, from `network_size`.
@@ -123,7 +123,7 @@ class PoseModel:
     def make_graph(
         self, network: Size, precision: Precision, *, batch: int | None = None
     ) -> onnx.ModelProto:
-        """Return the graph that engines run; `batch` fixes the number of pictures that it takes.
+        """Return the graph that engines run; `batch` fixes its number of pictures.
 
         Raises:
             ModelError: the graph cannot be made.
@@ -145,7 +145,7 @@ class PoseModel:
             )
         if max(imgsz) > _LARGEST_SIDE:
             raise SettingsError(
-                f"imgsz is {imgsz[0]} x {imgsz[1]}: expected {_LARGEST_SIDE} pixels a side at most"
+                f"imgsz is {imgsz[0]} x {imgsz[1]}: expected at most {_LARGEST_SIDE} pixels a side"
             )
         stride = metadata.stride
         if any(side < stride or side % stride for side in imgsz):
@@ -158,7 +158,7 @@ class PoseModel:
 
 def _find(path_or_name: str | Path) -> Path:
     path = Path(path_or_name)
-    with suppress(RuntimeError):  # of a user who is not there
+    with suppress(RuntimeError):  # raised for a user who does not exist
         path = path.expanduser()
     if path.is_file():
         return path
@@ -172,8 +172,8 @@ def _find(path_or_name: str | Path) -> Path:
         is_published = str(path_or_name) in PUBLISHED
         mend = f"run `kp_pose fetch {path_or_name}`, or give" if is_published else "expected"
         raise ModelError(
-            f"the model {path_or_name} is not to be found: {mend} {EXPECTED} or the name of a "
-            "fetched one"
+            f"the model {path_or_name} was not found: {mend} {EXPECTED} or the name of a "
+            "fetched model"
         )
     return fetched
 
@@ -185,22 +185,22 @@ def _skeleton(metadata: ModelMetadata, chosen: Skeleton | None, path: Path) -> S
     if len(chosen) != count:
         raise ModelError(
             f"the skeleton {chosen.name} has {len(chosen)} keypoints, but the model {path} has "
-            f"{count}: give the skeleton that the model was trained with"
+            f"{count}: set the skeleton that the model was trained with"
         )
     return chosen
 
 
 @contextmanager
 def _wall(path: Path) -> Iterator[None]:
-    """Turn whatever a reader raises into a ModelError that names the file."""
+    """Convert any exception of a reader to a ModelError that names the file."""
     try:
         yield
     except KpPoseError:
         raise
-    except Exception as error:  # a stranger's file finds every corner of onnx and numpy
+    except Exception as error:  # a malformed file can raise anything in onnx and numpy
         reason = printable(f"{type(error).__name__}: {error}", 200)
         raise ModelError(
-            f"the model in {path} contradicts itself ({reason}): download or export it again"
+            f"the model in {path} is inconsistent ({reason}): download or export it again"
         ) from error
 
 

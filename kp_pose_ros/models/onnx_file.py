@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads ONNX files, what they say about themselves, and the weights that they keep elsewhere.
+"""Reads ONNX files, their metadata, and the weights that they store in other files.
 
-A stranger's model names the files of its weights, and could name any file of the machine, or the
+An untrusted model names the files of its weights, and could name any file on the machine, or the
 same gigabyte a thousand times. Old versions of onnx check neither.
 """
 
@@ -26,7 +26,7 @@ from kp_pose_ros.models.metadata import ModelMetadata, check_task, read_metadata
 # Tied weights are stored once and read twice.
 _MAX_READS_OF_A_BYTE = 2
 _MIN_OPSET = 11  # the first with TopK and GatherElements as `append_rows` uses them
-_SHAPES_OPSET = 14  # before it, onnx cannot tell the shapes that a graph computes
+_SHAPES_OPSET = 14  # before it, onnx cannot infer the shapes that a graph computes
 _OPSET = 17
 _MAX_BYTES = 2**31 - 1  # what protobuf can read
 _MAX_RATIO = 20  # weights hardly become smaller
@@ -36,12 +36,12 @@ _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """Return the model in an ONNX file, without the weights that it keeps in other files.
+    """Return the model in an ONNX file, without the weights that it stores in other files.
 
     A .zip is taken for the ONNX file in it.
 
     Raises:
-        ModelError: the file is no ONNX model, or one that nobody would make in good faith.
+        ModelError: the file is not an ONNX model, or looks malicious.
     """
     try:
         if path.suffix.lower() == ".zip":
@@ -51,7 +51,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     except (OSError, DecodeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
     if not model.graph.node:
-        raise ModelError(f"{path} holds no ONNX graph: is the file complete?")
+        raise ModelError(f"{path} has no ONNX graph: is the file complete?")
     _check_limits(model, path)
     return model
 
@@ -72,7 +72,7 @@ def _unzip(path: Path) -> bytes:
 
 
 def _check_limits(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse what would keep onnx busy for minutes, or end the process inside it."""
+    """Refuse a model that would keep onnx busy for minutes, or crash the process inside it."""
     dimensions = max((len(tensor.dims) for tensor in model.graph.initializer), default=0)
     found = {
         f"{len(model.graph.node)} nodes": len(model.graph.node) > _MAX_NODES,
@@ -106,7 +106,7 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     """Return the model in an ONNX file, with all its weights.
 
     Raises:
-        ModelError: the file is no ONNX model, or keeps weights outside its own folder.
+        ModelError: the file is not an ONNX model, or stores weights outside its own folder.
     """
     model = read_onnx(path)
     load_external_data(model, path)
@@ -114,10 +114,10 @@ def load_onnx(path: Path) -> onnx.ModelProto:
 
 
 def modernise(model: onnx.ModelProto, source: object) -> None:
-    """Put the nodes into running order, and into a version of ONNX that what follows knows.
+    """Sort the nodes topologically, and convert them to an opset that the later steps support.
 
     Raises:
-        ModelError: the nodes run in a circle, or the operators are too old.
+        ModelError: the nodes form a cycle, or the operators are too old.
     """
     sort_nodes(model.graph, source)
     found = opset_of(model)
@@ -128,8 +128,8 @@ def modernise(model: onnx.ModelProto, source: object) -> None:
     except ValueError as error:
         if found < _MIN_OPSET:
             raise ModelError(
-                f"{source} uses version {found} of the ONNX operators, and onnx cannot rewrite it "
-                f"in version {_OPSET} ({error}): export the model again with a later opset"
+                f"{source} uses version {found} of the ONNX operators, and onnx cannot convert it "
+                f"to version {_OPSET} ({error}): export the model again with a later opset"
             ) from error
 
 
@@ -140,12 +140,12 @@ def graph_metadata(
     layout: Layout | None = None,
     keypoints: int | None = None,
 ) -> ModelMetadata:
-    """Return what a model takes and returns.
+    """Return the input and output of a model.
 
     Args:
-        model: the model, its operators of a version that `modernise` gives.
+        model: the model, as `modernise` returns it.
         source: names the model in messages.
-        layout: what its output looks like, if the caller knows.
+        layout: the layout of its output, if the caller knows it.
         keypoints: the number of keypoints of the skeleton that the caller gives, if any.
 
     Raises:
@@ -187,7 +187,7 @@ def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
 
 
 def _output_shape(model: onnx.ModelProto, output: onnx.ValueInfoProto) -> Shape:
-    """Return the shape of the output: as declared, and what is left open there as it follows."""
+    """Return the shape of the output: as declared; dimensions left open there are inferred."""
     declared = shape_of(output)
     if declared and None not in declared[1:]:
         return declared
@@ -198,14 +198,14 @@ def _output_shape(model: onnx.ModelProto, output: onnx.ValueInfoProto) -> Shape:
 
 
 def _reorder(model: onnx.ModelProto, outputs: Sequence[onnx.ValueInfoProto]) -> None:
-    """Let the graph give its outputs in this order."""
+    """Reorder the outputs of the graph."""
     copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in outputs]
     del model.graph.output[:]
     model.graph.output.extend(copies)
 
 
 def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
-    """Return the other files in which the ONNX file at `path` keeps weights, sorted.
+    """Return the other files in which the ONNX file at `path` stores weights, sorted.
 
     Raises:
         ModelError: one of them does not exist, or lies outside the folder of `path`.
@@ -214,12 +214,12 @@ def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
 
 
 def load_external_data(model: onnx.ModelProto, path: Path, *, largest: int | None = None) -> None:
-    """Read the weights that the ONNX file at `path` keeps in other files into `model`.
+    """Read the weights that the ONNX file at `path` stores in other files into `model`.
 
     Args:
         model: the model in the file.
         path: the file.
-        largest: weights of more bytes are only checked, and have no numbers then; None reads all.
+        largest: weights of more bytes are only checked, not read; None reads all.
 
     Raises:
         ModelError: a file lies outside the folder of `path`, cannot be read, or is too short.
@@ -247,19 +247,19 @@ def _locate(tensor: onnx.TensorProto, path: Path) -> Path:
     file = (folder / location).resolve()  # follows links, too
     if folder not in file.parents:
         raise ModelError(
-            f"{path} keeps the weight {tensor.name} in {location!r}: expected a file in its own "
+            f"{path} stores the weight {tensor.name} in {location!r}: expected a file in its own "
             "folder; do not use the model unless you trust its source"
         )
     if not file.is_file():
         raise ModelError(
-            f"{path} keeps the weight {tensor.name} in {location!r}, which is not there: copy that "
+            f"{path} stores the weight {tensor.name} in {location!r}, which is missing: copy that "
             "file, too"
         )
     return file
 
 
 def _find_bytes(tensor: onnx.TensorProto, path: Path) -> tuple[Path, int, int]:
-    """Return the file of a weight, and the offset and length of its bytes there."""
+    """Return the file of a weight, and the offset and length of its bytes in it."""
     file = _locate(tensor, path)
     size = file.stat().st_size
     entries = _entries(tensor)

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a float32 graph into a strongly typed float16 one, as TensorRT 10 and later want it.
+"""Converts a float32 graph to a strongly typed float16 one, as TensorRT 10 and later need it.
 
-Weights and activations become float16 as far as the last learned convolutions. What follows, the
-decoding of boxes and keypoints into pixels, stays float32: a float16 has steps of half a pixel
-from 512 on. So do the sizes that a graph computes for itself, and its input and output.
+Weights and activations become float16 up to the last learned convolutions. What follows, the
+decoding of boxes and keypoints to pixels, stays float32: from 512 on, a float16 has steps of half a
+pixel. So do the shapes that a graph computes, and its input and output.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _QUANTIZED = {
 _MEASURES = {"Shape", "Size"}
 # Inputs that are float32 by the operators' definition.
 _ALWAYS_FLOAT32 = {("Resize", 1), ("Resize", 2), ("Upsample", 1)}
-# They only move numbers, which costs half as much while these are float16.
+# They only move data, which costs half as much in float16.
 _MOVERS = {"Concat", "Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"}
 _SUBGRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 _SUFFIX = "_float16"
 
 
 def to_half(model: onnx.ModelProto, source: object = "the model") -> None:
-    """Make weights and activations of a graph float16; input and output keep their types.
+    """Convert weights and activations of a graph to float16; input and output keep their types.
 
     Args:
         model: the model, with its weights inside; changed in place. Parts that are float16 already
@@ -45,18 +45,18 @@ def to_half(model: onnx.ModelProto, source: object = "the model") -> None:
         source: names the model in messages.
 
     Raises:
-        ModelError: the model is quantized, or a weight does not fit into float16.
+        ModelError: the model is quantized, or a weight exceeds the range of float16.
     """
     if any(node.op_type in _QUANTIZED for node in model.graph.node):
         raise ModelError(
-            f"{source} is quantized already: expected a float32 model to make float16, or set the "
+            f"{source} is already quantized: expected a float32 model to convert, or set the "
             "precision to fp32 to run it as it is"
         )
     _Halver(model, source).run()
 
 
 class _Halver:
-    """One conversion: which tensors have a float16 twin by now, and the nodes of the new graph."""
+    """One conversion: the tensors with a float16 copy so far, and the nodes of the new graph."""
 
     def __init__(self, model: onnx.ModelProto, source: object) -> None:
         self._model = model
@@ -90,7 +90,7 @@ class _Halver:
         if any(attribute.type in _SUBGRAPHS for attribute in node.attribute):
             raise ModelError(
                 f"{self._source} has the operator {node.op_type} inside its network, which cannot "
-                "be made float16: export the model as float16, or set the precision to fp32"
+                "be converted to float16: export the model as float16, or set the precision to fp32"
             )
         half = onnx.NodeProto()
         half.CopyFrom(node)
@@ -113,7 +113,7 @@ class _Halver:
         self._nodes.append(node)
 
     def _twin(self, name: str) -> str:
-        """Return the name of a float16 tensor of the same values; make it if there is none yet."""
+        """Return the name of the float16 copy of a tensor, which is made on first use."""
         if name not in self._twins:
             self._twins[name] = f"{name}{_SUFFIX}"
             if name in self._weights:
@@ -128,7 +128,7 @@ class _Halver:
             half = values.astype(np.float16)
         if not np.array_equal(np.isfinite(half), np.isfinite(values)):
             raise ModelError(
-                f"the weight {name} of {self._source} has numbers of up to {np.abs(values).max()}: "
+                f"the weight {name} of {self._source} has values of up to {np.abs(values).max()}: "
                 "expected at most 65504, the largest float16, so set the precision to fp32"
             )
         self._model.graph.initializer.append(numpy_helper.from_array(half, self._twins[name]))
@@ -159,9 +159,9 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
 def _network_nodes(
     graph: onnx.GraphProto, weights: Mapping[str, onnx.TensorProto], floats: set[str]
 ) -> set[int]:
-    """Return the places of the nodes from the picture to the last learned convolutions.
+    """Return the indices of the nodes from the picture to the last learned convolutions.
 
-    Nodes that only move the results of those convolutions belong to them.
+    These include nodes that only move the results of those convolutions.
     """
     from_picture = {value.name for value in graph.input if value.name not in weights}
     candidates = []
@@ -186,7 +186,7 @@ def _network_nodes(
 
 
 def _is_learned(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> bool:
-    """Tell learned weights from 0, 1, 2, ..., with which a box's distances are averaged (DFL)."""
+    """Return whether weights are learned, rather than 0, 1, 2, ... that average distances (DFL)."""
     if node.op_type not in _LEARNED:
         return False
     tensor = weights.get(node.input[1])

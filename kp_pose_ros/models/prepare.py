@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Prepares a graph for every engine: one input size, float32 in and out, candidate rows as output.
+"""Prepares a graph for all engines: one input size, float32 input, candidate rows as output.
 
-The raw output of a pose network is dense: 8,400 columns at 640 x 640, of which a picture needs a
-few hundred. Selecting in the graph itself spares an engine the copy and the CPU the walk.
+The raw output of a pose network is dense: 8,400 columns at 640 x 640, of which only a few hundred
+matter. With the selection in the graph, the engine copies less and the CPU does not scan them all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kp_pose_ros.models.onnx_file import graph_inputs, graph_metadata, modernise
 
 OUTPUT = "rows"
 
-_MIN_IR = 4  # before it, every constant had to be an input of the graph, too
+_MIN_IR = 4  # before it, every constant also had to be an input of the graph
 
 
 def prepare(
@@ -30,19 +30,19 @@ def prepare(
     batch: int | None = None,
     source: object = "the model",
 ) -> None:
-    """Turn a pose model of any layout into the graph that engines run.
+    """Convert a pose model of any layout to the graph that engines run.
 
     Afterwards it has one float32 input (B, C, H, W), RGB (C = 3) or grey (C = 1) in [0, 1], and
     one float32 output `rows`, (B, N, 6 + K * D): x1 y1 x2 y2 score class keypoints, in network
-    pixels. For a model with a row or column an anchor N is `MAX_CANDIDATES`, or the number of
-    anchors if that is less, and the rows are sorted, best score first. A model that gives rows by
-    itself keeps their number and order.
+    pixels. For a model with a row or column per anchor, N is `MAX_CANDIDATES`, or the number of
+    anchors if that is less, and the rows are sorted, best score first. A model whose output is
+    rows keeps their number and order.
 
     Args:
         model: the model, with its weights inside; changed in place, because it may be large.
         network: (height, width) of the input, in pixels.
-        metadata: what the model takes and returns; None reads it from the model.
-        batch: the only batch size that the graph shall take; None keeps what the model takes.
+        metadata: the model's input and output; None reads it from the model.
+        batch: the only batch size of the graph; None keeps that of the model.
         source: names the model in messages.
 
     Raises:
@@ -97,19 +97,19 @@ def _fix_input(
     sides[2].dim_value, sides[3].dim_value = network
     if batch is not None:
         sides[0].dim_value = batch
-    # What exporters noted about the tensors inside may hold for the free size only.
+    # Shapes that exporters stored for inner tensors may be valid for the free size only.
     del model.graph.value_info[:]
 
 
 def _free_names(model: onnx.ModelProto) -> None:
-    """Rename a tensor of the model that has the name of our output."""
+    """Rename a tensor of the model that has the name of the new output."""
     builder = GraphBuilder(model.graph)
     if builder.is_used(OUTPUT):
         rename_value(model.graph, OUTPUT, builder.new_name(f"{PATH}/models_own_{OUTPUT}"))
 
 
 def _take_unit_rgb(model: onnx.ModelProto, graph: GraphBuilder, layout: Layout) -> None:
-    """Let the input be float32 RGB in [0, 1], whatever the network wants."""
+    """Make the input float32 RGB in [0, 1], and convert it to what the network expects."""
     value = graph_inputs(model)[0]
     is_float32 = value.type.tensor_type.elem_type == TensorProto.FLOAT
     if is_float32 and layout is not Layout.RTMO:

@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Identities over time and steady keypoints: Poses -> Poses."""
+"""Tracking and smoothing: Poses -> Poses with track ids and steady keypoints."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who: the similarity of tracks and detections, and the best pairs."""
+"""Association: the similarity of tracks and detections, and the best pairs."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from kp_pose_ros.tracking.tracks import Detections, Tracks
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
-# How far people disagree on a keypoint: standard deviations as fractions of the square root of a
-# person's area. The constants of the COCO keypoint evaluation (kpt_oks_sigmas in cocoapi's
-# cocoeval.py, https://cocodataset.org/#keypoints-eval), of which the limbs' are for both sides.
+# The disagreement of annotators on a keypoint: standard deviations as fractions of the square root
+# of a person's area. These are the constants of the COCO keypoint evaluation (kpt_oks_sigmas in
+# cocoapi's cocoeval.py, https://cocodataset.org/#keypoints-eval), the same for left and right.
 _NOSE, _EYE, _EAR = 0.026, 0.025, 0.035
 _SHOULDER, _ELBOW, _WRIST = 0.079, 0.072, 0.062
 _HIP, _KNEE, _ANKLE = 0.107, 0.087, 0.089
 _PAIRS = (_EYE, _EAR, _SHOULDER, _ELBOW, _WRIST, _HIP, _KNEE, _ANKLE)
 COCO_SIGMAS = np.array((_NOSE, *np.repeat(_PAIRS, 2)))
 GENERIC_SIGMA = 0.07  # their mean
-_BOX_WEIGHT = 4.0  # how many keypoints the box counts as
-# A track and a detection are compared if their boxes overlap when both are enlarged by the factor,
-# and the track's by so many standard deviations of its position on each side.
+_BOX_WEIGHT = 4.0  # the box counts as this many keypoints
+# A track and a detection are compared if their boxes overlap after both are enlarged by the factor,
+# and the track's by this many standard deviations of its position on each side.
 _ENLARGED, _REACH = 1.25, 3.0
 _LIKELY = 0.02  # a track and a detection of at least this similarity may be one person
-_WITNESSES = 3  # people who move alike do so because the camera does
+_WITNESSES = 3  # if so many people move alike, the camera moves
 _LEAST_SHIFT = 0.01  # of the camera, in spans; as much as the noise of a detection
 
 
@@ -50,10 +50,10 @@ def similarity(tracks: Tracks, detections: Detections, sigmas: Array) -> Array:
 
     It is the mean of the keypoints' similarities, as the COCO keypoint evaluation defines them
     (object keypoint similarity), and the boxes' intersection over union, which counts as several
-    keypoints. Only keypoints that both sides have seen take part, and only one class is compared.
+    keypoints. It includes only keypoints seen in both, and is 0 for different classes.
 
     Args:
-        tracks: t people, moved on to the time of the image.
+        tracks: t people, predicted to the time of the image.
         detections: d poses of the image.
         sigmas: (k,), see `sigmas_of`.
     """
@@ -110,13 +110,13 @@ def assign(similarities: Array, least: float) -> tuple[Indices, Indices]:
 
 
 def common_shift(tracks: Tracks, detections: Detections, similarities: Array) -> Array | None:
-    """Return how far, (2,) pixels, everybody moved together: the camera's own movement.
+    """Return the shift that all people have in common, (2,) pixels: the motion of the camera.
 
-    It is the median over all keypoints of the likely pairs, so that one person's movement is not
-    taken for the camera's. None: too few people to tell, or a shift within the noise.
+    It is the median over all keypoints of the likely pairs, so that the motion of one person does
+    not affect it. None: too few people to tell, or a shift within the noise.
 
     Args:
-        tracks: t people, moved on to the time of the image.
+        tracks: t people, predicted to the time of the image.
         detections: d poses of the image.
         similarities: (t, d).
     """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where people and their keypoints will be: a batched Kalman filter.
+"""Prediction of people and their keypoints: a batched Kalman filter.
 
 The state of n people is an (n, 7, p) array for p = 2 + k points: the box's centre, its size and the
 keypoints. Each point moves on its own, with the same noise in x and y, and has seven numbers:
@@ -8,7 +8,7 @@ keypoints. Each point moves on its own, with the same noise in x and y, and has 
     x, y (pixels), their velocities (pixels / s),
     variance of the position, covariance, variance of the velocity (of x and y alike).
 
-Velocities fade: that of the centre slowly (people keep walking), that of a keypoint soon to the
+Velocities decay: that of the centre slowly (people keep walking), that of a keypoint quickly to the
 centre's (limbs swing about the body). Each is an Ornstein-Uhlenbeck process, integrated exactly
 over the real time between two images (Johnson, London, Lea, Durban: Continuous-time correlated
 random walk model for animal telemetry data, Ecology 89(5), 2008). Lengths are in spans, a span
@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
-NUMBERS = 7  # of a point
+NUMBERS = 7  # per point
 POSITION, VELOCITY, MEAN = slice(0, 2), slice(2, 4), slice(0, 4)
 VARIANCE, COVARIANCE, VELOCITY_VARIANCE = 4, 5, 6
 _VELOCITY_TWICE = np.array((2, 3, 2, 3))
@@ -36,9 +36,9 @@ CENTER, SIZE, FIRST_KEYPOINT = 0, 1, 2  # points
 KEYPOINTS = slice(FIRST_KEYPOINT, None)
 LEAST_SIZE = 1.0  # pixels; a predicted box keeps an area while it shrinks unseen
 
-# Seconds in which a velocity fades to 1/e: of the centre, the size, a keypoint against the centre.
+# Seconds in which a velocity decays to 1/e: of the centre, the size, a keypoint against the centre.
 _FADES = (10.0, 0.5, 0.15)
-# How much velocities change by chance, in spans / s / sqrt(s), of the same three.
+# Random change of velocities, in spans / s / sqrt(s), of the same three.
 _AGITATIONS = (0.8, 0.3, 2.0)
 # Standard deviation of a new track's velocities, in spans / s, of the same three.
 _FIRST_VELOCITIES = np.array((1.0, 0.2, 1.0))
@@ -58,7 +58,7 @@ def begin(measured: Array, variance: Array, seen: Bools) -> Array:
     states[:, POSITION] = measured
     states[:, VARIANCE] = variance
     squares = spans_of(states)[:, None] ** 2
-    # The model's guess of a hidden keypoint lies somewhere on the person.
+    # The model's guess of a hidden keypoint is somewhere on the person.
     known = states[:, VARIANCE, KEYPOINTS]
     states[:, VARIANCE, KEYPOINTS] = np.where(seen, known, squares)
     states[:, VELOCITY_VARIANCE] = _FIRST_VELOCITIES[_kinds(points)] ** 2 * squares
@@ -66,7 +66,7 @@ def begin(measured: Array, variance: Array, seen: Bools) -> Array:
 
 
 def predict(states: Array, seconds: float) -> None:
-    """Move everybody on in time, in place."""
+    """Predict all people to a later time, in place."""
     step = _step(round(seconds / _TICK), states.shape[2])
     before = states.copy()
     states *= step.kept
@@ -83,7 +83,7 @@ def predict(states: Array, seconds: float) -> None:
 
 
 def shift(states: Array, way: Array) -> None:
-    """Move everybody by (2,) pixels, in place, as when the camera turns."""
+    """Shift all people by (2,) pixels, in place, as when the camera turns."""
     states[:, POSITION, CENTER] += way
     states[:, POSITION, KEYPOINTS] += way[:, None]
 
@@ -91,14 +91,14 @@ def shift(states: Array, way: Array) -> None:
 def correct(
     states: Array, rows: Indices | slice, measured: Array, variance: Array, seen: Bools
 ) -> None:
-    """Update the states of some of the people, in place, with what an image shows.
+    """Update the states of some of the people, in place, with detections.
 
     Args:
         states: (n, 7, p).
         rows: which m of them.
         measured: (m, 2, p) positions, pixels.
         variance: (m, p) of the measured positions, square pixels.
-        seen: (m, k), which keypoints count; box centre and size always do.
+        seen: (m, k), which keypoints to use; box centre and size are always used.
     """
     chosen = states[rows]
     mean, uncertainty = chosen[:, MEAN], chosen[:, VARIANCE:VELOCITY_VARIANCE]
@@ -116,17 +116,17 @@ def correct(
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What some time does to p points.
+    """The effect of a time step on p points.
 
     Attributes:
         kept: (7, p), factors for each of a point's numbers.
-        travel: (p,), the distance that a velocity of 1 leads to.
-        spreading: (2, p), what the covariance adds to the variance of the position, and the
-            variance of the velocity to the covariance.
-        spreading_twice: (p,), what the variance of the velocity adds to that of the position.
-        carried: (4, p), what the centre's velocity adds to each of the mean's numbers.
-        noise: (3, p), what chance adds, if the span is 1, to variance, covariance and variance of
-            the velocity.
+        travel: (p,), the distance covered by a velocity of 1.
+        spreading: (2, p), the share of the covariance that adds to the variance of the position,
+            and of the variance of the velocity that adds to the covariance.
+        spreading_twice: (p,), the share of the velocity's variance that adds to the position's.
+        carried: (4, p), the share of the centre's velocity that adds to each number of the mean.
+        noise: (3, p), process noise, for a span of 1, of variance, covariance and variance of the
+            velocity.
     """
 
     kept: Array
@@ -156,11 +156,11 @@ def _step(ticks: int, points: int) -> _Step:
 
 
 def _ornstein_uhlenbeck(seconds: float, fade: float, agitation: float) -> tuple[float, ...]:
-    """Return what some time does to a point of one kind.
+    """Return the effect of a time step on a point of one kind.
 
-    These are the share of a velocity that is left, the distance that a velocity of 1 leads to, and
-    what chance adds, if the span is 1, to the variance of the position, the covariance and the
-    variance of the velocity.
+    These are the remaining share of a velocity, the distance covered by a velocity of 1, and the
+    process noise, for a span of 1, of the variance of the position, the covariance and the variance
+    of the velocity.
     """
     kept = math.exp(-seconds / fade)
     travel = fade * (1 - kept)

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Steady keypoints: the One-Euro filter, for all people and keypoints at once.
+"""Smoothing of keypoints: the One-Euro filter, for all people and keypoints at once.
 
 A low-pass filter whose cutoff rises with speed: slow movements are smoothed, fast ones are not
 delayed (Casiez, Roussel, Vogel: 1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input
-in Interactive Systems, CHI 2012). Here the speed is that of the point, not of x and y apart, and is
-measured in spans (the longer side of the person's box), so that the distance to the camera does not
-matter.
+in Interactive Systems, CHI 2012). Here the speed is that of the point, not of x and y separately,
+and is measured in spans (the longer side of the person's box), so that the distance to the camera
+does not matter.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-NEVER = -(2**62)  # nanoseconds; its distance to any stamp still fits 64 bits
+NEVER = -(2**62)  # nanoseconds; its difference to any stamp still fits into 64 bits
 Array = npt.NDArray[np.float64]
 Stamps = npt.NDArray[np.int64]
 
 _STILL_CUTOFF = 0.35  # Hz, of a point at rest
-_REST_SPEED = 0.15  # spans / s; anything slower is at rest: a model's noise looks like that
-_CUTOFF_PER_SPEED = 60.0  # Hz for every span / s above that
-_SHORTEST = 1e-3  # seconds; two images of one stamp have no speed
+_REST_SPEED = 0.15  # spans / s; anything slower is at rest, as the noise of a model is
+_CUTOFF_PER_SPEED = 60.0  # Hz per span / s above that
+_SHORTEST = 1e-3  # seconds; two images with the same stamp have no speed
 _SPEED_CUTOFF = 1.3  # Hz, of the low-pass filter of the speed itself
 
 
@@ -35,17 +35,17 @@ def smooth(
     spans: Array,
     strength: float,
 ) -> tuple[Array, Stamps]:
-    """Return the next state and stamps of the filter; the arguments stay as they are.
+    """Return the next state and stamps of the filter; the arguments are not modified.
 
     Args:
         state: (n, k, 4) steady positions of keypoints (pixels) and their velocities (pixels / s).
-        stamps: (n, k) when each keypoint was last filtered, nanoseconds; NEVER: it begins anew.
+        stamps: (n, k) when each keypoint was last filtered, nanoseconds; NEVER: it starts over.
         measured: (n, k, 2) positions, pixels.
-        weights: (n, k), how far each is trusted: 1 fully, 0 not at all. Those of weight 0 come back
-            as they are, and begin anew when they are next trusted.
+        weights: (n, k), how far each is trusted: 1 fully, 0 not at all. Those of weight 0 are
+            returned unchanged, and start over when they are trusted again.
         stamp: when the image was taken, nanoseconds.
         spans: (n,) of the people, pixels.
-        strength: above 0, divides the cutoff: more is steadier and later.
+        strength: above 0, divides the cutoff: more is steadier and lags more.
     """
     fresh = ((stamps == NEVER) | (weights == 0))[..., None]
     value: Array = np.where(fresh, measured, state[..., :2])
@@ -63,6 +63,6 @@ def smooth(
 
 
 def _share(cutoff: Array | float, seconds: npt.NDArray[np.floating]) -> Array:
-    """Return the weight of a new value in a first-order low-pass filter of a cutoff in Hz."""
+    """Return the weight of a new value in a first-order low-pass filter with a cutoff in Hz."""
     angle = 2 * np.pi * cutoff * seconds
     return angle / (1 + angle)

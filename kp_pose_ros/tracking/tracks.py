@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the tracker works on: the detections of an image, and the tracks of people."""
+"""The tracker's data: the detections in an image, and the tracks of people."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Rows:
 
 @dataclass(slots=True)
 class Detections(_Rows):
-    """The d poses of one image, in the form that tracks are compared with.
+    """The d poses of one image, in a form that can be compared with tracks.
 
     Attributes:
         points: (d, 2, 2 + k) x and y of box centre, box size and keypoints, pixels.
@@ -70,7 +70,7 @@ class Detections(_Rows):
 
     @classmethod
     def of(cls, poses: Poses, sigmas: Array) -> Detections:
-        """Return what `poses` show; `sigmas` are (k,), see `association.sigmas_of`."""
+        """Return the detections of `poses`; `sigmas` are (k,), see `association.sigmas_of`."""
         points = np.empty((len(poses), 2, FIRST_KEYPOINT + len(sigmas)))
         points[..., :FIRST_KEYPOINT] = (poses.boxes @ _CENTER_AND_SIZE).reshape(-1, 2, 2)
         points[..., KEYPOINTS] = poses.keypoints[..., :2].swapaxes(1, 2)
@@ -85,16 +85,16 @@ class Detections(_Rows):
 
 @dataclass(slots=True)
 class Tracks(_Rows):
-    """The n people who are followed.
+    """The n people who are being tracked.
 
     Attributes:
         ids: (n,), UNTRACKED until a track is confirmed.
         classes: (n,).
-        hits: (n,), how many images showed them.
+        hits: (n,), the number of images that showed them.
         born: (n,), when the first of these was taken.
         seen: (n,), when the last of these was taken.
         keypoints_seen: (n, k), when each keypoint was last OBSERVED, or NEVER.
-        motion: (n, 7, 2 + k), where they are and where they go, see `motion`.
+        motion: (n, 7, 2 + k), their positions and velocities, see `motion`.
         steady: (n, k, 4), their smoothed keypoints, see `smoothing`.
         steadied: (n, k), when these were smoothed, or NEVER.
     """
@@ -129,8 +129,8 @@ class Tracks(_Rows):
         )
 
     def update(self, rows: Indices, detections: Detections, columns: Indices, stamp: int) -> None:
-        """Take in an image of this stamp: `rows` of the tracks are `columns` of the detections."""
-        # Nothing is copied in the usual case, that the image shows everybody.
+        """Update with the image of this stamp: `rows` of the tracks are `columns` of detections."""
+        # In the usual case, that the image shows everybody, nothing is copied.
         chosen = slice(None) if len(rows) == len(self) else rows
         seen = detections.seen.take(columns, axis=0)
         self.hits[chosen] += 1

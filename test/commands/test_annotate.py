@@ -106,7 +106,7 @@ def test_a_video_that_breaks_off_keeps_the_frames_before(demo_weights, video, tm
     [
         pytest.param(["nothing.jpg", "-o", "out"], "does not exist", id="no such picture"),
         pytest.param(["a.png", "-o", "."], "overwritten", id="the input's own folder"),
-        pytest.param(["a.png", "-o", "a.png"], "cannot be made", id="a file as folder"),
+        pytest.param(["a.png", "-o", "a.png"], "cannot be created", id="a file as folder"),
         pytest.param(["a.png", "-o", "taken"], "poses.jsonl cannot be", id="a folder in its way"),
         pytest.param(
             ["a.png", "-o", "out", "--imgsz", "100", "100"], "multiples of 32", id="an odd size"

@@ -156,7 +156,7 @@ def test_topics_are_chosen_and_bad_images_counted(demo_weights, tmp_path, capsys
     assert "/right/poses" not in output
     assert "/depth/poses" not in output
     summary = capsys.readouterr().out
-    assert "/left/image_raw/compressed: 1 images left out, the first because" in summary
+    assert "/left/image_raw/compressed: 1 images skipped, the first because" in summary
     assert "encoding is '32FC1'" in summary
 
 

@@ -44,7 +44,7 @@ def test_fetched_model_is_used_by_its_name(url, cache, demo_weights, capsys):
     out = capsys.readouterr().out
     assert str(cache / "models" / "mine.pt") in out
     assert sha256 in out
-    assert "Licence of the weights: ask whoever published them" in out
+    assert "Licence of the weights: ask their publisher" in out
     assert main(["info", "mine"]) == 0
     assert "coco17" in capsys.readouterr().out
 
@@ -64,7 +64,7 @@ def test_checksum_must_be_one(url, capsys):
 def test_what_is_there_already_is_said(url, caplog):
     with caplog.at_level(logging.INFO):
         assert main(["fetch", url]) == main(["fetch", url]) == 0
-    assert caplog.text.count("mine.pt is there already; delete it to fetch it anew") == 1
+    assert caplog.text.count("mine.pt exists already; delete it to fetch it again") == 1
 
 
 def test_unchecked_file_never_gets_a_published_name(url, cache, capsys):

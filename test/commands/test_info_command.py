@@ -21,9 +21,7 @@ def test_info_tells_the_model_and_its_keypoints(demo_weights, capsys):
 @pytest.mark.parametrize(
     ("arguments", "phrase"),
     [
-        pytest.param(
-            ["yolo99-pose"], "yolo99-pose is not to be found: expected", id="unknown name"
-        ),
+        pytest.param(["yolo99-pose"], "yolo99-pose was not found: expected", id="unknown name"),
         pytest.param(["yolov8x-pose"], "run `kp_pose fetch yolov8x-pose`", id="not fetched yet"),
         pytest.param(["{model}", "--skeleton", "face5"], "face5 has 5 keypoints", id="skeleton"),
     ],

@@ -118,7 +118,7 @@ def test_wrong_checksum_is_refused_and_nothing_kept(server, target):
 
 def test_missing_file_is_said_at_once(server, target):
     server.errors = [404]
-    with pytest.raises(ModelError, match="the server says HTTP Error 404: Not Found"):
+    with pytest.raises(ModelError, match="the server answers HTTP Error 404: Not Found"):
         download(server.url(), target, None)
     assert len(server.requested) == 1
 
@@ -200,7 +200,7 @@ def test_a_rest_that_begins_elsewhere_is_refused(server, target):
 
 def test_a_server_that_never_ends_is_left(server, target, monkeypatch):
     monkeypatch.setattr(download_module, "_DEADLINE", 0.0)
-    with pytest.raises(ModelError, match=r"broke off after \d+ bytes \(it takes longer"):
+    with pytest.raises(ModelError, match=r"broke off after \d+ bytes \(it took longer"):
         download(server.url(), target, None)
     assert len(server.requested) == 1
 

@@ -80,7 +80,7 @@ def test_weights_outside_the_folder_are_refused(model_path, location):
 @pytest.mark.parametrize(
     ("entries", "phrase"),
     [
-        pytest.param({"location": "gone.bin"}, "gone.bin', which is not there", id="file missing"),
+        pytest.param({"location": "gone.bin"}, "gone.bin', which is missing", id="file missing"),
         pytest.param({"offset": "-4"}, "offset '-4'", id="negative offset"),
         pytest.param({"length": "-4"}, "length '-4'", id="negative length"),
         pytest.param({"length": "2000000000"}, "length '2000000000'", id="a claim of 2 GB"),

@@ -51,7 +51,7 @@ def test_names_read_inside_a_subgraph_count():
     ],
 )
 def test_circles_are_refused(nodes):
-    with pytest.raises(ModelError, match=r"graph of pose\.onnx runs in a circle"):
+    with pytest.raises(ModelError, match=r"graph of pose\.onnx has a cycle"):
         sort_nodes(graph(*nodes), "pose.onnx")
 
 

@@ -60,7 +60,7 @@ def test_layout_is_told_by_width_number_and_metadata(output, width, says, expect
     ],
 )
 def test_what_may_be_several_layouts_is_refused_and_they_are_named(picture, output, width, says):
-    with pytest.raises(ModelError, match=r"may be \w+ or \w+: say which .* layout") as caught:
+    with pytest.raises(ModelError, match=r"may be \w+ or \w+: set which one .* layout") as caught:
         find_layout(GraphShape(picture, output), width, SAYS[says], "model")
     assert "output of model has the shape" in str(caught.value)
 

@@ -129,13 +129,13 @@ def test_without_any_metadata_the_shape_of_coco_is_taken_for_coco(output, layout
         pytest.param(
             {},
             GraphShape((1, 3, 640, 640), (1, 8400, 57)),
-            "may be yolov7 or transposed: say which",
+            "may be yolov7 or transposed: set which one",
             id="no metadata, YOLOX or two classes turned round",
         ),
         pytest.param(
             {},
             GraphShape((None, 3, 640, 640), (None, None, 57)),
-            "may be yolov7 or rows or transposed: say which",
+            "may be yolov7 or rows or transposed: set which one",
             id="no metadata, any number of rows",
         ),
         pytest.param(

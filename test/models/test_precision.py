@@ -201,7 +201,7 @@ def test_quantized_model_is_refused():
         ],
         weights={"scale": np.float32(0.1)},
     )
-    with pytest.raises(ModelError, match=r"pose\.onnx is quantized already: .* precision to fp32"):
+    with pytest.raises(ModelError, match=r"pose\.onnx is already quantized: .* precision to fp32"):
         to_half(model, "pose.onnx")
 
 

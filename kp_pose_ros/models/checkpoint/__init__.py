@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A .pt checkpoint -> ONNX, without torch."""
+""".pt checkpoints -> ONNX, without torch."""

@@ -18,7 +18,7 @@ from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.tensors import Storage
 
 # The largest pickle seen in a checkpoint has 0.4 MB. A byte of pickle can become 72 bytes of Python
-# objects, so this keeps what a hostile one can claim near 150 MB.
+# objects, so this limits a hostile one to about 150 MB.
 MAX_PICKLE_BYTES = 2 << 20
 
 _ZIP_PROBLEMS = (
@@ -94,13 +94,13 @@ class ZipArchive:
             raise _wrong_size(storage, f"the file has {entry.file_size} bytes of it")
 
     def storage(self, key: str) -> bytes:
-        """Return the bytes of the storage `key`, after comparing their checksum."""
+        """Return the bytes of the storage `key`, after verifying their checksum."""
         return self._read(f"{self._root}/data/{key}")
 
     def _check_sizes(self) -> None:
         for name, entry in self._entries.items():
             if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-                raise ModelError(f"its entry {name[:80]!r} is compressed, which torch never does")
+                raise ModelError(f"its entry {name[:80]!r} is compressed, as torch never writes it")
         claimed = sum(entry.file_size for entry in self._entries.values())
         if claimed > self.size:
             raise ModelError(f"its entries claim {claimed} bytes, but the file has {self.size}")
@@ -113,7 +113,7 @@ class ZipArchive:
             )
         if f"{roots[0]}/constants.pkl" in self._entries:
             raise ModelError(
-                "it is a TorchScript archive, expected the .pt checkpoint that it was exported from"
+                "it is a TorchScript archive: expected the .pt checkpoint that it was exported from"
             )
         return roots[0]
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads YOLO checkpoints (.pt) without torch and without running them."""
+"""Reads YOLO checkpoints (.pt) without torch and without executing code from them."""
 
 import logging
 import math
@@ -20,8 +20,8 @@ from kp_pose_ros.models.checkpoint.tensors import (
 )
 from kp_pose_ros.models.checkpoint.unpickler import Rebuilders, Record, Unpickler
 
-# Everything that a checkpoint of ultralytics may name. All of it is inert here, so that the two
-# packages can be let in whole: which layers the writer knows is the writer's business.
+# Everything that a checkpoint of ultralytics may name. All of it is inert here, so the two packages
+# are allowed as a whole; the writer checks which layers it supports.
 _ALLOWED_PACKAGES = ("torch.nn.modules.", "ultralytics.")
 _ALLOWED_NAMES = frozenset(
     {
@@ -60,21 +60,21 @@ _REBUILDERS: Rebuilders = {
 # The most class names that we know a data set to have are 1,203, of 30,000 characters (LVIS).
 _MAX_ITEMS = 4_000
 _MAX_TEXT = 1_000_000
-# What the graph depends on; the rest are labels, which never make a model useless.
+# What the graph depends on. The rest are labels, without which a model is still usable.
 _STRUCTURE = {"stride", "task", "head", "imgsz", "channels", "kpt_shape"}
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model as its `.pt` file has it."""
+    """A model as stored in its `.pt` file."""
 
     path: Path
     model: Module
     """The whole model; its child `model` is the list of layers."""
     metadata: Mapping[str, object]
-    """What it says of itself: the keys of ultralytics' exports, as far as the file knows them, with
-    plain values whose meaning is not checked yet."""
+    """Its metadata: the keys of ultralytics' exports that the file has, with plain values that are
+    not validated yet."""
 
     @property
     def layers(self) -> tuple[Module, ...]:
@@ -88,11 +88,11 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read the checkpoint at `path`. Nothing in it is run, and nothing that it names is imported.
+    """Read the checkpoint at `path`. Nothing in it is executed, and nothing it names is imported.
 
     Raises:
-        ModelError: if it is not a whole checkpoint of ultralytics, or names anything that such a
-            checkpoint has no use for.
+        ModelError: if it is not a complete checkpoint of ultralytics, or names anything that does
+            not belong in one.
     """
     try:
         with open_archive(path) as archive:
@@ -121,7 +121,7 @@ def _is_allowed(name: str) -> bool:
 
 
 def _read_model(content: Mapping[Any, Any], archive: Archive) -> Module:
-    # As ultralytics chooses: the averaged weights of a training run before the plain ones.
+    # As in ultralytics: prefer the averaged weights of a training run to the plain ones.
     record = content.get("ema") or content.get("model")
     if not isinstance(record, Record):
         raise ModelError(
@@ -158,8 +158,8 @@ def _describe(model: Module, content: Mapping[Any, Any]) -> dict[str, object]:
     for key, value in values.items():
         if _text_size(value) > _MAX_TEXT:
             if key in _STRUCTURE:
-                raise ModelError(f"its {key} is not made of a few texts and numbers")
-            _log.warning("the %s of a checkpoint is not plain text: not used", key)
+                raise ModelError(f"its {key} is not made of a few strings and numbers")
+            _log.warning("the %s of a checkpoint is not plain text: ignored", key)
             values[key] = None
     return {key: value for key, value in values.items() if value is not None}
 
@@ -188,10 +188,10 @@ def _stride(model: Module) -> int:
 
 
 def _text_size(value: Any, depth: int = 2) -> float:
-    """Return about how many characters a text, a number, or a list or dictionary of them takes.
+    """Return the approximate length of a string, a number, or a list or dictionary of these.
 
-    Infinity for anything else: nested deeper, longer than any that we know, or not plain. What the
-    file has once may be in a list a thousand times.
+    Infinity for anything else: nested deeper, longer than any known one, or not plain. A list may
+    contain an object of the file a thousand times.
     """
     if value is None or isinstance(value, int | float):
         return 10

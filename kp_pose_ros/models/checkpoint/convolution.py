@@ -15,7 +15,7 @@ from kp_pose_ros.models.graph import GraphBuilder
 
 Weights = npt.NDArray[np.float32]
 
-# Layers that only enlarge or only join need no weights, so that a small file can ask for any size.
+# Layers that upsample or concatenate have no weights, so a small file could ask for any size.
 _MAX_SIZE = 1 << 16
 
 
@@ -30,9 +30,7 @@ class Feature:
 
     def __post_init__(self) -> None:
         if max(self.shape) > _MAX_SIZE:
-            raise ModelError(
-                f"{self.name} makes a map of {self.shape}, larger than any that we know"
-            )
+            raise ModelError(f"{self.name} makes a map of {self.shape}, larger than any known one")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -41,7 +39,7 @@ class Feature:
 
     @property
     def cells(self) -> int:
-        """How many cells the map has."""
+        """The number of cells of the map."""
         return self.height * self.width
 
     def renamed(self, name: str) -> Feature:
@@ -86,7 +84,7 @@ def convolve(
 def fold_batch_norm(
     weight: Weights, bias: Weights | None, batch_norm: Module
 ) -> tuple[Weights, Weights]:
-    """Return the weights and bias of a convolution that also normalises.
+    """Return the weights and bias of a convolution that includes the normalisation.
 
     gamma * (conv(x) - mean) / sqrt(variance + eps) + beta is a convolution whose weights are scaled
     by gamma / sqrt(variance + eps), one factor an output channel.
@@ -99,9 +97,9 @@ def fold_batch_norm(
     channels = len(weight)
     if not all(len(values) == channels for values in (gamma, beta, mean, variance)):
         raise ModelError(f"layer {batch_norm.path} does not have the {channels} channels before it")
-    # In this order of operations the results are those of torch to the last bit, so that a graph
-    # differs from ultralytics' own by rounding in the engine only.
-    with np.errstate(all="ignore"):  # whoever takes the weights looks whether they are finite
+    # In this order of operations the results equal those of torch to the last bit, so that a graph
+    # differs from that of ultralytics only by rounding in the engine.
+    with np.errstate(all="ignore"):  # the caller checks whether they are finite
         inverse = np.float32(1) / np.sqrt(variance + np.float32(batch_norm.number("eps")))
         shift = -mean if bias is None else bias - mean
         return weight * (gamma * inverse)[:, None, None, None], shift * inverse * gamma + beta
@@ -110,10 +108,10 @@ def fold_batch_norm(
 def window_size(
     module: Module, feature: Feature, kernel: tuple[int, int], dilation: tuple[int, int]
 ) -> tuple[int, int]:
-    """Return the (height, width) that a window leaves of a feature map, in cells.
+    """Return the (height, width) of a feature map after a sliding window, in cells.
 
     Raises:
-        ModelError: if the window cannot slide over the map.
+        ModelError: if the window is not possible on the map.
     """
     sizes = []
     for size, length, spread, step, pad in zip(
@@ -125,7 +123,7 @@ def window_size(
         strict=True,
     ):
         extent = spread * (length - 1) + 1
-        # Padding as large as the window would make the map grow at will.
+        # With padding as large as the window, the map could grow without limit.
         if min(length, spread, step) < 1 or pad >= extent or size + 2 * pad < extent:
             raise ModelError(
                 f"layer {module.path} ({module.kind}) has a window that does not fit its input of "

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pose head as ONNX nodes: three branches a scale, and what decodes them.
+"""The pose head as ONNX nodes: three branches per scale, and their decoding.
 
 The output is that of ultralytics' own export, `B x (4 + nc + K*D) x A`: box centre and size, class
 scores, keypoints, in pixels of the network's input.
@@ -23,7 +23,7 @@ from kp_pose_ros.models.graph import GraphBuilder
 
 @dataclass(frozen=True)
 class Anchors:
-    """Where the cells of all scales are, and how large; scale by scale, row by row."""
+    """Positions and sizes of the cells of all scales; scale by scale, row by row."""
 
     centres: npt.NDArray[np.float32]
     """(2, A) x and y in pixels."""
@@ -38,12 +38,12 @@ class Anchors:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a head says where keypoints are.
+    """How a head encodes the positions of keypoints.
 
     Attributes:
-        branches: the parts of the branch that says it.
-        scale: how many cells a value of 1 is.
-        shift: how many cells above and left of a cell's centre the value 0 is.
+        branches: the parts of the branch that outputs them.
+        scale: the number of cells of a value of 1.
+        shift: the distance of the value 0 from a cell's centre, in cells up and left.
     """
 
     branches: tuple[str, ...]
@@ -64,14 +64,14 @@ def pose_head(
     kpt_shape: tuple[int, int],
     network_hw: tuple[int, int],
 ) -> tuple[int, int]:
-    """Add the head's nodes, which make `output0`; return its shape (4 + nc + K*D, A).
+    """Add the head's nodes, which compute `output0`; return its shape (4 + nc + K*D, A).
 
     Raises:
-        ModelError: if the head does not fit the feature maps.
+        ModelError: if the head does not match the feature maps.
     """
     classes, bins = head.integer("nc"), head.integer("reg_max")
     numbers = kpt_shape[0] * kpt_shape[1]
-    # A fused end-to-end model has lost the branches that give a person several times.
+    # A fused end-to-end model no longer has the branches that output a person several times.
     prefix = "" if "cv2" in head.children else "one2one_"
 
     def branch(channels: int, *names: str) -> str:
@@ -115,10 +115,10 @@ def _branch(
     """Run one branch on every scale; return (B, channels, A).
 
     Args:
-        graph: where to add it.
+        graph: the graph to add to.
         chain: the branch's parts, one after the other; each has a child for every scale.
         features: the feature maps.
-        channels: how many channels the last part makes.
+        channels: the number of channels of the last part.
     """
     for part in chain:
         if len(part.children) != len(features):
@@ -139,7 +139,7 @@ def _branch(
 
 
 def _boxes(graph: GraphBuilder, head: Module, distances: str, bins: int, anchors: Anchors) -> str:
-    """Return (B, 4, A) centre and size of boxes whose sides are that many cells from an anchor."""
+    """Return (B, 4, A) centre and size of boxes, given the distances of their sides in cells."""
     path = f"{head.path}.dfl"
     sides = distances if bins == 1 else _means(graph, head.child("dfl"), distances, bins, anchors)
     strides = graph.constant(anchors.strides, "strides")

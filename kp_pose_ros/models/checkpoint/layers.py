@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of YOLO networks as ONNX nodes: one function a class, found by name in LAYERS."""
+"""The layers of YOLO networks as ONNX nodes: a function per class, by name in LAYERS."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,16 +20,16 @@ _MAX_UPSCALE = 8
 
 
 def emit(graph: GraphBuilder, module: Module, *inputs: Feature) -> Feature:
-    """Add the nodes of a layer; return what it makes of its inputs.
+    """Add the nodes of a layer; return its output.
 
     Raises:
-        ModelError: if the layer is of an unknown class, or does not fit its inputs.
+        ModelError: if the layer is of an unknown class, or does not match its inputs.
     """
     if module.kind in _ACTIVATIONS:
         return _activation(graph, module, inputs)
     if module.kind not in LAYERS:
         raise ModelError(
-            f"layer {module.path} is a {module.kind[:40]!r}, which is not known here: export the "
+            f"layer {module.path} is a {module.kind[:40]!r}, which is not supported: export the "
             "model to ONNX with ultralytics, and use that file"
         )
     return LAYERS[module.kind](graph, module, inputs)
@@ -50,7 +50,7 @@ def _conv2d(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
 
 
 def _conv(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    """Convolution, batch normalisation (gone if the model was saved fused), activation."""
+    """Convolution, batch normalisation (missing if the model was saved fused), activation."""
     x = convolve(graph, module.child("conv"), _only(module, inputs), module.children.get("bn"))
     return emit(graph, module.child("act"), x)
 
@@ -123,13 +123,13 @@ def _upsample(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     mode = module.attributes.get("mode")
     if not isinstance(mode, str) or mode not in _RESIZES:
         raise ModelError(
-            f"layer {module.path} enlarges in the mode {brief(mode)}, expected one of "
+            f"layer {module.path} upsamples in the mode {brief(mode)}, expected one of "
             f"{', '.join(_RESIZES)}"
         )
     scale = module.number("scale_factor")
     if scale not in range(1, _MAX_UPSCALE + 1):
         raise ModelError(
-            f"layer {module.path} enlarges by {scale}, expected a whole number up to {_MAX_UPSCALE}"
+            f"layer {module.path} upsamples by {scale}, expected an integer up to {_MAX_UPSCALE}"
         )
     attributes: dict[str, Any] = dict(_RESIZES[mode])
     if mode != "nearest" and module.attributes.get("align_corners"):
@@ -162,7 +162,7 @@ def _bottleneck(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
 
 
 def _c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    """Half of the channels pass by, half run through a chain of which every step is kept."""
+    """Half of the channels are passed on; half run through a chain, and every step is kept."""
     parts = _halve(graph, module, emit(graph, module.child("cv1"), *inputs))
     for block in module.child("m").children.values():
         parts.append(emit(graph, block, parts[-1]))
@@ -170,7 +170,7 @@ def _c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
 
 
 def _c2(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    """Half of the channels run through a chain, half pass by."""
+    """Half of the channels run through a chain, half are passed on."""
     x, bypass = _halve(graph, module, emit(graph, module.child("cv1"), *inputs))
     chain = emit(graph, module.child("m"), x)
     return emit(graph, module.child("cv2"), _join(graph, module, [chain, bypass]))
@@ -184,7 +184,7 @@ def _c3(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
 
 
 def _a2c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    """A chain of which every step is kept; what it changes may have a weight a channel."""
+    """A chain in which every step is kept; the residual may have a weight per channel."""
     parts = [emit(graph, module.child("cv1"), *inputs)]
     for block in module.child("m").children.values():
         parts.append(emit(graph, block, parts[-1]))
@@ -200,7 +200,7 @@ def _a2c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
 
 
 def _sppf(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    poolings = module.integer("n", default=3)  # older versions have three, without saying so
+    poolings = module.integer("n", default=3)  # older versions have three, without the attribute
     pool = module.child("m")
     if poolings > _MAX_POOLINGS or pool.kind != "MaxPool2d":
         raise ModelError(
@@ -250,7 +250,7 @@ def _attention(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
 
 
 def _area_attention(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    """As Attention, but cells attend to those of their own area only: so many rows of the map."""
+    """As Attention, but cells attend only to those of their own area, a number of rows."""
     x, path = _only(module, inputs), module.path
     heads, size, areas = (module.integer(name) for name in ("num_heads", "head_dim", "area"))
     qkv = emit(graph, module.child("qkv"), x)
@@ -324,7 +324,7 @@ def _sum(graph: GraphBuilder, module: Module, a: Feature, b: Feature) -> Feature
     return a.renamed(graph.add("Add", [a.name, b.name], module.path))
 
 
-# Operator, and its attributes: a number, or the name of the layer's own attribute.
+# Operator and its attributes: a number, or the name of an attribute of the layer.
 _ACTIVATIONS: dict[str, tuple[str, dict[str, float | str]]] = {
     "ELU": ("Elu", {"alpha": "alpha"}),
     "Hardsigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),

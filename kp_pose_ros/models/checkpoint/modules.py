@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The module tree of a checkpoint: what each layer is, what it is made of, what it was told."""
+"""The module tree of a checkpoint: the class, tensors, children and settings of each layer."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.tensors import StoredTensor
 from kp_pose_ros.models.checkpoint.unpickler import Record
 
-# The largest model that we know (yolo11x-pose) has 656 modules, nested 8 deep. The limits end trees
-# that contain themselves, and trees that share a branch so often that it would never end.
+# The largest known model (yolo11x-pose) has 656 modules, nested 8 deep. The limits are for trees
+# that contain themselves, or share a branch so often that reading them would never end.
 MAX_MODULES = 5_000
 MAX_DEPTH = 32
 _MAX_NAME = 64
@@ -23,17 +23,17 @@ _MAX_NAME = 64
 
 @dataclass(frozen=True)
 class Module:
-    """One `torch.nn.Module`: inert, and read through methods that check what they find."""
+    """One `torch.nn.Module`: inert, and read through methods that validate its values."""
 
     path: str
-    """Where it is in the model, such as `model.22.cv2.0`."""
+    """Its path in the model, such as `model.22.cv2.0`."""
     kind: str
     """The name of its class, without the package."""
     children: Mapping[str, "Module"]
     tensors: Mapping[str, npt.NDArray[Any]]
-    """Parameters, buffers, and attributes that are tensors; in the type they are stored in."""
+    """Parameters, buffers, and attributes that are tensors; in their stored type."""
     attributes: Mapping[str, Any]
-    """Everything else, as the file has it: check before use."""
+    """All other attributes, as in the file: validate them before use."""
 
     def child(self, name: str) -> "Module":
         """Return the child `name`, or raise ModelError."""
@@ -97,12 +97,12 @@ class Module:
 
 
 class ModuleReader:
-    """Turns the Records of module classes into a tree of Modules.
+    """Converts the Records of module classes to a tree of Modules.
 
     Args:
         read: the bytes that the file has under the key of a storage.
-        max_bytes: how many bytes the storages of all its tensors may have together, so that a file
-            cannot make one storage stand for a thousand layers.
+        max_bytes: the largest size of the storages of all its tensors together, so that a file
+            cannot use one storage for a thousand layers.
     """
 
     def __init__(self, read: Callable[[str], bytes], max_bytes: int) -> None:
@@ -111,7 +111,7 @@ class ModuleReader:
         self._modules_left = MAX_MODULES
 
     def read(self, record: Record, path: str = "", depth: int = 0) -> Module:
-        """Return the module that `record` describes, with all that is under it.
+        """Return the module that `record` describes, with all its children.
 
         Raises:
             ModelError: if it is not a module, contains itself, or claims more than the file has.
@@ -157,7 +157,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _child_path(path: str, name: Any) -> str:
-    # A long name that the file has once could fill memory as a part of many paths.
+    # A long name, stored once, could fill memory as part of many paths.
     if not (isinstance(name, str) and len(name) <= _MAX_NAME and name.replace("_", "").isalnum()):
         raise ModelError(f"it has a module with the impossible name {str(name)[:40]!r}")
     return f"{path}.{name}" if path else name

@@ -33,7 +33,7 @@ STORAGE_TYPES: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """`count` numbers of the file, one after another, which it keeps under `key`."""
+    """`count` consecutive numbers that the file stores under `key`."""
 
     kind: str
     key: str
@@ -52,7 +52,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor that is still in the file, checked to lie inside its storage."""
+    """A tensor that is still in the file, known to lie inside its storage."""
 
     storage: Storage
     offset: int
@@ -120,7 +120,7 @@ def rebuild_tensor(
         and len(shape) == len(strides) <= MAX_DIMENSIONS
         and all(_is_size(number) for number in shape + strides)
     ):
-        raise ModelError("it has a tensor whose offset, sizes and strides make no sense")
+        raise ModelError("it has a tensor with invalid offset, sizes or strides")
     count = math.prod(shape)
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     # A tensor may repeat its numbers (stride 0), but one larger than its storage is only a way to

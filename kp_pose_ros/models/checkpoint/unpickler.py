@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a pickle without importing, calling or constructing anything that it names.
 
-`pickletools` splits the stream into opcodes; a table says what each does to a stack of plain
-values. Python's own unpickler is not used: with every class replaced by a stub it still sizes its
-memo by an index out of the file, and hashes whatever the file gives it as a key.
+`pickletools` splits the stream into opcodes; a table defines what each does to a stack of plain
+values. Python's own unpickler is not used: even with every class replaced by a stub it sizes its
+memo by an index from the file, and hashes any object that the file uses as a key.
 """
 
 import pickletools
@@ -18,33 +18,33 @@ from kp_pose_ros.models.families import CHECKPOINTS
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """A class or function that the pickle names: only the name, never the thing."""
+    """A class or function that the pickle names: only its name, never the object."""
 
     name: str
 
 
 @dataclass(eq=False, slots=True)
 class Record:
-    """An object that the pickle describes: the name of its class or maker, and its attributes."""
+    """An object that the pickle describes: the name of its class or factory, and its attributes."""
 
     kind: str
     state: Any
 
 
-# Two texts that are in the pickle once can be joined into a name any number of times.
+# Two strings that are in the pickle once can be joined to a name any number of times.
 _MAX_NAME = 120
 
 Rebuilders = Mapping[str, Callable[..., Any]]
 
 
 class Unpickler:
-    """Reads one pickle of protocol 2 to 5 into lists, tuples, dicts, numbers, texts and Records.
+    """Reads one pickle of protocol 2 to 5 into lists, tuples, dicts, numbers, strings and Records.
 
     A set becomes a list.
 
     Args:
-        is_allowed: says whether the pickle may name this class or function at all.
-        rebuilders: our own stand-ins for functions that the pickle calls, by dotted name. A call of
+        is_allowed: returns whether the pickle may name this class or function.
+        rebuilders: substitutes for functions that the pickle calls, by dotted name. A call of
             any other allowed name becomes a Record.
         load_persistent: turns a persistent id into a value.
     """
@@ -69,7 +69,7 @@ class Unpickler:
 
         Raises:
             ModelError: if the pickle names what is not allowed, uses an opcode that torch does not
-                write, or contradicts itself.
+                write, or is inconsistent.
         """
         name = "START"
         try:
@@ -153,7 +153,7 @@ class Unpickler:
 
     def _build(self, _: Any) -> None:
         (state,) = self._pop(1)
-        # What a dict or a tensor would get here are attributes that no reader asks for.
+        # For a dict or a tensor these would be attributes that are never used.
         if isinstance(self._stack[-1], Record):
             self._stack[-1].state = state
 

@@ -40,16 +40,16 @@ def write_onnx(
     Args:
         checkpoint: a pose model of ultralytics.
         imgsz: (height, width) of the input, multiples of the model's stride.
-        batch: how many pictures a run takes; None leaves it open.
+        batch: the number of pictures of a run; None: any.
 
     Raises:
-        ModelError: if the model is none of these, or contradicts itself.
+        ModelError: if the model is not a pose model of ultralytics, or is inconsistent.
     """
     return _write(checkpoint, imgsz, batch, keep_weights=True)
 
 
 def check_checkpoint(checkpoint: Checkpoint) -> ModelMetadata:
-    """Return what a checkpoint's graph takes and returns, once it is sure that there can be one.
+    """Return the input and output of a checkpoint's graph, if it can be written.
 
     Raises:
         ModelError: if `write_onnx` would raise it, or it is not a pose model.
@@ -85,7 +85,7 @@ def _write(
 
 
 def _check_head(checkpoint: Checkpoint) -> tuple[int, int]:
-    """Return the model's (K, D), if its head is of a kind that the writer knows."""
+    """Return the model's (K, D), if the writer supports its head."""
     head = checkpoint.head
     kpt_shape = Fields(checkpoint.metadata, "the checkpoint").kpt_shape()
     if kpt_shape is None:
@@ -99,7 +99,7 @@ def _check_head(checkpoint: Checkpoint) -> tuple[int, int]:
 
 
 def _class_names(checkpoint: Checkpoint) -> dict[int, str]:
-    """Return a name for each class of the head; the file's, if there are as many."""
+    """Return a name for each class of the head: those of the file, if the number matches."""
     count = checkpoint.head.integer("nc")
     if not 1 <= count <= _MAX_CLASSES:
         raise ModelError(f"{checkpoint.path} has {count} classes: expected 1 to {_MAX_CLASSES}")
@@ -107,7 +107,7 @@ def _class_names(checkpoint: Checkpoint) -> dict[int, str]:
     if names is None or len(names) != count:
         if names is not None:
             _log.warning(
-                "%s has %d classes, but names %d: the names are not used",
+                "%s has %d classes, but %d names: the names are ignored",
                 checkpoint.path,
                 count,
                 len(names),
@@ -117,7 +117,7 @@ def _class_names(checkpoint: Checkpoint) -> dict[int, str]:
 
 
 def _images(checkpoint: Checkpoint, imgsz: tuple[int, int]) -> Feature:
-    """Return the graph's input, if the model takes that size."""
+    """Return the graph's input, if the model accepts that size."""
     fields = Fields(checkpoint.metadata, "the checkpoint")
     stride = fields.whole_number("stride", _MAX_STRIDE) or _MAX_STRIDE
     if any(side < stride or side % stride for side in imgsz):
@@ -137,7 +137,7 @@ def _body(graph: GraphBuilder, checkpoint: Checkpoint, images: Feature) -> list[
 
 
 def _sources(layer: Module, images: Feature, made: list[Feature]) -> list[Feature]:
-    """Return what a layer reads: its attribute `f` counts layers, -1 being the one before."""
+    """Return the inputs of a layer: its attribute `f` has layer indices, -1 for the one before."""
     indices = layer.attributes.get("f")
     if not isinstance(indices, list):
         indices = [indices]
@@ -153,14 +153,14 @@ def _value(name: str, *shape: int | str) -> onnx.ValueInfoProto:
 
 
 def _metadata(checkpoint: Checkpoint, imgsz: tuple[int, int], batch: int | None) -> dict[str, str]:
-    """Return the keys that ultralytics writes beside a graph, their values as `str` has them.
+    """Return the metadata that ultralytics writes with a graph, with values as `str` formats them.
 
     `dynamic` stays False for an open batch, because there it means open sides as well.
     """
     values = {
         **checkpoint.metadata,
         "names": _class_names(checkpoint),
-        "end2end": False,  # so is the graph, whatever the checkpoint can do
+        "end2end": False,  # true of the graph, whatever the checkpoint supports
         "author": "kp_pose_ros",
         "batch": batch or 1,
         "imgsz": list(imgsz),

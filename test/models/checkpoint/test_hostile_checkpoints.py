@@ -144,24 +144,24 @@ HUGE = 2**31
     ("changes", "message"),
     [
         pytest.param({"offset": 1}, "reaches outside", id="an offset past the end"),
-        pytest.param({"offset": -1}, "make no sense", id="a negative offset"),
+        pytest.param({"offset": -1}, "invalid offset", id="a negative offset"),
         pytest.param({"offset": 2**62}, "reaches outside", id="an offset past all memory"),
         pytest.param({"shape": (8, 3, 3, 4)}, "reaches outside", id="sizes that are too large"),
-        pytest.param({"shape": (8, 3, -3, 3)}, "make no sense", id="a negative size"),
-        pytest.param({"shape": (-8, 3, -3, 3)}, "make no sense", id="two negative sizes"),
+        pytest.param({"shape": (8, 3, -3, 3)}, "invalid offset", id="a negative size"),
+        pytest.param({"shape": (-8, 3, -3, 3)}, "invalid offset", id="two negative sizes"),
         pytest.param(
             {"shape": (HUGE,) * 4, "strides": (0,) * 4}, "reaches", id="one number for all"
         ),
         pytest.param(
             {"strides": (27, 9, 3, 2)}, "reaches outside", id="strides that are too large"
         ),
-        pytest.param({"strides": (27, 9, 3, -1)}, "make no sense", id="a negative stride"),
-        pytest.param({"strides": (27, 9, 3)}, "make no sense", id="a stride too few"),
+        pytest.param({"strides": (27, 9, 3, -1)}, "invalid offset", id="a negative stride"),
+        pytest.param({"strides": (27, 9, 3)}, "invalid offset", id="a stride too few"),
         pytest.param(
-            {"shape": (1,) * 40, "strides": (1,) * 40}, "make no sense", id="40 dimensions"
+            {"shape": (1,) * 40, "strides": (1,) * 40}, "invalid offset", id="40 dimensions"
         ),
-        pytest.param({"shape": (8.0, 3, 3, 3)}, "make no sense", id="a size that is no integer"),
-        pytest.param({"shape": [8, 3, 3, 3]}, "make no sense", id="sizes in a list"),
+        pytest.param({"shape": (8.0, 3, 3, 3)}, "invalid offset", id="a size that is no integer"),
+        pytest.param({"shape": [8, 3, 3, 3]}, "invalid offset", id="sizes in a list"),
         pytest.param({"count": HUGE}, "but the file has 432 bytes", id="a storage of 4 GB"),
         pytest.param({"count": 0}, "but the file has 432 bytes", id="a storage of nothing"),
         pytest.param({"count": -216}, "but the file has 432 bytes", id="a negative storage"),
@@ -185,7 +185,7 @@ def test_a_storage_that_the_file_lacks(tmp_path):
 
 def test_a_tensor_rebuilt_from_something_else(tmp_path):
     call = Call("torch._utils._rebuild_tensor_v2", ("a text", 0, (1,), (1,), False, {}))
-    assert "make no sense" in refusal(save(tmp_path / "bad.pt", {"model": call}))
+    assert "invalid offset, sizes or strides" in refusal(save(tmp_path / "bad.pt", {"model": call}))
 
 
 def test_one_storage_that_stands_for_a_thousand_layers(tmp_path):
