@@ -6,11 +6,11 @@ import signal
 import sys
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.pose_node import PoseNode
 
 
@@ -40,7 +40,7 @@ for each in (signal.SIGINT, signal.SIGTERM):
     signal.signal(each, lambda number, _: told.append(number))
 planner = Planner()
 eyes = PoseNode("eyes", on_poses=planner.keep)
-executor = SingleThreadedExecutor()
+executor = GuardedExecutor()  # failing callbacks do not end it
 executor.add_node(planner)
 executor.add_node(eyes)
 try:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the pose node beside a camera that plays pictures, a video or a webcam."""
 
+from ament_index_python import get_packages_with_prefixes
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -9,12 +10,9 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-# Raw images fit into the shared memory of this profile. Two names: Kilted's, and Humble's.
-PROFILE = PathJoinSubstitution([FindPackageShare("kp_pose_ros"), "config", "large_images.xml"])
-ENVIRONMENT = {
-    "FASTDDS_DEFAULT_PROFILES_FILE": PROFILE,
-    "FASTRTPS_DEFAULT_PROFILES_FILE": PROFILE,
-}
+from kp_pose_ros.ros.fast_dds import large_images_profile, profile_variable
+
+HAS_RVIZ = "rviz2" in get_packages_with_prefixes()
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -22,14 +20,14 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument(
                 "source",
-                description="Picture, video, folder of them, or number of a webcam; played again "
-                "and again.",
+                description="Picture, video, folder of them or number of a webcam, in a loop.",
             ),
             DeclareLaunchArgument(
                 "rviz",
-                default_value="true",
+                default_value="true" if HAS_RVIZ else "false",
                 choices=["true", "false"],
-                description="Whether to start RViz, which shows what the node sees.",
+                description="Whether to start RViz, which shows the annotated images; by default "
+                "if rviz2 is installed.",
             ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
@@ -43,7 +41,7 @@ def generate_launch_description() -> LaunchDescription:
                 executable="demo_camera",
                 namespace=LaunchConfiguration("namespace"),
                 arguments=[LaunchConfiguration("source"), "--loop"],
-                additional_env=ENVIRONMENT,
+                additional_env={profile_variable(): large_images_profile()},
                 output="screen",
             ),
         ]

@@ -2,18 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the pose node; `ros2 launch kp_pose_ros pose.launch.py --show-args` lists arguments."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import yaml
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnShutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("kp_pose_ros"), "config"])
+NODE = "kp_pose"
 RESPAWN_DELAY = 2.0  # seconds
 # Their debug lines would bury the node's own.
 NOISY_LOGGERS = ("rcl", "rmw_cyclonedds_cpp", "rmw_fastrtps_cpp")
@@ -70,7 +74,7 @@ ARGUMENTS = [
         "depth_topic",
         default_value="",
         description="Depth image topic, registered to the image; with `cameras` one for each of "
-        "them. Gives keypoints a place in space. Empty: as params_file says.",
+        "them. Adds 3D positions to keypoints. Empty: as params_file says.",
     ),
     DeclareLaunchArgument(
         "camera_info_topic",
@@ -83,8 +87,8 @@ ARGUMENTS = [
         "autostart",
         default_value="",
         choices=["", "true", "false"],
-        description="Whether the node begins by itself; false leaves that to a lifecycle manager. "
-        "Empty: as params_file says.",
+        description="Whether the node configures and activates itself; false leaves that to a "
+        "lifecycle manager. Empty: as params_file says.",
     ),
     DeclareLaunchArgument(
         "respawn",
@@ -122,7 +126,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_nodes)])
 
 
-def _nodes(context: LaunchContext) -> list[Node]:
+def _nodes(context: LaunchContext) -> list[Action]:
     # Arguments left empty must not override the file: that cannot be said with substitutions.
     given: dict[str, str | bool] = {
         name: value
@@ -139,7 +143,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
     if cameras:
         given["cameras"] = ",".join(cameras)
     else:
-        cameras = _cameras_in(params_file)
+        cameras = _cameras_in(params_file, LaunchConfiguration("namespace").perform(context))
     remappings = [
         remapping
         for topic in ("image", "depth", "camera_info")
@@ -162,25 +166,43 @@ def _nodes(context: LaunchContext) -> list[Node]:
         respawn=_is_true("respawn", context) and not given.get("build_only"),
         respawn_delay=RESPAWN_DELAY,
     )
-    # RViz first: where it is not installed nothing starts, rather than a node that stays behind.
-    return [_rviz(context, cameras), node] if _is_true("rviz", context) else [node]
+    # RViz first: if it is not installed, nothing starts, rather than a node that is left running.
+    return [*_rviz(context, cameras), node] if _is_true("rviz", context) else [node]
 
 
-def _cameras_in(params_file: Path) -> list[str]:
-    """Return the names of the cameras that a file sets; none for one without a name."""
+def _cameras_in(params_file: Path, namespace: str) -> list[str]:
+    """Return the names of the cameras that a file sets for the node; none for one without a name.
 
-    def parameters_of(nodes: dict) -> Iterator[dict]:
-        for name, value in nodes.items():
-            if name == "ros__parameters":
-                yield value or {}
+    A section counts if it counts for the node itself: its keys, joined by slashes, are the node's
+    full name, in which * stands for one part and ** for any number of them.
+    """
+
+    def sections(nodes: dict, path: str) -> Iterator[tuple[str, dict]]:
+        for key, value in nodes.items():
+            if key == "ros__parameters":
+                yield path, value or {}
             elif isinstance(value, dict):
-                yield from parameters_of(value)
+                yield from sections(value, f"{path}/{str(key).strip('/')}")
 
+    name = "/".join(["", *filter(None, namespace.split("/")), NODE])
+    found = list(sections(yaml.safe_load(params_file.read_text()) or {}, ""))
+    ours = [parameters for path, parameters in found if _matches(path, name)]
+    if found and not ours:
+        raise ValueError(
+            f"params_file '{params_file}' has parameters for {', '.join(path for path, _ in found)}"
+            f" and none for the node '{name}': expected a section '{name}' or '/**'"
+        )
     names: list[str] = []
-    for parameters in parameters_of(yaml.safe_load(params_file.read_text()) or {}):
+    for parameters in ours:
         cameras = parameters.get("cameras", [])
         names = (_split(cameras) if isinstance(cameras, str) else [*filter(None, cameras)]) or names
     return names
+
+
+def _matches(pattern: str, name: str) -> bool:
+    parts = {"**": "(/[^/]+)*", "*": "/[^/]+"}
+    regex = "".join(parts.get(each, "/" + re.escape(each)) for each in pattern.split("/")[1:])
+    return re.fullmatch(regex, name) is not None
 
 
 def _log_levels(level: str) -> list[str]:
@@ -200,34 +222,35 @@ def _remappings(topic: str, cameras: list[str], context: LaunchContext) -> list[
     return list(zip(ours, theirs, strict=False))
 
 
-def _rviz(context: LaunchContext, cameras: list[str]) -> Node:
-    return Node(
+def _rviz(context: LaunchContext, cameras: list[str]) -> list[Action]:
+    """Return RViz with displays for each camera, and what deletes its temporary configuration."""
+    path = Path(PathJoinSubstitution([CONFIG, "pose.rviz"]).perform(context))
+    cleanup: list[Action] = []
+    if cameras:
+        with NamedTemporaryFile("w", prefix="pose_", suffix=".rviz", delete=False) as file:
+            yaml.safe_dump(_displays(yaml.safe_load(path.read_text()), cameras), file)
+        path = Path(file.name)
+        end = OnShutdown(on_shutdown=lambda *_: path.unlink(missing_ok=True))
+        cleanup = [RegisterEventHandler(end)]
+    rviz = Node(
         package="rviz2",
         executable="rviz2",
         namespace=LaunchConfiguration("namespace"),
-        arguments=[
-            *("-d", _rviz_config(context, cameras)),
-            *("-f", LaunchConfiguration("fixed_frame")),
-        ],
+        arguments=["-d", str(path), "-f", LaunchConfiguration("fixed_frame")],
         parameters=[{"use_sim_time": _is_true("use_sim_time", context)}],
     )
+    return [*cleanup, rviz]
 
 
-def _rviz_config(context: LaunchContext, cameras: list[str]) -> str:
-    """Return the path of RViz's configuration, with displays for each of several cameras."""
-    path = PathJoinSubstitution([CONFIG, "pose.rviz"]).perform(context)
-    if not cameras:
-        return path
-    config = yaml.safe_load(Path(path).read_text())
+def _displays(config: dict, cameras: list[str]) -> dict:
+    """Return RViz's configuration with the displays of one camera repeated for each of several."""
     displays = config["Visualization Manager"]["Displays"]
     ours = [each for each in displays if "Topic" in each]
     config["Visualization Manager"]["Displays"] = [
         *(each for each in displays if each not in ours),
         *(_of_camera(display, camera) for camera in cameras for display in ours),
     ]
-    with NamedTemporaryFile("w", prefix="pose_", suffix=".rviz", delete=False) as file:
-        yaml.safe_dump(config, file)
-    return file.name
+    return config
 
 
 def _of_camera(display: dict, camera: str) -> dict:

@@ -37,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "output": {"image"},
     "bags": {"image", "inference", "tracking", "activities", "output"},
     "ros": {"image", "models", "inference", "tracking", "space", "space.multi_camera", "output"},
-    "ros.bridges": {"activities", "output", "ros"},
+    "ros.bridges": {"activities", "image", "output", "ros"},
     "bench": {"image", "models", "inference", "ros"},
     "demo": {"image", "output", "ros"},
     "commands": {

@@ -139,6 +139,30 @@ def test_the_config_file_may_name_the_cameras(commands, tmp_path):
     assert "rear/image:=/b" in command
 
 
+SECTIONS = {
+    "every node": "/**",
+    "its full name": "/robot/kp_pose",
+    "its name anywhere": "/**/kp_pose",
+    "one namespace": "/*/kp_pose",
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS.values(), ids=SECTIONS)
+def test_a_section_for_the_node_may_name_the_cameras(commands, tmp_path, section):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{section}:\n  ros__parameters: {{cameras: [front, rear]}}\n")
+    (command,) = commands(params_file=str(file), namespace="/robot", image_topic="/a,/b")
+    assert "rear/image:=/b" in command
+
+
+@pytest.mark.parametrize("section", ["kp_pose", "/kp_pose", "/other/kp_pose", "/*"])
+def test_a_file_without_a_section_for_the_node_starts_nothing(commands, tmp_path, section):
+    """The node would ignore it as well."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{section}:\n  ros__parameters: {{cameras: [front, rear]}}\n")
+    assert commands(params_file=str(file), namespace="robot") == []
+
+
 def test_cameras_may_be_written_as_in_the_config_file(commands):
     (command,) = commands(cameras="[front, rear]", image_topic="/a,/b")
     assert parameters_in(command)["cameras"] == "front,rear"
@@ -200,17 +224,35 @@ def test_rviz_has_displays_for_each_camera(commands, monkeypatch, tmp_path):
     started = commands(rviz="true", cameras="front,rear", fixed_frame="map", autostart="false")
     (rviz,) = (each for each in started if each[0].endswith("/rviz2"))
     assert rviz[3:5] == ["-f", "map"]
-    displays = yaml.safe_load(Path(rviz[2]).read_text())["Visualization Manager"]["Displays"]
+    displays = yaml.safe_load((tmp_path / "seen.rviz").read_text())["Visualization Manager"][
+        "Displays"
+    ]
+    assert not Path(rviz[2]).exists()  # it is temporary
     topics = [each["Topic"]["Value"] for each in displays if "Topic" in each]
     assert topics == ["front/annotated", "front/markers", "rear/annotated", "rear/markers"]
 
 
 def install_rviz(monkeypatch, prefix):
-    """Put a package rviz2, whose program does nothing, where launch finds it."""
+    """Put a package rviz2 where launch finds it; its program only copies its configuration."""
     (prefix / "share/ament_index/resource_index/packages").mkdir(parents=True)
     (prefix / "share/ament_index/resource_index/packages/rviz2").touch()
     program = prefix / "lib/rviz2/rviz2"
     program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
+    program.write_text(f'#!/bin/sh\ncp "$2" "{prefix}/seen.rviz"\n')
     program.chmod(0o755)
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix), prepend=os.pathsep)
+
+
+def test_a_bridge_starts_beside_the_node(commands):
+    (command,) = commands(
+        "bridge.launch.py", bridge="wait_for_pose", namespace="robot", cameras="front,rear"
+    )
+    assert command[0].endswith("/wait_for_pose")
+    assert "__ns:=/robot" in command
+    assert parameters_in(command)["cameras"] == "front,rear"
+
+
+def test_the_demo_needs_no_rviz():
+    if "rviz2" in get_packages_with_prefixes():
+        pytest.skip("RViz is installed")
+    assert declared("demo.launch.py")["rviz"].default_value[0].text == "false"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ros2 run kp_pose_ros hri_bridge`: the poses as REP-155 (ROS4HRI) has bodies."""
+"""`ros2 run kp_pose_ros hri_bridge`: poses as bodies of REP-155 (ROS4HRI)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kp_pose_ros.ros.process import exit_on_signals, run_node
 
 
 def main() -> int:
-    """Run the bridge until it is told to end; return the process's exit code."""
+    """Run the bridge; return the process's exit code."""
     if find_spec("hri_msgs") is None:
         package = f"ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-hri-msgs"
         print(
@@ -25,7 +25,10 @@ def main() -> int:
     from kp_pose_ros.ros.bridges.hri_bodies import HriBodies
 
     return run_node(
-        "hri_bridge", "Publishes poses as REP-155 (ROS4HRI) bodies.", lambda _: HriBodies()
+        "hri_bridge",
+        "Publishes the people in poses as bodies of REP-155 (ROS4HRI).",
+        lambda _: HriBodies(),
+        finish=HriBodies.finish,
     )
 
 

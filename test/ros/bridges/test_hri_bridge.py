@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import array
 import signal
 import subprocess
 import sys
 from itertools import count
 from time import monotonic, sleep
 
+import numpy as np
 import pytest
 
 pytest.importorskip("hri_msgs", reason="hri_msgs is not installed in this distribution")
@@ -15,6 +17,7 @@ from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D, Skeleton2D
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from node_process import NodeProcess
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
 
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Skeleton as BuiltIn
@@ -39,11 +42,12 @@ def person(track_id, **fields):
 
 
 class Robot:
-    """A pose node's topics of one camera, a clock that stands, and who listens to bodies."""
+    """A pose node's topics of one camera, a clock, and a subscriber to bodies."""
 
     def __init__(self, node, prefix):
         self.node = node
         self.now = next(_times)
+        self.step = 0.001  # seconds between two messages of the clock
         self._clock = node.create_publisher(Clock, CLOCK, 1)
         self.tracked, self.regions, self.skeletons = [], [], []
         self._skeleton = node.create_publisher(Skeleton, f"{prefix}skeleton", LATCHED)
@@ -69,12 +73,16 @@ class Robot:
         self._others.append(self.listen(NormalizedRegionOfInterest2D, f"{body}/roi", self.regions))
         self._others.append(self.listen(Skeleton2D, f"{body}/skeleton2d", self.skeletons))
 
+    def listen_to_cropped(self, body, messages):
+        self._others.append(self.listen(Image, f"{body}/cropped", messages))
+
     def show(self, *people):
         message = PoseArray(image_width=640, image_height=480, skeleton="coco17", poses=people)
         message.header.frame_id, message.header.stamp.sec = "camera", 12345
         self._poses.publish(message)
 
     def tell_time(self):
+        self.now += self.step
         clock = Clock()
         clock.clock.sec, clock.clock.nanosec = int(self.now), int(self.now % 1 * 1e9)
         self._clock.publish(clock)
@@ -138,13 +146,17 @@ def robot(ros_node, bridge):
     robot.close()
 
 
+def topics_of(body):
+    return {f"{body}/{topic}" for topic in ("roi", "skeleton2d", "cropped")}
+
+
 def test_bodies_and_their_topics_come_and_go_with_the_tracks(robot):
     robot.show_until(lambda: robot.ids() == ["kp7"], person(7), person(-1))
-    robot.show_until(lambda: robot.topics() == {"kp7/roi", "kp7/skeleton2d"}, person(7))
+    robot.show_until(lambda: robot.topics() == topics_of("kp7"), person(7))
     robot.show_until(lambda: robot.ids() == ["kp7", "kp9"], person(7), person(9))
     robot.now += 2
     robot.show_until(lambda: robot.ids() == ["kp9"], person(9))
-    robot.show_until(lambda: robot.topics() == {"kp9/roi", "kp9/skeleton2d"}, person(9))
+    robot.show_until(lambda: robot.topics() == topics_of("kp9"), person(9))
     robot.now += 2
     robot.show_until(lambda: robot.ids() == [])
     robot.show_until(lambda: robot.topics() == set())
@@ -169,12 +181,38 @@ def test_a_moment_out_of_sight_changes_nothing(robot):
     assert {tuple(each.ids) for each in robot.tracked} == {("kp4",)}
 
 
+def test_ids_below_zero_are_people_without_a_track(robot):
+    robot.show_until(lambda: robot.ids() == ["kp0"], person(-2), person(0), person(-(2**31)))
+
+
+def test_bodies_are_gone_although_simulated_time_stands_still(robot):
+    robot.show_until(lambda: robot.ids() == ["kp5"], person(5))
+    robot.step = 0
+    robot.wait(lambda: robot.ids() == [])
+
+
+def test_the_part_of_the_image_that_shows_a_body_is_published(robot, ros_node):
+    cropped = []
+    robot.listen_to_cropped("kp3", cropped)
+    image = Image(height=48, width=64, step=192, encoding="bgr8")
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32] = 7  # where the person is
+    image.data = array.array("B", picture.tobytes())
+    image.header.stamp.sec = 12345
+    images = ros_node.create_publisher(Image, "front/image", 1)
+    robot.wait(lambda: cropped, lambda: (images.publish(image), robot.show(person(3))))
+    ros_node.destroy_publisher(images)
+    assert (cropped[0].height, cropped[0].width, cropped[0].encoding) == (48, 32, "bgr8")
+    assert set(cropped[0].data) == {7}
+    assert cropped[0].header.frame_id == "camera"
+
+
 @pytest.mark.parametrize("passed", [2, -2], ids=["time passes", "a bag starts again"])
 def test_bodies_are_gone_when_no_poses_come_any_more(robot, passed):
     robot.show_until(lambda: robot.ids() == ["kp5"], person(5))
     robot.now += passed
     robot.wait(lambda: robot.ids() == [])
-    assert robot.tracked[-1].header.stamp.sec == robot.now
+    assert robot.tracked[-1].header.stamp.sec == int(robot.now)
 
 
 def test_two_cameras_share_one_list(robot, ros_node):
@@ -195,11 +233,11 @@ def test_a_skeleton_that_is_no_bodys_is_refused_in_a_sentence(robot, bridge):
     robot.show_until(lambda: robot.ids() == [], person(6))
 
 
-def test_poses_that_contradict_their_skeleton_are_left_out_with_a_warning(robot, bridge):
+def test_poses_that_contradict_their_skeleton_are_ignored_with_a_warning(robot, bridge):
     robot.show_until(lambda: robot.ids() == ["kp8"], person(8))
     robot.now += 2
     robot.show_until(lambda: robot.ids() == [], person(8, keypoints=[Keypoint()]))
-    assert len(bridge.log_lines("'front/poses' was left out: ")) == 1
+    assert len(bridge.log_lines("'front/poses' was ignored: ")) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
@@ -211,7 +249,9 @@ def test_it_ends_when_told_and_takes_its_bodies_along(start_bridge, ros_node, nu
     robot.spin(0.2)
     ids = robot.ids()
     robot.close()
-    assert (code, bridge.log) == (0, "")
+    assert code == 0, bridge.log
+    (line,) = bridge.log.splitlines()
+    assert "ready: publishes the people in /ending/poses on /humans/bodies" in line
     assert ids == []
 
 

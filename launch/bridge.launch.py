@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Starts a bridge beside the pose node: wait_for_pose or hri_bridge."""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        "bridge",
+        choices=["wait_for_pose", "hri_bridge"],
+        description="Which bridge: wait_for_pose serves an action for planners, hri_bridge "
+        "publishes bodies of REP-155 (ROS4HRI).",
+    ),
+    DeclareLaunchArgument(
+        "namespace", default_value="", description="Namespace of the bridge: the pose node's."
+    ),
+    DeclareLaunchArgument(
+        "cameras",
+        default_value="",
+        description="Of hri_bridge: names of the pose node's cameras, such as front,rear.",
+    ),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        choices=["debug", "info", "warn", "error", "fatal"],
+        description="Lowest severity that is logged.",
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time",
+        default_value="false",
+        choices=["true", "false"],
+        description="Whether the bridge's clock follows /clock.",
+    ),
+]
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_node)])
+
+
+def _node(context: LaunchContext) -> list[Node]:
+    parameters: dict = {
+        "use_sim_time": LaunchConfiguration("use_sim_time").perform(context) == "true"
+    }
+    if cameras := LaunchConfiguration("cameras").perform(context):
+        parameters["cameras"] = cameras
+    return [
+        Node(
+            package="kp_pose_ros",
+            executable=LaunchConfiguration("bridge"),
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[parameters],
+            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+            output="screen",
+        )
+    ]
