@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What people say with their hands."""
+"""Gestures of people."""
 
 from kp_pose_ros.msg import Keypoint, KeypointPose
 

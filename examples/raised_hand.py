@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the robot towards whoever raises a hand; without fresh poses it stands still."""
+"""Turns the robot towards a person who raises a hand; without fresh poses it stands still."""
 
 import signal
 

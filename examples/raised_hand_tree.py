@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""raised_hand.py as a behaviour tree: wait until somebody raises a hand, then turn towards them.
+"""raised_hand.py as a behaviour tree: wait until a person raises a hand, then turn towards them.
 
 It needs py_trees: `apt install ros-$ROS_DISTRO-py-trees`, or `pip install py_trees`.
 """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Candidate rows of a network -> Poses: threshold, suppression, back to source pixels."""
+"""Candidate rows of a network -> Poses: threshold, NMS, mapping to source pixels."""
 
 from __future__ import annotations
 

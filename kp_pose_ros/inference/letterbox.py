@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Letterbox: a picture resized and padded to the network's size, and the exact way back."""
+"""Letterbox: resizing and padding to the network's size, and its exact inverse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Pixels
 
-PAD_VALUE = 114  # what YOLO networks saw around their pictures in training
+PAD_VALUE = 114  # the padding that YOLO networks are trained with
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Shows how far the build of an engine is: a bar on a terminal, or lines in a log and a status."""
+"""Progress of an engine build: a bar on a terminal, or lines in a log and a status."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SECONDS_BETWEEN_DRAWINGS = 0.1
 
 
 class Progress:
-    """Is told how far the build of an engine is; this one keeps it to itself."""
+    """Receives the progress of an engine build; this base class ignores it."""
 
     def begin(self) -> None:
-        """Hear that a build begins."""
+        """Called when a build starts."""
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         """Hear often what TensorRT is doing, and how many steps of that are done.
@@ -28,14 +28,14 @@ class Progress:
         """
 
     def end(self) -> None:
-        """Hear that the build has ended, well or not."""
+        """Called when the build has ended, successfully or not."""
 
 
 QUIET = Progress()
 
 
 class ProgressLog(Progress):
-    """Writes a line every few seconds, so that a log shows that the build goes on."""
+    """Writes a line every few seconds, so that a log shows that the build is running."""
 
     def __init__(self) -> None:
         self._started: float | None = None  # when the build that goes on began
@@ -44,7 +44,7 @@ class ProgressLog(Progress):
 
     @property
     def status(self) -> str:
-        """What goes on at this moment, for any thread; empty while nothing is built."""
+        """What is being built, for any thread; empty if nothing is."""
         started = self._started
         if started is None:
             return ""
@@ -64,7 +64,7 @@ class ProgressLog(Progress):
             _log.info("%s", self.status)
 
     def end(self) -> None:
-        """Have nothing more to tell."""
+        """Clear the status."""
         self._started = None
 
 

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The machine: its name, and its temperatures, power, clocks and memory, as far as it tells them.
+"""The machine: its name, and its temperatures, power, clocks and memory, as far as available.
 
-Paths are those of Linux; what is said of a Jetson is so since JetPack 5.
+The paths are those of Linux; those of a Jetson are the same since JetPack 5.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 from kp_pose_ros.ros.nvml import gpu_name, gpu_readings
 
 _ROOT = Path("/")
-_JETSON_GPUS = {"gpu", "ga10b", "gv11b", "gp10b"}  # what device trees call them
+_JETSON_GPUS = {"gpu", "ga10b", "gv11b", "gp10b"}  # their names in device trees
 _PATIENCE = 5.0  # seconds that nvpmodel may take
 
 
 def readings(root: Path = _ROOT) -> dict[str, float]:
-    """Return the numbers that the machine tells of itself in no time, by name and unit."""
+    """Return the sensor values that can be read instantly, by name and unit."""
     found = {f"temperature {name} (C)": each for name, each in temperatures(root).items()}
     if (clock := jetson_gpu_clock(root)) is not None:
         found["clock GPU (MHz)"] = clock
@@ -33,12 +33,12 @@ def readings(root: Path = _ROOT) -> dict[str, float]:
 
 
 def slow_readings(root: Path = _ROOT) -> dict[str, float]:
-    """Return what a Jetson needs tens of milliseconds to measure: the power of each rail."""
+    """Return the power of each rail of a Jetson, which takes tens of milliseconds to read."""
     return {f"power {rail} (W)": each for rail, each in powers(root).items()}
 
 
 def temperatures(root: Path = _ROOT) -> dict[str, float]:
-    """Return degrees Celsius by the name of the sensor; those that do not answer are left out."""
+    """Return degrees Celsius by the name of the sensor; those that do not respond are left out."""
     found = {}
     for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):
         try:
@@ -51,7 +51,7 @@ def temperatures(root: Path = _ROOT) -> dict[str, float]:
 def powers(root: Path = _ROOT) -> dict[str, float]:
     """Return watts by the name of the rail, as a Jetson's INA3221 monitors measure them.
 
-    VDD_IN is the whole module, where a board has it.
+    VDD_IN is the whole module, if the board has it.
     """
     found = {}
     for label in sorted(root.glob("sys/class/hwmon/hwmon*/in[123]_label")):
@@ -78,7 +78,7 @@ def jetson_gpu_clock(root: Path = _ROOT) -> float | None:
 
 
 def available_memory(root: Path = _ROOT) -> int | None:
-    """Return how many bytes of memory are free for programs; None if that is not known.
+    """Return the memory available to programs in bytes; None if unknown.
 
     A Jetson's GPU has no memory of its own: it uses this.
     """
@@ -90,7 +90,7 @@ def available_memory(root: Path = _ROOT) -> int | None:
 
 
 def board_name(root: Path = _ROOT) -> str:
-    """Return what the machine is: a board's own name, else its processor's, with its GPU's."""
+    """Return the name of the machine: of the board, else of its processor and GPU."""
     with suppress(OSError):
         return _text(root / "proc/device-tree/model")
     processor = _fields(root / "proc/cpuinfo").get("model name", platform.machine())
@@ -98,7 +98,7 @@ def board_name(root: Path = _ROOT) -> str:
 
 
 def power_mode() -> str | None:
-    """Return a Jetson's power mode, such as 15W or MAXN, as `nvpmodel` tells it; None elsewhere."""
+    """Return a Jetson's power mode from `nvpmodel`, such as 15W or MAXN; None elsewhere."""
     try:
         done = subprocess.run(
             ["nvpmodel", "-q"], capture_output=True, text=True, timeout=_PATIENCE, check=False
@@ -114,6 +114,6 @@ def _text(file: Path) -> str:
 
 
 def _fields(file: Path) -> dict[str, str]:
-    """Return what stands behind each `name :` of a file of /proc; of several alike, the last."""
+    """Return the values after each `name :` in a file of /proc; the last one of repeated names."""
     pairs = (line.split(":", 1) for line in file.read_text().splitlines() if ":" in line)
     return {name.strip(): value.strip() for name, value in pairs}

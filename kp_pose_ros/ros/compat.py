@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What differs between the distributions' rclpy, and what it keeps to itself."""
+"""Differences between the distributions' rclpy, and uses of its private attributes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def overrides(node: Node) -> Mapping[str, Any]:
 
 
 def state_machine(node: LifecycleNodeMixin) -> Any:
-    """Return a lifecycle node's state machine: rclpy's own transitions cannot wait for anything."""
+    """Return a lifecycle node's state machine: rclpy's own transitions cannot await anything."""
     return node._state_machine
 
 

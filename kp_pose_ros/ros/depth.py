@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's depth images and camera_info, and which of them belong to a picture."""
+"""A camera's depth images and camera_info, and those that match a picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kp_pose_ros.space.depth import DepthImage
 from kp_pose_ros.space.messages import camera_of, depth_of
 from kp_pose_ros.timing import Throttle
 
-_PATIENCE = 2.0  # seconds; a picture without depth now and then is no reason for a warning
+_PATIENCE = 2.0  # seconds; an occasional picture without depth does not deserve a warning
 _WARNING_PERIOD = 10.0  # seconds
 
 
@@ -32,7 +32,7 @@ class _Gate(CallbackGroup):
     """A callback group that an executor serves only while it is open.
 
     Attributes:
-        is_open: whether it is. To take depth images that nobody needs costs as much as to use them.
+        is_open: whether it is. Taking depth images that are not needed costs as much as using them.
     """
 
     is_open = False
@@ -42,11 +42,11 @@ class _Gate(CallbackGroup):
         return self.is_open
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Return whether what was found ready may be taken after all."""
+        """Return whether an entity that is ready may still be taken."""
         return self.is_open
 
     def ending_execution(self, entity: Any) -> None:
-        """Nothing is held while a callback runs."""
+        """Hold nothing while a callback runs."""
 
 
 class DepthSource:
@@ -84,7 +84,7 @@ class DepthSource:
         self._throttle = Throttle(_WARNING_PERIOD)
 
     def start(self) -> None:
-        """Subscribe, unless that is done."""
+        """Subscribe, if not done yet."""
         self._source.start()
         if self._infos is None:
             self._infos = self._node.create_subscription(
@@ -96,7 +96,7 @@ class DepthSource:
             )
 
     def stop(self) -> None:
-        """Unsubscribe, and forget what came."""
+        """Unsubscribe, and drop all messages."""
         self._source.stop()
         if self._infos is not None:
             self._node.destroy_subscription(self._infos)
@@ -107,21 +107,21 @@ class DepthSource:
         """Receive depth images from now on, or leave them in the middleware; in any thread."""
         if is_wanted and not self._gate.is_open and self._node.executor is not None:
             self._gate.is_open = True
-            self._node.executor.wake()  # to look again at what it may take
+            self._node.executor.wake()  # so that it checks again what it may take
         self._gate.is_open = is_wanted
 
     def watch(self) -> None:
-        """Look after the subscription; call at 1 Hz."""
+        """Check the subscription; call at 1 Hz."""
         self._source.watch()
 
     def expect(self, header: Header) -> None:
-        """Take note that a picture with this header will be looked up."""
+        """Announce that a picture with this header will be looked up."""
         self._images.expect(header.stamp)
 
     def look_up(
         self, header: Header, size: tuple[int, int]
     ) -> tuple[DepthImage, CameraModel] | None:
-        """Return what belongs to a picture; None, with a warning if that lasts, if nothing does.
+        """Return what matches a picture; None if nothing does, with a warning if that lasts.
 
         Args:
             header: the picture's.
@@ -140,7 +140,7 @@ class DepthSource:
         stamp = header.stamp
         nearest = self._images.nearest(stamp)
         if nearest is None:
-            return None  # about which the source complains
+            return None  # the source logs why
         apart = (nearest[0] - stamp) * 1e-9
         if abs(apart) > self._slop:
             raise FrameError(

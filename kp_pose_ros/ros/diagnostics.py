@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`/diagnostics`: how the node and each of its cameras are, once a second."""
+"""`/diagnostics`: the status of the node and each of its cameras, once a second."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """How the node as a whole is.
+    """The status of the node as a whole.
 
     Attributes:
-        level: how bad it is.
-        message: why.
-        facts: what else there is to know, by name.
-        times: how long the stages of the latest frames took.
+        level: its severity.
+        message: the reason.
+        facts: further values, by name.
+        times: durations of the stages of the latest frames.
     """
 
     level: Level
@@ -45,15 +45,15 @@ class Diagnostics:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # By the camera itself: one that is configured anew has counts of its own.
+        # By the camera object: one that is configured again has counts of its own.
         self._before: WeakKeyDictionary[Camera, Counts] = WeakKeyDictionary()
         self._versions = {f"version of {name}": each for name, each in versions().items()}
         self._last = monotonic()
 
     def publish(self, status: NodeStatus, cameras: Iterable[Camera], limits: Limits) -> None:
-        """Publish how everything is, with what happened since the last call."""
+        """Publish all statuses, with what happened since the last call."""
         now = monotonic()
-        # Two looks in one instant would divide by zero.
+        # Two calls at the same instant would divide by zero.
         seconds, self._last = max(now - self._last, 1e-3), now
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An executor that a failing callback does not end."""
+"""An executor that survives failing callbacks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class GuardedExecutor(Executor):
 
 
 def _name(entity: Any) -> str:
-    """Return how the log names what has a callback: a subscription, a service, a timer, ..."""
+    """Return the name for the log of an entity with a callback: a subscription, a timer, ..."""
     kind = type(entity).__name__.lower() if entity is not None else "task"
     topic = getattr(entity, "srv_name", None) or getattr(entity, "topic_name", None)
     return f"the callback of {kind} '{topic}'" if topic else f"the callback of a {kind}"

@@ -42,7 +42,7 @@ class Untaken(CallbackGroup):
         return not isinstance(entity, Subscription)
 
     def ending_execution(self, entity: Any) -> None:
-        """Nothing is held while a callback runs."""
+        """Hold nothing while a callback runs."""
 
 
 class ImageSubscription:
@@ -97,7 +97,7 @@ class ImageSubscription:
         self._last = monotonic()  # when the newest image came, or none could come
 
     def start(self) -> None:
-        """Subscribe, unless that is done."""
+        """Subscribe, if not done yet."""
         if self.current is None:
             self._last = monotonic()
             self._is_silent = False

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A managed node whose transitions may take minutes without holding up its executor."""
+"""A managed node whose transitions may take minutes without blocking its executor."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ _ERROR = TransitionCallbackReturn.ERROR.to_label()
 class ManagedNode(LifecycleNodeMixin, Node):
     """A lifecycle node with coroutines for transitions.
 
-    rclpy's own transitions are functions, during which its executor answers nobody; and a second
-    thread of the executor, which would, is not ours to demand of a program that this node is
-    composed into. So the service `change_state` is served by a coroutine, which waits for other
-    threads in any executor. States, services and events are rclpy's, as a lifecycle manager
-    expects them.
+    rclpy's own transitions are plain functions, which block a single-threaded executor, and a
+    program that this node is composed into may not have a multi-threaded one. So a coroutine
+    serves `change_state`, which can await other threads in any executor. States, services and
+    events are rclpy's, as a lifecycle manager expects them.
 
     A subclass overrides the coroutines `configure`, `activate`, `deactivate`, `cleanup`,
     `shutdown`, and `recover`, which follows an error in one of them and leads to the state
@@ -33,9 +32,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
     """
 
     def __init__(self, name: str, **node_arguments: Any) -> None:
-        """Make a node in the state unconfigured; `node_arguments` are those of rclpy's Node."""
+        """Create a node in the state unconfigured; `node_arguments` are those of rclpy's Node."""
         Node.__init__(self, name, **node_arguments)
-        # Of callbacks that wait: the others go on meanwhile.
+        # For callbacks that await: others can run meanwhile.
         self.waiting_group = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self.waiting_group)
         serve_change_state(self, self._on_change_state)
@@ -57,7 +56,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         return label
 
     async def change_state(self, transition: int) -> bool:
-        """Make a transition; return whether it succeeded. To be awaited in the node's executor.
+        """Do a transition; return whether it succeeded. Await it in the node's executor.
 
         Args:
             transition: one of lifecycle_msgs/Transition that may be asked for, such as
@@ -83,16 +82,16 @@ class ManagedNode(LifecycleNodeMixin, Node):
         return True
 
     async def configure(self) -> None:
-        """Get ready."""
+        """Allocate what is needed to work."""
 
     async def activate(self) -> None:
-        """Begin to work."""
+        """Start working."""
 
     async def deactivate(self) -> None:
         """Stop working."""
 
     async def cleanup(self) -> None:
-        """Free what `configure` got."""
+        """Free what `configure` allocated."""
 
     async def shutdown(self) -> None:
         """Stop working and free everything, from any state."""
@@ -101,7 +100,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Free everything after an error."""
 
     def report(self, error: Exception) -> None:
-        """Say why a transition failed."""
+        """Log why a transition failed."""
         self.get_logger().error(str(error))
 
     def trigger_configure(self) -> NoReturn:
@@ -116,7 +115,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
     trigger_shutdown = trigger_configure
 
     def _possible(self) -> dict[str, int]:
-        """Return the transitions that may be asked for now, by label."""
+        """Return the transitions that are possible now, by label."""
         return {
             label: number
             for number, label, *_ in self._states.available_transitions
@@ -125,7 +124,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     async def _on_change_state(self, request: Any, response: Any) -> Any:
         wanted = request.transition
-        # As rclpy and rclcpp do: the label counts, if there is one.
+        # As in rclpy and rclcpp: the label takes precedence, if there is one.
         number = self._possible().get(wanted.label, -1) if wanted.label else wanted.id
         response.success = await self.change_state(number)
         return response

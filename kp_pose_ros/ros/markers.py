@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""People in space, for RViz to show."""
+"""RViz markers of people in 3D."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from kp_pose_ros.skeleton import Vocabulary
 # Metres.
 _DOT, _LIMB, _LETTER = 0.06, 0.03, 0.15
 _ABOVE = 0.2  # the highest keypoint, where the label is
-# A few images, also of a slow engine: after that nothing is left of a node that died.
+# A few images, even with a slow engine; then the markers of a dead node disappear.
 _LIFETIME = Duration(nanosec=500_000_000)
 
 
 class Markers:
-    """Makes the markers of one camera, and deletes those of whom the next image does not show."""
+    """Makes the markers of one camera, and deletes those of people who are no longer seen."""
 
     def __init__(self) -> None:
         self._shown: set[tuple[str, int]] = set()  # namespace and id of each marker

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an NVIDIA driver tells about its first GPU, through NVML, which comes with every driver."""
+"""Values of the first NVIDIA GPU, through NVML, which comes with every driver."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def gpu_name(library: str = _LIBRARY) -> str | None:
 
 
 def gpu_readings(library: str = _LIBRARY) -> dict[str, float]:
-    """Return what the first GPU tells, by name and unit; what it does not tell is left out."""
+    """Return the available values of the first GPU, by name and unit."""
     if (opened := _open(library)) is None:
         return {}
     nvml, device = opened

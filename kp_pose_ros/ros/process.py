@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How our programs start, run a node, log, and end."""
+"""Running a node as a program: start, signals, logging and exit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ending_signals() -> list[signal.Signals]:
 
 
 def exit_on_signals() -> None:
-    """Exit at once on a signal: for the second that imports take, when there is nothing to end."""
+    """Exit at once on a signal: for the second that imports take, with nothing to clean up yet."""
     for each in ending_signals():
         signal.signal(each, lambda *_: os._exit(0))
 
@@ -69,7 +69,7 @@ def own_arguments() -> list[str]:
 
 
 class Ending:
-    """What a program's main thread waits for: a signal, or a call of `end` by any thread.
+    """The event that a program's main thread waits for: a signal, or a call of `end`.
 
     Python runs signal handlers between two instructions of the main thread, so one that comes just
     before a wait begins is noticed only after it. The wake-up descriptor has no such gap.
@@ -201,7 +201,7 @@ def _finish(executor: GuardedExecutor, work: Awaitable[None]) -> None:
 class RosLogHandler(logging.Handler):
     """Passes the package's log records on to a ROS logger, from `attach` to `detach`.
 
-    The part of the package that knows no ROS logs through Python's `logging`.
+    The part of the package without ROS logs through Python's `logging`.
     """
 
     def __init__(self, logger: RcutilsLogger) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Quality of service: what to ask of a camera, and what to offer to consumers."""
+"""Quality of service: what to request from cameras, and what to offer to subscribers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-# Reliable, because that matches consumers of both kinds.
+# Reliable, because that matches subscribers of both kinds.
 RESULTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10)
 NEWEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1)
 LATCHED = QoSProfile(
@@ -26,8 +26,8 @@ def wanted_reliability(image_qos: str, offered: Iterable[ReliabilityPolicy]) -> 
         offered: what the topic's publishers offer now.
 
     Returns:
-        Under `auto`, reliable if there are publishers and all of them are: then nothing is lost on
-        the way. Otherwise best effort, which every publisher matches.
+        With `auto`, reliable if there are publishers and all of them are: then nothing gets lost on
+        the way. Otherwise best effort, which matches every publisher.
     """
     if image_qos in _FIXED:
         return _FIXED[image_qos]

@@ -11,11 +11,11 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 _KEPT = 8  # a quarter of a second at 30 Hz; they may be megabytes each
-_EXPECTED = 4  # pictures under way: one in the engine, one or two that wait
+_EXPECTED = 4  # pictures in progress: one in the engine, one or two waiting
 
 
 class Recent(Generic[Item]):
-    """Any thread puts, another one looks up."""
+    """One thread adds messages, another one looks them up."""
 
     def __init__(self) -> None:
         self._items: list[tuple[int, Item]] = []
@@ -25,13 +25,13 @@ class Recent(Generic[Item]):
     def expect(self, stamp: int) -> None:
         """Keep what is nearest to a stamp, in nanoseconds, until it is looked up.
 
-        An engine may take so long that it would have gone by then.
+        Otherwise it might be gone after a slow inference.
         """
         with self._lock:
             self._expected.append(stamp)
 
     def put(self, stamp: int, item: Item) -> None:
-        """Keep an item of a stamp, in nanoseconds, in place of the first that nobody expects."""
+        """Keep an item with a stamp, in nanoseconds; replace the first one that is not expected."""
         with self._lock:
             self._items.append((stamp, item))
             if len(self._items) > _KEPT:
@@ -42,7 +42,7 @@ class Recent(Generic[Item]):
     def nearest(self, stamp: int) -> tuple[int, Item] | None:
         """Return the item whose stamp is nearest to `stamp`, with its stamp; None if there is none.
 
-        Those that came before it are forgotten: whoever looks up goes with time.
+        Earlier items are dropped: look-ups are in the order of stamps.
         """
         with self._lock:
             while self._expected and self._expected[0] <= stamp:
@@ -53,12 +53,12 @@ class Recent(Generic[Item]):
             return self._items[0]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop everything."""
         with self._lock:
             self._items.clear()
             self._expected.clear()
 
     def _nearest(self, stamp: int) -> int:
-        # Of equal ones the latest: some drivers leave all stamps at 0.
+        # The latest of equal ones: some drivers leave all stamps at 0.
         latest_first = reversed(range(len(self._items)))
         return min(latest_first, key=lambda index: abs(self._items[index][0] - stamp))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT under the name `trt`, whichever package of it is installed, and its log.
+"""TensorRT as `trt`, from whichever of its packages is installed, and its log.
 
 Importing this module raises ImportError where there is none; `availability.why_unavailable` tells
 in a sentence.
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _LEVELS = {
     trt.ILogger.INTERNAL_ERROR: logging.ERROR,
     trt.ILogger.ERROR: logging.ERROR,
-    trt.ILogger.WARNING: logging.DEBUG,  # dozens in every build, none that a user could mend
+    trt.ILogger.WARNING: logging.DEBUG,  # dozens in every build, none that a user could fix
     trt.ILogger.INFO: logging.DEBUG,
     trt.ILogger.VERBOSE: logging.NOTSET,
 }
