@@ -5,9 +5,11 @@
 import platform
 
 import numpy as np
+import onnx
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from peer import image_of
+from pose_graphs import constant_model
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +104,26 @@ def test_the_node_says_what_it_runs_and_how_long_it_takes(node, peer, bus, statu
     assert found["model"].endswith("yolo11n-pose.pt")
     milliseconds = found["infer (ms)"].replace(",", "").split()[1::2]
     assert np.all(np.diff([float(each) for each in milliseconds]) >= 0)
+
+
+def test_numbers_of_the_network_that_cannot_be_true_are_counted(
+    start_node, peer, bus, statuses, tmp_path
+):
+    raw = np.zeros((56, 126), np.float32)
+    raw[:, 0] = 30
+    raw[4, 0] = 1.57  # as of a model that was quantized without calibration
+    onnx.save(constant_model(raw), tmp_path / "pose.onnx")
+    node = start_node("-r", "__ns:=/watched/naive", model=str(tmp_path / "pose.onnx"))
+    node.wait_until_ready()
+    camera = peer("watched/naive").connect()
+
+    def is_told():
+        status = statuses.get("watched/naive/kp_pose: node")
+        return (
+            status
+            and status.level == DiagnosticStatus.WARN
+            and int(values(status).get("images with scores outside of 0 to 1", 0)) > 0
+        )
+
+    camera.send_until(is_told, lambda: now_stamped(camera.node, image_of(bus)))
+    assert all(pose.score <= 1 for each in camera.received for pose in each.poses)
