@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from onnx import GraphProto, TensorProto, helper, numpy_helper
@@ -114,3 +116,30 @@ def test_model_stays_as_it_is_and_its_weights_are_not_copied():
         "weight": 0,
         "target": 24,
     }
+
+
+BIG = np.float32(3e38)
+
+
+@pytest.mark.parametrize("keep_weights", [True, False])
+@pytest.mark.parametrize(
+    ("values", "factors", "is_finite"),
+    [
+        pytest.param(np.ones((2, 3), np.float16), None, True, id="float16"),
+        pytest.param(np.full((2, 3), np.nan, np.float16), None, False, id="no number"),
+        pytest.param(np.full((2, 3), -np.inf, np.float16), None, False, id="endless"),
+        pytest.param(np.full((2, 3), 65504, np.float16), np.ones(2), True, id="the largest"),
+        pytest.param(np.array([[1], [np.nan]], np.float32), None, False, id="float32, no number"),
+        pytest.param(np.array([[1], [BIG]], np.float32), np.array([9, 1]), True, id="barely"),
+        pytest.param(np.array([[1], [BIG]], np.float32), np.array([1, 9]), False, id="too large"),
+        pytest.param(np.ones((2, 1), np.float32), np.array([1, np.nan]), False, id="a factor"),
+        pytest.param(np.full((2, 1), 1e300), None, False, id="float64"),
+        pytest.param(np.ones((3, 2), np.float16).T, np.ones(2), True, id="columns first"),
+        pytest.param(np.ones((0, 2), np.float16), None, True, id="none at all"),
+    ],
+)
+def test_weights_are_finite_whether_they_are_kept_or_not(keep_weights, values, factors, is_finite):
+    builder = GraphBuilder(GraphProto(), keep_weights=keep_weights)
+    factors = None if factors is None else np.asarray(factors, np.float32)
+    with nullcontext() if is_finite else pytest.raises(ModelError, match="not all finite"):
+        builder.weight("w", values, factors)

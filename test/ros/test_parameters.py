@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parents[2] / "config" / "pose.yaml"
     [
         pytest.param("model", "", "empty: expected the path", id="no model"),
         pytest.param("model", True, "is True: expected a text", id="a model that is no text"),
-        pytest.param("engine", "cuda", "one of auto, tensorrt, openvino, onnx", id="an unknown engine"),
+        pytest.param("engine", "cuda", "one of auto, tensorrt, openvino", id="an unknown engine"),
         pytest.param("score_threshold", 1.5, "is 1.5: expected a number from 0 to 1", id="above"),
         pytest.param("iou_threshold", -0.1, "is -0.1: expected a number from 0 to 1", id="below"),
         pytest.param("keypoint_threshold", float("nan"), "is nan: expected a number", id="NaN"),

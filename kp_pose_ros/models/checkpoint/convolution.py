@@ -56,15 +56,15 @@ def convolve(
         ModelError: if the layer does not fit the feature map.
     """
     module.expect(padding_mode="zeros")
-    weight = module.tensor("weight", dimensions=4)
+    weight, factors = module.stored("weight", dimensions=4), None
     bias = module.tensor("bias", dimensions=1) if "bias" in module.tensors else None
     if bias is not None and len(bias) != len(weight):
         raise ModelError(f"layer {module.path} adds {len(bias)} numbers to {len(weight)} channels")
     if batch_norm is not None:
-        weight, bias = fold_batch_norm(weight, bias, batch_norm)
+        factors, bias = fold_batch_norm(len(weight), bias, batch_norm)
     height, width = _output_size(module, weight, feature)
 
-    inputs = [feature.name, graph.weight(f"{module.path}.weight", weight)]
+    inputs = [feature.name, graph.weight(f"{module.path}.weight", weight, factors)]
     if bias is not None:
         inputs.append(graph.weight(f"{module.path}.bias", bias))
     vertical, horizontal = module.pair("padding")
@@ -82,9 +82,9 @@ def convolve(
 
 
 def fold_batch_norm(
-    weight: Weights, bias: Weights | None, batch_norm: Module
+    channels: int, bias: Weights | None, batch_norm: Module
 ) -> tuple[Weights, Weights]:
-    """Return the weights and bias of a convolution that includes the normalisation.
+    """Return the factors of the weights and the bias of a convolution that includes it.
 
     gamma * (conv(x) - mean) / sqrt(variance + eps) + beta is a convolution whose weights are scaled
     by gamma / sqrt(variance + eps), one factor an output channel.
@@ -94,15 +94,14 @@ def fold_batch_norm(
     """
     names = ("weight", "bias", "running_mean", "running_var")
     gamma, beta, mean, variance = (batch_norm.tensor(name, dimensions=1) for name in names)
-    channels = len(weight)
     if not all(len(values) == channels for values in (gamma, beta, mean, variance)):
         raise ModelError(f"layer {batch_norm.path} does not have the {channels} channels before it")
     # In this order of operations the results equal those of torch to the last bit, so that a graph
     # differs from that of ultralytics only by rounding in the engine.
-    with np.errstate(all="ignore"):  # the caller checks whether they are finite
+    with np.errstate(all="ignore"):  # `GraphBuilder.weight` checks that they are finite
         inverse = np.float32(1) / np.sqrt(variance + np.float32(batch_norm.number("eps")))
         shift = -mean if bias is None else bias - mean
-        return weight * (gamma * inverse)[:, None, None, None], shift * inverse * gamma + beta
+        return gamma * inverse, shift * inverse * gamma + beta
 
 
 def window_size(

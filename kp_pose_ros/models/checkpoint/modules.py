@@ -43,6 +43,11 @@ class Module:
 
     def tensor(self, name: str, dimensions: int) -> npt.NDArray[np.float32]:
         """Return a tensor as float32, or raise ModelError if it has not that many dimensions."""
+        with np.errstate(over="ignore"):
+            return self.stored(name, dimensions).astype(np.float32)
+
+    def stored(self, name: str, dimensions: int) -> npt.NDArray[Any]:
+        """Return a tensor as `tensor` does, but in the type that it is stored in."""
         values = self.tensors.get(name)
         if values is None or values.ndim != dimensions:
             found = "none" if values is None else f"one of shape {values.shape}"
@@ -50,8 +55,7 @@ class Module:
                 f"layer {self.path} ({self.kind}) should have a {name} with {dimensions} "
                 f"dimensions, but has {found}"
             )
-        with np.errstate(over="ignore"):
-            return values.astype(np.float32)
+        return values
 
     def integer(self, name: str, default: int | None = None) -> int:
         """Return a whole number of at least 0, or raise ModelError."""
