@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -61,11 +62,13 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
         kpt_shape: (K, D), K keypoints of D = 2 (x y) or D = 3 (x y score) numbers.
         settings: thresholds and limits.
     """
-    rows = candidates.rows[candidates.rows[:, SCORE] > settings.score_threshold]
-    if len(rows):
-        rows = rows[np.isfinite(rows).all(axis=1)]  # a half-precision network may overflow
+    likely = candidates.rows[:, SCORE] > settings.score_threshold
+    if not likely.any():
+        return _nobody(kpt_shape[0])
+    rows = candidates.rows[likely]
+    rows = rows[np.isfinite(rows).all(axis=1)]  # a half-precision network may overflow
     if not len(rows):
-        return Poses.empty(kpt_shape[0])
+        return _nobody(kpt_shape[0])
     chosen = _suppress(rows, settings.iou_threshold) if settings.suppress else _by_score(rows)
     rows = rows[chosen[: settings.max_poses]]
     to_source = candidates.letterbox.to_source
@@ -77,6 +80,11 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
         class_ids=rows[:, CLASS].astype(np.int32),
         states=observed(keypoints, settings.keypoint_threshold),
     )
+
+
+@cache
+def _nobody(keypoint_count: int) -> Poses:
+    return Poses.empty(keypoint_count)
 
 
 def _by_score(rows: Floats) -> npt.NDArray[np.intp]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -27,22 +28,22 @@ IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage"
 
 
 class Untaken(CallbackGroup):
-    """A callback group whose messages no executor takes; QoS events it does handle.
+    """A callback group that no executor looks at: a thread of ours takes the messages.
 
-    A thread of ours takes them when it needs them. Meanwhile the middleware's queue of one holds
-    the newest image, and the executor does not wake up for it.
+    Meanwhile the middleware's queue of one holds the newest image, and the executor does not wake
+    up for it. It would also do so if it waited for the subscription's QoS events only.
     """
 
     def can_execute(self, entity: Any) -> bool:
-        """Return whether an executor may wait for the entity."""
-        return not isinstance(entity, Subscription)
+        """Refuse: no executor may wait for the entity."""
+        return False
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Return whether an executor may handle what it found ready."""
-        return not isinstance(entity, Subscription)
+        """Refuse."""
+        return False
 
     def ending_execution(self, entity: Any) -> None:
-        """Hold nothing while a callback runs."""
+        """Nothing is ever executed."""
 
 
 class ImageSubscription:
@@ -93,11 +94,12 @@ class ImageSubscription:
         self._lost = 0  # images known to be lost, whose gap in the numbers is still to come
         self._numbers: dict[bytes, int] = {}  # by publisher, the number of its last image
         self._reliability = wanted_reliability(qos, ())
+        self._events = Lock()  # while they are handled, by the executor or by who takes
         self._has_come = self._is_silent = False
         self._last = monotonic()  # when the newest image came, or none could come
 
     def start(self) -> None:
-        """Subscribe, if not done yet."""
+        """Subscribe, unless that is done."""
         if self.current is None:
             self._last = monotonic()
             self._is_silent = False
@@ -148,6 +150,7 @@ class ImageSubscription:
         wanted = wanted_reliability(
             self._qos, (each.qos_profile.reliability for each in publishers)
         )
+        self._handle_events()
         is_replaced = wanted != self._reliability
         if is_replaced:
             self._reliability = wanted
@@ -189,6 +192,11 @@ class ImageSubscription:
             self._is_silent = False
             self._node.get_logger().info(f"{self._label}: images arrive again on {self.topic}")
 
+    def _handle_events(self) -> None:
+        with self._events, suppress(rcl.InvalidHandle):
+            if self.current is not None and isinstance(self._group, Untaken):
+                rcl.handle_events(self._node.context, self.current)
+
     def _on_message_lost(self, event: Any) -> None:
         self._lost += event.total_count_change
         self._on_lost(event.total_count_change)
@@ -200,6 +208,8 @@ class ImageSubscription:
         before = self._numbers.get(publisher, number - 1)
         self._numbers = {publisher: number}  # of a camera that started anew, only the new one
         gap = max(0, number - before - 1)
+        if gap:
+            self._handle_events()  # which tell of lost ones
         lost = min(gap, self._lost)
         self._lost -= lost
         return gap - lost

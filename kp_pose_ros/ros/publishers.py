@@ -20,6 +20,7 @@ from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.output import cdr
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
 from kp_pose_ros.ros.markers import Markers
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
@@ -115,7 +116,7 @@ class Publishers:
                 size = frame.source_size
                 message = cdr.pose_array(header, size, poses, vocabulary, keypoints_3d)
             with times.measure("publish"):
-                self._poses.publish(message)
+                rcl.publish(self._poses, np.frombuffer(message, np.uint8))
         if self._detections.get_subscription_count():
             self._detections.publish(cdr.detections(header, poses, vocabulary))
         # Without depth for once, the latest markers stay for their lifetime.

@@ -175,6 +175,22 @@ class WaitSet:
         self._set.clear_entities()
 
 
+def handle_events(context: Context, subscription: Subscription[Any]) -> None:
+    """Call the callbacks of the QoS events of a subscription that no executor waits for."""
+    handlers = subscription.event_handlers
+    with ExitStack() as held:
+        for handler in handlers:
+            held.enter_context(handler)
+        events = rclpy_implementation.WaitSet(0, 0, 0, 0, 0, len(handlers), context.handle)
+        events.clear_entities()
+        for handler in handlers:
+            handler.add_to_wait_set(events)
+        events.wait(0)
+        for handler in handlers:
+            if handler.is_ready(events) and (data := handler.take_data()):
+                handler.callback(data)
+
+
 @cache
 def _rcl() -> ctypes.CDLL:
     return ctypes.CDLL("librcl.so")

@@ -41,6 +41,7 @@ class Receiver:
         self._wait_set = WaitSet(context)
         self._turns = list(cameras)  # the one that was served longest ago first
         self._settle = settle
+        self._ahead: list[tuple[Camera, Pixels]] = []
         self._looked = 0.0  # when unwanted images were looked at
         self._is_paused = self._is_closed = self._has_left = False
         self._lock = Lock()
@@ -60,13 +61,22 @@ class Receiver:
         Returns:
             Cameras and the CDR bytes of their images. Empty if closed, or woken while busy.
         """
+        if ahead := self._take_ahead():
+            return ahead
         while not self._is_closed:
             if not is_busy:
                 self._tell_idle()
-            taken = self._take(self._wait(), limit)
+            taken = self._take(self._wait(_IDLE_PERIOD), limit)
             if taken or is_busy:
                 return taken
         return []
+
+    def look_ahead(self, limit: int) -> None:
+        """Take what is there now, for the next `take`, before a newer image pushes it out.
+
+        For the time in which the worker publishes: the engine has work as soon as that is done.
+        """
+        self._ahead = self._take(self._wait(0), limit)
 
     def wake(self) -> None:
         """End the wait that goes on, or the next one."""
@@ -108,7 +118,15 @@ class Receiver:
         for when_idle in told:
             when_idle()
 
-    def _wait(self) -> list[Camera]:
+    def _take_ahead(self) -> list[tuple[Camera, Pixels]]:
+        ahead, self._ahead = self._ahead, []
+        if self._is_paused or self._is_closed:
+            for camera, _ in ahead:
+                camera.counts.dropped += 1
+            return []
+        return ahead
+
+    def _wait(self, seconds: float) -> list[Camera]:
         """Wait; return the cameras that have an image, none if woken."""
         cameras = self._cameras_to_hear()
         subscriptions = {
@@ -119,7 +137,7 @@ class Receiver:
         for camera in cameras:
             camera.is_listening = True
         try:
-            ready = self._wait_set.wait(list(subscriptions), _IDLE_PERIOD)
+            ready = self._wait_set.wait(list(subscriptions), seconds)
         except InvalidHandle:  # unsubscribed at this moment
             return []
         except Exception:

@@ -162,6 +162,7 @@ class Worker:
         self._call(partial(self.opened.set_result, None))
         for batch in overlapping(self._begin, estimator.engine.overlaps):
             results = self._finish(batch)
+            self.receiver.look_ahead(estimator.engine.max_batch)
             for image, poses in zip(batch.images, results, strict=False):
                 self._publish(image, poses)
             if self._painting_failed is not None:

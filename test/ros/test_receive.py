@@ -15,6 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.image.cdr import read_image
+from kp_pose_ros.ros.health import Counts
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.receive import Receiver
 
@@ -37,7 +38,7 @@ class Camera:
             is_listening=lambda: self.is_listening,
         )
         self.driver = node.create_publisher(Image, topic, 5)
-        self.unwanted, self.skipped = 0, 0
+        self.unwanted, self.skipped, self.counts = 0, 0, Counts()
 
     def is_wanted(self):
         return self.wanted
@@ -255,3 +256,22 @@ def test_an_image_outlives_the_next_ones(make):
         camera.send(value)
         kept += receiver.take(1, is_busy=False)
     assert values(kept) == [("front", value) for value in range(20)]
+
+
+def test_what_was_looked_ahead_at_is_taken_next(make):
+    receiver, (camera,) = make("front")
+    camera.send(1)
+    receiver.look_ahead(1)
+    camera.send(2)
+    assert values(receiver.take(1, is_busy=False)) == [("front", 1)]
+    assert values(receiver.take(1, is_busy=False)) == [("front", 2)]
+
+
+def test_a_pause_drops_what_was_looked_ahead_at(make):
+    receiver, (camera,) = make("front")
+    camera.send(1)
+    receiver.look_ahead(1)
+    receiver.pause(lambda: None)
+    receiver.close()
+    assert receiver.take(1, is_busy=False) == []
+    assert camera.counts.dropped == 1
