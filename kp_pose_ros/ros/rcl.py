@@ -181,7 +181,8 @@ def handle_events(context: Context, subscription: Subscription[Any]) -> None:
     with ExitStack() as held:
         for handler in handlers:
             held.enter_context(handler)
-        events = rclpy_implementation.WaitSet(0, 0, 0, 0, 0, len(handlers), context.handle)
+        size = (0, 0, 0, 0, 0, len(handlers))
+        events = rclpy_implementation.WaitSet(*size, context.handle)  # type: ignore[arg-type]
         events.clear_entities()
         for handler in handlers:
             handler.add_to_wait_set(events)
