@@ -17,7 +17,7 @@ MODULES = {
     for path in sorted((ROOT / "kp_pose_ros").rglob("*.py"))
 }
 
-VOCABULARY = {"errors", "poses", "resources", "skeleton", "timing"}
+VOCABULARY = {"errors", "poses", "resources", "settings", "skeleton", "timing"}
 
 # Room: the others that it may import, besides the vocabulary; in the order of a frame's way.
 ARROWS: dict[str, set[str]] = {

@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from kp_pose_ros.ros.parameters import RULES
-from kp_pose_ros.ros.rules import Rule
+from kp_pose_ros.settings import Setting
 
 PAGE = Path(__file__).parents[1] / "docs" / "parameters.md"
 _BEGIN = "<!-- tables: tools/parameter_tables.py writes them -->\n"
@@ -25,7 +25,7 @@ _END = "<!-- end of tables -->"
 _HEAD = "| parameter | default | range | while running | |\n|---|---|---|---|---|\n"
 
 
-def with_tables(page: str, rules: Mapping[str, Rule]) -> str:
+def with_tables(page: str, rules: Mapping[str, Setting]) -> str:
     """Return the text of the page with its tables made from `rules`."""
     return re.sub(
         f"{_BEGIN}.*{_END}",
@@ -35,7 +35,7 @@ def with_tables(page: str, rules: Mapping[str, Rule]) -> str:
     )
 
 
-def _tables(rules: Mapping[str, Rule]) -> str:
+def _tables(rules: Mapping[str, Setting]) -> str:
     """Return a table of the parameters without a group, then one with a heading for each group."""
     text = ""
     for group, names in groupby(rules, lambda name: name.rpartition(".")[0]):
@@ -44,7 +44,7 @@ def _tables(rules: Mapping[str, Rule]) -> str:
     return text
 
 
-def _row(name: str, rule: Rule) -> str:
+def _row(name: str, rule: Setting) -> str:
     default = rule.default
     if isinstance(default, bool):
         shown = str(default).lower()

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.poses import Floats, Poses, observed
+from kp_pose_ros.settings import setting
 
 BOX = slice(0, 4)
 SCORE = 4
@@ -39,18 +40,25 @@ class DecodeSettings:
     """What counts as a pose.
 
     Attributes:
-        score_threshold: poses have a score above this, in [0, 1].
-        iou_threshold: of two boxes of one class that overlap by more than this (intersection over
-            union, in [0, 1]) the one of lower score is dropped.
-        keypoint_threshold: keypoints of a lower score, in [0, 1], are ABSENT.
-        max_poses: how many poses a frame has at most; the best stay.
-        suppress: False for models that return every person once, by themselves.
+        suppress: False for models that return every person once, by themselves; the model says.
     """
 
-    score_threshold: float = 0.25
-    iou_threshold: float = 0.7
-    keypoint_threshold: float = 0.5
-    max_poses: int = 300
+    score_threshold: float = setting(
+        0.25, "Poses have a score above this.", limits=(0, 1), changeable=True
+    )
+    iou_threshold: float = setting(
+        0.7,
+        "Of two boxes of one class that overlap by more (intersection over union) only the better "
+        "one stays.",
+        limits=(0, 1),
+        changeable=True,
+    )
+    keypoint_threshold: float = setting(
+        0.5, "Keypoints of a lower score are ABSENT, and not drawn.", limits=(0, 1), changeable=True
+    )
+    max_poses: int = setting(
+        300, "How many poses an image has at most.", limits=(1, 1000), changeable=True
+    )
     suppress: bool = True
 
 

@@ -8,7 +8,6 @@ import colorsys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
+from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Skeleton
 
 Color = tuple[int, int, int]  # BGR, as OpenCV takes it
@@ -31,23 +31,19 @@ _GOLDEN_RATIO = 0.618034  # neighbours in a sequence of these hues are far apart
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What is drawn, and how. ABSENT keypoints, and limbs to them, never are.
+    """What is drawn, and how. ABSENT keypoints, and limbs to them, never are."""
 
-    Attributes:
-        boxes: a rectangle around each pose.
-        labels: class name, track id and score above each pose.
-        limbs: the skeleton's edges.
-        keypoints: a dot at each keypoint.
-        legend: the name of each keypoint beside it.
-        color_by: `part` colours a pose as its skeleton says, `track` each person by itself.
-    """
-
-    boxes: bool = True
-    labels: bool = True
-    limbs: bool = True
-    keypoints: bool = True
-    legend: bool = False
-    color_by: Literal["part", "track"] = "part"
+    boxes: bool = setting(True, "Draw a rectangle around each pose.", changeable=True)
+    labels: bool = setting(True, "Write class, track and score at each pose.", changeable=True)
+    limbs: bool = setting(True, "Draw the skeleton's edges.", changeable=True)
+    keypoints: bool = setting(True, "Draw a dot at each keypoint.", changeable=True)
+    legend: bool = setting(False, "Write each keypoint's name beside it.", changeable=True)
+    color_by: str = setting(
+        "part",
+        "What limbs and dots get their colour from: the body part, or the person's track.",
+        choices=("part", "track"),
+        changeable=True,
+    )
 
 
 class Annotator:

@@ -21,22 +21,32 @@ from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.qos import NEWEST
+from kp_pose_ros.settings import setting
 from kp_pose_ros.timing import StageTimes
 
 
 @dataclass(frozen=True, slots=True)
 class JpegSettings:
-    """What `annotated/compressed` is like.
+    """What `annotated/compressed` is like."""
 
-    Attributes:
-        quality: 1 (small) to 100 (like the original).
-        max_rate: pictures a second at most; 0 sends each.
-        max_width: wider pictures are made this wide, in pixels; 0 leaves them as they are.
-    """
-
-    quality: int
-    max_rate: float
-    max_width: int
+    jpeg_quality: int = setting(
+        80,
+        "Quality of annotated/compressed, from 1 (small) to 100 (like the original).",
+        limits=(1, 100),
+        changeable=True,
+    )
+    max_rate: float = setting(
+        0.0,
+        "Pictures a second on annotated/compressed, at most; 0: every one.",
+        limits=(0, 1000),
+        changeable=True,
+    )
+    max_width: int = setting(
+        0,
+        "Pixels that a picture on annotated/compressed is wide, at most; 0: as wide as the image.",
+        limits=(0, 65500),
+        changeable=True,
+    )
 
     def width(self, source: Size) -> int:
         """Return how wide it is for a camera's picture of (height, width)."""
@@ -191,7 +201,7 @@ class AnnotatedPictures:
                 rcl.publish(self._raw, self._message.content)
         if picture.jpeg_width:
             with times.measure("compress annotated"):
-                jpeg = encode_jpeg(_narrowed(canvas, picture.jpeg_width), picture.jpeg.quality)
+                jpeg = encode_jpeg(_narrowed(canvas, picture.jpeg_width), picture.jpeg.jpeg_quality)
             self._jpeg.publish(cdr.compressed_image(picture.header, JPEG_FORMAT, jpeg))
 
     def _widths(self, source: Size, jpeg: JpegSettings) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from rclpy.parameter import Parameter
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.ros.compat import declared_names, overrides
 from kp_pose_ros.ros.parameters import RULES, Parameters
-from kp_pose_ros.ros.rules import Rule, Value
+from kp_pose_ros.settings import Setting, Value
 
 
 def declare_parameters(node: Node) -> Parameters:
@@ -81,7 +81,7 @@ def _to_ros(value: Value) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _descriptor(rule: Rule) -> ParameterDescriptor:
+def _descriptor(rule: Setting) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=rule.description, read_only=not rule.changeable)
     if rule.choices:
         descriptor.additional_constraints = f"one of {', '.join(rule.choices)}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from kp_pose_ros.ros.fast_dds import large_images_profile, profile_variable
+from kp_pose_ros.settings import setting
 from kp_pose_ros.timing import Throttle
 
 _LOSSES_PERIOD = 60.0  # seconds between two warnings
@@ -26,21 +27,26 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on it is not well.
+    """From where on /diagnostics says that a camera is not well."""
 
-    Attributes:
-        warn_age: seconds since the newest image for a WARN.
-        error_age: seconds since the newest image for an ERROR.
-        warn_latency: seconds from an image's stamp to its poses, at the 95th percentile, for a
-            WARN.
-        warn_bad: share of images, in [0, 1], that are unreadable, or that are lost, above which it
-            is a WARN.
-    """
-
-    warn_age: float = 1.5
-    error_age: float = 30.0
-    warn_latency: float = 1.0
-    warn_bad: float = 0.0
+    warn_age: float = setting(
+        1.5, "Seconds without an image for a WARN.", limits=(0, 3600), changeable=True
+    )
+    error_age: float = setting(
+        30.0, "Seconds without an image for an ERROR.", limits=(0, 86400), changeable=True
+    )
+    warn_latency: float = setting(
+        1.0,
+        "Seconds from stamp to poses, at the 95th percentile, for a WARN.",
+        limits=(0, 3600),
+        changeable=True,
+    )
+    warn_bad: float = setting(
+        0.0,
+        "Share of unreadable, or of lost, images above which it is a WARN.",
+        limits=(0, 1),
+        changeable=True,
+    )
 
 
 @dataclass(slots=True)

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from operator import attrgetter
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.inference.decode import DecodeSettings
@@ -17,8 +15,7 @@ from kp_pose_ros.inference.factory import ENGINES, LAYOUTS, Settings
 from kp_pose_ros.output.drawing import Style
 from kp_pose_ros.ros.annotated import JpegSettings
 from kp_pose_ros.ros.health import Limits
-from kp_pose_ros.ros.parameter_groups import Annotated, Depth, DiagnosticLimits, Rig, Tracking
-from kp_pose_ros.ros.rules import Rule, Value, parameter, rules_of
+from kp_pose_ros.settings import Value, build, group, setting, settings_of, values_of
 from kp_pose_ros.tracking.tracker import TrackingSettings
 
 _CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
@@ -26,83 +23,98 @@ _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """Where keypoints are in space."""
+
+    enabled: bool = setting(
+        False, "Subscribe to `depth` and `camera_info`; fill in keypoints_3d; publish markers."
+    )
+    slop: float = setting(
+        0.02,
+        "Seconds by which the stamps of an image and its depth image may differ.",
+        limits=(0, 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """Where the cameras stand, to join what they see."""
+
+    file: str = setting(
+        "", "Path of the file that says where the cameras stand; publish poses_3d. Empty: do not."
+    )
+    slop: float = setting(
+        0.02,
+        "Seconds by which the stamps of images that are joined may differ.",
+        limits=(0, 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """The values that a node runs with; see each one's description."""
 
-    model: str = parameter(
+    model: str = setting(
         "yolo11n-pose",
         "Path of the model file, .pt, .onnx, .zip or .engine, or a name that was fetched.",
     )
-    skeleton: str = parameter(
+    skeleton: str = setting(
         "", "Path of a skeleton file, or the name of a shipped one; empty: as the model says."
     )
-    layout: str = parameter(
+    layout: str = setting(
         "auto", "What the model's output looks like; auto: as the model says.", choices=LAYOUTS
     )
-    engine: str = parameter("auto", "What runs the model.", choices=ENGINES)
-    device: str = parameter("CPU", "Where the engine openvino runs: CPU, GPU or NPU.")
-    providers: tuple[str, ...] = parameter(
+    engine: str = setting("auto", "What runs the model.", choices=ENGINES)
+    device: str = setting("CPU", "Where the engine openvino runs: CPU, GPU or NPU.")
+    providers: tuple[str, ...] = setting(
         ("",),
         "Execution providers of the engine onnx, the preferred one first, such as CUDA; one empty "
         "name: the CPU.",
     )
-    precision: str = parameter(
+    precision: str = setting(
         "fp16",
         "Numbers that the engine tensorrt calculates with.",
         choices=("fp32", "fp16", "int8"),
     )
-    imgsz: str = parameter(
+    imgsz: str = setting(
         "auto", "Network input 'height, width' in pixels; auto follows the shape of the image."
     )
-    cameras: tuple[str, ...] = parameter(
+    cameras: tuple[str, ...] = setting(
         ("",), "Name of each camera, the prefix of its topics; one empty name: no prefix."
     )
-    max_batch: int = parameter(
+    max_batch: int = setting(
         4, "How many frames of different cameras the network takes at once.", limits=(1, 64)
     )
-    image_transport: str = parameter(
+    image_transport: str = setting(
         "raw", "Kind of image topic to read.", choices=("raw", "compressed")
     )
-    image_qos: str = parameter(
+    image_qos: str = setting(
         "auto",
         "Reliability of the image subscription; auto copies the publisher's.",
         choices=("auto", "sensor_data", "reliable"),
     )
-    score_threshold: float = parameter(
-        0.25, "Poses have a score above this.", limits=(0, 1), changeable=True
-    )
-    iou_threshold: float = parameter(
-        0.7,
-        "Of two boxes that overlap by more (intersection over union) only the better one stays.",
-        limits=(0, 1),
-        changeable=True,
-    )
-    keypoint_threshold: float = parameter(
-        0.5, "Keypoints of a lower score are ABSENT, and not drawn.", limits=(0, 1), changeable=True
-    )
-    max_poses: int = parameter(
-        300, "How many poses an image has at most.", limits=(1, 1000), changeable=True
-    )
-    always_on: bool = parameter(
+    decode: DecodeSettings = group(DecodeSettings, "")
+    always_on: bool = setting(
         False, "Look for poses although nobody subscribes to them.", changeable=True
     )
-    autostart: bool = parameter(
+    autostart: bool = setting(
         True, "Configure and activate at the start; false leaves that to a lifecycle manager."
     )
-    build_only: bool = parameter(
+    build_only: bool = setting(
         False, "Build the engine, say where it is, and end; imgsz has to be given."
     )
-    receive_priority: int = parameter(
+    receive_priority: int = setting(
         0,
         "Real-time priority of Fast DDS's threads that read shared memory; 0: none. It needs root "
         "or the limit rtprio.",
         limits=(0, 99),
     )
-    annotated: Annotated = field(default_factory=Annotated)
-    tracking: Tracking = field(default_factory=Tracking)
-    depth: Depth = field(default_factory=Depth)
-    rig: Rig = field(default_factory=Rig)
-    diagnostics: DiagnosticLimits = field(default_factory=DiagnosticLimits)
+    style: Style = group(Style, "annotated.")
+    jpeg: JpegSettings = group(JpegSettings, "annotated.")
+    tracking: TrackingSettings = group(TrackingSettings, "tracking.")
+    depth: Depth = group(Depth, "depth.")
+    rig: Rig = group(Rig, "rig.")
+    diagnostics: Limits = group(Limits, "diagnostics.")
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> Parameters:
@@ -114,18 +126,15 @@ class Parameters:
         Raises:
             SettingsError: a value has the wrong type, is out of range or cannot be used.
         """
-        checked = {
-            name: rule.check(name, values.get(name, rule.default)) for name, rule in RULES.items()
-        }
-        checked["cameras"] = checked["cameras"] or ("",)
-        groups = {name: group(**_taken_out(checked, name)) for name, group in _GROUPS.items()}
-        parameters = cls(**checked, **groups)  # type: ignore[arg-type]
+        parameters = build(cls, values)
+        if not parameters.cameras:
+            parameters = replace(parameters, cameras=("",))
         parameters._check()
         return parameters
 
     def values(self) -> dict[str, Value]:
         """Return all values by full name."""
-        return {name: attrgetter(name)(self) for name in RULES}
+        return values_of(self)
 
     @property
     def network_size(self) -> tuple[int, int] | None:
@@ -162,35 +171,8 @@ class Parameters:
             precision=self.precision,
             # An engine is the fastest at the largest batch that it was built for.
             max_batch=min(self.max_batch, len(self.cameras)),
-            decode=self.decode_settings(),
+            decode=self.decode,
         )
-
-    def decode_settings(self) -> DecodeSettings:
-        """Return what counts as a pose."""
-        return DecodeSettings(
-            score_threshold=self.score_threshold,
-            iou_threshold=self.iou_threshold,
-            keypoint_threshold=self.keypoint_threshold,
-            max_poses=self.max_poses,
-        )
-
-    def style(self) -> Style:
-        """Return what is drawn, and how."""
-        names = [each.name for each in fields(Style)]
-        return Style(**{name: getattr(self.annotated, name) for name in names})
-
-    def jpeg_settings(self) -> JpegSettings:
-        """Return what a compressed annotated picture is like."""
-        annotated = self.annotated
-        return JpegSettings(annotated.jpeg_quality, annotated.max_rate, annotated.max_width)
-
-    def tracking_settings(self) -> TrackingSettings:
-        """Return how people are followed."""
-        return TrackingSettings(**asdict(self.tracking))
-
-    def limits(self) -> Limits:
-        """Return from where on a camera is not well."""
-        return Limits(**asdict(self.diagnostics))
 
     def _check(self) -> None:
         """Check what one value's rule cannot know."""
@@ -213,17 +195,4 @@ class Parameters:
         _ = self.network_size
 
 
-def _taken_out(values: dict[str, Value], group: str) -> dict[str, Any]:
-    """Remove the values of a group from `values` and return them by their names inside of it."""
-    names = [name for name in values if name.startswith(f"{group}.")]
-    return {name.removeprefix(f"{group}."): values.pop(name) for name in names}
-
-
-_GROUPS: dict[str, type[Annotated | Tracking | Depth | Rig | DiagnosticLimits]] = {
-    "annotated": Annotated,
-    "tracking": Tracking,
-    "depth": Depth,
-    "rig": Rig,
-    "diagnostics": DiagnosticLimits,
-}
-RULES: dict[str, Rule] = dict(rules_of(Parameters))
+RULES = settings_of(Parameters)

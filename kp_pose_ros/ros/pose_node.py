@@ -164,7 +164,7 @@ class PoseNode(ManagedNode):
         """Say why the node does not work."""
         self._trouble = str(error)
         # At once, since the process may be about to end.
-        self._diagnostics.publish(self._status(), (), self._values.limits())
+        self._diagnostics.publish(self._status(), (), self._values.diagnostics)
         is_fatal = self._values.starts_itself or isinstance(error, GpuLostError)
         if self._on_failure is not None and is_fatal:
             self._on_failure(error)
@@ -232,7 +232,7 @@ class PoseNode(ManagedNode):
         if replaced and self._worker is not None:
             self._worker.receiver.wake()
         working = self.cameras.values() if self._active and self._enabled else ()
-        self._diagnostics.publish(self._status(), working, self._values.limits())
+        self._diagnostics.publish(self._status(), working, self._values.diagnostics)
 
     def _status(self) -> NodeStatus:
         pause = "" if self._enabled else ", paused by the service enable"

@@ -156,7 +156,7 @@ class Worker:
         self._logger.info(f"model {model.path} runs on {self.engine}")
         self._model, self._estimator = model, estimator
         labels = {camera.name: camera.label for camera in self._cameras}
-        self._trackers = make_trackers(model.skeleton, labels, self._parameters.tracking_settings())
+        self._trackers = make_trackers(model.skeleton, labels, self._parameters.tracking)
         self._apply_parameters()
         self._describe()
         self._call(partial(self.opened.set_result, None))
@@ -251,15 +251,13 @@ class Worker:
         self._network_width = partial(network_columns, model, parameters.network_size)
         self._presentation = Presentation(
             Vocabulary(model.skeleton, names),
-            Annotator(model.skeleton, names, parameters.style()),
-            parameters.jpeg_settings(),
+            Annotator(model.skeleton, names, parameters.style),
+            parameters.jpeg,
             self._painter,
             Lifter(model.skeleton.keypoint_names),
             self.times,
         )
         estimator = self._estimator
-        estimator.settings = replace(
-            parameters.decode_settings(), suppress=estimator.settings.suppress
-        )
+        estimator.settings = replace(parameters.decode, suppress=estimator.settings.suppress)
         for tracker in self._trackers.values():
-            tracker.settings = parameters.tracking_settings()
+            tracker.settings = parameters.tracking

@@ -27,8 +27,8 @@ SOMEBODY = Poses(
     scores=np.ones(1, np.float32),
     keypoints=np.array([[[320, 240, 1]]], np.float32),
 )
-EVERY = JpegSettings(quality=90, max_rate=0.0, max_width=0)
-HALF = JpegSettings(quality=90, max_rate=0.0, max_width=320)
+EVERY = JpegSettings(jpeg_quality=90, max_rate=0.0, max_width=0)
+HALF = JpegSettings(jpeg_quality=90, max_rate=0.0, max_width=320)
 
 
 HEADER = Header(1_700_000_000 * 10**9 + 5, "camera")
@@ -139,7 +139,7 @@ def test_for_both_a_picture_is_drawn_once():
 
 
 def test_a_small_picture_is_not_enlarged():
-    _, jpeg = Camera(JPEG).show(jpeg=JpegSettings(quality=90, max_rate=0.0, max_width=2000))
+    _, jpeg = Camera(JPEG).show(jpeg=JpegSettings(jpeg_quality=90, max_rate=0.0, max_width=2000))
     assert_drawn(jpeg, 640)
 
 
@@ -177,7 +177,7 @@ def test_a_raw_picture_has_the_image_s_header():
 
 def at_rate(camera, clock, camera_rate, rate, delays=None):
     """How many JPEGs a camera of 300 images gives at a limited rate."""
-    jpeg = JpegSettings(quality=90, max_rate=rate, max_width=32)
+    jpeg = JpegSettings(jpeg_quality=90, max_rate=rate, max_width=32)
     start, made = clock[0], 0
     for index in range(300):
         clock[0] = start + (index + (delays[index] if delays is not None else 0)) / camera_rate
@@ -213,7 +213,7 @@ def test_a_break_is_not_made_up_for(clock):
 
 def test_stamps_that_stand_still_do_not_freeze_the_jpegs(clock):
     camera = Camera(JPEG)
-    two = JpegSettings(quality=90, max_rate=2.0, max_width=320)
+    two = JpegSettings(jpeg_quality=90, max_rate=2.0, max_width=320)
     assert camera.show(jpeg=two)[1] is not None
     clock[0] += 0.5
     assert camera.show(jpeg=two)[1] is not None  # HEADER's stamp again
@@ -221,7 +221,7 @@ def test_stamps_that_stand_still_do_not_freeze_the_jpegs(clock):
 
 def test_between_two_jpegs_nothing_is_drawn_and_no_detail_wanted(clock):
     camera = Camera(JPEG)
-    two = JpegSettings(quality=90, max_rate=2.0, max_width=320)
+    two = JpegSettings(jpeg_quality=90, max_rate=2.0, max_width=320)
     assert camera.width(two) == 320
     camera.show(jpeg=two)
     clock[0] += 0.1
@@ -263,7 +263,7 @@ def test_pictures_wait_for_nobody_and_only_the_newest_is_drawn():
 def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it():
     camera = Camera(RAW, JPEG)
     painter, busy = Painter(camera.times, pytest.fail), Busy(camera)
-    rare = JpegSettings(quality=90, max_rate=0.01, max_width=320)
+    rare = JpegSettings(jpeg_quality=90, max_rate=0.01, max_width=320)
     camera.show(painter=painter)
     assert busy.began.wait(10)
     camera.show(jpeg=rare, painter=painter)

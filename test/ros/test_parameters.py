@@ -106,8 +106,8 @@ def test_what_is_said_of_annotated_pictures_reaches_both_kinds():
     parameters = Parameters.from_values(
         {"annotated.limbs": False, "annotated.jpeg_quality": 50, "annotated.max_width": 320}
     )
-    assert parameters.style() == Style(limbs=False)
-    assert parameters.jpeg_settings() == JpegSettings(quality=50, max_rate=0.0, max_width=320)
+    assert parameters.style == Style(limbs=False)
+    assert parameters.jpeg == JpegSettings(jpeg_quality=50, max_rate=0.0, max_width=320)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from kp_pose_ros.poses import Ints
 from kp_pose_ros.ros.bridges.openpose import body_indices, normalized_boxes, openpose_joints
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
-from kp_pose_ros.ros.rules import Rule
+from kp_pose_ros.settings import Setting
 
 _TOPICS = "/humans/bodies"  # absolute, in whatever namespace the node is: one list for a robot
 _TICK = 0.1  # seconds between two checks for bodies that are gone
@@ -42,8 +42,8 @@ _PATIENCE = Duration(seconds=0.5)  # for the last message, which would be lost w
 _IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 _KEPT_IMAGES = 10  # of a camera; the poses of an image come later by the latency of the network
 _RULES = {
-    "cameras": Rule(("",), "The pose node's cameras; one empty name: no prefix."),
-    "timeout": Rule(1.0, "Seconds out of sight after which a body is gone.", limits=(0.1, 60)),
+    "cameras": Setting(("",), "The pose node's cameras; one empty name: no prefix."),
+    "timeout": Setting(1.0, "Seconds out of sight after which a body is gone.", limits=(0.1, 60)),
 }
 
 

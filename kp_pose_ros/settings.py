@@ -1,23 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a parameter may be: its type, its range, whether it may change; and the check of a value."""
+"""Settings: dataclass fields with a description, a range, and the check of a value.
+
+Node parameters, their documentation and command-line arguments all come from these fields.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from kp_pose_ros.errors import SettingsError
 
 Value = bool | int | float | str | tuple[str, ...]
 T = TypeVar("T", bound=Value)
+G = TypeVar("G")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What is known of one parameter.
+class Setting:
+    """What is known of one setting.
 
     Attributes:
         default: its value if nobody sets it; its type is the parameter's type.
@@ -56,19 +60,62 @@ class Rule:
         return not self.choices or value in self.choices
 
 
-def parameter(default: T, description: str, **rule: Any) -> T:
-    """Return a dataclass field that is a parameter; `rule` is the rest of its `Rule`."""
-    value: T = field(default=default, metadata={"rule": Rule(default, description, **rule)})
+def setting(default: T, description: str, **rest: Any) -> T:
+    """Return a dataclass field that is a setting; `rest` is the rest of its `Setting`."""
+    value: T = field(default=default, metadata={"setting": Setting(default, description, **rest)})
     return value
 
 
-def rules_of(owner: type, prefix: str = "") -> Iterator[tuple[str, Rule]]:
-    """Yield full name and rule of each parameter of a dataclass and those nested in it."""
+def group(kind: Callable[[], G], prefix: str) -> G:
+    """Return a dataclass field of nested settings, whose names begin with `prefix`."""
+    value: G = field(default_factory=kind, metadata={"prefix": prefix})
+    return value
+
+
+def settings_of(owner: type) -> dict[str, Setting]:
+    """Return the settings of a dataclass and of its groups, by full name."""
+    found: dict[str, Setting] = {}
     for each in fields(owner):
-        if each.default_factory is not MISSING:
-            yield from rules_of(each.default_factory, f"{prefix}{each.name}.")  # type: ignore[arg-type]
-        else:
-            yield prefix + each.name, each.metadata["rule"]
+        if "setting" in each.metadata:
+            found[each.name] = each.metadata["setting"]
+        elif "prefix" in each.metadata:
+            nested = settings_of(each.default_factory)  # type: ignore[arg-type]
+            found |= {each.metadata["prefix"] + name: kind for name, kind in nested.items()}
+    return found
+
+
+def build(owner: type[G], values: Mapping[str, object]) -> G:
+    """Return the dataclass with checked values, by full name; those left out are the defaults.
+
+    Raises:
+        SettingsError: a value has the wrong type or is out of range.
+    """
+    return _build(owner, values, "")
+
+
+def values_of(settings: Any) -> dict[str, Value]:
+    """Return the values of a dataclass's settings and of its groups, by full name."""
+    found: dict[str, Value] = {}
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if "setting" in each.metadata:
+            found[each.name] = value
+        elif "prefix" in each.metadata:
+            nested = values_of(value)
+            found |= {each.metadata["prefix"] + name: inner for name, inner in nested.items()}
+    return found
+
+
+def _build(owner: type[G], values: Mapping[str, object], prefix: str) -> G:
+    chosen: dict[str, object] = {}
+    for each in fields(owner):  # type: ignore[arg-type]
+        name = prefix + each.name
+        if "prefix" in each.metadata:
+            kind = each.default_factory
+            chosen[each.name] = _build(kind, values, prefix + each.metadata["prefix"])  # type: ignore[arg-type]
+        elif "setting" in each.metadata and name in values:
+            chosen[each.name] = each.metadata["setting"].check(name, values[name])
+    return owner(**chosen)
 
 
 def _to_integer(value: object) -> int | None:
