@@ -26,7 +26,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from kp_pose_ros.bench.measure import CameraRound, cpu_seconds, end_with
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.ros.qos import NEWEST, RESULTS
+from kp_pose_ros.ros.messages import NEWEST, RESULTS
 
 IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
 _LOST_AFTER = 1.0  # seconds; then frames without an answer are replaced

@@ -38,8 +38,8 @@ from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.inference.factory import Settings
 from kp_pose_ros.ros.board import readings, slow_readings
-from kp_pose_ros.ros.fast_dds import large_images_environment, use_large_images
 from kp_pose_ros.ros.pose_node import PoseNode
+from kp_pose_ros.ros.process import large_images_environment, use_large_images
 
 _BECAME = ("lost", "received", "processed", "dropped", "unwanted", "failed")  # of Counts
 _WARM_UP = 0.5  # seconds of the first rounds, which do not count

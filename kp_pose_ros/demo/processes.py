@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.ros.fast_dds import large_images_environment
+from kp_pose_ros.ros.process import large_images_environment
 
 _PATIENCE = 5.0  # seconds that a process has to end
 

@@ -1,28 +1,90 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The machine: its name, and its temperatures, power, clocks and memory, as far as available.
-
-The paths are those of Linux; those of a Jetson are the same since JetPack 5.
-"""
+"""What the board and its GPU tell: temperature, power, clocks, memory."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import re
 import subprocess
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
-from kp_pose_ros.ros.nvml import gpu_name, gpu_readings
+_LIBRARY = "libnvidia-ml.so.1"
+
+# From nvml.h.
+_SUCCESS = 0
+_TEMPERATURE_GPU = 0
+_CLOCK_SM = 1
+_NAME_BYTES = 96
+
+
+class _Memory(ctypes.Structure):
+    """nvmlMemory_t: bytes."""
+
+    _fields_ = [
+        ("total", ctypes.c_ulonglong),
+        ("free", ctypes.c_ulonglong),
+        ("used", ctypes.c_ulonglong),
+    ]
+
+
+def gpu_name(library: str = _LIBRARY) -> str | None:
+    """Return the first GPU's name; None where there is no NVML or no GPU."""
+    if (opened := _open(library)) is None:
+        return None
+    nvml, device = opened
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    if nvml.nvmlDeviceGetName(device, name, _NAME_BYTES) != _SUCCESS:
+        return None
+    return name.value.decode(errors="replace")
+
+
+def gpu_readings(library: str = _LIBRARY) -> dict[str, float]:
+    """Return what the first GPU tells, by name and unit; what it does not tell is left out."""
+    if (opened := _open(library)) is None:
+        return {}
+    nvml, device = opened
+    numbers = {
+        "power GPU (W)": (nvml.nvmlDeviceGetPowerUsage, (), 1e-3),
+        "clock GPU (MHz)": (nvml.nvmlDeviceGetClockInfo, (_CLOCK_SM,), 1),
+        "temperature GPU (C)": (nvml.nvmlDeviceGetTemperature, (_TEMPERATURE_GPU,), 1),
+    }
+    found, number, memory = {}, ctypes.c_uint(), _Memory()
+    for name, (call, arguments, scale) in numbers.items():
+        if call(device, *arguments, ctypes.byref(number)) == _SUCCESS:
+            found[name] = number.value * scale
+    if nvml.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)) == _SUCCESS:
+        found["memory GPU in use (MB)"] = memory.used / 2**20
+    return found
+
+
+@cache
+def _open(library: str) -> tuple[ctypes.CDLL, ctypes.c_void_p] | None:
+    """Return NVML and the first GPU's handle, for the rest of the process."""
+    try:
+        nvml = ctypes.CDLL(library)
+    except OSError:
+        return None
+    device = ctypes.c_void_p()
+    if (
+        nvml.nvmlInit_v2() != _SUCCESS
+        or nvml.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(device)) != _SUCCESS
+    ):
+        return None
+    return nvml, device
+
 
 _ROOT = Path("/")
-_JETSON_GPUS = {"gpu", "ga10b", "gv11b", "gp10b"}  # their names in device trees
+_JETSON_GPUS = {"gpu", "ga10b", "gv11b", "gp10b"}  # what device trees call them
 _PATIENCE = 5.0  # seconds that nvpmodel may take
 
 
 def readings(root: Path = _ROOT) -> dict[str, float]:
-    """Return the sensor values that can be read instantly, by name and unit."""
+    """Return the numbers that the machine tells of itself in no time, by name and unit."""
     found = {f"temperature {name} (C)": each for name, each in temperatures(root).items()}
     if (clock := jetson_gpu_clock(root)) is not None:
         found["clock GPU (MHz)"] = clock
@@ -33,12 +95,12 @@ def readings(root: Path = _ROOT) -> dict[str, float]:
 
 
 def slow_readings(root: Path = _ROOT) -> dict[str, float]:
-    """Return the power of each rail of a Jetson, which takes tens of milliseconds to read."""
+    """Return what a Jetson needs tens of milliseconds to measure: the power of each rail."""
     return {f"power {rail} (W)": each for rail, each in powers(root).items()}
 
 
 def temperatures(root: Path = _ROOT) -> dict[str, float]:
-    """Return degrees Celsius by the name of the sensor; those that do not respond are left out."""
+    """Return degrees Celsius by the name of the sensor; those that do not answer are left out."""
     found = {}
     for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):
         try:
@@ -51,7 +113,7 @@ def temperatures(root: Path = _ROOT) -> dict[str, float]:
 def powers(root: Path = _ROOT) -> dict[str, float]:
     """Return watts by the name of the rail, as a Jetson's INA3221 monitors measure them.
 
-    VDD_IN is the whole module, if the board has it.
+    VDD_IN is the whole module, where a board has it.
     """
     found = {}
     for label in sorted(root.glob("sys/class/hwmon/hwmon*/in[123]_label")):
@@ -78,7 +140,7 @@ def jetson_gpu_clock(root: Path = _ROOT) -> float | None:
 
 
 def available_memory(root: Path = _ROOT) -> int | None:
-    """Return the memory available to programs in bytes; None if unknown.
+    """Return how many bytes of memory are free for programs; None if that is not known.
 
     A Jetson's GPU has no memory of its own: it uses this.
     """
@@ -90,7 +152,7 @@ def available_memory(root: Path = _ROOT) -> int | None:
 
 
 def board_name(root: Path = _ROOT) -> str:
-    """Return the name of the machine: of the board, else of its processor and GPU."""
+    """Return what the machine is: a board's own name, else its processor's, with its GPU's."""
     with suppress(OSError):
         return _text(root / "proc/device-tree/model")
     processor = _fields(root / "proc/cpuinfo").get("model name", platform.machine())
@@ -98,7 +160,7 @@ def board_name(root: Path = _ROOT) -> str:
 
 
 def power_mode() -> str | None:
-    """Return a Jetson's power mode from `nvpmodel`, such as 15W or MAXN; None elsewhere."""
+    """Return a Jetson's power mode, such as 15W or MAXN, as `nvpmodel` tells it; None elsewhere."""
     try:
         done = subprocess.run(
             ["nvpmodel", "-q"], capture_output=True, text=True, timeout=_PATIENCE, check=False
@@ -114,6 +176,6 @@ def _text(file: Path) -> str:
 
 
 def _fields(file: Path) -> dict[str, str]:
-    """Return the values after each `name :` in a file of /proc; the last one of repeated names."""
+    """Return what stands behind each `name :` of a file of /proc; of several alike, the last."""
     pairs = (line.split(":", 1) for line in file.read_text().splitlines() if ":" in line)
     return {name.strip(): value.strip() for name, value in pairs}

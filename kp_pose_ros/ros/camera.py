@@ -19,7 +19,7 @@ from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import ImageError, compressed_to_frame, image_to_frame
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.depth import DepthSource
-from kp_pose_ros.ros.health import Counts, Losses
+from kp_pose_ros.ros.diagnostics import Counts, Losses
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.messages import foreign_to_bgr
 from kp_pose_ros.ros.parameters import Parameters

@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's depth images and camera_info, and those that match a picture."""
+"""A camera's depth images and camera_info, and which of them belong to a picture."""
 
 from __future__ import annotations
 
+from collections import deque
+from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -16,15 +18,69 @@ from sensor_msgs.msg import CameraInfo, Image
 from kp_pose_ros.errors import CalibrationError, FrameError, KpPoseError
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.ros.image_subscription import ImageSubscription
-from kp_pose_ros.ros.messages import nanoseconds
-from kp_pose_ros.ros.qos import image_qos
-from kp_pose_ros.ros.recent import Recent
+from kp_pose_ros.ros.messages import image_qos, nanoseconds
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.depth import DepthImage
 from kp_pose_ros.space.messages import camera_of, depth_of
 from kp_pose_ros.timing import Throttle
 
-_PATIENCE = 2.0  # seconds; an occasional picture without depth does not deserve a warning
+Item = TypeVar("Item")
+
+_KEPT = 8  # a quarter of a second at 30 Hz; they may be megabytes each
+_EXPECTED = 4  # pictures under way: one in the engine, one or two that wait
+
+
+class Recent(Generic[Item]):
+    """Any thread puts, another one looks up."""
+
+    def __init__(self) -> None:
+        self._items: list[tuple[int, Item]] = []
+        self._expected: deque[int] = deque(maxlen=_EXPECTED)
+        self._lock = Lock()
+
+    def expect(self, stamp: int) -> None:
+        """Keep what is nearest to a stamp, in nanoseconds, until it is looked up.
+
+        An engine may take so long that it would have gone by then.
+        """
+        with self._lock:
+            self._expected.append(stamp)
+
+    def put(self, stamp: int, item: Item) -> None:
+        """Keep an item of a stamp, in nanoseconds, in place of the first that nobody expects."""
+        with self._lock:
+            self._items.append((stamp, item))
+            if len(self._items) > _KEPT:
+                expected = {self._nearest(each) for each in self._expected}
+                index = next(i for i in range(len(self._items)) if i not in expected)
+                del self._items[index]
+
+    def nearest(self, stamp: int) -> tuple[int, Item] | None:
+        """Return the item whose stamp is nearest to `stamp`, with its stamp; None if there is none.
+
+        Those that came before it are forgotten: whoever looks up goes with time.
+        """
+        with self._lock:
+            while self._expected and self._expected[0] <= stamp:
+                self._expected.popleft()
+            if not self._items:
+                return None
+            del self._items[: self._nearest(stamp)]
+            return self._items[0]
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._items.clear()
+            self._expected.clear()
+
+    def _nearest(self, stamp: int) -> int:
+        # Of equal ones the latest: some drivers leave all stamps at 0.
+        latest_first = reversed(range(len(self._items)))
+        return min(latest_first, key=lambda index: abs(self._items[index][0] - stamp))
+
+
+_PATIENCE = 2.0  # seconds; a picture without depth now and then is no reason for a warning
 _WARNING_PERIOD = 10.0  # seconds
 
 
@@ -32,7 +88,7 @@ class _Gate(CallbackGroup):
     """A callback group that an executor serves only while it is open.
 
     Attributes:
-        is_open: whether it is. Taking depth images that are not needed costs as much as using them.
+        is_open: whether it is. To take depth images that nobody needs costs as much as to use them.
     """
 
     is_open = False
@@ -42,11 +98,11 @@ class _Gate(CallbackGroup):
         return self.is_open
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Return whether an entity that is ready may still be taken."""
+        """Return whether what was found ready may be taken after all."""
         return self.is_open
 
     def ending_execution(self, entity: Any) -> None:
-        """Hold nothing while a callback runs."""
+        """Nothing is held while a callback runs."""
 
 
 class DepthSource:
@@ -84,7 +140,7 @@ class DepthSource:
         self._throttle = Throttle(_WARNING_PERIOD)
 
     def start(self) -> None:
-        """Subscribe, if not done yet."""
+        """Subscribe, unless that is done."""
         self._source.start()
         if self._infos is None:
             self._infos = self._node.create_subscription(
@@ -96,7 +152,7 @@ class DepthSource:
             )
 
     def stop(self) -> None:
-        """Unsubscribe, and drop all messages."""
+        """Unsubscribe, and forget what came."""
         self._source.stop()
         if self._infos is not None:
             self._node.destroy_subscription(self._infos)
@@ -107,21 +163,21 @@ class DepthSource:
         """Receive depth images from now on, or leave them in the middleware; in any thread."""
         if is_wanted and not self._gate.is_open and self._node.executor is not None:
             self._gate.is_open = True
-            self._node.executor.wake()  # so that it checks again what it may take
+            self._node.executor.wake()  # to look again at what it may take
         self._gate.is_open = is_wanted
 
     def watch(self) -> None:
-        """Check the subscription; call at 1 Hz."""
+        """Look after the subscription; call at 1 Hz."""
         self._source.watch()
 
     def expect(self, header: Header) -> None:
-        """Announce that a picture with this header will be looked up."""
+        """Take note that a picture with this header will be looked up."""
         self._images.expect(header.stamp)
 
     def look_up(
         self, header: Header, size: tuple[int, int]
     ) -> tuple[DepthImage, CameraModel] | None:
-        """Return what matches a picture; None if nothing does, with a warning if that lasts.
+        """Return what belongs to a picture; None, with a warning if that lasts, if nothing does.
 
         Args:
             header: the picture's.
@@ -140,7 +196,7 @@ class DepthSource:
         stamp = header.stamp
         nearest = self._images.nearest(stamp)
         if nearest is None:
-            return None  # the source logs why
+            return None  # about which the source complains
         apart = (nearest[0] - stamp) * 1e-9
         if abs(apart) > self._slop:
             raise FrameError(

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -15,11 +17,176 @@ from rclpy.node import Node
 
 from kp_pose_ros.resources import versions
 from kp_pose_ros.ros.board import readings
-from kp_pose_ros.ros.health import Counts, Level, Limits, Report
-from kp_pose_ros.timing import PERCENTILES, StageTimes, percentiles
+from kp_pose_ros.ros.process import large_images_profile, profile_variable
+from kp_pose_ros.settings import setting
+from kp_pose_ros.timing import PERCENTILES, StageTimes, Throttle, percentiles
 
 if TYPE_CHECKING:
     from kp_pose_ros.ros.camera import Camera
+
+_LOSSES_PERIOD = 60.0  # seconds between two warnings
+_MANY_LOST = 10  # images; a few get lost while nodes find each other
+_SHARE_LOST = 0.01  # of the images sent; the odd one is lost on any wireless network
+
+
+class Level(IntEnum):
+    """How bad it is; the numbers are those of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on /diagnostics says that a camera is not well."""
+
+    warn_age: float = setting(
+        1.5, "Seconds without an image for a WARN.", limits=(0, 3600), changeable=True
+    )
+    error_age: float = setting(
+        30.0, "Seconds without an image for an ERROR.", limits=(0, 86400), changeable=True
+    )
+    warn_latency: float = setting(
+        1.0,
+        "Seconds from stamp to poses, at the 95th percentile, for a WARN.",
+        limits=(0, 3600),
+        changeable=True,
+    )
+    warn_bad: float = setting(
+        0.0,
+        "Share of unreadable, or of lost, images above which it is a WARN.",
+        limits=(0, 1),
+        changeable=True,
+    )
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of a camera's frames.
+
+    Received is the sum of the others, but those with and without depth, and those under way.
+
+    Attributes:
+        lost: frames that were sent, but did not arrive.
+        received: frames that arrived.
+        unwanted: nobody subscribed to results.
+        dropped: a newer frame, or a pause, came before the worker was free.
+        bad: could not be read, by the message's field at fault.
+        failed: the engine failed on them.
+        processed: their poses were published.
+        with_depth: of those processed, had a depth image and a calibration.
+        without_depth: of those processed, lacked one, although they should have had it.
+        repeated: of those processed, had the same stamp as the one before.
+        back: of those processed, had an earlier stamp than the one before.
+    """
+
+    lost: int = 0
+    received: int = 0
+    unwanted: int = 0
+    dropped: int = 0
+    bad: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    processed: int = 0
+    with_depth: int = 0
+    without_depth: int = 0
+    repeated: int = 0
+    back: int = 0
+
+    def copy(self) -> Counts:
+        """Return the counts as they are now."""
+        return replace(self, bad=Counter(self.bad))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a camera did between two looks at it.
+
+    Attributes:
+        before: its counts at the first.
+        after: its counts at the second.
+        seconds: the time between them.
+        age: seconds since its newest image; None before the first.
+        latency: seconds from stamp to poses at the 95th percentile; None if there were none.
+    """
+
+    before: Counts
+    after: Counts
+    seconds: float
+    age: float | None
+    latency: float | None
+
+    @property
+    def rate(self) -> float:
+        """Images received a second."""
+        return (self.after.received - self.before.received) / self.seconds
+
+    @property
+    def processed_rate(self) -> float:
+        """Images a second whose poses were published."""
+        return (self.after.processed - self.before.processed) / self.seconds
+
+    def judge(self, limits: Limits) -> tuple[Level, str]:
+        """Return how the camera is and why, the worst first."""
+        if self.age is None:
+            return Level.WARN, "waiting for the first image"
+        if self.age > limits.warn_age:
+            level = Level.ERROR if self.age > limits.error_age else Level.WARN
+            return level, f"no image for {self.age:.1f} s"
+        if self.after.failed > self.before.failed:
+            return Level.ERROR, "the engine fails: the log says why"
+        if fault := self._fault_of_images(limits):
+            return Level.WARN, fault
+        return self._judge_results(limits)
+
+    def _fault_of_images(self, limits: Limits) -> str:
+        """Return what is wrong with the images themselves; empty if nothing is."""
+        bad, received = self.after.bad - self.before.bad, self.after.received - self.before.received
+        if received and bad.total() > limits.warn_bad * received:
+            fields = ", ".join(sorted(bad))
+            return f"{bad.total() / received:.0%} of the images cannot be read: wrong {fields}"
+        lost = self.after.lost - self.before.lost
+        if lost > limits.warn_bad * (lost + received):
+            return f"{lost} of {lost + received} images got lost on the way here"
+        if repeated := self.after.repeated - self.before.repeated:
+            return f"{repeated} images have the stamp of the one before: the camera stands still"
+        if self.after.back > self.before.back:
+            return "the stamps jumped back: is there a second camera, or a second clock?"
+        return ""
+
+    def _judge_results(self, limits: Limits) -> tuple[Level, str]:
+        """Return how the camera is, if its images are well."""
+        if self.latency is not None and self.latency > limits.warn_latency:
+            return Level.WARN, f"poses come {self.latency:.2f} s after the image"
+        without_depth = self.after.without_depth - self.before.without_depth
+        # One image may just have been too early.
+        if without_depth > 1 and self.after.with_depth == self.before.with_depth:
+            return Level.WARN, "no depth image fits: the log says why"
+        is_wanted = self.after.unwanted == self.before.unwanted
+        use = f"{self.processed_rate:.1f} looked at" if is_wanted else "nobody subscribes"
+        return Level.OK, f"{self.rate:.1f} images/s, {use}"
+
+
+class Losses:
+    """Looks at the counts of one camera."""
+
+    def __init__(self) -> None:
+        self._throttle = Throttle(_LOSSES_PERIOD)
+        self._told = Counts()
+
+    def look(self, counts: Counts) -> str | None:
+        """Return what to do about the losses since the last time; None if nothing is to be done."""
+        lost = counts.lost - self._told.lost
+        sent = counts.received - self._told.received + lost
+        if lost < _MANY_LOST or lost < _SHARE_LOST * sent or not self._throttle.passes("lost"):
+            return None
+        self._told = counts.copy()
+        return (
+            f"{lost} of {sent} images got lost on the way here: with Fast DDS on one machine, "
+            "whose shared memory is half a megabyte by default, start the camera's driver with "
+            f"{profile_variable()}={large_images_profile()}; else let it publish reliably with a "
+            "queue of 5, or compressed"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.compat import SubscriptionEventCallbacks, UnsupportedEventTypeError
-from kp_pose_ros.ros.qos import image_qos, wanted_reliability
+from kp_pose_ros.ros.messages import image_qos, wanted_reliability
 
 SILENCE = 5.0  # seconds without an image after which the log says so
 IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
+from threading import Lock
 from typing import Any, NoReturn
 
 from lifecycle_msgs.msg import Transition
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.node import Node
 
@@ -128,3 +130,30 @@ class ManagedNode(LifecycleNodeMixin, Node):
         number = self._possible().get(wanted.label, -1) if wanted.label else wanted.id
         response.success = await self.change_state(number)
         return response
+
+
+class Handover:
+    """Has a node's executor make calls that any thread asks for, in their order."""
+
+    def __init__(self, node: Node, group: CallbackGroup) -> None:
+        """Prepare; the calls belong to the callback group `group` of `node`."""
+        self._calls: deque[Callable[[], object]] = deque()
+        self._closed = False
+        self._lock = Lock()
+        self._guard = node.create_guard_condition(self._make_calls, group)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have `function` called in the executor; return at once."""
+        with self._lock:
+            if not self._closed:
+                self._calls.append(function)
+                self._guard.trigger()
+
+    def close(self) -> None:
+        """Forget calls from now on, since the node is about to be destroyed."""
+        with self._lock:
+            self._closed = True
+
+    def _make_calls(self) -> None:
+        while self._calls:
+            self._calls.popleft()()

@@ -23,15 +23,11 @@ from std_srvs.srv import SetBool
 from kp_pose_ros.errors import GpuLostError, KpPoseError
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.ros.camera import Camera
-from kp_pose_ros.ros.declare import declare_parameters, follow_changes
-from kp_pose_ros.ros.diagnostics import Diagnostics, NodeStatus
-from kp_pose_ros.ros.fast_dds import prioritize_reading, use_large_images
-from kp_pose_ros.ros.handover import Handover
-from kp_pose_ros.ros.health import Level
-from kp_pose_ros.ros.lifecycle import ManagedNode
-from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.diagnostics import Diagnostics, Level, NodeStatus
+from kp_pose_ros.ros.lifecycle import Handover, ManagedNode
+from kp_pose_ros.ros.parameters import Parameters, declare_parameters, follow_changes
 from kp_pose_ros.ros.poses_3d import JointPoses
-from kp_pose_ros.ros.process import RosLogHandler, run_node
+from kp_pose_ros.ros.process import RosLogHandler, prioritize_reading, run_node, use_large_images
 from kp_pose_ros.ros.worker import OnPoses, Worker
 from kp_pose_ros.timing import StageTimes
 

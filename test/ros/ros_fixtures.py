@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from kp_pose_ros.ros.fast_dds import use_large_images
+from kp_pose_ros.ros.process import use_large_images
 
 # Each run of the tests is a graph of its own on this machine, whoever else runs nodes here.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

@@ -5,8 +5,7 @@ import rclpy
 from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.ros.declare import declare_parameters, follow_changes
-from kp_pose_ros.ros.parameters import RULES
+from kp_pose_ros.ros.parameters import RULES, declare_parameters, follow_changes
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from threading import get_native_id
 
 import pytest
 
-from kp_pose_ros.ros.fast_dds import large_images_environment, prioritize_reading
+from kp_pose_ros.ros.process import large_images_environment, prioritize_reading
 
 VARIABLES = {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"}
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from kp_pose_ros.ros.health import Counts, Level, Limits, Report
+from kp_pose_ros.ros.diagnostics import Counts, Level, Limits, Report
 
 LIMITS = Limits(warn_age=2, error_age=30, warn_latency=0.5, warn_bad=0.1)
 

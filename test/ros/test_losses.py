@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kp_pose_ros import timing
-from kp_pose_ros.ros.health import Counts, Losses
+from kp_pose_ros.ros.diagnostics import Counts, Losses
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import UNTRACKED, Poses
-from kp_pose_ros.ros.markers import Markers
 from kp_pose_ros.ros.messages import header_to_msg
+from kp_pose_ros.ros.publishers import Markers
 from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
 VOCABULARY = Vocabulary(Skeleton.builtin("coco17"), ("person",))

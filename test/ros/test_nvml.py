@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kp_pose_ros.ros.nvml import gpu_name, gpu_readings
+from kp_pose_ros.ros.board import gpu_name, gpu_readings
 
 SOURCE = Path(__file__).parent / "made_up_nvml.cpp"
 

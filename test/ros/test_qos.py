@@ -3,7 +3,7 @@
 import pytest
 from rclpy.qos import QoSCompatibility, ReliabilityPolicy, qos_check_compatible
 
-from kp_pose_ros.ros.qos import NEWEST, RESULTS, image_qos, wanted_reliability
+from kp_pose_ros.ros.messages import NEWEST, RESULTS, image_qos, wanted_reliability
 
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 

@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.image.cdr import read_image
-from kp_pose_ros.ros.health import Counts
+from kp_pose_ros.ros.diagnostics import Counts
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.receive import Receiver
 
