@@ -63,6 +63,7 @@ class Picture:
         poses: what to draw, in pixels of the camera's picture.
         annotator: draws it.
         jpeg: what its compressed form is like.
+        times: where the duration of each stage is recorded.
         raw_width: width of the raw picture, in pixels; 0: nobody subscribes.
         jpeg_width: the same for the compressed one.
     """
@@ -72,6 +73,7 @@ class Picture:
     poses: Poses
     annotator: Annotator
     jpeg: JpegSettings
+    times: StageTimes
     raw_width: int
     jpeg_width: int
 
@@ -83,13 +85,15 @@ class Painter:
     error that ends it.
     """
 
-    def __init__(self, times: StageTimes, failed: Callable[[BaseException], None]) -> None:
-        self._times = times
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._failed = failed
         self._pictures: dict[AnnotatedPictures, Picture] = {}
         self._changed = Condition()
         self._is_drawing = self._is_closed = False
         self._thread = Thread(target=self._run, name="painter", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
     def paint(self, topics: AnnotatedPictures, picture: Picture) -> None:
@@ -121,7 +125,7 @@ class Painter:
         try:
             while (job := self._next()) is not None:
                 topics, picture = job
-                topics.publish(picture, self._times)
+                topics.publish(picture)
                 del job, picture  # which hold a camera's image
         except BaseException as error:  # nobody else would hear of it
             self._failed(error)
@@ -180,6 +184,7 @@ class AnnotatedPictures:
         *,
         annotator: Annotator,
         jpeg: JpegSettings,
+        times: StageTimes,
     ) -> None:
         """Have `painter` draw and publish the poses in `frame`, if somebody subscribes."""
         raw_width, jpeg_width = self._widths(frame.source_size, jpeg)
@@ -187,12 +192,13 @@ class AnnotatedPictures:
             return  # nobody subscribes, or nobody did when the frame was read with less detail
         if jpeg_width:
             self._next_jpeg = _next_turn(self._next_jpeg, jpeg.max_rate)
-        picture = Picture(header, frame, poses, annotator, jpeg, raw_width, jpeg_width)
+        picture = Picture(header, frame, poses, annotator, jpeg, times, raw_width, jpeg_width)
         painter.paint(self, picture)
 
-    def publish(self, picture: Picture, times: StageTimes) -> None:
+    def publish(self, picture: Picture) -> None:
         """Draw a picture and publish it."""
-        source, width = picture.frame.source_size, max(picture.raw_width, picture.jpeg_width)
+        source, times = picture.frame.source_size, picture.times
+        width = max(picture.raw_width, picture.jpeg_width)
         with times.measure("annotate"):
             canvas = self._message.fill(picture.header, _narrowed(picture.frame.to_bgr(), width))
             picture.annotator.draw(canvas, picture.poses.scaled(width / source[1]))

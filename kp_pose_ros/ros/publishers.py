@@ -222,4 +222,5 @@ class Publishers:
             poses,
             annotator=presentation.annotator,
             jpeg=presentation.jpeg,
+            times=times,
         )

@@ -89,7 +89,8 @@ class Worker:
         """
         self.opened: Future[BaseException | None] = Future()
         self.ended: Future[BaseException | None] = Future()
-        self.receiver = Receiver(context, cameras, self._settle)
+        self._painter = Painter(self._painter_failed)
+        self.receiver = Receiver(context, cameras, self._painter.settle)
         self.times = StageTimes()  # the engine's, once it is open
         self.engine = "not open yet"
         self.output_faults: Mapping[str, int] = {}  # frames by what was wrong in the network's rows
@@ -129,7 +130,7 @@ class Worker:
             settings = self._parameters.settings()
             model, estimator = make_estimator(settings, self._progress)
             self.times = estimator.engine.times
-            self._painter = Painter(self.times, self._painter_failed)
+            self._painter.start()
             try:
                 if self._parameters.build_only:
                     self._logger.info(f"built {build(model, estimator, settings)}")
@@ -236,9 +237,6 @@ class Worker:
         elif self._trouble and not trouble:
             self._logger.info("the engine works again")
         self._trouble = trouble
-
-    def _settle(self) -> None:
-        self._painter.settle()
 
     def _painter_failed(self, error: BaseException) -> None:
         self._painting_failed = error

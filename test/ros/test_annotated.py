@@ -43,6 +43,12 @@ def clock(monkeypatch):
     return now
 
 
+def painter_of(failed):
+    painter = Painter(failed)
+    painter.start()
+    return painter
+
+
 class Topic:
     def __init__(self, kind):
         self.kind, self.subscribers, self.published, self.latest = kind, 0, [], None
@@ -73,9 +79,11 @@ class Camera:
 
     def show(self, frame=BLACK, jpeg=EVERY, painter=None):
         """Publish a frame; return (raw picture or None, JPEG's picture or None)."""
-        own = painter or Painter(self.times, pytest.fail)
+        own = painter or painter_of(pytest.fail)
         annotator = Annotator(Skeleton.generic(1), ("person",))
-        self.pictures.show(own, HEADER, frame, SOMEBODY, annotator=annotator, jpeg=jpeg)
+        self.pictures.show(
+            own, HEADER, frame, SOMEBODY, annotator=annotator, jpeg=jpeg, times=self.times
+        )
         if painter:
             return None
         own.settle()
@@ -239,16 +247,16 @@ class Busy:
         self.publish = camera.pictures.publish
         camera.pictures.publish = self
 
-    def __call__(self, picture, times):
+    def __call__(self, picture):
         self.began.set()
         assert self.go.wait(10)
         self.drawn.append(picture)
-        self.publish(picture, times)
+        self.publish(picture)
 
 
 def test_pictures_wait_for_nobody_and_only_the_newest_is_drawn():
     camera = Camera(RAW)
-    painter, busy = Painter(camera.times, pytest.fail), Busy(camera)
+    painter, busy = painter_of(pytest.fail), Busy(camera)
     camera.show(painter=painter)
     assert busy.began.wait(10)
     frames = [Frame(np.full((*SIZE, 3), value, np.uint8)) for value in (1, 2, 3)]
@@ -262,7 +270,7 @@ def test_pictures_wait_for_nobody_and_only_the_newest_is_drawn():
 
 def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it():
     camera = Camera(RAW, JPEG)
-    painter, busy = Painter(camera.times, pytest.fail), Busy(camera)
+    painter, busy = painter_of(pytest.fail), Busy(camera)
     rare = JpegSettings(jpeg_quality=90, max_rate=0.01, max_width=320)
     camera.show(painter=painter)
     assert busy.began.wait(10)
@@ -276,7 +284,7 @@ def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it():
 
 def test_an_error_while_drawing_is_told():
     camera, errors = Camera(RAW), []
-    painter = Painter(camera.times, errors.append)
+    painter = painter_of(errors.append)
     camera.pictures.publish = lambda *_: 1 / 0
     camera.show(painter=painter)
     painter.settle()

@@ -65,8 +65,8 @@ def test_a_changed_threshold_is_handed_on(make_node):
     follow_changes(node, declare_parameters(node), adopted.append)
     node.set_parameters([Parameter("score_threshold", value=0.5)])
     node.set_parameters([Parameter("annotated.legend", value=True)])
-    assert adopted[-1].score_threshold == 0.5
-    assert adopted[-1].annotated.legend is True
+    assert adopted[-1].decode.score_threshold == 0.5
+    assert adopted[-1].style.legend is True
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from peer import image_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
+from kp_pose_ros.errors import GpuLostError
 from kp_pose_ros.ros.pose_node import PoseNode
 
 __all__ = ["engines", "kernel_on_cpu", "machine"]
@@ -24,10 +25,11 @@ def start(ros_node, engines, machine):
     """Starter of a node; at the end nothing of it may be left on the GPU."""
     nodes = []
 
-    def start_one(**parameters):
+    def start_one(on_failure=None, **parameters):
         found = []
         node = PoseNode(
             namespace="gpu",
+            on_failure=on_failure,
             on_poses=lambda camera, poses, *_: found.append(poses),
             parameter_overrides=[
                 Parameter(name, value=value)
@@ -58,21 +60,15 @@ def test_the_people_in_a_yuv_camera_s_images_are_found(start, peer, bus, demo_we
     assert {len(poses) for poses in found} == {4}
 
 
-@pytest.mark.parametrize(("times", "failed"), [(1, 0), (2, 1)])
-def test_a_gpu_that_fails_is_opened_anew_once_for_each_batch(
-    start, peer, machine, tmp_path, times, failed
-):
-    node, found = start(model=str(write_echo_model(tmp_path / "echo.onnx")))
+def test_a_lost_gpu_ends_the_node_with_a_sentence(start, peer, machine, tmp_path):
+    failures = []
+    _, found = start(
+        model=str(write_echo_model(tmp_path / "echo.onnx")), on_failure=failures.append
+    )
     camera = peer("gpu", results=None).connect()
-
-    def send_one_more():
-        before = len(found)
-        camera.send_until(lambda: len(found) > before, lambda: image_of(picture))
-
     picture = np.zeros((64, 96, 3), np.uint8)
-    send_one_more()
-    error = sys.modules["pycuda.driver"].LaunchError
-    machine.faults["Event.synchronize"] = [error("the GPU is lost") for _ in range(times)]
-    send_one_more()
-    assert node.cameras[""].counts.failed == failed
-    assert machine.calls.count("retain_primary_context") == 2
+    camera.send_until(lambda: found, lambda: image_of(picture))
+    machine.faults["Event.synchronize"] = [sys.modules["pycuda.driver"].LaunchError("lost")]
+    camera.send_until(lambda: failures, lambda: image_of(picture))
+    assert isinstance(failures[0], GpuLostError)
+    assert "lost" in str(failures[0])

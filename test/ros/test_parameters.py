@@ -84,12 +84,12 @@ def test_cameras_may_be_written_in_several_ways(given, names):
 
 
 def test_a_whole_number_does_for_a_number():
-    assert Parameters.from_values({"score_threshold": 1}).score_threshold == 1.0
+    assert Parameters.from_values({"score_threshold": 1}).decode.score_threshold == 1.0
 
 
 def test_values_are_what_the_parameters_are_made_of():
     parameters = Parameters.from_values({"annotated.legend": True, "max_poses": 7})
-    assert parameters.annotated.legend is True
+    assert parameters.style.legend is True
     assert Parameters.from_values(parameters.values()) == parameters
 
 
