@@ -1,39 +1,141 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The people in `poses` as REP-155 (ROS4HRI) has bodies: each with topics of its own."""
+"""The people in `poses` as bodies of REP-155 (ROS4HRI): each has topics of its own."""
 
 from __future__ import annotations
 
+import array
+from collections import OrderedDict
 from functools import partial
+from time import monotonic
 from typing import Any
 
-from hri_msgs.msg import IdsList
+import numpy as np
+from hri_msgs.msg import (
+    IdsList,
+    NormalizedPointOfInterest2D,
+    NormalizedRegionOfInterest2D,
+    Skeleton2D,
+)
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from kp_pose_ros.errors import ModelError
+from kp_pose_ros.errors import FrameError, ModelError
+from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray, Skeleton
-from kp_pose_ros.poses import UNTRACKED, Ints
-from kp_pose_ros.ros.bridges.hri_body import TOPICS, Body
+from kp_pose_ros.poses import Ints
 from kp_pose_ros.ros.bridges.openpose import body_indices, normalized_boxes, openpose_joints
-from kp_pose_ros.ros.messages import LATCHED, RESULTS, poses_from_msg
+from kp_pose_ros.ros.messages import LATCHED, RESULTS, nanoseconds, poses_from_msg
 from kp_pose_ros.settings import Setting
 
-_TICK = 0.1  # seconds between two looks for bodies that are gone
-_PATIENCE = Duration(seconds=0.5)  # for the last message to arrive; it would go with its publisher
+_TOPICS = "/humans/bodies"  # absolute, in whatever namespace the node is: one list for a robot
+_TICK = 0.1  # seconds between two checks for bodies that are gone
+_PATIENCE = Duration(seconds=0.5)  # for the last message, which would be lost with its publisher
+_IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
+_KEPT_IMAGES = 10  # of a camera; the poses of an image come later by the latency of the network
 _RULES = {
     "cameras": Setting(("",), "The pose node's cameras; one empty name: no prefix."),
     "timeout": Setting(1.0, "Seconds out of sight after which a body is gone.", limits=(0.1, 60)),
 }
 
 
-class HriBodies(Node):
-    """Publishes the people that have a track in `poses` as bodies.
+class Body:
+    """The topics of one body.
 
-    A body out of sight keeps its topics for a moment, because the tracker keeps its id, too.
+    Attributes:
+        seen: when it was seen last: seconds of the node's clock and of the steady clock.
+    """
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.seen = (0.0, 0.0)
+        self._node = node
+        topic = f"{_TOPICS}/{name}"
+        self._region = node.create_publisher(NormalizedRegionOfInterest2D, f"{topic}/roi", RESULTS)
+        self._points = node.create_publisher(Skeleton2D, f"{topic}/skeleton2d", RESULTS)
+        self._cropped = node.create_publisher(Image, f"{topic}/cropped", RESULTS)
+
+    @property
+    def wants_images(self) -> bool:
+        """Whether the cropped image has a subscriber."""
+        return bool(self._cropped.get_subscription_count() > 0)
+
+    def publish(
+        self, header: Header, box: list[float], score: float, joints: list[list[float]]
+    ) -> None:
+        """Publish what one image shows, as fractions of it: x1 y1 x2 y2, and 18 times x y score."""
+        if self._region.get_subscription_count():
+            region = NormalizedRegionOfInterest2D(header=header, c=score)
+            region.xmin, region.ymin, region.xmax, region.ymax = box
+            self._region.publish(region)
+        if self._points.get_subscription_count():
+            points = [NormalizedPointOfInterest2D(x=x, y=y, c=c) for x, y, c in joints]
+            self._points.publish(Skeleton2D(header=header, skeleton=points))
+
+    def publish_cropped(self, header: Header, picture: Pixels, box: list[float]) -> None:
+        """Publish the part of a BGR picture inside a box of fractions, unless it is empty."""
+        height, width = picture.shape[:2]
+        x1, x2 = (round(fraction * width) for fraction in box[::2])
+        y1, y2 = (round(fraction * height) for fraction in box[1::2])
+        part = np.ascontiguousarray(picture[y1:y2, x1:x2])
+        if part.size and self.wants_images:
+            message = Image(header=header, height=part.shape[0], width=part.shape[1])
+            message.encoding, message.step = "bgr8", part.shape[1] * 3
+            message.data = array.array("B", part.tobytes())
+            self._cropped.publish(message)
+
+    def close(self) -> None:
+        """Remove the topics."""
+        for publisher in (self._region, self._points, self._cropped):
+            self._node.destroy_publisher(publisher)
+
+
+class Camera:
+    """One camera of the pose node: its skeleton, and its latest images if they are wanted."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.prefix = f"{name}/" if name else ""
+        self.skeleton: tuple[Skeleton, Ints] | None = None  # with the indices of a body's keypoints
+        self._node = node
+        self._images: OrderedDict[int, Image] = OrderedDict()  # by stamp
+        self._subscription: Subscription[Any] | None = None
+
+    def want_images(self, wanted: bool) -> None:
+        """Subscribe to the camera's images, or end it."""
+        if wanted and self._subscription is None:
+            self._subscription = self._node.create_subscription(
+                Image, f"{self.prefix}image", self._keep, _IMAGES
+            )
+        elif not wanted and self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+            self._images.clear()
+
+    def picture(self, header: Header) -> Pixels | None:
+        """Return the BGR picture with a header's stamp, if it was received.
+
+        Raises:
+            FrameError: it cannot be read.
+        """
+        image = self._images.get(nanoseconds(header.stamp))
+        return None if image is None else image_to_frame(image).to_bgr()
+
+    def _keep(self, image: Image) -> None:
+        self._images[nanoseconds(image.header.stamp)] = image
+        if len(self._images) > _KEPT_IMAGES:
+            self._images.popitem(last=False)
+
+
+class HriBodies(Node):
+    """Publishes the people in `poses` who have a track as bodies.
+
+    A body out of sight keeps its topics for a moment, because the tracker keeps its id as well.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -43,69 +145,82 @@ class HriBodies(Node):
             SettingsError: a parameter cannot be used.
         """
         super().__init__("hri_bridge", **node_arguments)
-        cameras, timeout = (self._parameter(name) for name in ("cameras", "timeout"))
-        self._timeout = round(timeout * 1e9)
-        self._skeletons: dict[str, tuple[Skeleton, Ints]] = {}  # by prefix: those that are bodies'
+        names, self._timeout = (self._parameter(name) for name in ("cameras", "timeout"))
+        self._cameras = [Camera(self, name) for name in names]
         self._bodies: dict[str, Body] = {}
-        self._tracked = self.create_publisher(IdsList, f"{TOPICS}/tracked", RESULTS)
-        for camera in cameras:
-            prefix = f"{camera}/" if camera else ""
+        self._moved = self._now()  # when the node's clock moved last
+        self._tracked = self.create_publisher(IdsList, f"{_TOPICS}/tracked", RESULTS)
+        for camera in self._cameras:
             on_skeleton, on_poses = (
-                partial(f, prefix) for f in (self._on_skeleton, self._on_poses)
+                partial(f, camera) for f in (self._on_skeleton, self._on_poses)
             )
-            self.create_subscription(Skeleton, f"{prefix}skeleton", on_skeleton, LATCHED)
-            self.create_subscription(PoseArray, f"{prefix}poses", on_poses, RESULTS)
-        # By the machine's own clock: simulated time may stand still.
+            self.create_subscription(Skeleton, f"{camera.prefix}skeleton", on_skeleton, LATCHED)
+            self.create_subscription(PoseArray, f"{camera.prefix}poses", on_poses, RESULTS)
+        # By the steady clock, because simulated time may stand still.
         self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        topics = ", ".join(self.resolve_topic_name(f"{each.prefix}poses") for each in self._cameras)
+        self.get_logger().info(f"ready: publishes the people in {topics} on {_TOPICS}")
 
-    def destroy_node(self) -> None:
-        """Say that nobody is tracked any more, and end."""
+    async def finish(self) -> None:
+        """Say that nobody is tracked any more."""
         self._forget(list(self._bodies))
         self._tracked.wait_for_all_acked(_PATIENCE)
-        super().destroy_node()
 
     def _parameter(self, name: str) -> Any:
         rule = _RULES[name]
         default = list(rule.default) if isinstance(rule.default, tuple) else rule.default
-        # Of any type, for the rule to say in a sentence what is wrong with it.
+        # Of any type, so that the rule can say in a sentence what is wrong with it.
         about = ParameterDescriptor(
             description=rule.description, read_only=True, dynamic_typing=True
         )
         return rule.check(name, self.declare_parameter(name, default, about).value)
 
-    def _on_skeleton(self, prefix: str, message: Skeleton) -> None:
-        self._skeletons.pop(prefix, None)
+    def _on_skeleton(self, camera: Camera, message: Skeleton) -> None:
+        camera.skeleton = None
         try:
             indices = body_indices(message.name, message.keypoint_names)
         except ModelError as error:
-            self.get_logger().error(f"{error}; its poses are left out")
+            self.get_logger().error(f"{error}; its poses are ignored")
             return
-        self._skeletons[prefix] = message, indices
+        camera.skeleton = message, indices
 
-    def _on_poses(self, prefix: str, message: PoseArray) -> None:
-        known = self._skeletons.get(prefix)
-        if known is None or known[0].name != message.skeleton:
-            return  # it is on its way, or no body's
-        skeleton, indices = known
+    def _on_poses(self, camera: Camera, message: PoseArray) -> None:
+        if camera.skeleton is None or camera.skeleton[0].name != message.skeleton:
+            return  # it has not come yet, or is not a body's
+        skeleton, indices = camera.skeleton
         if not _fits(message, skeleton):
-            self.get_logger().warning(
-                f"a message on '{prefix}poses' was left out: its size or its keypoints contradict "
-                f"the skeleton '{skeleton.name}'",
-                throttle_duration_sec=10.0,
+            self._warn(
+                f"a message on '{camera.prefix}poses' was ignored: its size or its keypoints "
+                f"contradict the skeleton '{skeleton.name}'"
             )
             return
         poses = poses_from_msg(message)
-        poses = poses[poses.track_ids != UNTRACKED]
+        poses = poses[poses.track_ids >= 0]
         size = (message.image_height, message.image_width)
         boxes = normalized_boxes(poses.boxes, size).tolist()
         joints = openpose_joints(poses, indices, size).tolist()
         now = self._now()
-        for index, track_id in enumerate(poses.track_ids.tolist()):
-            # Not the number alone: a part of a topic's name must not begin with a digit.
-            body = self._body(f"kp{track_id}")
+        # A part of a topic's name must not begin with a digit.
+        bodies = [self._body(f"kp{track_id}") for track_id in poses.track_ids.tolist()]
+        for index, body in enumerate(bodies):
             body.seen = now
             body.publish(message.header, boxes[index], float(poses.scores[index]), joints[index])
-        self._tell(message.header)
+        self._publish_cropped(camera, message.header, bodies, boxes)
+        self._publish_ids(message.header)
+
+    def _publish_cropped(
+        self, camera: Camera, header: Header, bodies: list[Body], boxes: list[list[float]]
+    ) -> None:
+        if not any(body.wants_images for body in bodies):
+            return
+        try:
+            picture = camera.picture(header)
+        except FrameError as error:
+            self._warn(f"an image on '{camera.prefix}image' was ignored: {error}")
+            return
+        if picture is not None:
+            for body, box in zip(bodies, boxes, strict=True):
+                body.publish_cropped(header, picture, box)
 
     def _body(self, name: str) -> Body:
         if name not in self._bodies:
@@ -114,22 +229,32 @@ class HriBodies(Node):
 
     def _tick(self) -> None:
         now = self._now()
-        # The clock may jump back, as when a bag starts again.
-        ages = {name: now - body.seen for name, body in self._bodies.items()}
+        if now[0] != self._moved[0]:
+            self._moved = now
+        # Simulated time stands still without /clock: then the steady clock counts.
+        index = int(now[1] - self._moved[1] > self._timeout)
+        ages = {name: now[index] - body.seen[index] for name, body in self._bodies.items()}
+        # The node's clock steps back when a bag starts again.
         self._forget([name for name, age in ages.items() if not 0 <= age <= self._timeout])
+        wanted = any(body.wants_images for body in self._bodies.values())
+        for camera in self._cameras:
+            camera.want_images(wanted)
 
     def _forget(self, names: list[str]) -> None:
         for name in names:
             self._bodies.pop(name).close()
         if names:
-            self._tell(Header(stamp=self.get_clock().now().to_msg()))
+            self._publish_ids(Header(stamp=self.get_clock().now().to_msg()))
 
-    def _tell(self, header: Header) -> None:
+    def _publish_ids(self, header: Header) -> None:
         self._tracked.publish(IdsList(header=header, ids=list(self._bodies)))
 
-    def _now(self) -> int:
-        nanoseconds: int = self.get_clock().now().nanoseconds
-        return nanoseconds
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text, throttle_duration_sec=10.0)
+
+    def _now(self) -> tuple[float, float]:
+        """Return the time of the node's clock and of the steady clock, in seconds."""
+        return self.get_clock().now().nanoseconds / 1e9, monotonic()
 
 
 def _fits(message: PoseArray, skeleton: Skeleton) -> bool:
