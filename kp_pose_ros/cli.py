@@ -75,7 +75,7 @@ def _load_commands(arguments: Sequence[str]) -> list[ModuleType]:
 
 def _parser(commands: Sequence[ModuleType]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="kp_pose", description="Runs YOLOv8-pose models on pictures and bags."
+        prog="kp_pose", description="Runs pose models on pictures and bags."
     )
     parser.add_argument(
         "--version", action="version", version=f"kp_pose {own_version() or '(not installed)'}"

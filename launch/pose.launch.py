@@ -36,7 +36,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "engine",
         default_value="",
-        choices=["", "auto", "tensorrt", "onnx"],
+        choices=["", "auto", "tensorrt", "openvino", "onnx"],
         description="What runs the model. Empty: as params_file says.",
     ),
     DeclareLaunchArgument(

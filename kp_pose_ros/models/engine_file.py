@@ -13,6 +13,7 @@ from kp_pose_ros.models.layouts import GraphShape, Layout
 from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
 
 _LENGTH_BYTES = 4
+_LAYOUTS = (Layout.RAW, Layout.ROWS, Layout.CANDIDATES)
 _MAX_HEADER = 1 << 20  # bytes; ultralytics writes a few hundred
 _MAX_BATCH = 65536
 _MAX_CHANNELS = 1024
@@ -40,7 +41,14 @@ def engine_metadata(
     size = (None, None) if is_dynamic else fields.size("imgsz") or (None, None)
     channels = fields.whole_number("channels", _MAX_CHANNELS) or 3
     shape = GraphShape((batch, channels, *size), _UNKNOWN)
-    return read_metadata(values, shape, path, layout=layout, keypoints=keypoints)
+    metadata = read_metadata(values, shape, path, layout=layout, keypoints=keypoints)
+    if metadata.layout not in _LAYOUTS:
+        raise ModelError(
+            f"the layout of the engine {path} is {metadata.layout.value}: expected one of "
+            f"{', '.join(each.value for each in _LAYOUTS)}, because no graph can be added to an "
+            "engine; give the .onnx file that it was made from"
+        )
+    return metadata
 
 
 def read_engine_header(path: Path) -> tuple[dict[str, object], int]:

@@ -100,3 +100,12 @@ def test_an_engine_of_one_channel_does_not_pass_for_three(tmp_path):
     path = tmp_path / "pose.engine"
     path.write_bytes(len(header).to_bytes(4, "little") + header + b"plan")
     assert engine_metadata(path).channels == 1
+
+
+@pytest.mark.parametrize("layout", [Layout.TRANSPOSED, Layout.YOLOV7])
+def test_an_engine_whose_output_would_need_a_graph_is_refused(tmp_path, layout):
+    header = b'{"names": ["person"], "kpt_shape": [17, 3], "imgsz": 640, "batch": 1}'
+    path = tmp_path / "pose.engine"
+    path.write_bytes(len(header).to_bytes(4, "little") + header + b"plan")
+    with pytest.raises(ModelError, match=f"pose.engine is {layout.value}: expected one of raw"):
+        engine_metadata(path, layout=layout)
