@@ -19,6 +19,7 @@ from kp_pose_ros.models.graph import without_weights
 from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.metadata import ModelMetadata
 from kp_pose_ros.models.onnx_file import (
+    check_graph,
     external_files,
     graph_metadata,
     load_external_data,
@@ -73,6 +74,7 @@ def _onnx_metadata(path: Path, assumed: Assumed) -> ModelMetadata:
     load_external_data(model, path, largest=_SMALL)
     light = without_weights(model)
     modernise(light, path)
+    check_graph(light, path)
     metadata = graph_metadata(light, path, layout=assumed.layout, keypoints=assumed.keypoints)
     prepare(light, metadata.imgsz, metadata=metadata, source=path)
     return metadata

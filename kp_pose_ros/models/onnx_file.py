@@ -8,6 +8,7 @@ same gigabyte a thousand times. Old versions of onnx check neither.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -17,9 +18,9 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from kp_pose_ros.errors import ModelError
+from kp_pose_ros.errors import ModelError, printable
 from kp_pose_ros.models.families import find_foreign_family, is_rtmo, shape_of, type_name
-from kp_pose_ros.models.graph import infer_shapes, opset_of, sort_nodes, upgrade
+from kp_pose_ros.models.graph import DEFAULT_DOMAIN, infer_shapes, opset_of, sort_nodes, upgrade
 from kp_pose_ros.models.layouts import GraphShape, Layout, Shape
 from kp_pose_ros.models.metadata import ModelMetadata, check_task, read_metadata
 
@@ -32,6 +33,12 @@ _MAX_BYTES = 2**31 - 1  # what protobuf can read
 _MAX_RATIO = 20  # weights hardly become smaller
 _MAX_NODES = 100_000  # yolo11x-pose has 1,000
 _MAX_DIMENSIONS = 16
+_WIDTHS = {  # bytes of a number
+    **dict.fromkeys((onnx.TensorProto.INT8, onnx.TensorProto.UINT8, onnx.TensorProto.BOOL), 1),
+    **dict.fromkeys((onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16), 2),
+    **dict.fromkeys((onnx.TensorProto.FLOAT, onnx.TensorProto.INT32), 4),
+    **dict.fromkeys((onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64), 8),
+}
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
@@ -73,6 +80,15 @@ def _unzip(path: Path) -> bytes:
 
 def _check_limits(model: onnx.ModelProto, path: Path) -> None:
     """Refuse a model that would keep onnx busy for minutes, or crash the process inside it."""
+    for tensor in model.graph.initializer:
+        width = _WIDTHS.get(tensor.data_type)
+        if tensor.raw_data and width and len(tensor.dims) <= _MAX_DIMENSIONS:
+            expected = width * math.prod(tensor.dims)
+            if len(tensor.raw_data) != expected:
+                raise ModelError(
+                    f"the weight {tensor.name} of {path} has {len(tensor.raw_data)} bytes: its "
+                    f"shape needs {expected}, so download or export the model again"
+                )
     dimensions = max((len(tensor.dims) for tensor in model.graph.initializer), default=0)
     found = {
         f"{len(model.graph.node)} nodes": len(model.graph.node) > _MAX_NODES,
@@ -131,6 +147,36 @@ def modernise(model: onnx.ModelProto, source: object) -> None:
                 f"{source} uses version {found} of the ONNX operators, and onnx cannot convert it "
                 f"to version {_OPSET} ({error}): export the model again with a later opset"
             ) from error
+
+
+def check_graph(model: onnx.ModelProto, source: object) -> None:
+    """Refuse a graph that no engine would take, without its weights.
+
+    Raises:
+        ModelError: a node reads what nothing makes, or is none that its version of ONNX knows.
+    """
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = model.ir_version
+    context.opset_imports = {entry.domain: entry.version for entry in model.opset_import}
+    known = {value.name for value in (*model.graph.input, *model.graph.initializer)} | {""}
+    known.update(tensor.values.name for tensor in model.graph.sparse_initializer)
+    for node in model.graph.node:
+        if missing := [name for name in node.input if name not in known]:
+            raise ModelError(
+                f"the node {node.name or node.op_type} of {source} reads {missing[0]}, which "
+                "nothing makes: export the model again"
+            )
+        known.update(node.output)
+        has_functions = any(function.name == node.op_type for function in model.functions)
+        if node.domain in DEFAULT_DOMAIN and not has_functions:
+            try:
+                onnx.checker.check_node(node, context)
+            except onnx.checker.ValidationError as error:
+                reason = printable(" ".join(str(error).split()), 200)
+                raise ModelError(
+                    f"the node {node.name or node.op_type} of {source} is not valid ONNX "
+                    f"({reason}): export the model again"
+                ) from error
 
 
 def graph_metadata(
