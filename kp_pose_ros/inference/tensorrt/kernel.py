@@ -115,13 +115,15 @@ def kernel_name(kind: str, element: str) -> str:
 class LetterboxKernel:
     """The compiled kernels, loaded into the current context."""
 
-    def __init__(self, driver: ModuleType) -> None:
-        """Load the first PTX that the driver takes; `driver` is `pycuda.driver`.
+    def __init__(
+        self, driver: ModuleType, files: tuple[Path, ...] = (BUILT_PTX, SHIPPED_PTX)
+    ) -> None:
+        """Load the first PTX of `files` that the driver takes; `driver` is `pycuda.driver`.
 
         Raises:
             EngineError: it takes none.
         """
-        self._module = _load(driver)
+        self._module = _load(driver, files)
         self._functions: dict[tuple[str, str], Any] = {}
         for kind in {layout.kind for layout in LAYOUTS.values()}:
             for element in ELEMENTS:
@@ -141,9 +143,9 @@ class LetterboxKernel:
         self._module = None
 
 
-def _load(driver: ModuleType) -> Any:
+def _load(driver: ModuleType, files: tuple[Path, ...]) -> Any:
     refusals = []
-    for path in (BUILT_PTX, SHIPPED_PTX):
+    for path in files:
         if path.is_file():
             try:
                 return driver.module_from_buffer(path.read_bytes())

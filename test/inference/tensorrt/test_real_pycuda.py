@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real pycuda, with its contexts a thread and its argument packing, on a made-up driver."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,9 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from echo_model import write_echo_model
 from kernel_on_cpu import COMPILER
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 
 
 @pytest.fixture
@@ -36,16 +39,16 @@ def driver(tmp_path):
 
 @pytest.fixture
 def run(driver, kernel_on_cpu, tmp_path):
-    """Run the engine in a process of its own: run(**environment)."""
+    """Run the engine, or another program, in a process of its own: run(*program, **environment)."""
 
-    def run(**environment):
+    def run(*program, **environment):
         surroundings = {
             "KERNELS": str(kernel_on_cpu.path),
             "LD_PRELOAD": str(driver),
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
         return subprocess.run(
-            [sys.executable, HERE / "on_real_pycuda.py", tmp_path],
+            [sys.executable, *(program or (HERE / "on_real_pycuda.py", tmp_path))],
             env=os.environ | surroundings | environment,
             capture_output=True,
             text=True,
@@ -69,3 +72,17 @@ def test_a_lost_gpu_ends_the_process_with_1(run):
     first, second = done.stdout.splitlines()
     assert first == second
     assert re.search("Made Up .* failed while .* cannot use it any more: start it again", first)
+
+
+def test_prove_gpu_proves_the_kernels_on_the_made_up_driver(run, tmp_path):
+    model = write_echo_model(tmp_path / "echo.onnx", sides=(384, 640))
+    results = tmp_path / "results.json"
+    picture = ROOT / "docs" / "poses.jpg"
+    done = run(ROOT / "tools" / "prove_gpu", model, picture, "--json", results)
+    assert done.returncode == 0, done.stdout
+    assert not re.search("leaked|no context|PyCUDA|clean", done.stderr), done.stderr
+    status = {each["step"]: each["status"] for each in json.loads(results.read_text())}
+    assert status["letterbox, letterbox.ptx"] == "PASS"
+    assert status["letterbox of 1080p, mapped memory"] == "PASS"
+    assert status["engines"] == "SKIP"
+    assert "TensorRT itself: not proven" in done.stdout
