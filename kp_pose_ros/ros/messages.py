@@ -123,7 +123,10 @@ def _converter() -> tuple[str, Callable[[ImageMessage], Any]]:
             return name, load()
         except ImportError:
             continue
-    raise FrameError(f"it needs one of the packages {', '.join(_CONVERTERS)}: install cv_bridge")
+    raise FrameError(
+        f"it needs one of the packages {', '.join(_CONVERTERS)}: install one, or let the camera's "
+        "driver convert it to bgr8"
+    )
 
 
 # Reliable, because that matches consumers of both kinds.
