@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
-from typing import TextIO
+from typing import NoReturn, TextIO
+
+from tqdm import tqdm
 
 _log = logging.getLogger(__name__)
-_BAR_WIDTH = 30
 _SECONDS_BETWEEN_LINES = 5.0
-_SECONDS_BETWEEN_DRAWINGS = 0.1
 
 
 class Progress:
@@ -73,26 +72,22 @@ class ProgressBar(Progress):
 
     def __init__(self, terminal: TextIO) -> None:
         self._terminal = terminal
-        self._started = self._last = 0.0
+        self._bar: tqdm[NoReturn] | None = None
 
     def begin(self) -> None:
-        """Start counting."""
-        self._started, self._last = time.monotonic(), 0.0
+        """Draw nothing yet: the engine may be in the cache."""
+        self._bar = None
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """Take one report."""
-        now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_DRAWINGS:
-            return
-        self._last = now
-        filled = _BAR_WIDTH * done // total if total else 0
-        bar = "#" * filled + "." * (_BAR_WIDTH - filled)
-        line = f"[{bar}] {now - self._started:4.0f} s  {phase} {done}/{total}"
-        columns = shutil.get_terminal_size().columns - 1
-        self._terminal.write(f"\r{line[:columns]:<{columns}}")
-        self._terminal.flush()
+        """Draw a report, unless the last drawing is too recent."""
+        if self._bar is None:
+            self._bar = tqdm(file=self._terminal, total=total, miniters=0, dynamic_ncols=True)
+        # Phases are nested and take turns, so the position is set, not counted on.
+        self._bar.total, self._bar.n = total, done
+        self._bar.set_description_str(phase, refresh=False)
+        self._bar.update(0)
 
     def end(self) -> None:
         """End the line, if one was drawn."""
-        if self._last:
-            self._terminal.write("\n")
+        if self._bar is not None:
+            self._bar.close()
