@@ -99,6 +99,30 @@ class Poses:
         return replace(self, boxes=self.boxes * np.float32(factor), keypoints=keypoints)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Where the n people of a Poses are in space, as one point each, and how they move.
+
+    What is not known is NaN. All is in one frame, that of the keypoints in space.
+
+    Attributes:
+        position: (n, 3), metres.
+        position_variance: (n,), square metres, the same in all directions.
+        velocity: (n, 3), metres / s.
+        velocity_variance: (n,), (metres / s) squared, the same in all directions.
+    """
+
+    position: npt.NDArray[np.float64]
+    position_variance: npt.NDArray[np.float64]
+    velocity: npt.NDArray[np.float64]
+    velocity_variance: npt.NDArray[np.float64]
+
+    @classmethod
+    def unknown(cls, count: int) -> Motion:
+        """Return that of people of whom nothing is known."""
+        return cls(*(np.full(shape, np.nan) for shape in ((count, 3), count) * 2))
+
+
 def observed(keypoints: Floats, threshold: float) -> npt.NDArray[np.uint8]:
     """Return the states of keypoints as a model gives them.
 

@@ -125,9 +125,22 @@ class Encoder:
                     for (x, y, score), state in zip(keypoints[index], states[index], strict=True)
                 ],
                 keypoints_3d=[],
+                motion=self._unknown_motion(),
             )
             for index, bbox in enumerate(self._boxes(poses.boxes))
         ]
+
+    def _unknown_motion(self) -> Any:
+        zeros = dict.fromkeys("xyz", 0.0)
+        return self._make(
+            "kp_pose_ros/msg/Motion",
+            position=self._make("geometry_msgs/msg/Point", **zeros),
+            position_covariance=np.zeros(9),
+            position_valid=False,
+            velocity=self._make("geometry_msgs/msg/Vector3", **zeros),
+            velocity_covariance=np.zeros(9),
+            velocity_valid=False,
+        )
 
     def _hypothesis(self, class_id: int, score: float) -> Any:
         zeros = dict.fromkeys("xyz", 0.0)

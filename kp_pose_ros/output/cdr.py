@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.poses import UNTRACKED, Floats, Poses
+from kp_pose_ros.poses import UNTRACKED, Floats, Motion, Poses
 from kp_pose_ros.skeleton import Vocabulary
 
 Points = npt.NDArray[np.float64]
@@ -38,6 +38,14 @@ _KEYPOINT_3D = np.dtype(
         "itemsize": 32,
     }
 )
+_MOTION = np.dtype(
+    {
+        "names": ["position", "covariance", "valid", "velocity", "v_covariance", "v_valid"],
+        "formats": [("<f8", 3), ("<f8", (3, 3)), "u1", ("<f8", 3), ("<f8", (3, 3)), "u1"],
+        "offsets": [0, 24, 96, 104, 128, 200],
+        "itemsize": 201,
+    }
+)
 _KEYPOINT_PADDING, _KEYPOINT_3D_PADDING = 3, 7
 # Where nothing is known, ROS's own default: no rotation and no covariance.
 _NO_POSE = struct.pack("<43d", 0, 0, 0, 0, 0, 0, 1, *[0] * 36)
@@ -49,6 +57,8 @@ def pose_array(
     poses: Poses,
     vocabulary: Vocabulary,
     keypoints_3d: Points | None = None,
+    *,
+    motion: Motion | None = None,
 ) -> bytes:
     """Return a serialized PoseArray.
 
@@ -59,6 +69,7 @@ def pose_array(
         vocabulary: what the indices in `poses` mean.
         keypoints_3d: (n, k, 3) metres, NaN where a keypoint's position is not known; None: there is
             no depth.
+        motion: of the people; None: not known.
     """
     writer = CdrWriter()
     writer.header(header)
@@ -66,7 +77,7 @@ def pose_array(
     writer.text(vocabulary.skeleton.name)
     writer.numbers("I", len(poses))
     if len(poses):
-        _write_people(writer, poses, vocabulary, keypoints_3d)
+        _write_people(writer, poses, vocabulary, keypoints_3d, motion)
     return writer.content()
 
 
@@ -194,12 +205,17 @@ def _layout(codes: str) -> struct.Struct:
 
 
 def _write_people(
-    writer: CdrWriter, poses: Poses, vocabulary: Vocabulary, keypoints_3d: Points | None
+    writer: CdrWriter,
+    poses: Poses,
+    vocabulary: Vocabulary,
+    keypoints_3d: Points | None,
+    motion: Motion | None,
 ) -> None:
     count, keypoint_count = poses.states.shape
     keypoints = np.zeros((count, keypoint_count), _KEYPOINT)
     keypoints["xys"], keypoints["state"] = poses.keypoints, poses.states
     points = _points(keypoints_3d)
+    motions = _motions(motion or Motion.unknown(count))
     ages = np.rint(poses.track_ages * 1e9).astype(np.int64).tolist()
     rows = zip(
         poses.track_ids.tolist(),
@@ -219,6 +235,7 @@ def _write_people(
         writer.numbers("I", 0 if points is None else keypoint_count)
         if points is not None:
             writer.raw(points[index].tobytes()[:-_KEYPOINT_3D_PADDING], 8)
+        writer.raw(motions[index].tobytes(), 8)
 
 
 def _points(keypoints_3d: Points | None) -> npt.NDArray[np.void] | None:
@@ -229,6 +246,17 @@ def _points(keypoints_3d: Points | None) -> npt.NDArray[np.void] | None:
     points["valid"] = np.isfinite(keypoints_3d).all(axis=2)
     points["position"] = np.where(points["valid"][..., None], keypoints_3d, 0)
     return points
+
+
+def _motions(motion: Motion) -> npt.NDArray[np.void]:
+    """Return Motion messages, zero where nothing is known."""
+    messages = np.zeros(len(motion.position), _MOTION)
+    for name, prefix in (("position", ""), ("velocity", "v_")):
+        values, variance = getattr(motion, name), getattr(motion, f"{name}_variance")
+        messages[f"{prefix}valid"] = np.isfinite(variance)
+        messages[name] = np.nan_to_num(values)
+        messages[f"{prefix}covariance"] = np.nan_to_num(variance)[:, None, None] * np.eye(3)
+    return messages
 
 
 def _boxes(boxes: Floats) -> list[list[float]]:

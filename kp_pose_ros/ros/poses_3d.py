@@ -22,10 +22,12 @@ from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.multi_camera.joining import MultiCamera
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
 from kp_pose_ros.space.multi_camera.same_time import SameTime
+from kp_pose_ros.space.people import PeopleMotion
 from kp_pose_ros.timing import Throttle
 
 # Seconds.
 _WARNING_PERIOD = 10.0  # between two warnings about the same
+_DEVIATION = 0.02, 0.0  # metres, of a position, wherever it is between the cameras
 _PATIENCE = 5.0  # without images of one time, before the log says so
 
 
@@ -70,6 +72,7 @@ class JointPoses:
     def describe(self, vocabulary: Vocabulary) -> None:
         """Publish, for good, what the indices in the messages mean."""
         self._skeleton.publish(cdr.skeleton(vocabulary))
+        self._people = PeopleMotion(vocabulary.skeleton.keypoint_names, _DEVIATION)
 
     def add(
         self, camera: str, header: Header, size: Size, poses: Poses, presentation: Presentation
@@ -98,7 +101,10 @@ class JointPoses:
                 of_each = {name: seen.item[1] for name, seen in views.items()}
                 people, keypoints_3d = self._multi_camera.join(of_each)
             vocabulary = presentation.vocabulary
-            self._poses.publish(cdr.pose_array(common, (0, 0), people, vocabulary, keypoints_3d))
+            motion = self._people.update(people.track_ids, keypoints_3d, common.stamp)
+            self._poses.publish(
+                cdr.pose_array(common, (0, 0), people, vocabulary, keypoints_3d, motion=motion)
+            )
 
     def _watch_stamps(self, is_joined: bool) -> None:
         """Warn if images of several cameras come, but for long none of one time."""

@@ -31,6 +31,7 @@ from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
 from kp_pose_ros.ros.messages import LATCHED, RESULTS, header_to_msg
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
+from kp_pose_ros.space.people import PeopleMotion
 from kp_pose_ros.timing import StageTimes
 
 # Metres.
@@ -160,6 +161,7 @@ class Publishers:
         self._skeleton = node.create_publisher(SkeletonMsg, f"{prefix}skeleton", LATCHED)
         self.annotated = AnnotatedPictures(node, prefix)
         self._marker_builder = Markers()
+        self._people: PeopleMotion | None = None  # once the skeleton is known
         results = (self._poses, self._detections, self._markers)
         self._results = [each for each in results if each is not None]
 
@@ -178,6 +180,7 @@ class Publishers:
     def describe(self, vocabulary: Vocabulary) -> None:
         """Publish, latched, what the indices in the messages mean."""
         self._skeleton.publish(cdr.skeleton(vocabulary))
+        self._people = PeopleMotion(vocabulary.skeleton.keypoint_names)
 
     def publish(
         self,
@@ -201,7 +204,12 @@ class Publishers:
         if self._poses.get_subscription_count():
             with times.measure("message"):
                 size = frame.source_size
-                message = cdr.pose_array(header, size, poses, vocabulary, keypoints_3d)
+                motion = None
+                if self._people is not None and keypoints_3d is not None:
+                    motion = self._people.update(poses.track_ids, keypoints_3d, header.stamp)
+                message = cdr.pose_array(
+                    header, size, poses, vocabulary, keypoints_3d, motion=motion
+                )
             with times.measure("publish"):
                 rcl.publish(self._poses, np.frombuffer(message, np.uint8))
         if self._detections.get_subscription_count():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Vector3
 from kp_pose_ros.msg import Keypoint, PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from rclpy.serialization import deserialize_message, serialize_message
@@ -13,9 +14,10 @@ from vision_msgs.msg import Detection2DArray
 
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output import cdr
-from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
+from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Motion, Poses
 from kp_pose_ros.ros.messages import poses_from_msg, skeleton_from_msg
 from kp_pose_ros.skeleton import Skeleton, Vocabulary
+from kp_pose_ros.space.people import PeopleMotion
 
 VOCABULARY = Vocabulary(Skeleton.builtin("coco17"), ("person", "robot"))
 FIELDS = ("boxes", "scores", "keypoints", "class_ids", "track_ids", "track_ages", "states")
@@ -56,8 +58,14 @@ def test_every_alignment_is_written_as_rclpy_writes_it(frame_id, names, in_space
     space = np.random.default_rng(0).random((4, keypoints, 3)) if in_space else None
     vocabulary = Vocabulary(Skeleton.generic(keypoints), names)
     header = Header(-1, frame_id)
+    motion = PeopleMotion(vocabulary.skeleton.keypoint_names).update(
+        poses.track_ids, np.zeros((4, keypoints, 3)) if space is None else space, 0
+    )
     for content, kind in (
-        (cdr.pose_array(header, (480, 640), poses, vocabulary, space), PoseArray),
+        (
+            cdr.pose_array(header, (480, 640), poses, vocabulary, space, motion=motion),
+            PoseArray,
+        ),
         (cdr.detections(header, poses, vocabulary), Detection2DArray),
         (cdr.skeleton(vocabulary), SkeletonMsg),
     ):
@@ -72,6 +80,25 @@ def test_every_alignment_is_written_as_rclpy_writes_it(frame_id, names, in_space
             for field in FIELDS:
                 expected = getattr(poses, field)
                 np.testing.assert_allclose(getattr(back, field), expected, rtol=1e-6)
+
+
+def test_motion_is_written_where_it_is_known():
+    motion = Motion.unknown(3)
+    motion.position[:2], motion.position_variance[:2] = ((1, 2, 3), (4, 5, 6)), (0.25, 0.5)
+    motion.velocity[1], motion.velocity_variance[1] = (-1, 0, 2), 0.125
+    content = cdr.pose_array(HEADER, (480, 640), some_poses(3), VOCABULARY, motion=motion)
+    message = deserialize_message(content, PoseArray)
+    assert len(serialize_message(message)) == len(content)
+    found = [person.motion for person in message.poses]
+    assert [each.position_valid for each in found] == [True, True, False]
+    assert [each.velocity_valid for each in found] == [False, True, False]
+    assert found[1].position == Point(x=4.0, y=5.0, z=6.0)
+    assert found[1].velocity == Vector3(x=-1.0, y=0.0, z=2.0)
+    assert found[0].position_covariance.reshape(3, 3).tolist() == (0.25 * np.eye(3)).tolist()
+    assert found[1].velocity_covariance.reshape(3, 3).tolist() == (0.125 * np.eye(3)).tolist()
+    assert found[0].velocity == found[2].velocity == Vector3()
+    assert not found[0].velocity_covariance.any()
+    assert found[2].position == Point()
 
 
 @pytest.mark.parametrize("count", [1, 2, 30])

@@ -1,0 +1,209 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where people are, as one point each, and how fast they walk.
+
+A Kalman filter of constant velocity for each track (Bar-Shalom, Li, Kirubarajan: Estimation with
+Applications to Tracking and Navigation, 2001, section 6.2.2: white noise acceleration), with the
+same noise in all directions, so that three numbers are the covariance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.poses import UNTRACKED, Ints, Motion
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+_HIPS = ("left_hip", "right_hip")
+_TORSO = (*_HIPS, "left_shoulder", "right_shoulder")
+_LEARNING = 0.15  # share of a new offset between two points that may stand for a person
+_LEAST = 2  # of these keypoints have to be known
+
+_AGITATION = 0.3  # m^2 / s^3: in a second a person changes their velocity by about 0.5 m/s
+_FIRST_VELOCITY = 1.0  # m/s, standard deviation before anything is known
+_KNOWN = 0.5  # m/s, standard deviation above which a velocity is not given
+_SURPRISE = 5.0  # standard deviations beyond which a measurement is left out
+_MOST_SURPRISES = 3  # in a row; the next one is believed, and the track begins anew
+# Nanoseconds.
+_LATE = 250_000_000  # a stamp that is further back begins a new time
+_FORGET = 5 * 10**9  # a track that was not seen for longer is forgotten
+
+
+class PeopleMotion:
+    """Follows the people of one camera, or of one rig, in space."""
+
+    def __init__(
+        self, keypoint_names: Sequence[str], deviation: tuple[float, float] = (0.015, 0.0007)
+    ) -> None:
+        """Follow nobody yet.
+
+        Args:
+            keypoint_names: the skeleton's.
+            deviation: standard deviation of a measured position: metres, and metres for every
+                square metre of its distance from the origin, as stereo cameras have it.
+        """
+        names = list(keypoint_names)
+        self._hips, self._torso = (
+            [names.index(name) for name in group if name in names] for group in (_HIPS, _TORSO)
+        )
+        self._deviation = deviation
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stamp = 0  # of the newest image
+        self._rows: dict[int, int] = {}  # by track
+        self._seen = np.zeros(0, np.int64)
+        self._state = np.zeros((0, 2, 3))  # position and velocity
+        self._variance = np.zeros((0, 3))  # of the position, covariance, of the velocity
+        self._surprises = np.zeros(0, np.int64)
+        # Which of `_points` the position is, and how far it is from each of `_sources`.
+        self._reference = np.zeros(0, np.intp)
+        self._offsets = np.zeros((0, len(self._torso) + 1, 3))
+
+    def update(self, track_ids: Ints, keypoints_3d: Array, stamp: int) -> Motion:
+        """Return where the people in an image are, and how they move.
+
+        Args:
+            track_ids: (n,) of the people; the UNTRACKED have a position alone.
+            keypoints_3d: (n, k, 3) metres, in a frame that does not move; NaN where not known.
+            stamp: when the image was taken, nanoseconds. A jump back forgets everybody.
+        """
+        motion = Motion.unknown(len(track_ids))
+        if not len(track_ids) and not self._rows:
+            return motion
+        self._advance(stamp)
+        points = self._points(keypoints_3d)
+        found = np.isfinite(points[:, 2, 0])
+        best = np.isfinite(points[..., 0]).argmax(axis=1)
+        motion.position[:] = points[np.arange(len(points)), best]
+        constant, growing = self._deviation
+        deviation = constant + growing * np.square(motion.position).sum(axis=1)
+        motion.position_variance[found] = deviation[found] ** 2
+        people = (found & (track_ids != UNTRACKED)).nonzero()[0]
+        if len(people):
+            variance = motion.position_variance[people]
+            self._add(track_ids[people].tolist(), best[people])
+            rows = np.array([self._rows[each] for each in track_ids[people].tolist()])
+            sources = self._sources(keypoints_3d[people], points[people])
+            measured = self._measured(rows, sources, points[people], best[people])
+            self._correct(rows, measured, variance)
+            motion.position[people] = self._state[rows, 0]
+            motion.position_variance[people] = self._variance[rows, 0]
+            known = self._variance[rows, 2] <= _KNOWN**2
+            motion.velocity[people[known]] = self._state[rows[known], 1]
+            motion.velocity_variance[people[known]] = self._variance[rows[known], 2]
+        return motion
+
+    def _advance(self, stamp: int) -> None:
+        """Move all tracks on to a stamp, and forget the old ones."""
+        if stamp < self._stamp - _LATE:
+            self._begin()
+        before, self._stamp = self._stamp, max(stamp, self._stamp)
+        seconds = (self._stamp - before) * 1e-9 if self._rows else 0.0
+        self._state[:, 0] += seconds * self._state[:, 1]
+        position, covariance, velocity = self._variance.T
+        position += 2 * seconds * covariance + seconds**2 * velocity + _AGITATION * seconds**3 / 3
+        covariance += seconds * velocity + _AGITATION * seconds**2 / 2
+        velocity += _AGITATION * seconds
+        kept = self._stamp - self._seen <= _FORGET
+        if not kept.all():
+            ids = [each for each, row in self._rows.items() if kept[row]]
+            self._rows = {each: row for row, each in enumerate(ids)}
+            self._keep(kept)
+
+    def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
+        for name in ("_seen", "_state", "_variance", "_surprises", "_reference", "_offsets"):
+            setattr(self, name, getattr(self, name)[kept])
+
+    def _add(self, track_ids: list[int], references: Indices) -> None:
+        """Make room for tracks that are new."""
+        new = [index for index, each in enumerate(track_ids) if each not in self._rows]
+        for index in new:
+            self._rows[track_ids[index]] = len(self._rows)
+        count = len(new)
+        self._seen = np.append(self._seen, np.full(count, self._stamp))
+        self._state = np.concatenate((self._state, np.full((count, 2, 3), np.nan)))
+        self._variance = np.concatenate((self._variance, np.full((count, 3), np.nan)))
+        self._surprises = np.append(self._surprises, np.zeros(count, np.int64))
+        self._reference = np.append(self._reference, references[new])
+        self._offsets = np.concatenate(
+            (self._offsets, np.full((count, *self._offsets.shape[1:]), np.nan))
+        )
+
+    def _points(self, keypoints_3d: Array) -> Array:
+        """Return the points that may stand for (n,) people, best first: (n, 3 points, 3).
+
+        They are the middle of the hips, of the torso, and the median; NaN where not known.
+        """
+        known = np.isfinite(keypoints_3d[..., 0])
+        points = np.full((len(keypoints_3d), 3, 3), np.nan)
+        for index, group in enumerate((self._hips, self._torso)):
+            enough = known[:, group].sum(axis=1) >= _LEAST
+            points[enough, index] = _mean(keypoints_3d[enough][:, group])
+        ordered = np.sort(keypoints_3d, axis=1)  # NaN comes last
+        middle = np.maximum(known.sum(axis=1) - 1, 0) // 2
+        points[:, 2] = ordered[np.arange(len(points)), middle]
+        return points
+
+    def _sources(self, keypoints_3d: Array, points: Array) -> Array:
+        """Return what tells where m people are: (m, torso + 1, 3), the torso and the median."""
+        return np.concatenate((keypoints_3d[:, self._torso], points[:, 2:]), axis=1)
+
+    def _measured(self, rows: Indices, sources: Array, points: Array, best: Indices) -> Array:
+        """Return where the reference points of some tracks are, (m, 3).
+
+        It is the mean of what the torso's keypoints say, each by its usual offset: so it does not
+        matter which of them are seen. The first better point takes over as the reference, and the
+        track goes along, so that hips that come into sight are not taken for a step.
+        """
+        people = np.arange(len(rows))
+        offsets = self._offsets[rows]
+        told = sources + offsets
+        measured = _mean(told[:, :-1])
+        measured = np.where(np.isfinite(measured), measured, told[:, -1])
+        measured = np.where(np.isfinite(measured), measured, points[people, best])
+        better = best < self._reference[rows]
+        if better.any():
+            measured[better] = self._state[rows[better], 0] = points[better, best[better]]
+            offsets[better] = np.nan
+            self._reference[rows[better]] = best[better]
+        reference = points[people, self._reference[rows]]
+        reference = np.where(np.isfinite(reference), reference, measured)
+        news = reference[:, None] - sources
+        learned = np.where(np.isfinite(offsets), offsets + _LEARNING * (news - offsets), news)
+        self._offsets[rows] = np.where(np.isfinite(news), learned, offsets)
+        return measured
+
+    def _correct(self, rows: Indices, measured: Array, variance: Array) -> None:
+        state, covariance = self._state[rows], self._variance[rows]
+        error = measured - state[:, 0]
+        expected = covariance[:, 0] + variance
+        surprising = np.square(error).sum(axis=1) > _SURPRISE**2 * expected
+        surprises = np.where(surprising, self._surprises[rows] + 1, 0)
+        anew = ~np.isfinite(error[:, 0]) | (surprises > _MOST_SURPRISES)
+        used = ~surprising & ~anew
+        gains = np.where(used[:, None], covariance[:, :2] / expected[:, None], 0)
+        state += gains[..., None] * error[:, None]
+        covariance[:, 2] -= gains[:, 1] * covariance[:, 1]
+        covariance[:, :2] *= 1 - gains[:, :1]
+        state[anew, 0], state[anew, 1] = measured[anew], 0
+        covariance[anew] = np.column_stack(
+            (variance[anew], np.zeros(anew.sum()), np.full(anew.sum(), _FIRST_VELOCITY**2))
+        )
+        self._state[rows], self._variance[rows] = state, covariance
+        self._surprises[rows] = np.where(anew, 0, surprises)
+        self._seen[rows] = self._stamp
+
+
+def _mean(points: Array) -> Array:
+    """Return the (m, 3) means of (m, group, 3) points, NaN of none; NaN points do not count."""
+    known = np.isfinite(points)
+    counts = known.sum(axis=1)
+    return np.where(
+        counts > 0, np.where(known, points, 0).sum(axis=1) / np.maximum(counts, 1), np.nan
+    )
