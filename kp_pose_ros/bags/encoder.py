@@ -126,6 +126,8 @@ class Encoder:
                 ],
                 keypoints_3d=[],
                 motion=self._unknown_motion(),
+                joined_cameras=[],
+                joined_track_ids=np.zeros(0, np.int32),
             )
             for index, bbox in enumerate(self._boxes(poses.boxes))
         ]

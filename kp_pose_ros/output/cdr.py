@@ -9,6 +9,7 @@ See image/cdr.py for the format.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -46,6 +47,7 @@ _MOTION = np.dtype(
         "itemsize": 201,
     }
 )
+_NO_MOTION = bytes(_MOTION.itemsize)
 _KEYPOINT_PADDING, _KEYPOINT_3D_PADDING = 3, 7
 # Where nothing is known, ROS's own default: no rotation and no covariance.
 _NO_POSE = struct.pack("<43d", 0, 0, 0, 0, 0, 0, 1, *[0] * 36)
@@ -59,6 +61,7 @@ def pose_array(
     keypoints_3d: Points | None = None,
     *,
     motion: Motion | None = None,
+    joined: Sequence[Mapping[str, int]] | None = None,
 ) -> bytes:
     """Return a serialized PoseArray.
 
@@ -70,6 +73,7 @@ def pose_array(
         keypoints_3d: (n, k, 3) metres, NaN where a keypoint's position is not known; None: there is
             no depth.
         motion: of the people; None: not known.
+        joined: of each person the tracks that were joined, by camera; None: none were.
     """
     writer = CdrWriter()
     writer.header(header)
@@ -77,7 +81,7 @@ def pose_array(
     writer.text(vocabulary.skeleton.name)
     writer.numbers("I", len(poses))
     if len(poses):
-        _write_people(writer, poses, vocabulary, keypoints_3d, motion)
+        _write_people(writer, poses, vocabulary, keypoints_3d, motion=motion, joined=joined)
     return writer.content()
 
 
@@ -209,13 +213,15 @@ def _write_people(
     poses: Poses,
     vocabulary: Vocabulary,
     keypoints_3d: Points | None,
+    *,
     motion: Motion | None,
+    joined: Sequence[Mapping[str, int]] | None,
 ) -> None:
     count, keypoint_count = poses.states.shape
     keypoints = np.zeros((count, keypoint_count), _KEYPOINT)
     keypoints["xys"], keypoints["state"] = poses.keypoints, poses.states
     points = _points(keypoints_3d)
-    motions = _motions(motion or Motion.unknown(count))
+    motions = None if motion is None else _motions(motion)
     ages = np.rint(poses.track_ages * 1e9).astype(np.int64).tolist()
     rows = zip(
         poses.track_ids.tolist(),
@@ -235,7 +241,10 @@ def _write_people(
         writer.numbers("I", 0 if points is None else keypoint_count)
         if points is not None:
             writer.raw(points[index].tobytes()[:-_KEYPOINT_3D_PADDING], 8)
-        writer.raw(motions[index].tobytes(), 8)
+        writer.raw(_NO_MOTION if motions is None else motions[index].tobytes(), 8)
+        tracks = {} if joined is None else joined[index]
+        writer.texts(tuple(tracks))
+        writer.numbers("I" + "i" * len(tracks), len(tracks), *tracks.values())
 
 
 def _points(keypoints_3d: Points | None) -> npt.NDArray[np.void] | None:

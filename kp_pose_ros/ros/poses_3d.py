@@ -99,11 +99,19 @@ class JointPoses:
             common = Header(newest.stamp, self._frame_id)
             with presentation.times.measure("join"):
                 of_each = {name: seen.item[1] for name, seen in views.items()}
-                people, keypoints_3d = self._multi_camera.join(of_each)
+                people, keypoints_3d, tracks = self._multi_camera.join(of_each)
             vocabulary = presentation.vocabulary
             motion = self._people.update(people.track_ids, keypoints_3d, common.stamp)
             self._poses.publish(
-                cdr.pose_array(common, (0, 0), people, vocabulary, keypoints_3d, motion=motion)
+                cdr.pose_array(
+                    common,
+                    (0, 0),
+                    people,
+                    vocabulary,
+                    keypoints_3d,
+                    motion=motion,
+                    joined=tracks,
+                )
             )
 
     def _watch_stamps(self, is_joined: bool) -> None:

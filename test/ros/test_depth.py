@@ -104,6 +104,8 @@ def test_keypoints_are_where_the_depth_image_has_them(node, camera, bus, encodin
         valid = [(k, p.position) for k, p in pairs if p.valid]
         points = np.array([(p.x, p.y, p.z) for _, p in valid]).reshape(-1, 3)
         np.testing.assert_allclose(points[:, 2], WALL, atol=1e-3)
+        assert person.motion.position_valid == bool(valid)
+        assert not valid or person.motion.position.z == pytest.approx(WALL, abs=1e-3)
         pixels = np.array([(k.x, k.y) for k, _ in valid]).reshape(-1, 2)
         np.testing.assert_allclose(model.project(points), pixels, atol=0.5)
     assert sum(len([p for p in each.keypoints_3d if p.valid]) for each in answer.poses) > 30

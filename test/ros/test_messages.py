@@ -101,6 +101,18 @@ def test_motion_is_written_where_it_is_known():
     assert found[2].position == Point()
 
 
+def test_the_tracks_that_were_joined_are_written():
+    joined = [{"front": 4, "rear left": -1}, {}, {"front": 5}]
+    content = cdr.pose_array(HEADER, (0, 0), some_poses(3), VOCABULARY, joined=joined)
+    message = deserialize_message(content, PoseArray)
+    assert len(serialize_message(message)) == len(content)
+    found = [
+        dict(zip(person.joined_cameras, person.joined_track_ids, strict=True))
+        for person in message.poses
+    ]
+    assert found == joined
+
+
 @pytest.mark.parametrize("count", [1, 2, 30])
 def test_poses_come_back_from_a_message_as_they_were(count):
     poses = some_poses(count)

@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.ros import poses_3d
 from kp_pose_ros.ros.messages import LATCHED, RESULTS
 from kp_pose_ros.ros.pose_node import PoseNode
 from kp_pose_ros.space.camera import CameraModel
@@ -199,7 +200,13 @@ def test_people_are_where_they_are_in_the_common_frame(robot, write_rig):
         assert person.bbox.size_x == person.bbox.center.position.x == 0
         assert {each.state for each in person.keypoints} == {Keypoint.ABSENT}
         assert len(person.keypoints) == 17
+        hips = [person.keypoints_3d[index].position for index in (11, 12)]
+        assert person.motion.position_valid
+        assert person.motion.position.z == pytest.approx((hips[0].z + hips[1].z) / 2, abs=0.02)
+        assert list(person.joined_cameras) == list(NAMES)
+        assert -1 not in person.joined_track_ids
     assert {person.track_id for person in message.poses} == {1, 2}
+    assert len({each for p in message.poses for each in p.joined_track_ids}) == 6
 
 
 def test_images_too_far_apart_in_time_are_not_joined(robot, write_rig):
@@ -208,6 +215,22 @@ def test_images_too_far_apart_in_time_are_not_joined(robot, write_rig):
     room.send_until(lambda: len(room.peers["back"].received) > 5, **apart)
     assert room.joined == []
     room.send_until(lambda: room.joined)
+
+
+def test_clocks_that_differ_are_named_in_the_log(robot, write_rig, capfd, monkeypatch):
+    monkeypatch.setattr(poses_3d, "_PATIENCE", 0.2)
+    room = robot(results=PoseArray, **{"rig.file": write_rig(*NAMES)})
+    said = ""
+
+    def warned():
+        nonlocal said
+        said += capfd.readouterr().err
+        return "no two cameras had images of one time" in said
+
+    room.send_until(warned, right=-30 * SECOND, back=60 * SECOND)
+    assert "left 17000" in said
+    assert "expected at most 0.02 s between them" in said
+    assert room.joined == []
 
 
 def test_images_of_another_size_are_left_out_and_the_others_joined(robot, write_rig, capfd):

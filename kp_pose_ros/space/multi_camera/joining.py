@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,22 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 _KEPT = 1000  # tracks whose joined person is remembered
+
+
+class JoinedPeople(NamedTuple):
+    """The m people whom two or more cameras show, best score first.
+
+    Attributes:
+        poses: each with the best score and the age of the oldest of their poses, an id of their
+            own, and, since this is no image, a box and keypoints of zeros, which are ABSENT; a
+            keypoint's score is the best one that a camera gives it.
+        keypoints_3d: (m, k, 3), metres in the common frame; NaN where that is not known.
+        tracks: of each person the ids of their tracks, by the cameras that show them.
+    """
+
+    poses: Poses
+    keypoints_3d: Array
+    tracks: list[dict[str, int]]
 
 
 class MultiCamera:
@@ -33,18 +50,11 @@ class MultiCamera:
         self._cameras = tuple(viewpoints)
         self._ids = _Ids()
 
-    def join(self, views: Mapping[str, Poses]) -> tuple[Poses, Array]:
-        """Return the people whom two or more cameras show, best score first, in space.
-
-        A person has the best score and the age of the oldest of their poses, an id of their own,
-        and, since this is no image, a box and keypoints of zeros, which are ABSENT; a keypoint's
-        score is the best one that a camera gives it.
+    def join(self, views: Mapping[str, Poses]) -> JoinedPeople:
+        """Return the people whom two or more cameras show.
 
         Args:
             views: the poses of some of the cameras by name, one at least, of one skeleton.
-
-        Returns:
-            The m people, and (m, k, 3), metres in the common frame; NaN where that is not known.
         """
         count = next(iter(views.values())).keypoints.shape[1]
         poses = [views.get(name, Poses.empty(count)) for name in self._cameras]
@@ -53,7 +63,15 @@ class MultiCamera:
         members, keypoints_3d = joined.members[somewhere], joined.points[somewhere]
         people = self._people(poses, members)
         order = np.argsort(-people.scores, kind="stable")
-        return people[order], keypoints_3d[order]
+        tracks = [
+            {
+                camera: int(view.track_ids[index])
+                for camera, view, index in zip(self._cameras, poses, of_person, strict=True)
+                if index != MISSING
+            }
+            for of_person in members[order].tolist()
+        ]
+        return JoinedPeople(people[order], keypoints_3d[order], tracks)
 
     def _people(self, views: list[Poses], members: Indices) -> Poses:
         """Return a pose for each row of (m, views) indices into the views' poses."""

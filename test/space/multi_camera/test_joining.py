@@ -30,14 +30,22 @@ def tracked(left, right, back):
 
 def test_people_are_joined_best_score_first():
     scores = np.array((0.4, 0.6), np.float32)
-    seen = views(left={"scores": scores}, right={"scores": scores / 2}, back={"scores": scores / 2})
-    found, places = MultiCamera(RIG).join(seen)
+    seen = views(
+        left={"scores": scores} | ids(3, 4),
+        right={"scores": scores / 2} | ids(5, UNTRACKED),
+        back={"scores": scores / 2} | ids(7, 8),
+    )
+    found, places, tracks = MultiCamera(RIG).join(seen)
     np.testing.assert_allclose(places, JOINTS[::-1], atol=1e-4)
+    assert tracks == [
+        {"left": 4, "right": UNTRACKED, "back": 8},
+        {"left": 3, "right": 5, "back": 7},
+    ]
     assert found.scores.tolist() == pytest.approx([0.6, 0.4])
 
 
 def test_a_joined_person_is_in_no_image():
-    found, _ = MultiCamera(RIG).join(views())
+    found, *_ = MultiCamera(RIG).join(views())
     assert not found.boxes.any()
     assert not found.keypoints[..., :2].any()
     assert (found.states == ABSENT).all()
@@ -47,7 +55,7 @@ def test_a_joined_person_is_in_no_image():
 def test_class_and_age_are_those_of_the_best_and_the_oldest_pose():
     classes = {"class_ids": np.array((3, 3), np.int32), "scores": np.full(2, 0.5, np.float32)}
     other = {"class_ids": np.array((4, 4), np.int32), "track_ages": np.array((5.0, 7.0))}
-    found, _ = MultiCamera(RIG).join(views(left=classes, right=other))
+    found, *_ = MultiCamera(RIG).join(views(left=classes, right=other))
     assert found.class_ids.tolist() == [4, 4]
     assert found.track_ages.tolist() == [5.0, 7.0]
 
@@ -61,8 +69,9 @@ def test_class_and_age_are_those_of_the_best_and_the_oldest_pose():
 )
 def test_cameras_are_told_apart_by_their_names(names):
     seen = views()
-    found, places = MultiCamera(RIG).join({name: seen[name] for name in names})
+    found, places, tracks = MultiCamera(RIG).join({name: seen[name] for name in names})
     assert len(found) == 2
+    assert [set(each) for each in tracks] == [set(names)] * 2
     np.testing.assert_allclose(places, JOINTS, atol=1e-4)
 
 
@@ -70,8 +79,8 @@ def test_cameras_are_told_apart_by_their_names(names):
     "seen", [views() | dict.fromkeys(NAMES, Poses.empty(17)), {"left": views()["left"]}]
 )
 def test_whom_less_than_two_cameras_see_is_not_there(seen):
-    found, places = MultiCamera(RIG).join(seen)
-    assert (len(found), places.shape) == (0, (0, 17, 3))
+    found, places, tracks = MultiCamera(RIG).join(seen)
+    assert (len(found), places.shape, tracks) == (0, (0, 17, 3), [])
 
 
 @pytest.mark.parametrize(
