@@ -46,6 +46,17 @@ def test_what_is_no_video_is_told_in_one_sentence(
     assert phrase in told
 
 
+def test_the_cost_of_people_is_a_table_of_a_row_for_each_number(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["measure_people.py", "0", "3"])
+    runpy.run_path(str(ROOT / "tools" / "measure_people.py"), run_name="__main__")
+    head, _, *rows = [
+        line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()
+    ]
+    assert head == ["people", "decode", "track", "encode", "together"]
+    assert [row[0] for row in rows] == ["0", "3"]
+    assert all(float(cost) >= 0 for row in rows for cost in row)
+
+
 def test_the_documents_program_follows_people(
     capsys, monkeypatch, tmp_path, demo_weights, demo_photo
 ):
@@ -60,6 +71,6 @@ def test_the_documents_program_follows_people(
     exec(program.replace('"yolo11n-pose"', repr(str(demo_weights))), {})
     assert capsys.readouterr().out.splitlines() == [
         "0.0 s: [-1 -1]",
-        "0.1 s: [0 1]",
+        "0.1 s: [1 2]",
         "0.2 s: [0 1]",
     ]
