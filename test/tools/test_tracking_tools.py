@@ -72,5 +72,5 @@ def test_the_documents_program_follows_people(
     assert capsys.readouterr().out.splitlines() == [
         "0.0 s: [-1 -1]",
         "0.1 s: [1 2]",
-        "0.2 s: [0 1]",
+        "0.2 s: [1 2]",
     ]
