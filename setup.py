@@ -35,6 +35,7 @@ setup(
     install_requires=["numpy", "onnx", "opencv-python-headless<5", "PyYAML", "scipy", "tqdm"],
     extras_require={
         "bags": ["rosbags"],
+        "kafka": ["confluent-kafka"],
         "onnx": ["onnxruntime"],
         "openvino": ["openvino"],
         "dev": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"],

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ros2 run kp_pose_ros activities`: what people do, found by rules in their poses."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Header
+
+from kp_pose_ros.activities.engine import Activities, Event
+from kp_pose_ros.activities.rules import load_rules
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.msg import Activity
+from kp_pose_ros.resources import config_path
+from kp_pose_ros.ros.bridges.records import CameraRecords, declare, declare_cameras
+from kp_pose_ros.ros.process import run_node
+
+_EVENTS = QoSProfile(depth=100)  # a crowd may start many at once
+
+
+class ActivitiesNode(Node):
+    """Applies the rules of a file to the poses of all cameras."""
+
+    def __init__(self, **node_arguments: Any) -> None:
+        """Start; `node_arguments` are those of rclpy's Node.
+
+        Raises:
+            SettingsError: the rules cannot be read.
+        """
+        super().__init__("activities", **node_arguments)
+        about = "File of rules; empty: the shipped config/activities.yaml."
+        path = declare(self, "rules", "", about)
+        self._activities = Activities(
+            load_rules(Path(path) if path else config_path("activities.yaml"))
+        )
+        self._checked: set[tuple[str, ...]] = set()
+        self._inputs: dict[str, CameraRecords] = {}
+        self._outputs = {}
+        for camera in declare_cameras(self):
+            topic = f"{camera}/activities" if camera else "activities"
+            self._outputs[camera] = self.create_publisher(Activity, topic, _EVENTS)
+            self._inputs[camera] = CameraRecords(self, "", camera, self._on_record)
+
+    def _on_record(self, record: dict[str, Any], header: Header) -> None:
+        camera = record["camera"]
+        self._check(self._inputs[camera].keypoint_names)
+        try:
+            events = self._activities.update(record)
+        except SettingsError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=10.0)
+            return
+        for event in events:
+            self._outputs[camera].publish(_to_msg(event, header))
+
+    def _check(self, keypoint_names: tuple[str, ...]) -> None:
+        """Warn, once for a skeleton, of rules that name keypoints it does not have."""
+        if keypoint_names not in self._checked:
+            self._checked.add(keypoint_names)
+            for sentence in self._activities.matcher.check(keypoint_names):
+                self.get_logger().warning(sentence)
+
+
+def _to_msg(event: Event, header: Header) -> Activity:
+    return Activity(
+        header=header,
+        camera=event.camera,
+        state=Activity.END if event.is_end else Activity.START,
+        activity=event.activity,
+        track_ids=event.track_ids,
+        since=_time(event.since_ms),
+        until=_time(event.until_ms),
+        images=event.images,
+    )
+
+
+def _time(milliseconds: int) -> Time:
+    return Time(sec=milliseconds // 1000, nanosec=milliseconds % 1000 * 10**6)
+
+
+def main() -> int:
+    """Run the node; return the process's exit code."""
+    return run_node(
+        "activities",
+        "Publishes what people do (kp_pose_ros/Activity), found by rules in their poses.",
+        lambda _: ActivitiesNode(),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ros2 run kp_pose_ros event_feed`: a JSON record for every image, to Kafka or into files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from kp_pose_ros.errors import SettingsError, brief
+from kp_pose_ros.resources import load_yaml
+from kp_pose_ros.ros.bridges.records import (
+    CameraRecords,
+    declare,
+    declare_cameras,
+    declare_robot,
+)
+from kp_pose_ros.ros.bridges.sender import Sender
+from kp_pose_ros.ros.bridges.spool import Spool
+from kp_pose_ros.ros.process import run_node
+
+_MB = 10**6
+
+
+class EventFeed(Node):
+    """Writes records to a spool on disk, from which a thread sends them."""
+
+    def __init__(self, **node_arguments: Any) -> None:
+        """Start the feed; `node_arguments` are those of rclpy's Node.
+
+        Raises:
+            SettingsError: a parameter cannot be used.
+        """
+        super().__init__("event_feed", **node_arguments)
+        robot, cameras = declare_robot(self), declare_cameras(self)
+        topic = declare(self, "topic", "poses", "The Kafka topic.")
+        size = declare(self, "spool_mb", 1000, "Megabytes that unsent records may take.")
+        config = _kafka_config(self)
+        if not 1 <= size <= _MB:
+            raise SettingsError(f"the parameter spool_mb is {size}: expected 1 to {_MB}")
+        self._records = 0
+        self._unstored = 0
+        self._spool = Spool(_spool_folder(self), size * _MB)
+        self._sender = Sender(self._spool, topic, config, self.get_logger().warning)
+        self._is_to_kafka = bool(config)
+        self._cameras = [CameraRecords(self, robot, each, self._store) for each in cameras]
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self._sender.start()
+
+    def _store(self, record: dict[str, Any], _: Header) -> None:
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        self._records += 1
+        if not self._spool.append(line):
+            self._unstored += 1
+            self.get_logger().error(
+                "the spool's disk is full: new records are lost", throttle_duration_sec=10.0
+            )
+
+    def _publish_diagnostics(self) -> None:
+        waiting = self._spool.waiting() if self._is_to_kafka else 0
+        problem = self._sender.problem
+        lost = self._spool.dropped + self._sender.damaged
+        level = DiagnosticStatus.OK
+        if problem or lost:
+            level = DiagnosticStatus.WARN
+        facts = {
+            "records": self._records,
+            "sent": self._sender.sent,
+            "in flight": self._sender.in_flight,
+            "spooled bytes": waiting,
+            "dropped": self._spool.dropped,
+            "refused or damaged": self._sender.damaged,
+        }
+        lag = f"{waiting / _MB:.1f} MB of records wait for the broker"
+        status = DiagnosticStatus(
+            level=level,
+            name=f"{self.get_fully_qualified_name()}: feed",
+            message=problem or (f"{lost} records were lost" if lost else lag if waiting else "OK"),
+            values=[KeyValue(key=key, value=str(value)) for key, value in facts.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def close(self, timeout: float) -> bool:
+        """End the sending; return whether its thread has ended within `timeout` seconds."""
+        has_ended = self._sender.stop(timeout)
+        if has_ended:
+            self._spool.close()
+        return has_ended
+
+
+def _spool_folder(node: Node) -> Path:
+    about = "Folder of unsent records; without brokers, of all. Empty: event_feed in ROS's folder."
+    home = os.environ.get("ROS_HOME") or Path.home() / ".ros"
+    return Path(declare(node, "spool", "", about) or Path(home) / "event_feed").expanduser()
+
+
+def _kafka_config(node: Node) -> dict[str, Any]:
+    """Return librdkafka's settings; none: records stay in files."""
+    brokers = declare(node, "brokers", "", "host:port,... of Kafka; empty: records stay in files.")
+    about = "YAML file of librdkafka's settings, such as security.protocol and ssl.ca.location."
+    path = declare(node, "kafka_config", "", about)
+    if not brokers:
+        return {}
+    config = load_yaml(path, SettingsError) if path else {}
+    if not isinstance(config, dict):
+        raise SettingsError(f"{path}: expected a mapping of settings, found {brief(config)}")
+    return {**config, "bootstrap.servers": brokers}
+
+
+def main() -> int:
+    """Run the feed; return the process's exit code."""
+    return run_node(
+        "event_feed",
+        "Sends a JSON record for every image on poses to Kafka, or writes it into files.",
+        lambda _: EventFeed(),
+        close=EventFeed.close,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

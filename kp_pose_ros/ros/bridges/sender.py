@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Records from a spool to Kafka: at least once, in order for each camera."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Event, Thread
+from time import monotonic
+from typing import Any
+
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.ros.bridges.spool import Position, Spool
+
+_IN_FLIGHT = 1000  # records
+_PERIOD = 0.5  # seconds between two syncs of the disk
+_PAUSE = 2.0  # seconds before another try after the broker refused something
+_POLL = 0.05  # seconds to wait for the broker's answers, or for new records
+# Idempotence: the client repeats what is lost on the way without changing the order. It waits for
+# the broker without end, since the records are safe on the disk.
+_SETTINGS: dict[str, Any] = {
+    "enable.idempotence": True,
+    "message.timeout.ms": 0,
+    "linger.ms": 20,
+    "compression.type": "lz4",
+}
+_log = logging.getLogger(__name__)  # librdkafka's own lines; problems are said by `warn`
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A record on its way; `error` is what the broker says of it, None if it has it."""
+
+    after: Position
+    is_answered: bool = False
+    error: Any = None
+
+
+class Sender(Thread):
+    """Sends what is in a spool and what comes, until stopped; without a broker it only syncs.
+
+    Attributes:
+        sent: how many records the broker has acknowledged.
+        in_flight: how many it has not answered yet.
+        damaged: how many lines were no records, or are larger than the broker takes.
+        problem: what went wrong last; empty while all is well.
+    """
+
+    def __init__(
+        self, spool: Spool, topic: str, config: Mapping[str, Any], warn: Callable[[str], object]
+    ) -> None:
+        """Make a sender; `start` starts it.
+
+        Args:
+            spool: what to send.
+            topic: where to.
+            config: librdkafka's settings; without any there is no broker.
+            warn: called, by this thread, with a sentence about a problem.
+
+        Raises:
+            SettingsError: confluent-kafka is not installed, or refuses the settings.
+        """
+        super().__init__(name="sender", daemon=True)
+        self.sent = 0
+        self.in_flight = 0
+        self.damaged = 0
+        self.problem = ""
+        self._spool = spool
+        self._topic = topic
+        self._config = {**_SETTINGS, **config} if config else {}
+        self._warn = warn
+        self._stopped = Event()
+        self._synced = monotonic()
+        self._done: Position | None = None  # acknowledged, but not yet written down
+        if self._config:
+            self._producer = self._make_producer()
+
+    def _make_producer(self) -> Any:
+        try:
+            from confluent_kafka import KafkaException, Producer
+        except ImportError as error:
+            raise SettingsError(
+                "sending to Kafka needs confluent-kafka: pip install confluent-kafka"
+            ) from error
+        try:
+            return Producer(self._config, logger=_log)
+        except (KafkaException, TypeError, ValueError) as error:
+            raise SettingsError(f"Kafka's client refuses its settings: {error}") from error
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread; return whether it has ended within `timeout` seconds."""
+        self._stopped.set()
+        self.join(timeout)
+        return not self.is_alive()
+
+    def run(self) -> None:
+        """Send until stopped."""
+        while not self._stopped.is_set():
+            try:
+                if self._config:
+                    self._send()
+                else:
+                    self._stopped.wait(_PERIOD)
+                    self._spool.rotate_if_due()
+                    self._sync(None)
+            except OSError as error:
+                self._report(f"the spool cannot be synced or read: {error}")
+                self._stopped.wait(_PAUSE)
+
+    def _send(self) -> None:
+        """Send from the committed position on, until stopped or refused."""
+        pending: deque[_Sent] = deque()
+        position = self._spool.committed
+        while True:
+            found = self._spool.read(position) if len(pending) < _IN_FLIGHT else []
+            for line, after in found:
+                pending.append(self._produce(line, after))
+            position = found[-1][1] if found else position
+            self._producer.poll(0 if found else _POLL)
+            done = None
+            while pending and pending[0].is_answered and pending[0].error is None:
+                done = pending.popleft().after
+            self.in_flight = len(pending)
+            if pending and pending[0].is_answered:
+                self._begin_again(pending[0].error, done)
+                return
+            if done is not None:
+                self.problem = ""
+            self._done = done or self._done
+            if self._stopped.is_set():
+                self._finish()
+                return
+            if monotonic() - self._synced >= _PERIOD:
+                self._sync(self._done)
+                self._done = None
+
+    def _produce(self, line: bytes, after: Position) -> _Sent:
+        sent = _Sent(after)
+        key = _key(line)
+        if key is None:
+            self.damaged += 1
+            sent.is_answered = True
+            return sent
+
+        def answer(error: Any, _: object) -> None:
+            sent.is_answered = True
+            if error is not None and _is_too_large(error):
+                self.damaged += 1
+            else:
+                sent.error = error
+                self.sent += error is None
+
+        try:
+            self._producer.produce(self._topic, line, key, on_delivery=answer)
+        except Exception as error:  # a full queue, and what the client finds wrong by itself
+            answer(getattr(error, "args", [error])[0], None)
+        return sent
+
+    def _begin_again(self, error: object, done: Position | None) -> None:
+        """Start from the last record that the broker has, with another client."""
+        self._report(f"Kafka refused a record ({error}); it will be sent again")
+        self._sync(done or self._done)
+        self._done = None
+        self._producer.purge()
+        self._producer.flush(0)
+        self._stopped.wait(_PAUSE)
+        self._producer = self._make_producer()
+
+    def _sync(self, done: Position | None) -> None:
+        self._synced = monotonic()
+        self._spool.sync()
+        if done is not None:
+            self._spool.commit(done)
+
+    def _finish(self) -> None:
+        with suppress(OSError):
+            self._sync(self._done)
+
+    def _report(self, problem: str) -> None:
+        if problem != self.problem:
+            self._warn(problem)
+        self.problem = problem
+
+
+def _key(line: bytes) -> bytes | None:
+    """Return what keeps a camera's records in order: robot/camera; None if this is no record."""
+    try:
+        record = json.loads(line)
+        return f"{record['robot']}/{record['camera']}".encode()
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _is_too_large(error: Any) -> bool:
+    from confluent_kafka import KafkaError
+
+    return isinstance(error, KafkaError) and error.code() == KafkaError.MSG_SIZE_TOO_LARGE

@@ -1,0 +1,279 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Records on disk, in order, until a broker has them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from typing import NamedTuple
+
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.resources import replace_file
+
+SEGMENT_SECONDS = 60.0
+_LARGEST_SEGMENT = 2**23  # bytes
+_SEGMENTS = 8  # at least: the oldest of them is what a full spool loses at once
+_CHUNK = 2**18
+
+
+class Position(NamedTuple):
+    """A place between two records: a segment's number, and bytes from its beginning."""
+
+    segment: int
+    offset: int
+
+
+class Spool:
+    """A folder of segments: files of JSON lines with increasing numbers.
+
+    The segment that is being written has a dot before its name, so that whoever reads the folder as
+    a source of records (Flink and Spark do) takes whole segments only. One thread appends; another
+    may read, commit and sync.
+
+    Attributes:
+        dropped: records that were lost: the oldest of a full spool, and new ones on a full disk.
+    """
+
+    def __init__(self, folder: Path, largest: int) -> None:
+        """Take over a folder, with what a process before this one left in it.
+
+        Args:
+            folder: made if it does not exist.
+            largest: bytes that the segments may take together.
+
+        Raises:
+            SettingsError: the folder cannot be used, or another process uses it.
+        """
+        self.dropped = 0
+        self._folder = folder
+        self._largest = largest
+        self._segment_size = min(_LARGEST_SEGMENT, max(1, largest // _SEGMENTS))
+        self._guard = Lock()
+        self._descriptor = -1
+        self._unsynced: list[int] = []  # descriptors of closed segments
+        self._is_dirty = False
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.committed = self._read_position()
+            self._sizes = dict(self._recover())
+            self._newest = 0
+            self._open()
+        except BlockingIOError as error:
+            raise SettingsError(
+                f"the spool {folder} is used by another process: give each a folder of its own"
+            ) from error
+        except OSError as error:
+            raise SettingsError(
+                f"the spool {folder} cannot be used ({error.strerror}): expected a folder that can "
+                "be written"
+            ) from error
+
+    def _recover(self) -> Iterator[tuple[int, int]]:
+        """Close what was being written; yield number and size of every segment, in order."""
+        for path in self._folder.glob(".*.part"):
+            path.unlink(missing_ok=True)
+        for path in sorted(self._folder.glob(".*.jsonl")):
+            content = path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            os.truncate(path, whole)
+            path.rename(path.with_name(path.name[1:]))
+        for path in sorted(self._folder.glob("[0-9]*.jsonl")):
+            if size := path.stat().st_size:
+                yield int(path.stem), size
+            else:
+                path.unlink()
+
+    def _open(self) -> None:
+        """Begin a segment."""
+        number = max(self.committed.segment, *self._sizes, 0) + 1
+        path = self._path(number, is_open=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o644)
+        self._sizes[number] = 0
+        self._newest = number
+        self._began = monotonic()
+
+    def _path(self, number: int, *, is_open: bool = False) -> Path:
+        return self._folder / f"{'.' if is_open else ''}{number:012}.jsonl"
+
+    def append(self, line: bytes) -> bool:
+        """Write a record, which ends with a newline; return whether there was room for it."""
+        with self._guard:
+            if self._is_due():
+                self._rotate()
+            while sum(self._sizes.values()) + len(line) > self._largest and self._drop_oldest():
+                pass
+            stored = self._write(line) or (self._drop_oldest() and self._write(line))
+            self.dropped += not stored
+        return stored
+
+    def rotate_if_due(self) -> None:
+        """Close a segment that is a minute old, also when no record comes."""
+        with self._guard:
+            if self._is_due():
+                self._rotate()
+
+    def _is_due(self) -> bool:
+        size = self._sizes.get(self._newest, 0)
+        is_old = size > 0 and monotonic() - self._began >= SEGMENT_SECONDS
+        return size >= self._segment_size or is_old
+
+    def _write(self, line: bytes) -> bool:
+        try:
+            if self._descriptor < 0:
+                self._open()
+            written = os.write(self._descriptor, line)
+        except OSError:
+            written = 0
+        if written == len(line):
+            self._sizes[self._newest] += written
+            self._is_dirty = True
+            return True
+        if written:  # half a line: what follows it must not continue it
+            try:
+                os.ftruncate(self._descriptor, self._sizes[self._newest])
+            except OSError:
+                self._rotate()
+        return False
+
+    def _rotate(self) -> None:
+        if self._descriptor < 0:
+            return
+        self._unsynced.append(self._descriptor)
+        self._descriptor = -1
+        self._path(self._newest, is_open=True).rename(self._path(self._newest))
+        with suppress(OSError):  # the disk is full: `_write` tries again
+            self._open()
+
+    def _drop_oldest(self) -> bool:
+        """Delete the oldest closed segment; return whether there was one."""
+        oldest = min(self._sizes)
+        if oldest == self._newest:
+            return False
+        begin = self.committed.offset if oldest == self.committed.segment else 0
+        if oldest >= self.committed.segment:
+            self.dropped += sum(chunk.count(b"\n") for chunk in self._chunks(oldest, begin))
+        self._delete(oldest)
+        return True
+
+    def _delete(self, number: int) -> None:
+        self._path(number).unlink(missing_ok=True)
+        del self._sizes[number]
+
+    def _chunks(self, number: int, begin: int) -> Iterator[bytes]:
+        with suppress(OSError), self._path(number).open("rb") as stream:
+            stream.seek(begin)
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+
+    def sync(self) -> None:
+        """Have the disk keep what was appended until now.
+
+        Raises:
+            OSError: the disk cannot.
+        """
+        with self._guard:
+            waiting, self._unsynced = self._unsynced, []
+            if self._is_dirty and self._descriptor >= 0:
+                waiting.append(os.dup(self._descriptor))
+            self._is_dirty = False
+        error = None
+        for descriptor in waiting:
+            try:
+                os.fsync(descriptor)
+            except OSError as caught:
+                error = caught
+            os.close(descriptor)
+        if error is not None:
+            raise error
+
+    def read(self, position: Position) -> list[tuple[bytes, Position]]:
+        """Return the next records after a position, each with the position after it.
+
+        A position in a segment that was dropped continues with the oldest one.
+        """
+        with self._guard:
+            sizes = dict(self._sizes)
+            being_written = self._newest if self._descriptor >= 0 else None
+        for number in sorted(each for each in sizes if each >= position.segment):
+            begin = position.offset if number == position.segment else 0
+            try:
+                content = self._content(
+                    number, begin, sizes[number], is_open=number == being_written
+                )
+            except FileNotFoundError:  # dropped, or closed, just now
+                return self.read(position) if number in self._sizes else []
+            if found := [*_lines(content, number, begin)]:
+                return found
+        return []
+
+    def _content(self, number: int, begin: int, size: int, *, is_open: bool) -> bytes:
+        with self._path(number, is_open=is_open).open("rb") as stream:
+            stream.seek(begin)
+            content = stream.read(min(_CHUNK, size - begin)) if begin < size else b""
+            if content and b"\n" not in content:  # a record longer than a chunk
+                content += stream.read(size - begin - len(content))
+        return content
+
+    def commit(self, position: Position) -> None:
+        """Forget records before a position: a broker has them.
+
+        Raises:
+            OSError: this cannot be written down; the records will be read again after a restart.
+        """
+        with self._guard:
+            self.committed = position
+            for number, size in [*self._sizes.items()]:
+                is_closed = number != self._newest or self._descriptor < 0
+                if is_closed and Position(number, size) <= position:
+                    self._delete(number)
+        with replace_file(self._folder / ".position") as stream:
+            stream.write(json.dumps(position).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def waiting(self) -> int:
+        """Return how many bytes of records are not committed yet."""
+        with self._guard:
+            newer = [size for n, size in self._sizes.items() if n >= self.committed.segment]
+            is_begun = self.committed.segment in self._sizes
+            return sum(newer) - (self.committed.offset if is_begun else 0)
+
+    def _read_position(self) -> Position:
+        try:
+            segment, offset = json.loads((self._folder / ".position").read_bytes())
+            return Position(int(segment), int(offset))
+        except (OSError, ValueError, TypeError):
+            return Position(0, 0)
+
+    def close(self) -> None:
+        """Sync and close the segment, so that every record is in a whole one."""
+        with self._guard:
+            if self._descriptor >= 0:
+                self._unsynced.append(self._descriptor)
+                self._descriptor = -1
+                path = self._path(self._newest, is_open=True)
+                if self._sizes[self._newest]:
+                    path.rename(self._path(self._newest))
+                else:
+                    path.unlink()
+        with suppress(OSError):
+            self.sync()
+        os.close(self._lock)
+
+
+def _lines(content: bytes, number: int, begin: int) -> Iterator[tuple[bytes, Position]]:
+    """Yield the whole lines of a piece of a segment."""
+    end = 0
+    while (next_end := content.find(b"\n", end) + 1) > 0:
+        yield content[end : next_end - 1], Position(number, begin + next_end)
+        end = next_end

@@ -1,0 +1,295 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
+from rclpy.executors import SingleThreadedExecutor
+
+from kp_pose_ros.ros.qos import LATCHED
+
+HERE = Path(__file__).parent
+NAMES = ["nose", "left_wrist"]
+
+
+def poses(seconds, *track_ids, x=5.0):
+    message = PoseArray(image_width=64, image_height=48, skeleton="pair")
+    message.header.frame_id = "optical"
+    message.header.stamp.sec = int(seconds)
+    message.header.stamp.nanosec = round(seconds % 1 * 1e9)
+    for track_id in track_ids:
+        points = [Keypoint(x=x, y=6.0, score=0.5, state=state) for state in (1, 2)]
+        message.poses.append(KeypointPose(track_id=track_id, score=0.5, keypoints=points))
+    return message
+
+
+class Feed:
+    """An event_feed process, and the pose node that it listens to."""
+
+    def __init__(self, node, folder, **parameters):
+        self.node = node
+        self.folder = folder
+        self._parameters = {"robot": "r", "spool": folder, "cameras": "[left, right]", **parameters}
+        self._skeletons, self._poses = {}, {}
+        for camera in ("left", "right"):
+            publish = node.create_publisher
+            self._skeletons[camera] = publish(Skeleton, f"/{camera}/skeleton", LATCHED)
+            # Deep enough for what the tests send while the feed is not scheduled.
+            self._poses[camera] = publish(PoseArray, f"/{camera}/poses", 100)
+        self.process = None
+
+    def start(self):
+        words = [
+            word for name, value in self._parameters.items() for word in ("-p", f"{name}:={value}")
+        ]
+        command = [sys.executable, "-m", "kp_pose_ros.ros.bridges.event_feed", "--ros-args", *words]
+        self._before = self._segments() | {name.strip(".") for name in self._segments()}
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        until(
+            lambda: all(
+                each.get_subscription_count()
+                for each in [*self._skeletons.values(), *self._poses.values()]
+            )
+        )
+        for publisher in self._skeletons.values():
+            publisher.publish(Skeleton(name="pair", keypoint_names=NAMES, class_names=["person"]))
+        sleep(0.5)
+
+    def _segments(self):
+        return {path.name for path in self.folder.glob("*.jsonl")}
+
+    def wake(self, seconds):
+        """Send until it stores: the graph still has a killed feed's subscriptions for a while."""
+
+        def stores():
+            for camera in self._poses:
+                self.send(poses(seconds), camera)
+            sleep(0.1)
+            new = self._segments() - self._before
+            content = b"".join((self.folder / name).read_bytes() for name in new)
+            return all(f'"camera":"{camera}"'.encode() in content for camera in self._poses)
+
+        until(stores)
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+    def send(self, message, camera="left"):
+        self._poses[camera].publish(message)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        for publisher in [*self._skeletons.values(), *self._poses.values()]:
+            self.node.destroy_publisher(publisher)
+
+    def files(self):
+        lines = [path.read_text() for path in sorted(self.folder.glob("[0-9]*.jsonl"))]
+        return [json.loads(line) for text in lines for line in text.splitlines()]
+
+    def stored(self):
+        """Return how many records are on the disk, whole or being written."""
+        return sum(path.read_bytes().count(b"\n") for path in self.folder.glob("*.jsonl"))
+
+
+def until(condition, timeout=30.0):
+    deadline = monotonic() + timeout
+    while not condition():
+        assert monotonic() < deadline, f"nothing in {timeout} s"
+        sleep(0.02)
+
+
+@pytest.fixture
+def feed(ros_node, tmp_path):
+    feeds = []
+
+    def make(**parameters):
+        feeds.append(Feed(ros_node, tmp_path / "spool", **parameters))
+        return feeds[-1]
+
+    yield make
+    for each in feeds:
+        each.close()
+
+
+def test_without_brokers_records_become_files(feed):
+    feed = feed()
+    feed.start()
+    for number in range(20):
+        feed.send(poses(1 + number / 10, 7), ("left", "right")[number % 2])
+    until(lambda: feed.stored() == 20)
+    assert feed.stop() == (0, "")
+    records = feed.files()
+    left = [each for each in records if each["camera"] == "left"]
+    assert [each["seq"] for each in left] == [*range(10)]
+    assert left[0] | {"session": ""} == {
+        **{"v": 1, "robot": "r", "camera": "left", "session": "", "seq": 0, "stamp_ms": 1000},
+        **{"frame_id": "optical", "width": 64, "height": 48, "skeleton": "pair", "gone": []},
+        "poses": [
+            {
+                **{"track_id": 7, "class": "person", "score": 0.5, "bbox": [0.0, 0.0, 0.0, 0.0]},
+                "keypoints": {"nose": [5.0, 6.0, 0.5], "left_wrist": [5.0, 6.0, 0.0]},
+            }
+        ],
+    }
+
+
+def test_a_pose_node_that_starts_again_begins_a_session(feed):
+    feed = feed()
+    feed.start()
+    feed.send(poses(1, 7))
+    until(lambda: feed.stored() == 1)
+    feed._skeletons["left"].publish(Skeleton(name="pair", keypoint_names=NAMES))
+    sleep(0.5)
+    feed.send(poses(2, 0))
+    until(lambda: feed.stored() == 2)
+    feed.stop()
+    first, second = feed.files()
+    assert (first["seq"], second["seq"], second["gone"]) == (0, 0, [])
+    assert first["session"] != second["session"]
+
+
+@pytest.mark.parametrize(
+    ("message", "phrase"),
+    [
+        pytest.param(poses(2, 7, x=float("nan")), "no finite number", id="not a number"),
+        pytest.param(PoseArray(skeleton="other"), "its skeleton, other,", id="another skeleton"),
+        pytest.param(
+            PoseArray(skeleton="pair", poses=[KeypointPose(keypoints=[Keypoint()] * 3)]),
+            "3 keypoints: expected 2",
+            id="too many keypoints",
+        ),
+    ],
+)
+def test_a_message_that_contradicts_itself_is_left_out_in_one_sentence(feed, message, phrase):
+    feed = feed()
+    feed.start()
+    feed.send(message)
+    feed.send(poses(3, 7))
+    until(lambda: feed.stored() == 1)
+    code, errors = feed.stop()
+    assert code == 0
+    (line,) = errors.splitlines()
+    assert phrase in line
+    assert "'left/poses' was left out" in line
+
+
+def test_a_wrong_parameter_ends_it_with_a_sentence(feed, tmp_path):
+    (tmp_path / "spool").write_text("in the way")
+    command = [
+        sys.executable,
+        "-m",
+        "kp_pose_ros.ros.bridges.event_feed",
+        "--ros-args",
+        "-p",
+        f"spool:={tmp_path}/spool",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class Broker:
+    """A broker in a process of its own, and what it got."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, HERE / "broker_process.py"], stdout=subprocess.PIPE, text=True
+        )
+        self.address = self.process.stdout.readline().strip()
+
+    def received(self, topic, expected, timeout=60):
+        """Return what came by camera: (session, seq, stamp), once all expected have come."""
+        from confluent_kafka import Consumer
+
+        consumer = Consumer(
+            {"bootstrap.servers": self.address, "group.id": "test", "auto.offset.reset": "earliest"}
+        )
+        consumer.subscribe([topic])
+        found, seen, deadline = defaultdict(list), set(), monotonic() + timeout
+        while not expected <= seen and monotonic() < deadline:
+            message = consumer.poll(0.2)
+            if message is not None and not message.error():
+                record = json.loads(message.value())
+                assert message.key() == f"r/{record['camera']}".encode()
+                camera = record["camera"]
+                found[camera].append((record["session"], record["seq"], record["stamp_ms"]))
+                seen.add((camera, record["stamp_ms"]))
+        consumer.close()
+        assert expected <= seen
+        return found
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def broker():
+    pytest.importorskip("confluent_kafka")
+    broker = Broker()
+    yield broker
+    broker.kill()
+
+
+def is_in_order(records):
+    """Return whether new records came in order; ones that came before may come again."""
+    new = [*dict.fromkeys(records)]
+    return new == sorted(new, key=lambda each: each[2])
+
+
+def test_a_broker_gets_every_record_in_order_whatever_is_frozen_or_killed(feed, broker):
+    feed = feed(brokers=broker.address)
+    sent = set()
+    for number, ending in enumerate([signal.SIGKILL, signal.SIGTERM, signal.SIGKILL]):
+        feed.start()
+        feed.wake(100 * number)
+        if number == 1:
+            broker.process.send_signal(signal.SIGSTOP)
+        for each in range(1, 100):
+            camera, seconds = ("left", "right")[each % 2], 100 * number + each / 10
+            feed.send(poses(seconds, 7), camera)
+            sent.add((camera, round(seconds * 1000)))
+            sleep(0.01)
+        sleep(1.5)
+        assert feed.process.poll() is None
+        feed.stop(ending)
+        broker.process.send_signal(signal.SIGCONT)
+    feed.start()
+    for records in broker.received("poses", sent).values():
+        assert is_in_order(records)
+    until(lambda: not [*feed.folder.glob("[0-9]*.jsonl")])
+    assert feed.stop() == (0, "")
+
+
+def test_lag_and_losses_are_diagnosed(ros_node, feed):
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    statuses = []
+    subscription = ros_node.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda message: statuses.extend(message.status), 10
+    )
+    executor = SingleThreadedExecutor()
+    executor.add_node(ros_node)
+    feed = feed()
+    feed.start()
+    feed.send(poses(1, 7))
+    deadline = monotonic() + 30
+    while not any(v.key == "records" and v.value == "1" for s in statuses for v in s.values):
+        assert monotonic() < deadline
+        executor.spin_once(0.1)
+    executor.remove_node(ros_node)
+    ros_node.destroy_subscription(subscription)
+    (status,) = statuses[-1:]
+    assert status.name == "/event_feed: feed"
+    assert {value.key for value in status.values} >= {"sent", "spooled bytes", "dropped"}
