@@ -5,7 +5,7 @@ run := tools/in_ros_env
 reference := .venv-reference/.made_from
 data := build/demo/models/yolo11n-pose.pt build/demo/photos/bus.jpg build/demo/photos/zidane.jpg
 
-.PHONY: help demo test lint jazzy reference mutants clean
+.PHONY: events help demo test lint jazzy reference mutants clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1	\2/p' Makefile
@@ -15,7 +15,7 @@ demo: $(data)  ## find people in photographs through ROS topics; SOURCE=VIDEO|FO
 
 # Three runs, so that what is broken at the bottom says so first. Tests of nodes mostly wait: two processes do.
 test: lint $(data)  ## check style and types, and run every test
-	@$(run) python3 -m pytest -m "not ros and not reference" --numprocesses auto --dist worksteal
+	@$(run) python3 -m pytest -m "not ros and not reference and not events" --numprocesses auto --dist worksteal
 	@$(run) python3 -m pytest -m ros --numprocesses 2 --dist loadfile
 	@if [ -e $(reference) ]; then $(run) python3 -m pytest -m reference --numprocesses 2 --dist worksteal; \
 	else echo "skipped: the tests that compare with ultralytics; make reference, then make test, runs them"; fi
@@ -27,6 +27,10 @@ lint:  ## check style and types
 
 jazzy: $(data)  ## run the tests of nodes on ROS 2 Jazzy as well, from wheels; TESTS="FILE..." for some
 	@KP_POSE_WHEELS=jazzy $(run) python3 -m pytest -m ros --numprocesses 2 --dist loadfile $(TESTS)
+
+events:  ## set up Flink and Spark (2 GB, needs Java 17) and compare their events with the robot's
+	@tools/events_env
+	@$(run) python3 -m pytest -m events
 
 reference:  ## set up ultralytics and torch, which some tests compare with
 	@tools/reference_env

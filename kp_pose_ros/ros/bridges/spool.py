@@ -66,6 +66,7 @@ class Spool:
             self.committed = self._read_position()
             self._sizes = dict(self._recover())
             self._newest = 0
+            self._delete_committed()
             self._open()
         except BlockingIOError as error:
             raise SettingsError(
@@ -232,14 +233,17 @@ class Spool:
         """
         with self._guard:
             self.committed = position
-            for number, size in [*self._sizes.items()]:
-                is_closed = number != self._newest or self._descriptor < 0
-                if is_closed and Position(number, size) <= position:
-                    self._delete(number)
+            self._delete_committed()
         with replace_file(self._folder / ".position") as stream:
             stream.write(json.dumps(position).encode())
             stream.flush()
             os.fsync(stream.fileno())
+
+    def _delete_committed(self) -> None:
+        for number, size in [*self._sizes.items()]:
+            is_closed = number != self._newest or self._descriptor < 0
+            if is_closed and Position(number, size) <= self.committed:
+                self._delete(number)
 
     def waiting(self) -> int:
         """Return how many bytes of records are not committed yet."""
