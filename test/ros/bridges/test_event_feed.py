@@ -266,6 +266,7 @@ def test_a_broker_gets_every_record_in_order_whatever_is_frozen_or_killed(feed, 
         feed.stop(ending)
         broker.process.send_signal(signal.SIGCONT)
     feed.start()
+    feed.wake(300)
     for records in broker.received("poses", sent).values():
         assert is_in_order(records)
     until(lambda: not [*feed.folder.glob("[0-9]*.jsonl")])
@@ -283,13 +284,13 @@ def test_lag_and_losses_are_diagnosed(ros_node, feed):
     executor.add_node(ros_node)
     feed = feed()
     feed.start()
-    feed.send(poses(1, 7))
+    feed.wake(1)
     deadline = monotonic() + 30
-    while not any(v.key == "records" and v.value == "1" for s in statuses for v in s.values):
+    while not any(v.key == "records" and v.value != "0" for s in statuses for v in s.values):
         assert monotonic() < deadline
         executor.spin_once(0.1)
     executor.remove_node(ros_node)
     ros_node.destroy_subscription(subscription)
-    (status,) = statuses[-1:]
+    status = next(each for each in reversed(statuses) if "feed" in each.name)
     assert status.name == "/event_feed: feed"
     assert {value.key for value in status.values} >= {"sent", "spooled bytes", "dropped"}
