@@ -10,9 +10,8 @@ from time import monotonic, sleep
 
 import pytest
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
-from rclpy.executors import SingleThreadedExecutor
-
 from kp_pose_ros.ros.qos import LATCHED
+from rclpy.executors import SingleThreadedExecutor
 
 HERE = Path(__file__).parent
 NAMES = ["nose", "left_wrist"]
