@@ -4,12 +4,12 @@ from time import monotonic
 
 import pytest
 from kp_pose_ros.msg import Activity, Keypoint, KeypointPose, PoseArray, Skeleton
-from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.ros.bridges.activities import ActivitiesNode
+from kp_pose_ros.ros.messages import LATCHED, RESULTS
 
 RULES = "rules: {high: {when: wrist.y < nose.y, hold: 1}, tailed: {when: tail.y < nose.y}}"
 

@@ -10,8 +10,9 @@ from time import monotonic, sleep
 
 import pytest
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
-from kp_pose_ros.ros.qos import LATCHED
 from rclpy.executors import SingleThreadedExecutor
+
+from kp_pose_ros.ros.messages import LATCHED
 
 HERE = Path(__file__).parent
 NAMES = ["nose", "left_wrist"]
