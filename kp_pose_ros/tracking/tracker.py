@@ -159,7 +159,7 @@ class Tracker:
         elif stamp < self._newest - _LATE:
             reason = f"time jumped back by {(self._newest - stamp) * 1e-9:.3f} s"
         if reason:
-            _log.warning("%s: %s: all tracks begin anew", self._camera, reason)
+            _log.warning("%s: %s: tracking starts over", self._camera, reason)
             self.reset()
 
     def _set_clock(self, stamp: int) -> None:
@@ -211,7 +211,7 @@ class Tracker:
             if present >= _CUT_PEOPLE:
                 _log.warning(
                     "%s: nobody of the last image is in this one, which looks like a camera cut: "
-                    "all tracks begin anew",
+                    "tracking starts over",
                     self._camera,
                 )
                 self._tracks = self._nobody
