@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tracker: who is who from image to image, and steady keypoints.
+"""Tracker: identities from image to image, and smooth keypoints.
 
 Association follows ByteTrack (Zhang et al.: ByteTrack: Multi-Object Tracking by Associating Every
-Detection Box, ECCV 2022): certain detections are matched first, uncertain ones only continue the
-tracks that are left. Three things differ: similarity (of keypoints, not only of boxes), the motion
-model, and limits, which are times instead of numbers of images.
+Detection Box, ECCV 2022): detections with a high score are matched first, those with a low score
+can only continue the remaining tracks. Three things differ: similarity (of keypoints, not only of
+boxes), the motion model, and limits, which are times instead of numbers of images.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ States = npt.NDArray[np.uint8]
 _SIMILAR = 0.2
 _SIMILAR_UNCERTAIN = 0.4
 _UNMATCHED = -1
-_CUT_PEOPLE = 2  # one person who is replaced by another one may be no camera cut
-_LATE = 250_000_000  # nanoseconds; an image older than the newest by more begins a new time
-# Nanoseconds between two images at least, so that tracks age also where stamps stand still.
+_CUT_PEOPLE = 2  # fewer people who are replaced by others are not evidence of a camera cut
+_LATE = 250_000_000  # nanoseconds; an image older than the newest by more restarts tracking
+# Minimum of nanoseconds between two images, so that tracks age even if stamps stand still.
 _SHORTEST_STEP = 1_000_000
 
 _log = logging.getLogger(__name__)
@@ -54,32 +54,32 @@ class TrackingSettings:
     )
     min_hits: int = setting(
         2,
-        "Images in a row that show somebody before they get an id.",
+        "Images in a row that must show a person before they get an id.",
         limits=(1, 100),
         changeable=True,
     )
     max_age: float = setting(
         1.0,
-        "Seconds that somebody may be out of sight and get the same id back.",
+        "Seconds that a person may be out of sight and still get the same id back.",
         limits=(0, 60),
         changeable=True,
     )
     smoothing: float = setting(
         0.0,
-        "How steady keypoints are made: 0 leaves them raw, more is steadier and later.",
+        "Smoothing of keypoints: 0 leaves them raw, more is steadier and lags more.",
         limits=(0, 10),
         changeable=True,
     )
     predict_ms: float = setting(
         0.0,
-        "Milliseconds for which a hidden keypoint is carried on as PREDICTED.",
+        "Milliseconds for which a hidden keypoint is extrapolated as PREDICTED.",
         limits=(0, 2000),
         changeable=True,
     )
 
 
 class Tracker:
-    """Follows the people of one camera.
+    """Tracks the people seen by one camera.
 
     `settings` may be replaced at any time; the next image uses the new ones.
     """
@@ -95,8 +95,8 @@ class Tracker:
 
         Args:
             settings: what the user chose.
-            sigmas: (k,), how far people disagree on each keypoint; see `association.sigmas_of`.
-            ids: where new ids come from; trackers that share it never give the same id twice.
+            sigmas: (k,), the uncertainty of each keypoint; see `association.sigmas_of`.
+            ids: the source of new ids; trackers that share it never give the same id twice.
             camera: its name, for the log.
         """
         self.settings = settings
@@ -107,23 +107,23 @@ class Tracker:
         self.reset()
 
     def reset(self) -> None:
-        """End all tracks. Their ids are not given again."""
+        """End all tracks. Their ids are not reused."""
         self._tracks = self._nobody
         self._newest: int | None = None  # stamp of the images so far
         self._now = 0  # nanoseconds on our own clock, which never stands still
         self._size: tuple[int, int] | None = None  # of the last image
 
     def update(self, poses: Poses, stamp: int, size: tuple[int, int] | None = None) -> Poses:
-        """Return the same poses in the same order, with what is known from earlier images.
+        """Return the same poses in the same order, with data from earlier images added.
 
-        These are `track_ids` and `track_ages`, steady `keypoints`, and PREDICTED `states` with the
-        positions predicted. People whom the image does not show are not among them.
+        These are `track_ids` and `track_ages`, smooth `keypoints`, and PREDICTED `states` with the
+        predicted positions. People whom the image does not show are not added.
 
         Args:
             poses: what the model found in one image, `states` being OBSERVED or ABSENT.
             stamp: when the image was taken, nanoseconds. One that is a little older than the newest
                 counts as late; one that is much older resets.
-            size: (height, width) of the image. Another one than the last image's resets.
+            size: (height, width) of the image. A change of size resets.
         """
         if not self.settings.enabled:
             self.reset()
@@ -150,7 +150,7 @@ class Tracker:
         return self._describe(poses, rows, columns)
 
     def _reset_if_interrupted(self, stamp: int, size: tuple[int, int] | None) -> None:
-        """End all tracks, with a log line, if an image cannot continue those before it."""
+        """End all tracks, with a log line, if an image cannot be a continuation of those before."""
         if self._newest is None:
             return
         reason = ""
@@ -170,7 +170,7 @@ class Tracker:
             self._newest = max(stamp, self._newest)
 
     def _advance(self, before: int) -> None:
-        """Move all tracks to now, from the time of the last image, and end those too old."""
+        """Predict all tracks from the time of the last image to now, and end those too old."""
         tracks = self._tracks
         kept = self._now - tracks.seen <= self.settings.max_age * 1e9
         # A person without an id has to be in every image.
@@ -182,7 +182,7 @@ class Tracker:
     def _match(
         self, detections: Detections, certain: Bools, before: int
     ) -> tuple[Indices, Indices]:
-        """Return the rows of tracks and of detections that belong together."""
+        """Return the rows of matching tracks and detections."""
         tracks = self._tracks
         similarities = similarity(tracks, detections, self._sigmas)
         shift = common_shift(tracks, detections, similarities)
@@ -218,14 +218,14 @@ class Tracker:
         return rows, matches[rows]
 
     def _confirm(self) -> None:
-        """Give ids to those who have been seen often enough."""
+        """Give ids to people who have been seen often enough."""
         tracks = self._tracks
         due = (tracks.ids == UNTRACKED) & (tracks.hits >= self.settings.min_hits)
         for row in due.nonzero()[0].tolist():
             tracks.ids[row] = next(self._ids)
 
     def _describe(self, poses: Poses, rows: Indices, columns: Indices) -> Poses:
-        """Return the poses with what their tracks know; `rows` of tracks are `columns` of poses."""
+        """Return the poses with data of their tracks; `rows` of tracks are `columns` of poses."""
         tracks, settings = self._tracks, self.settings
         ids: Ints = np.full(len(poses), UNTRACKED, np.int32)
         ages = np.zeros(len(poses))
@@ -272,12 +272,12 @@ class Tracker:
 def make_trackers(
     skeleton: Skeleton, labels: Mapping[str, str], settings: TrackingSettings | None = None
 ) -> dict[str, Tracker]:
-    """Return a tracker for each camera, by its name; they share the ids, which begin at 1.
+    """Return a tracker for each camera, by its name; they share the ids, which start at 1.
 
     Args:
         skeleton: the model's.
-        labels: what the log calls each camera, by its name.
-        settings: how people are followed; None: the defaults.
+        labels: the name of each camera in the log, by its name.
+        settings: of the trackers; None: the defaults.
     """
     sigmas, ids = sigmas_of(skeleton.name, len(skeleton)), itertools.count(1)
     settings = settings or TrackingSettings()
