@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,15 +18,11 @@ RawPixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Size = tuple[int, int]  # height, width
 
 
-def _bgr(pixels: RawPixels) -> Pixels:
-    return pixels  # type: ignore[return-value]
+def _bgr(pixels: Pixels) -> Pixels:
+    return pixels
 
 
-def _high_byte(pixels: RawPixels) -> Pixels:
-    return cv2.cvtColor((pixels >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
-
-
-def _by_code(code: int) -> Callable[[RawPixels], Pixels]:
+def _by_code(code: int) -> Callable[[Pixels], Pixels]:
     return lambda pixels: cv2.cvtColor(pixels, code)  # type: ignore[return-value]
 
 
@@ -36,7 +32,7 @@ class Encoding:
 
     Attributes:
         channels: array elements a pixel; 1 means that the array is two-dimensional.
-        to_bgr: makes a (height, width, 3) uint8 BGR picture of the array.
+        to_bgr: makes a (height, width, 3) uint8 BGR picture of the array, reduced to uint8.
         dtype: type of one array element.
         half_rows: array rows for every two picture rows: 2, or 3 where a half-height chroma plane
             follows the luma plane.
@@ -44,7 +40,7 @@ class Encoding:
     """
 
     channels: int
-    to_bgr: Callable[[RawPixels], Pixels]
+    to_bgr: Callable[[Pixels], Pixels]
     dtype: type[np.uint8] | type[np.uint16] = np.uint8
     half_rows: int = 2
     grid: tuple[int, int] = (1, 1)
@@ -69,7 +65,6 @@ ENCODINGS: dict[str, Encoding] = {
     "rgba8": Encoding(4, _by_code(cv2.COLOR_RGBA2BGR)),
     "mono8": _GRAY,
     "8UC1": _GRAY,
-    "mono16": Encoding(1, _high_byte, dtype=np.uint16),
     "yuv422": _UYVY,
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
@@ -81,6 +76,14 @@ ENCODINGS: dict[str, Encoding] = {
     "bayer_gbrg8": _bayer(cv2.COLOR_BayerGR2BGR),
     "bayer_grbg8": _bayer(cv2.COLOR_BayerGB2BGR),
 }
+ENCODINGS |= {
+    name.replace("8", "16"): replace(ENCODINGS[name], dtype=np.uint16)
+    for name in ENCODINGS
+    if name.startswith(("bgr", "rgb", "mono", "bayer_"))
+}
+
+# How many bits a camera may use of each 16. Values lie in the low bits, as drivers publish them.
+_BIT_DEPTHS = (8, 10, 12, 14, 16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +97,8 @@ class Frame:
         encoding: a key of `ENCODINGS`.
         reduction: how many times smaller the pixels are than the camera's picture, in each
             direction: a JPEG decoder can leave out detail that nobody needs.
+        bit_depth: how many low bits of a 16-bit encoding the camera uses; 0: as many as this frame
+            needs. `BitDepth` keeps it steady from frame to frame.
 
     Raises:
         FrameError: the encoding is unknown, the array's shape or type contradicts it, or there is
@@ -103,6 +108,7 @@ class Frame:
     pixels: RawPixels
     encoding: str = "bgr8"
     reduction: int = 1
+    bit_depth: int = 0
 
     def __post_init__(self) -> None:
         layout = ENCODINGS.get(self.encoding)
@@ -149,4 +155,33 @@ class Frame:
 
     def to_bgr(self) -> Pixels:
         """Return the picture as (height, width, 3) uint8 BGR; bgr8 frames are not copied."""
-        return ENCODINGS[self.encoding].to_bgr(self.pixels)
+        pixels = self.pixels
+        if pixels.dtype.itemsize > 1:
+            bits = self.bit_depth or used_bits(pixels)
+            pixels = (pixels >> (bits - 8)).astype(np.uint8)
+        return ENCODINGS[self.encoding].to_bgr(pixels)  # type: ignore[arg-type]
+
+
+class BitDepth:
+    """How many bits of 16 one camera uses: the most that any of its frames has needed.
+
+    Many sensors put 10 or 12 bits into a 16-bit encoding, which does not say how many. A single
+    frame does not tell either, since a dark picture needs fewer; so the brightness of a camera's
+    pictures changes only when a brighter one shows that there are more bits.
+    """
+
+    def __init__(self) -> None:
+        self._bits = 0
+
+    def of(self, frame: Frame) -> Frame:
+        """Return the frame with the camera's bit depth; one of an 8-bit encoding as it is."""
+        if frame.pixels.dtype.itemsize == 1:
+            return frame
+        self._bits = max(self._bits, used_bits(frame.pixels))
+        return replace(frame, bit_depth=self._bits)
+
+
+def used_bits(pixels: RawPixels) -> int:
+    """Return the smallest of the usual bit depths, 8 to 16, that holds every value."""
+    needed = int(pixels.max()).bit_length()
+    return next(bits for bits in _BIT_DEPTHS if bits >= needed)

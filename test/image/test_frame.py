@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.frame import ENCODINGS, Frame
+from kp_pose_ros.image.frame import ENCODINGS, BitDepth, Frame
 
 HEIGHT, WIDTH = 8, 12
 
@@ -55,7 +55,6 @@ ENCODE = {
     "rgba8": lambda p: cv2.cvtColor(p, cv2.COLOR_BGR2RGBA),
     "mono8": gray,
     "8UC1": gray,
-    "mono16": lambda p: gray(p).astype(np.uint16) * 257,
     "yuv422": lambda p: packed_yuv(p, luma_first=False),
     "uyvy": lambda p: packed_yuv(p, luma_first=False),
     "yuv422_yuy2": lambda p: packed_yuv(p, luma_first=True),
@@ -66,6 +65,11 @@ ENCODE = {
     "bayer_bggr8": lambda p: mosaic(p, "bggr"),
     "bayer_gbrg8": lambda p: mosaic(p, "gbrg"),
     "bayer_grbg8": lambda p: mosaic(p, "grbg"),
+}
+ENCODE |= {
+    name.replace("8", "16"): lambda p, encode=encode: encode(p).astype(np.uint16) * 257
+    for name, encode in ENCODE.items()
+    if "8" in name and name.replace("8", "16") in ENCODINGS
 }
 
 
@@ -100,6 +104,28 @@ def test_a_reduced_frame_knows_the_size_of_the_camera_s_picture():
     frame = Frame(two_halves(), reduction=4)
     assert frame.size == (HEIGHT, WIDTH)
     assert frame.source_size == (4 * HEIGHT, 4 * WIDTH)
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "bayer_rggb16", "rgb16", "bgra16"])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_fewer_bits_than_16_are_as_bright(encoding, bits):
+    pixels = np.ascontiguousarray(ENCODE[encoding](two_halves()))
+    seen = Frame(pixels >> (16 - bits), encoding).to_bgr()
+    np.testing.assert_array_equal(seen, Frame(pixels, encoding).to_bgr())
+
+
+def test_a_camera_keeps_the_bits_that_it_was_seen_to_use():
+    camera = BitDepth()
+    brightness = [
+        camera.of(Frame(np.full((2, 2), value, np.uint16), "mono16")).to_bgr().max()
+        for value in (1000, 4000, 1000, 100, 4000)
+    ]
+    assert brightness == [250, 250, 62, 6, 250]
+
+
+def test_a_frame_of_8_bits_has_no_bit_depth():
+    frame = Frame(two_halves())
+    assert BitDepth().of(frame) is frame
 
 
 def test_big_endian_mono16_keeps_its_brightness():
