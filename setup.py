@@ -38,6 +38,7 @@ setup(
         "kafka": ["confluent-kafka"],
         "onnx": ["onnxruntime"],
         "openvino": ["openvino"],
+        "video": ["av"],
         "dev": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"],
     },
     entry_points={"console_scripts": ["kp_pose = kp_pose_ros.cli:main"]},

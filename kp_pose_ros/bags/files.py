@@ -64,7 +64,8 @@ def _reading(path: object) -> Iterator[None]:
     except Exception as error:  # rosbags lets errors of sqlite, of decompressors and struct through
         raise BagError(
             f"the bag {path} cannot be read ({error}): expected a rosbag2 folder with its "
-            "metadata.yaml, which `ros2 bag reindex` restores, or an .mcap file"
+            "metadata.yaml, which `ros2 bag reindex` restores, or an .mcap file; after a recorder "
+            "was killed, `mcap recover` restores an .mcap file first"
         ) from error
 
 
@@ -83,6 +84,7 @@ class Output:
             BagError: the folder exists or cannot be made.
         """
         self._path = path
+        self._source = source.path
         self._store = store
         with self._errors():
             self._writer = Writer(path, version=_VERSION, storage_plugin=_storage(source))
@@ -131,13 +133,15 @@ class Output:
 
     def _copy_of(self, connection: Any) -> Any:
         definition, digest = connection.msgdef.data, connection.digest
-        if connection.msgdef.format == MessageDefinitionFormat.NONE:
-            definition, digest = self._definition(connection.msgtype)
+        with _reading(self._source):
+            if connection.msgdef.format == MessageDefinitionFormat.NONE:
+                definition, digest = self._definition(connection.msgtype)
+            digest = digest or _digest(connection)
         return self._writer.add_connection(
             connection.topic,
             connection.msgtype,
             msgdef=definition,
-            rihs01=digest or _digest(connection),
+            rihs01=digest,
             serialization_format=connection.ext.serialization_format,
             offered_qos_profiles=connection.ext.offered_qos_profiles,
         )

@@ -5,24 +5,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from time import perf_counter
 from typing import Any, TextIO
 
-from kp_pose_ros.activities.engine import Activities
-from kp_pose_ros.bags.encoder import ACTIVITY, PICTURE, POSE_ARRAY, Encoder
-from kp_pose_ros.bags.encoder import DETECTIONS as DETECTIONS_TYPE
-from kp_pose_ros.bags.encoder import SKELETON as SKELETON_TYPE
+import numpy as np
+
+from kp_pose_ros.activities.engine import Activities, Event
 from kp_pose_ros.bags.files import Output
-from kp_pose_ros.bags.looker import BagImage, Looker
-from kp_pose_ros.bags.topics import ACTIVITIES, ANNOTATED, DETECTIONS, IMAGE_TYPES, POSES, SKELETON
-from kp_pose_ros.image.jpeg import MinWidth
-from kp_pose_ros.image.message import ImageError
-from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.bags.topics import (
+    ACTIVITIES,
+    ANNOTATED,
+    DETECTIONS,
+    IMAGE_TYPES,
+    POSES,
+    SKELETON,
+    ImageReader,
+    Images,
+)
+from kp_pose_ros.errors import BagError, FrameError
+from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.jpeg import JPEG_FORMAT, MinWidth, encode_jpeg
+from kp_pose_ros.inference.estimator import Pending, PoseEstimator, overlapping
+from kp_pose_ros.output import cdr
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.tracking.tracker import Tracker
+
+_POSE_ARRAY = "kp_pose_ros/msg/PoseArray"
+_SKELETON = "kp_pose_ros/msg/Skeleton"
+_DETECTIONS = "vision_msgs/msg/Detection2DArray"
+_ACTIVITY = "kp_pose_ros/msg/Activity"
+_PICTURE = "sensor_msgs/msg/CompressedImage"
+_JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True, slots=True)
+class BagImage:
+    """One image of a bag.
+
+    Attributes:
+        topic: where it was published.
+        stamp: when it was received, in nanoseconds.
+        header: the message's own.
+        frame: the picture.
+    """
+
+    topic: str
+    stamp: int
+    header: Header
+    frame: Frame
 
 
 @dataclass(slots=True)
@@ -30,7 +67,7 @@ class Count:
     """What became of one topic's images.
 
     Attributes:
-        images: how many were looked at.
+        images: how many were processed.
         poses: how many poses were found in them.
         bad: how many could not be read.
         reason: why the first of them could not.
@@ -58,14 +95,18 @@ class Results:
 
 
 class Rerun:
-    """Copies messages in the order that they are given, and adds the results."""
+    """Copies messages in the order that they are given, and adds the results.
+
+    Attributes:
+        counts: by image topic.
+        waited: seconds for which there was nothing to do but wait for the engine.
+    """
 
     def __init__(
         self,
         output: Output,
-        store: Any,
-        encoder: Encoder,
         estimator: PoseEstimator,
+        vocabulary: Vocabulary,
         prefixes: Mapping[str, str],
         *,
         trackers: Mapping[str, Tracker],
@@ -78,107 +119,114 @@ class Rerun:
 
         Args:
             output: where everything goes.
-            store: the typestore that images are read with.
-            encoder: makes the messages.
-            estimator: what finds the poses; its engine is closed with `looker`.
+            estimator: what finds the poses.
+            vocabulary: what the model's indices mean.
             prefixes: what stands before the names of results, by image topic.
             trackers: by image topic, what tells who is who from image to image.
             annotator: draws pictures that are written, too; None for none.
             results: records and activities, besides the messages.
-            min_width: how many columns of a picture the network takes in; a JPEG that nobody
-                draws on is decoded no larger.
+            min_width: how many columns of a picture the network takes in; a JPEG that is not drawn
+                on is decoded no larger.
             progress: called after each image.
         """
         self.counts = {topic: Count() for topic in prefixes}
-        self.looker = Looker(estimator, self._write)
+        self.waited = 0.0
         self._output = output
-        self._store = store
-        self._encoder = encoder
+        self._estimator = estimator
+        self._vocabulary = vocabulary
         self._prefixes = prefixes
         self._trackers = trackers
         self._annotator = annotator
         self._results = results
         self._min_width = None if annotator else min_width
         self._progress = progress
+        self._readers: dict[str, ImageReader] = {}
 
     def run(
         self, messages: Iterable[tuple[Any, int, bytes]], interrupted: Callable[[], bool]
     ) -> int:
-        """Take messages until they end or somebody interrupts; return how many were taken.
+        """Process messages until they end or the user interrupts; return how many there were.
 
         Args:
             messages: connection, time of arrival in nanoseconds and content of each.
             interrupted: asked after each message.
 
         Raises:
-            BagError: the output cannot be written.
+            BagError: the output cannot be written; or the input breaks off, after what came before
+                has been processed.
             EngineError: the engine failed.
         """
-        taken = 0
-        for message in messages:
-            self._take(*message)
-            taken += 1
-            if interrupted():
-                break
-        self.looker.finish()
-        return taken
+        source = _Source(messages, interrupted)
+        images = self._images(source)
 
-    def _take(self, connection: Any, stamp: int, content: bytes) -> None:
-        self._output.copy(connection, stamp, content)
-        if connection.topic not in self._prefixes:
-            return
+        def begin(_: bool) -> tuple[list[BagImage], Pending[list[Poses]]] | None:
+            batch = list(islice(images, self._estimator.engine.max_batch))
+            return (
+                (batch, self._estimator.submit([each.frame for each in batch])) if batch else None
+            )
+
+        for batch, pending in overlapping(begin, self._estimator.engine.overlaps):
+            start = perf_counter()
+            results = pending.result()
+            self.waited += perf_counter() - start
+            for image, poses in zip(batch, results, strict=True):
+                self._write(image, poses)
+        if source.broken is not None:
+            raise source.broken
+        return source.count
+
+    def _images(self, messages: Iterable[tuple[Any, int, bytes]]) -> Iterator[BagImage]:
+        """Copy every message, and yield the images in them."""
+        stamp = 0
+        for connection, stamp, content in messages:
+            self._output.copy(connection, stamp, content)
+            topic = connection.topic
+            if topic in self._prefixes:
+                reader = self._readers.setdefault(topic, IMAGE_TYPES[connection.msgtype]())
+                buffer = np.frombuffer(content, np.uint8)
+                found = self._read(topic, lambda: reader.read(buffer, self._min_width))  # noqa: B023
+                yield from (BagImage(topic, stamp, *each) for each in found)
+        for topic, reader in self._readers.items():
+            yield from (BagImage(topic, stamp, *each) for each in self._read(topic, reader.finish))
+
+    def _read(self, topic: str, read: Callable[[], Images]) -> Images:
         try:
-            image = self._read(connection, stamp, content)
-        except ImageError as error:
-            count = self.counts[connection.topic]
+            return read()
+        except FrameError as error:
+            count = self.counts[topic]
             count.bad += 1
             count.reason = count.reason or str(error)
             self._progress()
-        else:
-            self.looker.add(image)
-
-    def _read(self, connection: Any, stamp: int, content: bytes) -> BagImage:
-        type_name = connection.msgtype
-        try:
-            message = self._store.deserialize_cdr(content, type_name)
-        except Exception as error:  # rosbags lets struct's, numpy's and its own errors through
-            raise ImageError(
-                "data", f"the message is no {type_name} ({' '.join(str(error).split())})"
-            ) from error
-        frame = IMAGE_TYPES[type_name](message, self._min_width)
-        return BagImage(connection.topic, stamp, message.header, frame)
+            return []
 
     def _write(self, image: BagImage, found: Poses) -> None:
-        taken = image.header.stamp.sec * 10**9 + image.header.stamp.nanosec
-        poses = self._trackers[image.topic].update(found, taken, image.frame.source_size)
+        header, size, stamp = image.header, image.frame.source_size, image.stamp
+        poses = self._trackers[image.topic].update(found, header.stamp, size)
         prefix, count = self._prefixes[image.topic], self.counts[image.topic]
-        write, encoder, stamp = self._output.write, self._encoder, image.stamp
+        write, words = self._output.write, self._vocabulary
         if not count.images:
-            write(prefix + SKELETON, SKELETON_TYPE, stamp, encoder.skeleton(), latched=True)
-        message = encoder.poses(poses, image.header, image.frame.source_size)
-        write(prefix + POSES, POSE_ARRAY, stamp, message)
-        detections = encoder.detections(poses, image.header)
-        write(prefix + DETECTIONS, DETECTIONS_TYPE, stamp, detections)
-        notes = self._write_record(image, poses, taken)
+            write(prefix + SKELETON, _SKELETON, stamp, cdr.skeleton(words), latched=True)
+        write(prefix + POSES, _POSE_ARRAY, stamp, cdr.pose_array(header, size, poses, words))
+        write(prefix + DETECTIONS, _DETECTIONS, stamp, cdr.detections(header, poses, words))
+        notes = self._write_record(image, poses)
         if self._annotator:
             picture = image.frame.to_bgr().copy()
             self._annotator.draw(picture, poses, notes)
-            content = encoder.picture(picture, image.header)
-            write(prefix + ANNOTATED, PICTURE, stamp, content)
+            jpeg = encode_jpeg(picture, _JPEG_QUALITY)
+            content = cdr.compressed_image(header, JPEG_FORMAT, jpeg)
+            write(prefix + ANNOTATED, _PICTURE, stamp, content)
         count.images += 1
         count.poses += len(poses)
         self._progress()
 
-    def _write_record(
-        self, image: BagImage, poses: Poses, taken: int
-    ) -> Mapping[int, Sequence[str]] | None:
+    def _write_record(self, image: BagImage, poses: Poses) -> Mapping[int, Sequence[str]] | None:
         """Write the record and the activities of an image; return what people do, by track id."""
         results = self._results
         if results.recorders is None:
             return None
         record = results.recorders[image.topic].record(
             poses,
-            stamp=taken,
+            stamp=image.header.stamp,
             frame_id=image.header.frame_id,
             size=image.frame.source_size,
         )
@@ -188,6 +236,42 @@ class Rerun:
             return None
         topic = self._prefixes[image.topic] + ACTIVITIES
         for event in results.activities.update(record):
-            content = self._encoder.activity(event, image.header)
-            self._output.write(topic, ACTIVITY, image.stamp, content)
+            self._output.write(topic, _ACTIVITY, image.stamp, _activity(event, image.header))
         return results.activities.active("", image.topic)
+
+
+def _activity(event: Event, header: Header) -> bytes:
+    """Return a serialized Activity: of the image with this header."""
+    writer = cdr.CdrWriter()
+    writer.header(header)
+    writer.text(event.camera)
+    writer.numbers("B", event.is_end + 1)
+    writer.text(event.activity)
+    writer.numbers("I", len(event.track_ids))
+    writer.raw(np.array(event.track_ids, "<i4").tobytes(), 4)
+    for milliseconds in (event.since_ms, event.until_ms):
+        writer.numbers("iI", milliseconds // 1000, milliseconds % 1000 * 10**6)
+    writer.numbers("I", event.images)
+    return writer.content()
+
+
+class _Source:
+    """Messages up to their end, to an interruption or to damage, which is kept in `broken`."""
+
+    def __init__(
+        self, messages: Iterable[tuple[Any, int, bytes]], interrupted: Callable[[], bool]
+    ) -> None:
+        self.count = 0
+        self.broken: BagError | None = None
+        self._messages = messages
+        self._interrupted = interrupted
+
+    def __iter__(self) -> Iterator[tuple[Any, int, bytes]]:
+        try:
+            for message in self._messages:
+                yield message
+                self.count += 1
+                if self._interrupted():
+                    return
+        except BagError as error:
+            self.broken = error

@@ -6,18 +6,83 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from functools import partial
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.cdr import (
+    Header,
+    VideoPacket,
+    read_compressed_image,
+    read_compressed_video,
+    read_ffmpeg_packet,
+    read_image,
+)
+from kp_pose_ros.image.frame import BitDepth, Frame, Pixels
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import compressed_to_frame, image_to_frame
+from kp_pose_ros.image.video import VideoStream
 
-# Readers of a message, told how many columns of it are enough (None: all).
-IMAGE_TYPES: dict[str, Callable[[Any, MinWidth | None], Frame]] = {
-    "sensor_msgs/msg/Image": lambda image, _: image_to_frame(image),
-    "sensor_msgs/msg/CompressedImage": compressed_to_frame,
+Images = list[tuple[Header, Frame]]
+
+
+class ImageReader:
+    """Reads the raw images of one topic."""
+
+    def __init__(self) -> None:
+        self._bit_depth = BitDepth()
+
+    def read(self, content: Pixels, min_width: MinWidth | None) -> Images:
+        """Return the images that a message completes.
+
+        Args:
+            content: the serialized message.
+            min_width: see `decode_compressed`.
+
+        Raises:
+            FrameError: the message cannot be read.
+        """
+        image = read_image(content)
+        return [(image.header, self._bit_depth.of(image_to_frame(image)))]
+
+    def finish(self) -> Images:
+        """Return the images that are still held back when the topic ends."""
+        return []
+
+
+class CompressedImageReader(ImageReader):
+    """Reads the JPEG and PNG images of one topic."""
+
+    def read(self, content: Pixels, min_width: MinWidth | None) -> Images:
+        """See `ImageReader`."""
+        image = read_compressed_image(content)
+        return [(image.header, compressed_to_frame(image, min_width))]
+
+
+class VideoReader(ImageReader):
+    """Reads the video stream of one topic."""
+
+    def __init__(self, parse: Callable[[Pixels], VideoPacket]) -> None:
+        self._parse = parse
+        self._stream = VideoStream()
+
+    def read(self, content: Pixels, min_width: MinWidth | None) -> Images:
+        """See `ImageReader`."""
+        packet = self._parse(content)
+        return self._stream.decode(packet.codec, packet.header, packet.data)
+
+    def finish(self) -> Images:
+        """See `ImageReader`."""
+        return self._stream.finish()
+
+
+IMAGE_TYPES: dict[str, Callable[[], ImageReader]] = {
+    "sensor_msgs/msg/Image": ImageReader,
+    "sensor_msgs/msg/CompressedImage": CompressedImageReader,
+    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": partial(VideoReader, read_ffmpeg_packet),
+    "foxglove_msgs/msg/CompressedVideo": partial(VideoReader, read_compressed_video),
 }
+_DEPTH = "/compressedDepth"  # of the type CompressedImage, but no picture
+_TRANSPORTS = ("/compressed", "/ffmpeg", "/foxglove")  # behind the image's own name
 POSES, DETECTIONS, SKELETON, ANNOTATED = "poses", "detections", "skeleton", "annotated/compressed"
 ACTIVITIES = "activities"
 
@@ -32,10 +97,14 @@ def image_topics(types: Mapping[str, str], wanted: Sequence[str] | None) -> list
     Raises:
         SettingsError: a wanted topic does not exist or has no images, or there are none at all.
     """
-    images = [topic for topic, type_name in types.items() if type_name in IMAGE_TYPES]
+    images = [
+        topic
+        for topic, type_name in types.items()
+        if type_name in IMAGE_TYPES and not topic.endswith(_DEPTH)
+    ]
     if not images:
         raise SettingsError(
-            f"the bag has no images: expected a topic of type {' or '.join(IMAGE_TYPES)}"
+            f"the bag has no images: expected a topic of type {', '.join(IMAGE_TYPES)}"
         )
     for topic in wanted or ():
         if topic not in images:
@@ -72,7 +141,9 @@ def result_prefixes(images: Sequence[str], taken: Collection[str]) -> dict[str, 
 
 
 def _namespace(topic: str) -> str:
-    return topic.removesuffix("/compressed").rpartition("/")[0] + "/"
+    for transport in _TRANSPORTS:
+        topic = topic.removesuffix(transport)
+    return topic.rpartition("/")[0] + "/"
 
 
 def _clashes(prefix: str, taken: Collection[str]) -> list[str]:

@@ -23,6 +23,7 @@ from kp_pose_ros.inference.factory import make_estimator, network_columns
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.output.json_records import Recorder
+from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.tracking.tracker import make_trackers
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ def _check(args: argparse.Namespace) -> None:
 
 def _rerun(bag: Reader, args: argparse.Namespace) -> int:
     from kp_pose_ros.bags.definitions import make_typestore
-    from kp_pose_ros.bags.encoder import Encoder
     from kp_pose_ros.bags.files import Output, read_messages
     from kp_pose_ros.bags.rerun import Rerun
     from kp_pose_ros.bags.topics import image_topics, result_prefixes
@@ -112,9 +112,8 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
     ):
         rerun = Rerun(
             output,
-            store,
-            Encoder(store, model.skeleton, names),
             estimator,
+            Vocabulary(model.skeleton, names),
             prefixes,
             trackers=make_trackers(model.skeleton, {topic: topic for topic in prefixes}),
             annotator=Annotator(model.skeleton, names) if args.annotated else None,
@@ -123,12 +122,14 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
             progress=progress.update,
         )
         start = perf_counter()
-        with closing(rerun.looker):
+        with closing(estimator.engine):
             read = rerun.run(read_messages(bag), interrupted)
         seconds = perf_counter() - start
     _print_summary(rerun, prefixes, seconds, args.output)
     if interrupted():
         return _INTERRUPTED
+    if not any(each.images for each in rerun.counts.values()):
+        raise BagError(f"not one image of {args.input} could be read: {args.output} has no poses")
     if read < bag.message_count:
         raise BagError(
             f"the bag {args.input} is damaged: only {read} of its {bag.message_count} messages "
@@ -194,5 +195,5 @@ def _print_summary(rerun: Rerun, prefixes: dict[str, str], seconds: float, outpu
     images = sum(each.images for each in rerun.counts.values())
     print(
         f"{images} images in {seconds:.1f} s, {images / seconds:.1f} a second; "
-        f"{rerun.looker.waited / seconds:.0%} of the time it waited for the engine: see {output}"
+        f"{rerun.waited / seconds:.0%} of the time it waited for the engine: see {output}"
     )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Serialized Image and CompressedImage messages -> their fields, without copying the picture.
+"""Serialized messages with pictures -> their fields, without copying the picture.
 
 CDR as ROS 2 writes it (OMG DDSI-RTPS 10.5, classic CDR): 4 bytes of encapsulation, then the fields,
 each aligned to its own size counted from there; a string is its length with the NUL, then its
@@ -79,6 +79,47 @@ def read_compressed_image(message: Pixels) -> CompressedImageFields:
     return CompressedImageFields(reader.header(), reader.text(), reader.data())
 
 
+@dataclass(slots=True)
+class VideoPacket:
+    """ffmpeg_image_transport_msgs/FFMPEGPacket or foxglove_msgs/CompressedVideo.
+
+    Attributes:
+        header: of the packet's picture.
+        codec: as the message names it.
+        data: a view of the message.
+    """
+
+    header: Header
+    codec: str
+    data: Pixels
+
+
+def read_ffmpeg_packet(message: Pixels) -> VideoPacket:
+    """Return the fields of a serialized ffmpeg_image_transport_msgs/FFMPEGPacket.
+
+    Raises:
+        FrameError: the bytes are no such message.
+    """
+    reader = _Reader(message)
+    header = reader.header()
+    reader.numbers("ii")  # width and height, which the stream has, too
+    codec = reader.text()
+    reader.numbers("Q")  # the encoder's own count of pictures
+    reader.numbers("BB")  # flags and byte order
+    return VideoPacket(header, codec, reader.data())
+
+
+def read_compressed_video(message: Pixels) -> VideoPacket:
+    """Return the fields of a serialized foxglove_msgs/CompressedVideo.
+
+    Raises:
+        FrameError: the bytes are no such message.
+    """
+    reader = _Reader(message)
+    header, data = reader.header(), reader.data()
+    return VideoPacket(header, reader.text(), data)
+
+
 class _Reader:
     def __init__(self, message: Pixels) -> None:
         if len(message) < _START or message[0] != 0 or message[1] > 1:
@@ -108,8 +149,8 @@ class _Reader:
 
     def data(self) -> Pixels:
         (length,) = self.numbers("I")
-        end = self._end(self._at, length)
-        return self._message[self._at : end]
+        start, self._at = self._at, self._end(self._at, length)
+        return self._message[start : self._at]
 
     def _end(self, start: int, length: int) -> int:
         if start + length > len(self._message):

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.frame import ENCODINGS, Encoding, Frame, Pixels
+from kp_pose_ros.image.frame import ENCODINGS, Encoding, Frame
 from kp_pose_ros.image.jpeg import MinWidth, decode_compressed
 
 
@@ -44,37 +43,22 @@ class ImageError(FrameError):
         self.field = field
 
 
-def _refuse(_image: ImageMessage) -> Pixels:
-    raise FrameError("it is not among those that are read without a converter of ROS's own")
-
-
-def image_to_frame(
-    image: ImageMessage, convert: Callable[[ImageMessage], Pixels] = _refuse
-) -> Frame:
-    """Return the picture in an Image message: a view of its bytes, if `Frame` has the encoding.
-
-    Args:
-        image: the message.
-        convert: makes a (height, width, 3) uint8 BGR picture of an image in any other encoding, or
-            raises FrameError.
+def image_to_frame(image: ImageMessage) -> Frame:
+    """Return the picture in an Image message: a view of its bytes.
 
     Raises:
         ImageError: a field contradicts the others, or the encoding cannot be read.
     """
+    layout = ENCODINGS.get(image.encoding)
+    if layout is None:
+        raise ImageError(
+            "encoding",
+            f"encoding is '{image.encoding}': set the camera to one of {', '.join(ENCODINGS)}",
+        )
     for field in ("height", "width"):
         if getattr(image, field) == 0:
             raise ImageError(field, f"{field} is 0: expected at least 1")
-    layout = ENCODINGS.get(image.encoding)
-    if layout is not None:
-        return _view(image, layout)
-    _check_length(image, image.height)
-    try:
-        return Frame(convert(image))
-    except FrameError as error:
-        known = ", ".join(ENCODINGS)
-        raise ImageError(
-            "encoding", f"encoding is '{image.encoding}': {error}; set the camera to one of {known}"
-        ) from error
+    return _view(image, layout)
 
 
 def compressed_to_frame(image: CompressedImageMessage, min_width: MinWidth | None = None) -> Frame:

@@ -14,14 +14,13 @@ from rclpy.node import Node
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.cdr import Header, read_compressed_image, read_image
-from kp_pose_ros.image.frame import Frame, Pixels, Size
+from kp_pose_ros.image.frame import BitDepth, Frame, Pixels, Size
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import ImageError, compressed_to_frame, image_to_frame
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.depth import DepthSource
 from kp_pose_ros.ros.diagnostics import Counts, Losses
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
-from kp_pose_ros.ros.messages import foreign_to_bgr
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Presentation, Publishers
 from kp_pose_ros.timing import Throttle
@@ -48,7 +47,7 @@ class Transport:
 
 def _read_raw(content: Pixels, _: MinWidth) -> tuple[Header, Frame]:
     image = read_image(content)
-    return image.header, image_to_frame(image, foreign_to_bgr)
+    return image.header, image_to_frame(image)
 
 
 def _read_compressed(content: Pixels, min_width: MinWidth) -> tuple[Header, Frame]:
@@ -87,6 +86,7 @@ class Camera:
         self._stamp = -1  # of the image processed last, nanoseconds
         self._throttle = Throttle(_WARNING_PERIOD)
         self._losses = Losses()
+        self._bit_depth = BitDepth()
         prefix = f"{name}/" if name else ""
         self.publishers = Publishers(node, prefix, in_space=parameters.depth.enabled)
         self.wanted_by = [self.publishers.wanted]  # each says whether somebody needs poses
@@ -183,6 +183,7 @@ class Camera:
 
         try:
             header, frame = self._transport.read(content, min_width)
+            frame = self._bit_depth.of(frame)
         except FrameError as error:
             self._complain(error)
             return None

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
-from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
@@ -15,10 +13,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from std_msgs.msg import Header as HeaderMsg
 from vision_msgs.msg import BoundingBox2D
 
-from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.cdr import Header
-from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.image.message import ImageMessage
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.poses import Poses
@@ -78,54 +73,6 @@ def _box_from_msg(bbox: BoundingBox2D) -> tuple[float, float, float, float]:
         center.y - half_height,
         center.x + half_width,
         center.y + half_height,
-    )
-
-
-def foreign_to_bgr(image: ImageMessage) -> Pixels:
-    """Return the image as (height, width, 3) uint8 BGR.
-
-    Raises:
-        FrameError: no converter is installed, or it does not take this image.
-    """
-    name, convert = _converter()
-    try:
-        picture = np.asarray(convert(image))
-    except Exception as error:  # each converter has errors of its own, and lets numpy's through
-        reason = " ".join(str(error).split())
-        raise FrameError(f"{name} does not convert it to bgr8 ({reason})") from error
-    if picture.shape != (image.height, image.width, 3) or picture.dtype != np.uint8:
-        raise FrameError(f"{name} made no bgr8 picture of it")
-    return picture
-
-
-def _cv_bridge() -> Callable[[ImageMessage], Any]:
-    from cv_bridge import CvBridge
-
-    bridge = CvBridge()
-    return lambda image: bridge.imgmsg_to_cv2(image, "bgr8")
-
-
-def _rosbags_image() -> Callable[[ImageMessage], Any]:
-    from rosbags.image import message_to_cvimage
-
-    # It asks for a message, and reads the fields that an ImageMessage has.
-    return lambda image: message_to_cvimage(image, "bgr8")  # type: ignore[arg-type]
-
-
-# A distribution has the first, an environment made of wheels the second.
-_CONVERTERS = {"cv_bridge": _cv_bridge, "rosbags-image": _rosbags_image}
-
-
-@cache
-def _converter() -> tuple[str, Callable[[ImageMessage], Any]]:
-    for name, load in _CONVERTERS.items():
-        try:
-            return name, load()
-        except ImportError:
-            continue
-    raise FrameError(
-        f"it needs one of the packages {', '.join(_CONVERTERS)}: install one, or let the camera's "
-        "driver convert it to bgr8"
     )
 
 

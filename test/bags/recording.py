@@ -38,6 +38,21 @@ IDL = (
 STORE = get_typestore(Stores.ROS2_JAZZY)
 STORE.register(get_types_from_msg("float32 volts\nstring cell", "my_msgs/msg/Battery"))
 STORE.register(get_types_from_idl(IDL.partition("Level\n")[2]))
+# As the packages ffmpeg_image_transport_msgs and foxglove_msgs define them.
+VIDEO_TYPES = {
+    "ffmpeg": "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+    "foxglove": "foxglove_msgs/msg/CompressedVideo",
+}
+for _name, _text in zip(
+    VIDEO_TYPES.values(),
+    (
+        "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n"
+        "uint8 flags\nbool is_bigendian\nuint8[] data",
+        "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format",
+    ),
+    strict=True,
+):
+    STORE.register(get_types_from_msg(_text, _name))
 _types = STORE.types
 
 
@@ -67,6 +82,21 @@ def jpeg(picture, stamp):
         header=header(stamp), format="jpeg", data=data
     )
     return bytes(STORE.serialize_cdr(message, "sensor_msgs/msg/CompressedImage"))
+
+
+def video(type_name, packet, stamp):
+    data = np.frombuffer(packet, np.uint8)
+    top = header(stamp)
+    fields = (
+        {"timestamp": top.stamp, "frame_id": "camera", "format": "h264"}
+        if type_name == VIDEO_TYPES["foxglove"]
+        else {
+            **{"header": top, "width": 640, "height": 352, "encoding": "libx264;yuv420p;bgr8;bgr8"},
+            **{"pts": stamp, "flags": 0, "is_bigendian": False},
+        }
+    )
+    message = _types[type_name](**fields, data=data)
+    return bytes(STORE.serialize_cdr(message, type_name))
 
 
 def record(path, topics, storage=StoragePlugin.SQLITE3):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from time import monotonic, sleep
 
 import cv2
@@ -13,7 +14,17 @@ import pytest
 
 pytest.importorskip("rosbags.rosbag2")
 
-from recording import START, contents, drive, image, jpeg, random_pictures, record
+from recording import (
+    START,
+    VIDEO_TYPES,
+    contents,
+    drive,
+    image,
+    jpeg,
+    random_pictures,
+    record,
+    video,
+)
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader, StoragePlugin
 
@@ -257,6 +268,49 @@ def test_errors_are_one_sentence(demo_weights, arguments, phrase, tmp_path, monk
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert phrase in message
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bag_without_a_readable_image_is_an_error(demo_weights, tmp_path, capsys):
+    (picture,) = random_pictures(1)
+    depth = ("sensor_msgs/msg/Image", [(START, image(picture, 1, encoding="32FC1"))])
+    source = record(tmp_path / "in", {"/depth/image": depth})
+    assert bag(demo_weights, source, "-o", tmp_path / "out") == 1
+    said = capsys.readouterr()
+    assert "/depth/image: 1 images left out, the first because encoding is '32FC1'" in said.out
+    assert "not one image of" in said.err
+
+
+def test_a_killed_recorder_s_file_has_its_mend_named(demo_weights, tmp_path, capsys):
+    source = record(tmp_path / "in", drive(random_pictures(2)), StoragePlugin.MCAP)
+    (file,) = source.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[:-200])
+    assert bag(demo_weights, file, "-o", tmp_path / "out") == 1
+    assert "`mcap recover`" in capsys.readouterr().err
+
+
+def test_video_streams_are_images(demo_weights, demo_photo, tmp_path):
+    av = pytest.importorskip("av")
+    context = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt = 640, 352, "yuv420p"
+    context.time_base, context.options = Fraction(1, 10), {"tune": "zerolatency"}
+    photo = cv2.resize(demo_photo("zidane.jpg"), (640, 352))
+    frames = [av.VideoFrame.from_ndarray(photo, format="bgr24") for _ in range(3)]
+    for count, frame in enumerate(frames):
+        frame.pts = count
+    packets = [packet for frame in frames for packet in context.encode(frame)]
+    topics = {
+        f"/{kind}/image/{kind}": (
+            type_name,
+            [(START + i, video(type_name, bytes(each), i)) for i, each in enumerate(packets)],
+        )
+        for kind, type_name in VIDEO_TYPES.items()
+    }
+    source = record(tmp_path / "in", topics, StoragePlugin.MCAP)
+    assert bag(demo_weights, source, "-o", tmp_path / "out") == 0
+    for kind in VIDEO_TYPES:
+        arrays = read(tmp_path / "out", f"/{kind}/poses", POSES)
+        assert [each.header.stamp.nanosec for each in arrays] == [0, 1, 2]
+        assert [len(each.poses) for each in arrays] == [2, 2, 2]
 
 
 def test_a_damaged_bag_is_copied_as_far_as_it_can_be_read(demo_weights, tmp_path, capsys):

@@ -10,15 +10,9 @@ from sensor_msgs.msg import CompressedImage
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import ENCODINGS
-from kp_pose_ros.image.message import ImageError, compressed_to_frame
-from kp_pose_ros.image.message import image_to_frame as to_frame
-from kp_pose_ros.ros.messages import foreign_to_bgr
+from kp_pose_ros.image.message import ImageError, compressed_to_frame, image_to_frame
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-
-
-def image_to_frame(message):
-    return to_frame(message, foreign_to_bgr)
 
 
 def elements(encoding):

@@ -20,7 +20,7 @@ from vision_msgs.msg import Detection2DArray
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.inference.factory import Settings, make_estimator
-from kp_pose_ros.ros.messages import foreign_to_bgr, poses_from_msg
+from kp_pose_ros.ros.messages import poses_from_msg
 
 PREPARING = "preparing the network"  # the engine says so at its first frame of a size
 
@@ -107,7 +107,7 @@ ENCODERS = {
 def test_every_encoding_shows_the_same_people(node, peer, bus, estimator, encoding):
     message = image_of(ENCODERS[encoding](bus), encoding)
     answer = peer().connect().ask(message)
-    (expected,) = estimator.estimate([image_to_frame(message, foreign_to_bgr)])
+    (expected,) = estimator.estimate([image_to_frame(message)])
     assert_same_poses(answer, expected)
     # The conversion itself: grey and mosaic pictures lose some detail, but nobody.
     (in_color,) = estimator.estimate([Frame(bus)])
