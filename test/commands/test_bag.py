@@ -276,7 +276,7 @@ def test_a_bag_without_a_readable_image_is_an_error(demo_weights, tmp_path, caps
     source = record(tmp_path / "in", {"/depth/image": depth})
     assert bag(demo_weights, source, "-o", tmp_path / "out") == 1
     said = capsys.readouterr()
-    assert "/depth/image: 1 images left out, the first because encoding is '32FC1'" in said.out
+    assert "/depth/image: 1 images skipped, the first because encoding is '32FC1'" in said.out
     assert "not one image of" in said.err
 
 
