@@ -14,6 +14,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 
+from kp_pose_ros.ros.executor import GuardedExecutor
+
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MAX_AGE = 0.4  # seconds since the image was taken; 20 commands a second, so it stops within 0.5
 
@@ -55,8 +57,10 @@ def drive(robot: RaisedHand) -> None:
     told: list[int] = []
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda number, _: told.append(number))
+    executor = GuardedExecutor()  # a failing callback does not end it
+    executor.add_node(robot)
     while not told:
-        rclpy.spin_once(robot, timeout_sec=0.1)
+        executor.spin_once(0.1)
     robot.turn(0.0)
     robot.commands.wait_for_all_acked(Duration(seconds=0.5))  # else it may end with its publisher
 

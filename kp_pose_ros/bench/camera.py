@@ -26,6 +26,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from kp_pose_ros.bench.measure import CameraRound, cpu_seconds, end_with
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.messages import NEWEST, RESULTS
 
 IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
@@ -139,6 +140,8 @@ def main() -> int:
     keep_image_memory()
     rclpy.init(args=[])
     node = Node("camera", namespace=args.namespace)
+    executor = GuardedExecutor()
+    executor.add_node(node)
     messages = [_message(picture) for picture in np.load(args.pictures)]
     cameras: dict[str, list[Camera]] = {}  # by program
     for line in sys.stdin:
@@ -147,24 +150,26 @@ def main() -> int:
         if program not in cameras:
             names = (f"{program}/{name}" for name in args.cameras)
             cameras[program] = [Camera(node, name, messages, args) for name in names]
-        print(json.dumps(asdict(_run(node, cameras[program], request))), flush=True)
+        print(json.dumps(asdict(_run(executor, cameras[program], request))), flush=True)
     return 0
 
 
-def _run(node: Node, cameras: Sequence[Camera], request: dict[str, Any]) -> CameraRound:
+def _run(
+    executor: GuardedExecutor, cameras: Sequence[Camera], request: dict[str, Any]
+) -> CameraRound:
     """Run one round: `program` runs in `process`, for `seconds`, with `overlay` or without."""
     program = request["program"]
-    _spin(node, _START, lambda: all(camera.is_matched() for camera in cameras))
+    _spin(executor, _START, lambda: all(camera.is_matched() for camera in cameras))
     for camera in cameras:
         camera.start(overlay=request["overlay"])
     # The first answers show that everything is connected and warm; they do not count.
-    _spin(node, _START, lambda: all(len(camera.latencies) > IN_FLIGHT for camera in cameras))
+    _spin(executor, _START, lambda: all(len(camera.latencies) > IN_FLIGHT for camera in cameras))
     if not any(camera.latencies for camera in cameras):
         sys.exit(f"the {program} did not answer within {_START:g} s")
     for camera in cameras:
         camera.reset()
     start, cpu = monotonic(), cpu_seconds(request["process"])
-    _spin(node, request["seconds"])
+    _spin(executor, request["seconds"])
     found = CameraRound(
         seconds=monotonic() - start,
         sent=[camera.sent for camera in cameras],
@@ -177,10 +182,12 @@ def _run(node: Node, cameras: Sequence[Camera], request: dict[str, Any]) -> Came
     return found
 
 
-def _spin(node: Node, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+def _spin(
+    executor: GuardedExecutor, seconds: float, until: Callable[[], bool] = lambda: False
+) -> None:
     end = monotonic() + seconds
     while monotonic() < end and not until():
-        rclpy.spin_once(node, timeout_sec=0.1)
+        executor.spin_once(0.1)
 
 
 def _message(picture: Any) -> Image:

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
@@ -38,6 +37,7 @@ from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.inference.factory import Settings
 from kp_pose_ros.ros.board import readings, slow_readings
+from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.pose_node import PoseNode
 from kp_pose_ros.ros.process import large_images_environment, use_large_images
 
@@ -124,7 +124,7 @@ class NodeUnderTest:
         )
         undo.callback(self._node.destroy_node)
         undo.callback(self._node.close, _PATIENCE)
-        self._executor = SingleThreadedExecutor()
+        self._executor = GuardedExecutor()
         self._executor.add_node(self._node)
         spinner = Thread(target=self._spin, daemon=True)
         spinner.start()

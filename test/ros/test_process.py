@@ -8,9 +8,18 @@ import sys
 from time import sleep
 
 import pytest
+import rclpy
+from node_process import NodeProcess
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParameters
 
 from kp_pose_ros.ros.process import ending_signals, own_arguments
 
+NODES = {
+    "kp_pose": ("kp_pose_ros.ros.pose_node", {"autostart": False}),
+    "wait_for_pose": ("kp_pose_ros.ros.bridges.wait_for_pose", {}),
+    "hri_bridge": ("kp_pose_ros.ros.bridges.hri_bridge", {}),
+}
 PROGRAMS = [
     "kp_pose_ros.ros.pose_node",
     "kp_pose_ros.ros.bridges.wait_for_pose",
@@ -46,6 +55,40 @@ def test_sighup_ends_a_program_unless_nohup_started_it(handler):
 def run(module, *arguments):
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starter of one of our nodes in a namespace."""
+    started = []
+
+    def start(name, namespace):
+        module, parameters = NODES[name]
+        remap = ["-r", f"__ns:={namespace}"]
+        started.append(NodeProcess(tmp_path / "log", remap, parameters, module))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_a_parameter_of_an_undefined_type_ends_no_program(start, ros_node, name):
+    if name == "hri_bridge":
+        pytest.importorskip("hri_msgs")
+    program = start(name, f"/hostile_{name}")
+    client = ros_node.create_client(SetParameters, f"/hostile_{name}/{name}/set_parameters")
+    assert client.wait_for_service(30)
+    undefined = Parameter(name="use_sim_time", value=ParameterValue(type=10))
+    client.call_async(SetParameters.Request(parameters=[undefined]))
+    program.wait_for_log("/set_parameters' raised ")
+    known = Parameter(name="use_sim_time", value=ParameterValue(type=1))
+    answer = client.call_async(SetParameters.Request(parameters=[known]))
+    rclpy.spin_until_future_complete(ros_node, answer, timeout_sec=20)
+    ros_node.destroy_client(client)
+    assert answer.result().results[0].successful
+    assert program.stop()[0] == 0
 
 
 @pytest.mark.parametrize("module", PROGRAMS)
