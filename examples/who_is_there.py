@@ -11,6 +11,8 @@ from rclpy.executors import ExternalShutdownException
 
 def show(seen: PoseArray) -> None:
     """Print a line for each person in an image."""
+    if not seen.image_width:
+        return  # poses_3d has no image
     for person in seen.poses:
         x = person.bbox.center.position.x / seen.image_width
         print(f"{person.class_name} {person.track_id}: {person.score:.0%} sure, {x:.0%} from left")

@@ -68,7 +68,7 @@ class Event:
         return self.state == END
 
     def to_record(self) -> dict[str, Any]:
-        """Return the JSON form; `event.schema.json` describes it."""
+        """Return the JSON form."""
         fields = {name: getattr(self, name) for name in self.__slots__}
         return {"v": VERSION, **fields, "track_ids": list(self.track_ids)}
 

@@ -10,10 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import TextIO
 
-import cv2
-
 from kp_pose_ros.demo.folder import Folder
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.image.files import write_picture
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.json_records import Recorder
@@ -110,8 +108,7 @@ class Report:
         paths = []
         for name, (_, picture) in self._best.items():
             paths.append(self._folder.file(f"{name}.png"))
-            if not cv2.imwrite(str(paths[-1]), picture):
-                raise SettingsError(f"{paths[-1]} cannot be written: is the disk full?")
+            write_picture(paths[-1], picture)
         return paths
 
     def summary(self) -> str:

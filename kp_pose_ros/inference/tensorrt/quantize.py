@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from kp_pose_ros.errors import EngineError, SettingsError
+from kp_pose_ros.errors import EngineError, FrameError, SettingsError
+from kp_pose_ros.image.files import read_picture
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.models.cache import cached, find_cached
 from kp_pose_ros.models.model import PoseModel, Size
@@ -210,10 +210,10 @@ class _Pictures:
     def get_next(self) -> dict[str, Floats] | None:
         """Return the next network input, or None after the last."""
         for path in self._paths:
-            picture = cv2.imread(str(path))
-            if picture is not None:
-                return {self._input: self._network(picture)}
-            _log.warning("calibration picture %s cannot be read: left out", path)
+            try:
+                return {self._input: self._network(read_picture(path))}
+            except FrameError as error:
+                _log.warning("calibration picture left out: %s", error)
         return None
 
     def _network(self, picture: npt.NDArray[Any]) -> Floats:
