@@ -77,7 +77,9 @@ def test_build_only_makes_what_it_can_and_ends_well(start_node):
         pytest.param({"model": "/nowhere/model.pt"}, "/nowhere/model.pt", id="missing model"),
         pytest.param({"model": __file__}, "test_lifetime.py", id="a model that is none"),
         pytest.param({"score_threshold": 1.5}, "expected a number from 0 to 1", id="threshold"),
-        pytest.param({"engine": "cuda"}, "one of auto, tensorrt, onnx", id="unknown engine"),
+        pytest.param(
+            {"engine": "cuda"}, "one of auto, tensorrt, openvino, onnx", id="unknown engine"
+        ),
         pytest.param({"cameras": ["a", "a"]}, "'a' more than once", id="duplicate camera"),
         pytest.param({"cameras": ["2nd"]}, "the name '2nd'", id="invalid camera"),
         pytest.param({"imgsz": "100, 100"}, "multiples of 32", id="size that no network has"),

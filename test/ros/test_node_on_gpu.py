@@ -47,8 +47,9 @@ def start(ros_node, engines, machine):
         executor.shutdown(5)
         assert node.close(5)
         node.destroy_node()
-    assert machine.blocks == {}
-    assert not machine.context_is_retained
+    if machine.lost is None:  # else all that the driver allows is to end the process
+        assert machine.blocks == {}
+        assert not machine.context_is_retained
 
 
 def test_the_people_in_a_yuv_camera_s_images_are_found(start, peer, bus, demo_weights):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,8 @@ from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.ros.messages import LATCHED, nanoseconds, poses_from_msg, skeleton_from_msg
 
 # A second or more of images, which wait while the process is not scheduled.
-_EVERY_ONE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100)
+_WAITING = 100
+_EVERY_ONE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_WAITING)
 
 OnRecord = Callable[[dict[str, Any], Header], None]
 
@@ -61,6 +63,8 @@ class CameraRecords:
         self._camera = camera
         self._on_record = on_record
         self._recorder: Recorder | None = None
+        # Poses that arrive before the latched skeleton does.
+        self._early: deque[PoseArray] = deque(maxlen=_WAITING)
         prefix = f"{camera}/" if camera else ""
         self._topic = f"{prefix}poses"
         node.create_subscription(Skeleton, f"{prefix}skeleton", self._on_skeleton, LATCHED)
@@ -72,10 +76,15 @@ class CameraRecords:
         self.keypoint_names = skeleton.keypoint_names
         names = list(message.class_names)
         self._recorder = Recorder(skeleton, names, robot=self._robot, camera=self._camera)
+        while self._early:
+            self._on_poses(self._early.popleft())
 
     def _on_poses(self, message: PoseArray) -> None:
         recorder = self._recorder
-        if recorder is None or recorder.skeleton.name != message.skeleton:
+        if recorder is None:
+            self._early.append(message)
+            return
+        if recorder.skeleton.name != message.skeleton:
             self._leave_out(f"its skeleton, {message.skeleton}, is not the one on 'skeleton'")
             return
         try:

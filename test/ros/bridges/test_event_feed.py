@@ -44,7 +44,7 @@ class Feed:
             self._poses[camera] = publish(PoseArray, f"/{camera}/poses", 100)
         self.process = None
 
-    def start(self):
+    def start(self, *, skeleton=True):
         words = [
             word for name, value in self._parameters.items() for word in ("-p", f"{name}:={value}")
         ]
@@ -57,9 +57,12 @@ class Feed:
                 for each in [*self._skeletons.values(), *self._poses.values()]
             )
         )
+        if skeleton:
+            self.describe()
+
+    def describe(self):
         for publisher in self._skeletons.values():
             publisher.publish(Skeleton(name="pair", keypoint_names=NAMES, class_names=["person"]))
-        sleep(0.5)
 
     def _segments(self):
         return {path.name for path in self.folder.glob("*.jsonl")}
@@ -156,6 +159,16 @@ def test_a_pose_node_that_starts_again_begins_a_session(feed):
     first, second = feed.files()
     assert (first["seq"], second["seq"], second["gone"]) == (0, 0, [])
     assert first["session"] != second["session"]
+
+
+def test_poses_that_arrive_before_the_skeleton_are_kept(feed):
+    feed = feed()
+    feed.start(skeleton=False)
+    feed.send(poses(1, 7))
+    sleep(0.5)
+    feed.describe()
+    until(lambda: feed.stored() == 1)
+    assert feed.stop()[0] == 0
 
 
 @pytest.mark.parametrize(
