@@ -44,6 +44,13 @@ class Transport:
     suffix: str
     read: Callable[[Pixels, MinWidth], tuple[Header, Frame]]
 
+    def topic(self, node: Node, name: str) -> str:
+        """Return the topic's name for that of the raw image.
+
+        As image_transport does: a remapped `image` takes its compressed form along.
+        """
+        return node.resolve_topic_name(name) + self.suffix if self.suffix else name
+
 
 def _read_raw(content: Pixels, _: MinWidth) -> tuple[Header, Frame]:
     image = read_image(content)
@@ -93,8 +100,7 @@ class Camera:
         self._transport = TRANSPORTS[parameters.image_transport]
         self.images = ImageSubscription(
             node,
-            # As image_transport does: a remapped `image` takes its compressed form along.
-            node.resolve_topic_name(f"{prefix}image") + self._transport.suffix,
+            self._transport.topic(node, f"{prefix}image"),
             type_name=self._transport.type_name,
             label=self.label,
             qos=parameters.image_qos,

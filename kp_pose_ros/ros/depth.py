@@ -125,7 +125,7 @@ class DepthSource:
         self._images: Recent[Image] = Recent()
         self._source = ImageSubscription(
             node,
-            node.resolve_topic_name(f"{prefix}depth"),
+            f"{prefix}depth",
             type_name="sensor_msgs/msg/Image",
             label=label,
             qos=qos,
@@ -133,7 +133,8 @@ class DepthSource:
             is_listening=lambda: self._gate.is_open,
             callback=self._on_image,
         )
-        self._info_topic = node.resolve_topic_name(f"{prefix}camera_info")
+        self._info_name = f"{prefix}camera_info"
+        self._info_topic = node.resolve_topic_name(self._info_name)
         self._info: CameraInfo | None = None
         self._infos: Subscription[Any] | None = None
         self._missing_since: float | None = None  # while pictures in a row are without depth
@@ -145,7 +146,7 @@ class DepthSource:
         if self._infos is None:
             self._infos = self._node.create_subscription(
                 CameraInfo,
-                self._info_topic,
+                self._info_name,
                 self._on_info,
                 image_qos(ReliabilityPolicy.BEST_EFFORT),
                 callback_group=self._gate,

@@ -57,7 +57,7 @@ class ImageSubscription:
     def __init__(
         self,
         node: Node,
-        topic: str,
+        name: str,
         *,
         type_name: str,
         label: str,
@@ -71,7 +71,7 @@ class ImageSubscription:
 
         Args:
             node: the node that subscribes.
-            topic: the resolved name.
+            name: the topic's, as rclpy takes it: a name that is resolved already is remapped again.
             type_name: a key of `IMAGE_TYPES`.
             label: what the log calls the camera.
             qos: the parameter image_qos.
@@ -81,7 +81,8 @@ class ImageSubscription:
             on_lost: called with a number of images that got lost on the way here, if the
                 middleware tells.
         """
-        self.topic = topic
+        self.topic = node.resolve_topic_name(name)
+        self._name = name
         self.current: Subscription[Any] | None = None
         self._node = node
         self._type_name = type_name
@@ -144,7 +145,7 @@ class ImageSubscription:
             return False
         publishers = [
             each
-            for each in self._node.get_publishers_info_by_topic(self.topic)
+            for each in self._node.get_publishers_info_by_topic(self._name)
             if each.topic_type == self._type_name
         ]
         wanted = wanted_reliability(
@@ -170,7 +171,7 @@ class ImageSubscription:
         subscribe = partial(
             self._node.create_subscription,
             IMAGE_TYPES[self._type_name],
-            self.topic,
+            self._name,
             self._on_message,
             image_qos(self._reliability),
             callback_group=self._group,
