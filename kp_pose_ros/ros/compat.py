@@ -12,19 +12,16 @@ from rclpy.node import Node
 
 try:
     from rclpy.event_handler import (
-        PublisherEventCallbacks,
         SubscriptionEventCallbacks,
         UnsupportedEventTypeError,
     )
 except ImportError:  # Humble's name for it
     from rclpy.qos_event import (
-        PublisherEventCallbacks,
         SubscriptionEventCallbacks,
         UnsupportedEventTypeError,
     )
 
 __all__ = [
-    "PublisherEventCallbacks",
     "SubscriptionEventCallbacks",
     "UnsupportedEventTypeError",
     "declared_names",

@@ -162,10 +162,10 @@ class DepthSource:
 
     def want(self, is_wanted: bool) -> None:
         """Receive depth images from now on, or leave them in the middleware; in any thread."""
-        if is_wanted and not self._gate.is_open and self._node.executor is not None:
-            self._gate.is_open = True
-            self._node.executor.wake()  # to look again at what it may take
+        opens = is_wanted and not self._gate.is_open
         self._gate.is_open = is_wanted
+        if opens and self._node.executor is not None:
+            self._node.executor.wake()  # to look again at what it may take
 
     def watch(self) -> None:
         """Look after the subscription; call at 1 Hz."""

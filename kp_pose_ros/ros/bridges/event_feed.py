@@ -47,7 +47,6 @@ class EventFeed(Node):
         if not 1 <= size <= _MB:
             raise SettingsError(f"the parameter spool_mb is {size}: expected 1 to {_MB}")
         self._records = 0
-        self._unstored = 0
         self._spool = Spool(_spool_folder(self), size * _MB)
         self._sender = Sender(self._spool, topic, config, self.get_logger().warning)
         self._is_to_kafka = bool(config)
@@ -61,7 +60,6 @@ class EventFeed(Node):
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         self._records += 1
         if not self._spool.append(line):
-            self._unstored += 1
             self.get_logger().error(
                 "the spool's disk is full: new records are lost", throttle_duration_sec=10.0
             )
