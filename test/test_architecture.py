@@ -36,7 +36,11 @@ ARROWS: dict[str, set[str]] = {
     "activities": set(),
     "output": {"image"},
     "bags": {"image", "inference", "tracking", "activities", "output"},
-    "ros": {"image", "models", "inference", "tracking", "space", "space.multi_camera", "output"},
+    "ros": {
+        *("image", "models", "inference", "tracking", "space", "space.multi_camera", "output"),
+        "ros.space",
+    },
+    "ros.space": {"image", "space", "space.multi_camera", "output", "ros"},
     "ros.bridges": {"activities", "image", "output", "ros"},
     "bench": {"image", "models", "inference", "ros"},
     "demo": {"image", "output", "ros"},
@@ -58,7 +62,7 @@ GPU = r"tensorrt|tensorrt_\w+|pycuda|cuda"
 INTEL = r"openvino"
 TRAINING = r"torch|torchvision|ultralytics"
 FOREIGN = {
-    ROS: {"ros", "ros.bridges", "bench", "demo"},
+    ROS: {"ros", "ros.space", "ros.bridges", "bench", "demo"},
     GPU: {"inference.tensorrt"},
     INTEL: {"inference.openvino"},
     TRAINING: set(),

@@ -18,11 +18,11 @@ from kp_pose_ros.image.frame import BitDepth, Frame, Pixels, Size
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import ImageError, compressed_to_frame, image_to_frame
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.depth import DepthSource
 from kp_pose_ros.ros.diagnostics import Counts, Losses
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Presentation, Publishers
+from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera

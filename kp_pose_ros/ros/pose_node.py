@@ -26,8 +26,8 @@ from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.diagnostics import Diagnostics, Level, NodeStatus
 from kp_pose_ros.ros.lifecycle import Handover, ManagedNode
 from kp_pose_ros.ros.parameters import Parameters, declare_parameters, follow_changes
-from kp_pose_ros.ros.poses_3d import JointPoses
 from kp_pose_ros.ros.process import RosLogHandler, prioritize_reading, run_node, use_large_images
+from kp_pose_ros.ros.space.poses_3d import JointPoses
 from kp_pose_ros.ros.worker import OnPoses, Worker
 from kp_pose_ros.timing import StageTimes
 

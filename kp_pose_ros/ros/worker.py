@@ -25,9 +25,9 @@ from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import Painter
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.poses_3d import JointPoses
 from kp_pose_ros.ros.publishers import Presentation
 from kp_pose_ros.ros.receive import Receiver
+from kp_pose_ros.ros.space.poses_3d import JointPoses
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes

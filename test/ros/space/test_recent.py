@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from kp_pose_ros.ros.depth import Recent
+from kp_pose_ros.ros.space.depth import Recent
 
 
 def recent(*stamps):
