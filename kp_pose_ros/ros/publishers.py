@@ -4,117 +4,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Vector3
 from rclpy.node import Node
-from std_msgs.msg import ColorRGBA
-from std_msgs.msg import Header as HeaderMsg
 from vision_msgs.msg import Detection2DArray
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import MarkerArray
 
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.output import cdr
-from kp_pose_ros.output.drawing import Annotator, person_color
-from kp_pose_ros.poses import UNTRACKED, Poses
+from kp_pose_ros.output.drawing import Annotator
+from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
-from kp_pose_ros.ros.messages import LATCHED, RESULTS, header_to_msg
+from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.space.markers import Markers
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.space.people import PeopleMotion
 from kp_pose_ros.timing import StageTimes
-
-# Metres.
-_DOT, _LIMB, _LETTER = 0.06, 0.03, 0.15
-_ABOVE = 0.2  # the highest keypoint, where the label is
-# A few images, also of a slow engine: after that nothing is left of a node that died.
-_LIFETIME = Duration(nanosec=500_000_000)
-
-
-class Markers:
-    """Makes the markers of one camera, and deletes those of whom the next image does not show."""
-
-    def __init__(self) -> None:
-        self._shown: set[tuple[str, int]] = set()  # namespace and id of each marker
-
-    def build(
-        self,
-        header: Header,
-        poses: Poses,
-        places: npt.NDArray[np.float64],
-        vocabulary: Vocabulary,
-    ) -> MarkerArray:
-        """Return the message for one image: keypoints, limbs and a label for each person.
-
-        Args:
-            header: the image's.
-            poses: what was found in it.
-            places: (n, k, 3) metres in the header's frame, NaN where they are not known.
-            vocabulary: the model's.
-        """
-        message, common = MarkerArray(), header_to_msg(header)
-        for index in np.flatnonzero(np.isfinite(places[..., 2]).any(axis=1)).tolist():
-            message.markers += _person(common, poses, places[index], index, vocabulary)
-        now = {(each.ns, each.id) for each in message.markers}
-        message.markers += [
-            Marker(header=common, ns=space, id=number, action=Marker.DELETE)
-            for space, number in sorted(self._shown - now)
-        ]
-        self._shown = now
-        return message
-
-
-def _person(
-    header: HeaderMsg,
-    poses: Poses,
-    places: npt.NDArray[np.float64],
-    index: int,
-    vocabulary: Vocabulary,
-) -> Iterator[Marker]:
-    """Yield the markers of the person at an index, whose keypoints are at (k, 3) places."""
-    track_id = int(poses.track_ids[index])
-    blue, green, red = (value / 255 for value in person_color(poses, index))
-    same = {
-        "header": header,
-        "action": Marker.ADD,
-        "lifetime": _LIFETIME,
-        "color": ColorRGBA(r=red, g=green, b=blue, a=1.0),
-        # Ids of tracks are 0 and up.
-        "id": -1 - index if track_id == UNTRACKED else track_id,
-    }
-    points = {
-        keypoint: Point(x=x, y=y, z=z)
-        for keypoint, (x, y, z) in enumerate(places.tolist())
-        if not math.isnan(z)
-    }
-    yield Marker(
-        ns="keypoints",
-        type=Marker.SPHERE_LIST,
-        scale=Vector3(x=_DOT, y=_DOT, z=_DOT),
-        points=list(points.values()),
-        **same,
-    )
-    limbs = [edge for edge in vocabulary.skeleton.edges if points.keys() >= set(edge)]
-    if limbs:  # RViz reports a list without points as an error
-        ends = [points[keypoint] for edge in limbs for keypoint in edge]
-        yield Marker(ns="limbs", type=Marker.LINE_LIST, scale=Vector3(x=_LIMB), points=ends, **same)
-    label = Marker(ns="labels", type=Marker.TEXT_VIEW_FACING, scale=Vector3(z=_LETTER), **same)
-    name = vocabulary.class_name(int(poses.class_ids[index]))
-    label.text = name if track_id == UNTRACKED else f"{name} {track_id}".lstrip()
-    # y points down.
-    x, y, z = np.nanmean(places[:, 0]), np.nanmin(places[:, 1]), np.nanmean(places[:, 2])
-    label.pose.position = Point(x=float(x), y=float(y) - _ABOVE, z=float(z))
-    yield label
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import UNTRACKED, Poses
 from kp_pose_ros.ros.messages import header_to_msg
-from kp_pose_ros.ros.publishers import Markers
+from kp_pose_ros.ros.space.markers import Markers
 from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
 VOCABULARY = Vocabulary(Skeleton.builtin("coco17"), ("person",))
