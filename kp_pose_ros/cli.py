@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from kp_pose_ros.errors import KpPoseError, printable
+from kp_pose_ros.errors import KpPoseError, printable_lines, show, show_exception
 from kp_pose_ros.resources import own_version
 
 _COMMANDS = ("activities", "annotate", "bag", "bench", "build", "export", "fetch", "info")
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stdout.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # the reader, such as `head`, has exited
-            print(f"kp_pose: {error}", file=sys.stderr)
+            show(f"kp_pose: {error}", file=sys.stderr)
         # At exit Python flushes the rest again, which would fail, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -41,12 +41,13 @@ class _PrintableFormatter(logging.Formatter):
     """Escapes text from files and servers in log records."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record), keep="\n\t")
+        return printable_lines(super().format(record))
 
 
 def _print_safely() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_PrintableFormatter("%(message)s"))
+    sys.excepthook = show_exception
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be text in its encoding
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -58,10 +59,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         status: int = args.run(args)
     except KpPoseError as error:
-        print(f"kp_pose: {error}", file=sys.stderr)
+        show(f"kp_pose: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("kp_pose: interrupted", file=sys.stderr)
+        show("kp_pose: interrupted", file=sys.stderr)
         return _INTERRUPTED
     return status
 

@@ -10,6 +10,10 @@ message is made printable and bounded when the error is created.
 from __future__ import annotations
 
 import reprlib
+import sys
+import traceback
+from types import TracebackType
+from typing import TextIO
 
 _LONGEST_MESSAGE = 2000  # characters
 _LONGEST_VALUE = 200
@@ -27,6 +31,28 @@ def printable(text: object, limit: int = _LONGEST_MESSAGE, keep: str = "") -> st
     if not cut.isprintable():
         cut = "".join(c if c.isprintable() or c in keep else _escape(c) for c in cut)
     return cut if len(cut) <= limit else f"{cut[: limit - 3]}..."
+
+
+def printable_lines(text: object) -> str:
+    """Return a text of any length and several lines, all but the first of them indented.
+
+    So no text from outside can pass for a line of its own in a log.
+    """
+    return printable(text, sys.maxsize, keep="\n\t").replace("\n", "\n  ")
+
+
+def show(*lines: object, file: TextIO | None = None) -> None:
+    """Print lines, with what they hold from outside made printable; all output goes this way."""
+    text = "\n".join(printable(line, sys.maxsize) for line in lines)
+    print(text, file=file, flush=True)
+
+
+def show_exception(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Stand in for `sys.excepthook`: print a traceback whose message is printable."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    show(*text.splitlines(), file=sys.stderr)
 
 
 def brief(value: object) -> str:

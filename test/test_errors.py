@@ -2,7 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from kp_pose_ros.errors import KpPoseError, ModelError, brief, printable
+from kp_pose_ros.errors import (
+    KpPoseError,
+    ModelError,
+    brief,
+    printable,
+    printable_lines,
+    show,
+    show_exception,
+)
 from kp_pose_ros.image.message import ImageError
 
 
@@ -30,8 +38,18 @@ def test_text_from_outside_becomes_one_printable_line(text, shown):
     printable(text).encode()
 
 
-def test_some_characters_can_be_kept():
-    assert printable("one\n\ttwo\x1b", keep="\n\t") == "one\n\ttwo\\x1b"
+def test_only_the_first_of_several_lines_begins_at_the_left():
+    assert printable_lines("one\n\ttwo\x1b") == "one\n  \ttwo\\x1b"
+
+
+def test_what_is_printed_is_one_printable_line_for_each_text(capsys):
+    show("a\nb\x1b[2J", "", "x" * 3000)
+    assert capsys.readouterr().out == "a\\nb\\x1b[2J\n\n" + "x" * 3000 + "\n"
+
+
+def test_an_exception_that_nobody_expected_is_printable_too(capsys):
+    show_exception(ValueError, ValueError("a\x1b[2J"), None)
+    assert capsys.readouterr().err == "ValueError: a\\x1b[2J\n"
 
 
 def test_messages_are_bounded():

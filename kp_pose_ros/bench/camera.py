@@ -24,6 +24,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from kp_pose_ros.bench.measure import CameraRound, cpu_seconds, end_with
+from kp_pose_ros.errors import show
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.executor import GuardedExecutor
@@ -150,7 +151,7 @@ def main() -> int:
         if program not in cameras:
             names = (f"{program}/{name}" for name in args.cameras)
             cameras[program] = [Camera(node, name, messages, args) for name in names]
-        print(json.dumps(asdict(_run(executor, cameras[program], request))), flush=True)
+        show(json.dumps(asdict(_run(executor, cameras[program], request))))
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.activities.flink import flink_sql
 from kp_pose_ros.activities.rules import load_rules
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, show
 from kp_pose_ros.resources import config_path
 from kp_pose_ros.skeleton import Skeleton
 
@@ -80,13 +80,14 @@ def run(args: argparse.Namespace) -> int:
     """Print events, or the job; 1 if a record could not be used."""
     rules = load_rules(args.rules)
     if args.flink:
-        print(flink_sql(rules, args.brokers, args.poses_topic, args.events_topic))
+        job = flink_sql(rules, args.brokers, args.poses_topic, args.events_topic)
+        show(*job.splitlines())
         return 0
     activities, bad = Activities(rules), 0
     for place, line in _lines(args.records):
         try:
             for event in activities.update(_parse(line)):
-                print(json.dumps(event.to_record()))
+                show(json.dumps(event.to_record()))
         except SettingsError as error:
             bad += 1
             if bad == 1:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
-from kp_pose_ros.errors import FrameError, SettingsError
+from kp_pose_ros.errors import FrameError, SettingsError, show
 from kp_pose_ros.image.files import Source, VideoFile, find_sources, write_picture
 from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.inference.estimator import PoseEstimator
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
                 counts.unreadable += 1
                 progress.write(f"kp_pose: warning: {error}", file=sys.stderr)
     estimator.engine.close()
-    print(f"{counts.summary(len(sources))}: see {args.output} and {lines_path}")
+    show(f"{counts.summary(len(sources))}: see {args.output} and {lines_path}")
     return 1 if counts.unreadable else 0
 
 

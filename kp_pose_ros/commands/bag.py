@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
-from kp_pose_ros.errors import BagError, SettingsError
+from kp_pose_ros.errors import BagError, SettingsError, show
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.inference.factory import make_estimator, network_columns
 from kp_pose_ros.models.model import PoseModel
@@ -189,11 +189,11 @@ def _interruption() -> Iterator[Callable[[], bool]]:
 
 def _print_summary(rerun: Rerun, prefixes: dict[str, str], seconds: float, output: Path) -> None:
     for topic, became in rerun.counts.items():
-        print(f"{topic} -> {prefixes[topic]}poses: {became.poses} poses in {became.images} images")
+        show(f"{topic} -> {prefixes[topic]}poses: {became.poses} poses in {became.images} images")
         if became.bad:
-            print(f"{topic}: {became.bad} images skipped, the first because {became.reason}")
+            show(f"{topic}: {became.bad} images skipped, the first because {became.reason}")
     images = sum(each.images for each in rerun.counts.values())
-    print(
+    show(
         f"{images} images in {seconds:.1f} s, {images / seconds:.1f} a second; "
         f"{rerun.waited / seconds:.0%} of the time it waited for the engine: see {output}"
     )

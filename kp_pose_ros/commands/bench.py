@@ -22,7 +22,7 @@ from kp_pose_ros.commands.estimator_arguments import (
     estimator_settings,
     number,
 )
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, show
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.inference.factory import make_estimator
@@ -138,9 +138,8 @@ def _measure(args: argparse.Namespace, node_under_test: type[NodeUnderTest]) -> 
             for overlay, found in rounds.node.items():
                 found.append(node.run(args.seconds, overlay=overlay))
         share = others.share()
-    print(facts_table(model, estimator.engine.name, settings, args, people))
-    print()
-    print(results_table(rounds, share))
+    facts = facts_table(model, estimator.engine.name, settings, args, people)
+    show(*facts.splitlines(), "", *results_table(rounds, share).splitlines())
     estimator.engine.close()
 
 
@@ -154,7 +153,7 @@ def _interrupt(*_: object) -> None:
 
 def _give_up() -> None:
     """Exit at once; Python's regular exit would wait for that thread."""
-    print("kp_pose: interrupted", file=sys.stderr, flush=True)
+    show("kp_pose: interrupted", file=sys.stderr)
     os._exit(_INTERRUPTED)
 
 

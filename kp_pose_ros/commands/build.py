@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kp_pose_ros.commands.estimator_arguments import number
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, show
 from kp_pose_ros.inference.progress import Progress, ProgressBar, ProgressLog
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.models.model import PoseModel, Size
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     size = model.network_size(tuple(args.camera or model.metadata.imgsz), imgsz)
     progress = ProgressBar(sys.stderr) if sys.stderr.isatty() else ProgressLog()
     with closing(Gpu()) as gpu:
-        print(_build(model, size, gpu, progress, args))
+        show(_build(model, size, gpu, progress, args))
     return 0
 
 

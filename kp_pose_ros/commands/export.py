@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from kp_pose_ros.commands.estimator_arguments import add_layout_argument
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, printable, show
 from kp_pose_ros.inference.factory import open_model
 from kp_pose_ros.models.precision import Precision
 
@@ -60,12 +60,12 @@ def run(args: argparse.Namespace) -> int:
     path = args.output or Path(f"{model.path.stem}-{height}x{width}-{precision}.onnx")
     if path.exists() and path.samefile(model.path):
         raise SettingsError(f"{path} is the model itself: choose another file with --output")
-    with tqdm(total=2, desc=f"exporting {path.name}", unit="step") as progress:
+    with tqdm(total=2, desc=printable(f"exporting {path.name}"), unit="step") as progress:
         graph = model.make_graph((height, width), precision, batch=args.max_batch)
         progress.update()
         _write(path, graph.SerializeToString())
         progress.update()
-    print(path)
+    show(path)
     return 0
 
 

@@ -8,6 +8,7 @@ import argparse
 import re
 from typing import Any
 
+from kp_pose_ros.errors import show
 from kp_pose_ros.models.cache import content_hash
 from kp_pose_ros.models.fetch import PUBLISHED, fetch, find_source
 
@@ -29,11 +30,11 @@ def run(args: argparse.Namespace) -> int:
     """Fetch, and print the path, the checksum and the licence."""
     source = find_source(args.source, args.sha256)
     path = fetch(source)
-    print(path)
+    show(path)
     if source.sha256 is None:
-        print(f"No checksum is known for it; it has the SHA-256 {content_hash(path)}.")
-    print(f"Licence of the weights: {source.licence or 'ask their publisher'}.")
-    print(f"To use it: kp_pose info {path.stem}")
+        show(f"No checksum is known for it; it has the SHA-256 {content_hash(path)}.")
+    show(f"Licence of the weights: {source.licence or 'ask their publisher'}.")
+    show(f"To use it: kp_pose info {path.stem}")
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kp_pose_ros.commands.estimator_arguments import add_layout_argument
+from kp_pose_ros.errors import show
 from kp_pose_ros.inference.factory import open_model
 from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         f"{index:>3}  {name:<20}{_neighbours(model, index)}".rstrip()
         for index, name in enumerate(model.skeleton.keypoint_names)
     ]
-    print("\n".join((*facts, "", "keypoints, and those that edges connect them to", *keypoints)))
+    show(*facts, "", "keypoints, and those that edges connect them to", *keypoints)
     return 0
 
 

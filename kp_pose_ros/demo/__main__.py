@@ -17,7 +17,7 @@ from kp_pose_ros.demo.folder import Folder
 from kp_pose_ros.demo.processes import Processes
 from kp_pose_ros.demo.receiver import Receiver
 from kp_pose_ros.demo.window import Window
-from kp_pose_ros.errors import KpPoseError, SettingsError
+from kp_pose_ros.errors import KpPoseError, SettingsError, show
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.ros.process import Ending
@@ -52,10 +52,10 @@ def main() -> int:
         with folder.file("poses.jsonl").open("w", encoding="utf-8") as lines:
             _show(args, Receiver(folder, lines, window, ending))
     except KpPoseError as error:
-        print(f"demo: {error}", file=sys.stderr)
+        show(f"demo: {error}", file=sys.stderr)
         return 1
     if ending.has_come():
-        print("demo: stopped", file=sys.stderr)
+        show("demo: stopped", file=sys.stderr)
         return _STOPPED
     return 0
 
@@ -91,9 +91,9 @@ def _show(args: argparse.Namespace, receiver: Receiver) -> None:
         rclpy.shutdown()
         if receiver.report is not None and receiver.report.latencies:
             pictures = receiver.report.finish()
-            print(receiver.report.summary())
-            print("Look at", *pictures, receiver.lines.name, sep="\n  ")
-            print(_NEXT, flush=True)
+            show(*receiver.report.summary().splitlines())
+            show("Look at", *(f"  {each}" for each in (*pictures, receiver.lines.name)))
+            show(*_NEXT.splitlines())
 
 
 def _watch(args: argparse.Namespace, receiver: Receiver, namespace: str) -> None:
@@ -104,7 +104,7 @@ def _watch(args: argparse.Namespace, receiver: Receiver, namespace: str) -> None
     """
     receiver.subscribe(namespace)
     with Processes(args.output) as processes:
-        print(f"Starting the node with {args.model} ...", flush=True)
+        show(f"Starting the node with {args.model} ...")
         ros_arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
         model = ["-p", f"model:={args.model}"]
         processes.start("pose_node", "kp_pose_ros.ros.pose_node", *ros_arguments, *model)
@@ -113,7 +113,7 @@ def _watch(args: argparse.Namespace, receiver: Receiver, namespace: str) -> None
                 raise KpPoseError("the node ended before it was ready")
         if receiver.report is None:  # stopped before
             return
-        print(f"... and a camera that shows {args.source}, both in {namespace}\n", flush=True)
+        show(f"... and a camera that shows {args.source}, both in {namespace}", "")
         answers = str(_ANSWERS_IN_WINDOW if args.view else _ANSWERS)
         camera = ["kp_pose_ros.demo.camera", args.source, "--answers", answers]
         processes.start("camera", *camera, *ros_arguments)

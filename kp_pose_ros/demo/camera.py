@@ -18,7 +18,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from kp_pose_ros.errors import FrameError, KpPoseError
+from kp_pose_ros.errors import FrameError, KpPoseError, show
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.files import Source, find_sources
 from kp_pose_ros.image.frame import Pixels
@@ -63,7 +63,7 @@ def main() -> int:
             _send_all(camera, args)
         return 1 if unreadable else 0
     except KpPoseError as error:
-        print(f"demo_camera: {error}", file=sys.stderr)
+        show(f"demo_camera: {error}", file=sys.stderr)
         return 1
     except Stopped:
         return 0
@@ -162,7 +162,7 @@ def _send_all(camera: Camera, args: argparse.Namespace) -> int:
             _send(camera, name, source, args.answers)
         except FrameError as error:
             unreadable += 1
-            print(f"demo_camera: {error}", file=sys.stderr, flush=True)
+            show(f"demo_camera: {error}", file=sys.stderr)
     return unreadable
 
 

@@ -11,6 +11,7 @@ from statistics import median
 from typing import TextIO
 
 from kp_pose_ros.demo.folder import Folder
+from kp_pose_ros.errors import show
 from kp_pose_ros.image.files import write_picture
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.msg import PoseArray
@@ -76,7 +77,7 @@ class Report:
         self._lines.write(json.dumps(record) + "\n")
         self._people[stamp] = len(poses)
         if not self.latencies:
-            print(_ROW.format("stamp", "image", "messages", "people", "latency", "scores"))
+            show(_ROW.format("stamp", "image", "messages", "people", "latency", "scores"))
         self.latencies.append(latency)
         self._add_to_row(header.frame_id, stamp * 1e-9, poses, latency)
 
@@ -90,7 +91,7 @@ class Report:
 
     def _print_row(self) -> None:
         if self._row is not None:
-            print(self._row, flush=True)
+            show(self._row)
 
     def add_picture(self, name: str, stamp: int, picture: Pixels) -> None:
         """Keep an annotated picture, if no other of that name shows more people."""

@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
+from rclpy import node
+from rclpy.impl import rcutils_logger
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNodeMixin
-from rclpy.node import Node
+
+from kp_pose_ros.errors import printable_lines
 
 try:
     from rclpy.event_handler import (
@@ -22,21 +28,49 @@ except ImportError:  # Humble's name for it
     )
 
 __all__ = [
+    "PrintableNode",
     "SubscriptionEventCallbacks",
     "UnsupportedEventTypeError",
     "declared_names",
+    "get_logger",
     "overrides",
     "serve_change_state",
     "state_machine",
 ]
 
 
-def declared_names(node: Node) -> set[str]:
+class PrintableLogger(RcutilsLogger):
+    """A logger that makes printable what its lines hold from outside."""
+
+    def log(self, message: Any, severity: Any, name: Any = None, **filters: Any) -> Any:
+        """Log a message; all methods of rclpy's loggers come here."""
+        return super().log(printable_lines(message), severity, name, **filters)
+
+
+# Lines of code that log are told apart by the innermost file that is not in this list.
+rcutils_logger._internal_callers.append(os.path.realpath(__file__))
+
+
+@cache  # since throttling is kept in the logger
+def get_logger(name: str) -> PrintableLogger:
+    """Return a logger whose lines are printable."""
+    return PrintableLogger(name)
+
+
+class PrintableNode(node.Node):
+    """A node whose log lines are printable, whatever text they hold."""
+
+    def get_logger(self) -> PrintableLogger:
+        """Return the node's logger."""
+        return get_logger(super().get_logger().name)
+
+
+def declared_names(node: node.Node) -> set[str]:
     """Return the names of the parameters that are declared on a node."""
     return set(node._parameters)
 
 
-def overrides(node: Node) -> Mapping[str, Any]:
+def overrides(node: node.Node) -> Mapping[str, Any]:
     """Return the parameters that a node was started with, declared or not, by name."""
     return node._parameter_overrides
 

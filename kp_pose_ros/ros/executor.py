@@ -10,9 +10,9 @@ from time import monotonic
 from typing import Any
 
 from rclpy.executors import Executor, ShutdownException, TimeoutException
-from rclpy.logging import get_logger
 
 from kp_pose_ros.errors import printable
+from kp_pose_ros.ros.compat import get_logger
 
 _REPEAT = 10.0  # seconds between two reports of the same kind of failure
 

@@ -14,13 +14,13 @@ from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.node import Node
 
-from kp_pose_ros.ros.compat import serve_change_state, state_machine
+from kp_pose_ros.ros.compat import PrintableNode, serve_change_state, state_machine
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS.to_label()
 _ERROR = TransitionCallbackReturn.ERROR.to_label()
 
 
-class ManagedNode(LifecycleNodeMixin, Node):
+class ManagedNode(LifecycleNodeMixin, PrintableNode):
     """A lifecycle node with coroutines for transitions.
 
     rclpy's own transitions are plain functions, which block a single-threaded executor, and a
@@ -35,7 +35,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def __init__(self, name: str, **node_arguments: Any) -> None:
         """Create a node in the state unconfigured; `node_arguments` are those of rclpy's Node."""
-        Node.__init__(self, name, **node_arguments)
+        PrintableNode.__init__(self, name, **node_arguments)
         # For callbacks that await: others can run meanwhile.
         self.waiting_group = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self.waiting_group)

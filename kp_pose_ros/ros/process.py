@@ -17,7 +17,7 @@ from threading import Event, Thread
 from time import sleep
 from typing import TYPE_CHECKING, TypeVar
 
-from kp_pose_ros.errors import KpPoseError
+from kp_pose_ros.errors import KpPoseError, show, show_exception
 from kp_pose_ros.resources import config_path
 
 if TYPE_CHECKING:
@@ -126,11 +126,13 @@ def run_node(
         finish: the node's last work, while its executor still runs.
         close: ends the node's threads within so many seconds; returns whether they have ended.
     """
+    sys.excepthook = show_exception
     exit_on_signals()
     if not _start_ros(program, about):
         return 2
     import rclpy
 
+    from kp_pose_ros.ros.compat import get_logger
     from kp_pose_ros.ros.executor import GuardedExecutor
 
     ending = Ending()
@@ -152,7 +154,7 @@ def run_node(
             idle = close(node, _PATIENCE) and not spinner.is_alive()
             node.destroy_node()
     except KpPoseError as error:
-        rclpy.logging.get_logger(program).fatal(str(error))
+        get_logger(program).fatal(str(error))
         code = 1
     rclpy.shutdown()
     if not idle:
@@ -177,7 +179,7 @@ def _start_ros(program: str, about: str) -> bool:
         # rclpy's own handlers shut the context down under threads that publish.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        show(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         return False
     return True
 

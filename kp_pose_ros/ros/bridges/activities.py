@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from builtin_interfaces.msg import Time
-from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
@@ -19,12 +18,13 @@ from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.msg import Activity
 from kp_pose_ros.resources import config_path
 from kp_pose_ros.ros.bridges.records import CameraRecords, declare, declare_cameras
+from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import run_node
 
 _EVENTS = QoSProfile(depth=100)  # a crowd may start many at once
 
 
-class ActivitiesNode(Node):
+class ActivitiesNode(PrintableNode):
     """Applies the rules of a file to the poses of all cameras."""
 
     def __init__(self, **node_arguments: Any) -> None:

@@ -25,12 +25,13 @@ from kp_pose_ros.ros.bridges.records import (
 )
 from kp_pose_ros.ros.bridges.sender import Sender
 from kp_pose_ros.ros.bridges.spool import Spool
+from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import run_node
 
 _MB = 10**6
 
 
-class EventFeed(Node):
+class EventFeed(PrintableNode):
     """Writes records to a spool on disk, from which a thread sends them."""
 
     def __init__(self, **node_arguments: Any) -> None:

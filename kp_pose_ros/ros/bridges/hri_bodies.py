@@ -32,6 +32,7 @@ from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.poses import Ints
 from kp_pose_ros.ros.bridges.openpose import body_indices, normalized_boxes, openpose_joints
+from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.messages import LATCHED, RESULTS, nanoseconds, poses_from_msg
 from kp_pose_ros.settings import Setting
 
@@ -132,7 +133,7 @@ class Camera:
             self._images.popitem(last=False)
 
 
-class HriBodies(Node):
+class HriBodies(PrintableNode):
     """Publishes the people in `poses` who have a track as bodies.
 
     A body out of sight keeps its topics for a moment, because the tracker keeps its id as well.

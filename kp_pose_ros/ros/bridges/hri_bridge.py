@@ -8,6 +8,7 @@ import os
 import sys
 from importlib.util import find_spec
 
+from kp_pose_ros.errors import show
 from kp_pose_ros.ros.process import exit_on_signals, run_node
 
 
@@ -15,7 +16,7 @@ def main() -> int:
     """Run the bridge; return the process's exit code."""
     if find_spec("hri_msgs") is None:
         package = f"ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-hri-msgs"
-        print(
+        show(
             "hri_bridge: hri_msgs, the package of the messages that it publishes, was not found: "
             f"apt install {package}, or build github.com/ros4hri/hri_msgs in your workspace",
             file=sys.stderr,

@@ -13,7 +13,6 @@ import numpy as np
 from builtin_interfaces.msg import Duration
 from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
-from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from rclpy.task import Future
@@ -23,6 +22,7 @@ from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.poses import Floats, Poses
 from kp_pose_ros.ros.bridges.matching import MAX_GAP, Condition, Hold
+from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.messages import LATCHED, RESULTS, nanoseconds, poses_from_msg
 from kp_pose_ros.ros.process import run_node
 
@@ -120,7 +120,7 @@ class Wait:
         return why
 
 
-class WaitForPoseServer(Node):
+class WaitForPoseServer(PrintableNode):
     """Serves any number of WaitForPose goals at once, in one thread.
 
     It subscribes to `poses` only while a goal is open, so that the network need not run otherwise.
