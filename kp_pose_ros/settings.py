@@ -28,7 +28,8 @@ class Setting:
         description: one sentence, shown by `ros2 param describe`.
         limits: smallest and largest number allowed, or None.
         choices: the texts allowed; empty where any is.
-        changeable: whether it may change while the node runs.
+        changeable: whether it may change while the node works; else only while it is unconfigured.
+        is_fixed: whether it is read once, when the node starts.
     """
 
     default: Value
@@ -36,6 +37,7 @@ class Setting:
     limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
     changeable: bool = False
+    is_fixed: bool = False
 
     def check(self, name: str, given: object) -> Value:
         """Return `given` in the parameter's type.

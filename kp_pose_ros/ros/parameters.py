@@ -110,16 +110,19 @@ class Parameters:
         False, "Look for poses although nobody subscribes to them.", changeable=True
     )
     autostart: bool = setting(
-        True, "Configure and activate at the start; false leaves that to a lifecycle manager."
+        True,
+        "Configure and activate at the start; false leaves that to a lifecycle manager.",
+        is_fixed=True,
     )
     build_only: bool = setting(
-        False, "Build the engine, say where it is, and end; imgsz has to be given."
+        False, "Build the engine, say where it is, and end; imgsz has to be given.", is_fixed=True
     )
     receive_priority: int = setting(
         0,
         "Real-time priority of Fast DDS's threads that read shared memory; 0: none. It needs root "
         "or the limit rtprio.",
         limits=(0, 99),
+        is_fixed=True,
     )
     style: Style = group(Style, "annotated.")
     jpeg: JpegSettings = group(JpegSettings, "annotated.")
@@ -208,6 +211,7 @@ class Parameters:
 
 
 RULES = settings_of(Parameters)
+UNCONFIGURED = "unconfigured"  # lifecycle_msgs/State
 
 
 def declare_parameters(node: Node) -> Parameters:
@@ -232,23 +236,54 @@ def declare_parameters(node: Node) -> Parameters:
     return parameters
 
 
-def follow_changes(node: Node, parameters: Parameters, apply: Callable[[Parameters], None]) -> None:
-    """Call `apply` with the new parameters whenever somebody changes some of them on `node`.
+def follow_changes(
+    node: Node,
+    parameters: Parameters,
+    apply: Callable[[Parameters], None],
+    state: Callable[[], str],
+) -> None:
+    """Call `apply` with the new parameters whenever a client changes some of them on `node`.
 
-    A change that contradicts a rule is refused with the rule's sentence, and nothing changes.
+    A change that breaks a rule is refused with the rule's sentence, and nothing changes.
+
+    Args:
+        node: where the parameters are declared.
+        parameters: their values now.
+        apply: called in the executor.
+        state: returns the state of the node's lifecycle.
     """
 
     def change(changes: Sequence[Parameter[Any]]) -> SetParametersResult:
         nonlocal parameters
         changed = {each.name: each.value for each in changes if each.name in RULES}
         try:
-            parameters = Parameters.from_values({**parameters.values(), **changed})
+            wanted = Parameters.from_values({**parameters.values(), **changed})
+            _check_state(parameters, wanted, state())
         except SettingsError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        parameters = wanted
         apply(parameters)
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(change)
+
+
+def _check_state(now: Parameters, wanted: Parameters, state: str) -> None:
+    """Refuse to change what `configure` has read, since it would have no effect.
+
+    Raises:
+        SettingsError: it would change.
+    """
+    if state == UNCONFIGURED:
+        return
+    values = now.values()
+    for name, value in wanted.values().items():
+        if value != values[name] and not RULES[name].changeable:
+            raise SettingsError(
+                f"parameter '{name}' is read when the node is configured: expected the state "
+                f"'{UNCONFIGURED}', and it is '{state}'; clean the node up, set the parameter, and "
+                "configure the node again"
+            )
 
 
 def _warn_of_unknown_names(node: Node) -> None:
@@ -269,7 +304,7 @@ def _to_ros(value: Value) -> Any:
 
 
 def _descriptor(rule: Setting) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(description=rule.description, read_only=not rule.changeable)
+    descriptor = ParameterDescriptor(description=rule.description, read_only=rule.is_fixed)
     if rule.choices:
         descriptor.additional_constraints = f"one of {', '.join(rule.choices)}"
     if rule.limits is not None:

@@ -86,7 +86,7 @@ class PoseNode(ManagedNode):
         self._handover = Handover(self, self.waiting_group)
         self._diagnostics = Diagnostics(self)
         self._trouble = ""  # why the node does not work, if that was not its user's wish
-        follow_changes(self, self._values, self._adopt)
+        follow_changes(self, self._values, self._adopt, lambda: self.state)
         self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
         # By the machine's own clock: simulated time may stand still. A task, since Humble
         # stumbles over a subscription that a timer destroys while an image waits in it.
