@@ -28,7 +28,7 @@ from kp_pose_ros.errors import show
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.executor import GuardedExecutor
-from kp_pose_ros.ros.messages import NEWEST, RESULTS
+from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
 _LOST_AFTER = 1.0  # seconds; then frames without an answer are replaced

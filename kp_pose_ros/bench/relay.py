@@ -20,7 +20,7 @@ from sensor_msgs.msg import Image
 from kp_pose_ros.bench.measure import end_with
 from kp_pose_ros.image.memory import keep_image_memory
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.ros.messages import RESULTS
+from kp_pose_ros.ros.qos import RESULTS
 
 _DEPTH = 2  # images; as many as are in flight, so that none is dropped
 

@@ -27,8 +27,8 @@ from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.cdr import ImageMessage
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.executor import GuardedExecutor
-from kp_pose_ros.ros.messages import NEWEST, RESULTS
 from kp_pose_ros.ros.process import Ending, own_arguments
+from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 _PICTURE_RATE = 10.0  # frames a second of a still picture
 _SHOWN = 3.0  # seconds that a still picture is shown

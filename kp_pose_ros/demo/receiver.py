@@ -17,8 +17,9 @@ from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.ros.executor import GuardedExecutor
-from kp_pose_ros.ros.messages import LATCHED, NEWEST, RESULTS, skeleton_from_msg
+from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.process import Ending
+from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
 
 
 class Receiver:

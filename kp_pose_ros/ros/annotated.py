@@ -20,7 +20,7 @@ from kp_pose_ros.output import cdr
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import rcl
-from kp_pose_ros.ros.messages import NEWEST
+from kp_pose_ros.ros.qos import NEWEST
 from kp_pose_ros.settings import setting
 from kp_pose_ros.timing import StageTimes
 

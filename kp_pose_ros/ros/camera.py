@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
 
 from kp_pose_ros.errors import FrameError
@@ -22,6 +23,7 @@ from kp_pose_ros.ros.diagnostics import Counts, Losses
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Presentation, Publishers
+from kp_pose_ros.ros.qos import publishers_of
 from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.timing import Throttle
 
@@ -47,9 +49,11 @@ class Transport:
     def topic(self, node: Node, name: str) -> str:
         """Return the topic's name for that of the raw image.
 
-        As image_transport does: a remapped `image` takes its compressed form along.
+        As image_transport does: a remapped `image` takes its compressed form along. A name that is
+        one of this transport already stays, and is not resolved, which would remap it twice.
         """
-        return node.resolve_topic_name(name) + self.suffix if self.suffix else name
+        resolved = node.resolve_topic_name(name)
+        return name if resolved.endswith(self.suffix) else resolved + self.suffix
 
 
 def _read_raw(content: Pixels, _: MinWidth) -> tuple[Header, Frame]:
@@ -66,6 +70,17 @@ TRANSPORTS = {
     "raw": Transport("sensor_msgs/msg/Image", "", _read_raw),
     "compressed": Transport("sensor_msgs/msg/CompressedImage", "/compressed", _read_compressed),
 }
+
+
+def transport_of(topic: str, parameter: str) -> Transport:
+    """Return the kind of an image topic: what its name ends with, else what the parameter says.
+
+    Args:
+        topic: the resolved name of `image`.
+        parameter: image_transport.
+    """
+    named = (each for each in TRANSPORTS.values() if each.suffix and topic.endswith(each.suffix))
+    return next(named, TRANSPORTS[parameter])
 
 
 class Camera:
@@ -97,16 +112,21 @@ class Camera:
         prefix = f"{name}/" if name else ""
         self.publishers = Publishers(node, prefix, in_space=parameters.depth.enabled)
         self.wanted_by = [self.publishers.wanted]  # each says whether somebody needs poses
-        self._transport = TRANSPORTS[parameters.image_transport]
+        self._node = node
+        self._poses_topic = f"{prefix}poses"
+        self._is_double = self._was_told_of_double = False
+        topic = f"{prefix}image"
+        self._transport = transport_of(node.resolve_topic_name(topic), parameters.image_transport)
         self.images = ImageSubscription(
             node,
-            self._transport.topic(node, f"{prefix}image"),
+            self._transport.topic(node, topic),
             type_name=self._transport.type_name,
             label=self.label,
             qos=parameters.image_qos,
             group=Untaken(),
             is_listening=lambda: self.is_listening,
             on_lost=self._on_lost,
+            advise=self._advise,
         )
         self.depth = (
             DepthSource(
@@ -143,6 +163,7 @@ class Camera:
             self.depth.watch()
         if sentence := self._losses.look(self.counts):
             self._logger.warning(f"{self.label}: {self.images.topic}: {sentence}")
+        self._watch_for_doubles()
         return self.images.watch()
 
     def is_wanted(self) -> bool:
@@ -208,7 +229,13 @@ class Camera:
         self.counts.repeated += header.stamp == self._stamp
         self.counts.back += header.stamp < self._stamp
         self._stamp = header.stamp
-        self._latencies.append((self._clock.now().nanoseconds - header.stamp) * 1e-9)
+        latency = (self._clock.now().nanoseconds - header.stamp) * 1e-9
+        self._latencies.append(latency)
+        if self._logger.is_enabled_for(LoggingSeverity.DEBUG):
+            self._logger.debug(
+                f"{self.label}: image {header.stamp * 1e-9:.3f} ({self.image}): {len(poses)} poses "
+                f"{latency:.3f} s after its stamp"
+            )
 
     def take_latencies(self) -> list[float]:
         """Return the seconds from stamp to publish of the images since the last call."""
@@ -240,6 +267,37 @@ class Camera:
                 f"{self.label}: an image on {self.images.topic} was left out: {error} "
                 f"({self.counts.bad[field]} such images so far)"
             )
+
+    def _advise(self, topics: Mapping[str, list[str]]) -> str:
+        """Return what to do about images of another kind, as a part of a sentence."""
+        base = self.images.topic.removesuffix(self._transport.suffix)
+        for name, each in TRANSPORTS.items():
+            if each.type_name in topics.get(base + each.suffix, ()):
+                return (
+                    f", but {base}{each.suffix} has a publisher: set the parameter "
+                    f"image_transport to '{name}' (pose.launch.py: image_transport:={name})"
+                )
+        return ""
+
+    def _watch_for_doubles(self) -> None:
+        """Warn if another node publishes poses on our topic, too."""
+        publishers = publishers_of(self._node, self._poses_topic, "kp_pose_ros/msg/PoseArray")
+        was_double, self._is_double = self._is_double, len(publishers) > 1
+        # Not at once: nodes that are restarted may overlap.
+        if self._is_double and was_double and not self._was_told_of_double:
+            self._was_told_of_double = True
+            nodes = ", ".join(
+                f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in publishers
+            )
+            self._logger.warning(
+                f"{self.label}: {self._node.resolve_topic_name(self._poses_topic)} has "
+                f"{len(publishers)} publishers, of the nodes {nodes}, so that subscribers get the "
+                "poses more than once: end all but one, or give each a namespace of its own (a "
+                "node that was killed counts for up to 20 s)"
+            )
+        elif not self._is_double and self._was_told_of_double:
+            self._was_told_of_double = False
+            self._logger.info(f"{self.label}: no other node publishes its poses any more")
 
     def _on_lost(self, images: int) -> None:
         self.counts.lost += images

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
 
 from kp_pose_ros.resources import versions
@@ -230,8 +231,12 @@ class Diagnostics:
 
     def _node_status(self, status: NodeStatus) -> DiagnosticStatus:
         values = {**status.facts, **self._versions}
-        for stage, durations in status.times.seconds().items():
-            values[f"{stage} (ms)"] = _milliseconds(durations)
+        stages = {
+            f"{stage} (ms)": _milliseconds(durations)
+            for stage, durations in status.times.seconds().items()
+        }
+        self._debug("stages", stages)
+        values |= stages
         values |= {name: f"{number:.1f}" for name, number in readings().items()}
         return self._status("node", status.level, status.message, values)
 
@@ -262,8 +267,15 @@ class Diagnostics:
         if camera.depth is not None:
             values["with depth"] = str(after.with_depth)
             values["without depth"] = str(after.without_depth)
+        self._debug(camera.label, values)
         level, words = report.judge(limits)
         return self._status(camera.label, level, words, values)
+
+    def _debug(self, part: str, values: Mapping[str, str]) -> None:
+        logger = self._node.get_logger()
+        if values and logger.is_enabled_for(LoggingSeverity.DEBUG):
+            told = "; ".join(f"{key}: {value}" for key, value in values.items())
+            logger.debug(f"{part}: {told}")
 
     def _status(
         self, part: str, level: Level, message: str, values: Mapping[str, str]

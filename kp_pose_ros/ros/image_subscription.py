@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from threading import Lock
@@ -20,8 +20,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.ros import rcl
-from kp_pose_ros.ros.compat import SubscriptionEventCallbacks, UnsupportedEventTypeError
-from kp_pose_ros.ros.messages import image_qos, wanted_reliability
+from kp_pose_ros.ros.compat import (
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+    declared_names,
+)
+from kp_pose_ros.ros.qos import image_qos, publishers_of
 
 SILENCE = 5.0  # seconds without an image after which the log says so
 IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
@@ -66,6 +70,7 @@ class ImageSubscription:
         is_listening: Callable[[], bool],
         callback: Callable[[Any], None] = lambda _: None,
         on_lost: Callable[[int], None] = lambda _: None,
+        advise: Callable[[Mapping[str, list[str]]], str] = lambda _: "",
     ) -> None:
         """Prepare; `start` subscribes.
 
@@ -80,6 +85,8 @@ class ImageSubscription:
             callback: called with each message, in the executor.
             on_lost: called with a number of images that got lost on the way here, if the
                 middleware tells.
+            advise: called with the image topics of other nodes and their types, if the topic has no
+                publisher; returns what the user can do, as a part of a sentence.
         """
         self.topic = node.resolve_topic_name(name)
         self._name = name
@@ -94,7 +101,8 @@ class ImageSubscription:
         self._on_lost = on_lost
         self._lost = 0  # images known to be lost, whose gap in the numbers is still to come
         self._numbers: dict[bytes, int] = {}  # by publisher, the number of its last image
-        self._reliability = wanted_reliability(qos, ())
+        self._advise = advise
+        self._profile = image_qos(qos, ())  # before the user's overrides
         self._events = Lock()  # while they are handled, by the executor or by who takes
         self._has_come = self._is_silent = False
         self._last = monotonic()  # when the newest image came, or none could come
@@ -104,6 +112,7 @@ class ImageSubscription:
         if self.current is None:
             self._last = monotonic()
             self._is_silent = False
+            self._profile = image_qos(self._qos, self._publishers())
             self._subscribe()
 
     def stop(self) -> None:
@@ -136,25 +145,19 @@ class ImageSubscription:
         return monotonic() - self._last if self._has_come else None
 
     def watch(self) -> bool:
-        """Follow the publishers' reliability and say once if images are missing; call at 1 Hz.
+        """Follow the publishers' QoS and say once if images are missing; call at 1 Hz.
 
         Returns:
             Whether `current` has been replaced.
         """
         if self.current is None:
             return False
-        publishers = [
-            each
-            for each in self._node.get_publishers_info_by_topic(self._name)
-            if each.topic_type == self._type_name
-        ]
-        wanted = wanted_reliability(
-            self._qos, (each.qos_profile.reliability for each in publishers)
-        )
+        publishers = self._publishers()
+        wanted = image_qos(self._qos, publishers)
         self._handle_events()
-        is_replaced = wanted != self._reliability
+        is_replaced = wanted != self._profile
         if is_replaced:
-            self._reliability = wanted
+            self._profile = wanted
             self.stop()
             self._subscribe()
         self._excuse_if_not_listening()
@@ -162,6 +165,9 @@ class ImageSubscription:
             self._is_silent = True
             self._node.get_logger().warning(self._why_silent(publishers))
         return is_replaced
+
+    def _publishers(self) -> list[TopicEndpointInfo]:
+        return publishers_of(self._node, self._name, self._type_name)
 
     def _excuse_if_not_listening(self) -> None:
         if not self._is_listening():
@@ -173,8 +179,12 @@ class ImageSubscription:
             IMAGE_TYPES[self._type_name],
             self._name,
             self._on_message,
-            image_qos(self._reliability),
+            self._profile,
             callback_group=self._group,
+        )
+        self._node.get_logger().debug(
+            f"{self._label}: subscribes to {self.topic} ({self._type_name}), "
+            f"{self._profile.reliability.name.lower()}, {self._profile.durability.name.lower()}"
         )
         events = partial(SubscriptionEventCallbacks, incompatible_qos=self._on_incompatible)
         self._lost = 0
@@ -216,31 +226,39 @@ class ImageSubscription:
         return gap - lost
 
     def _on_incompatible(self, event: Any) -> None:
-        if self._qos == "auto":
+        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
+        override = f"qos_overrides.{self.topic}.subscription.{policy}"
+        if override in declared_names(self._node):
+            cause, mend = f"the parameter {override}", "change or remove it"
+        elif self._qos != "auto":
+            cause, mend = f"image_qos '{self._qos}'", "set the parameter image_qos to 'auto'"
+        else:
             return  # the next watch() follows the publisher
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
         self._node.get_logger().warning(
             f"{self._label}: a publisher of {self.topic} offers a {policy} that does not match "
-            f"image_qos '{self._qos}', so its images do not arrive: set the parameter image_qos "
-            "to 'auto'"
+            f"{cause}, so its images do not arrive: {mend}"
         )
 
     def _why_silent(self, publishers: list[TopicEndpointInfo]) -> str:
         waiting = f"{self._label}: waiting for {self.topic} ({self._type_name})"
         if publishers:
             return f"{waiting}: it has a publisher, but no image came for {SILENCE:g} s"
-        existing = ", ".join(sorted(self._topics_of_others())) or "none"
-        return f"{waiting}: nobody publishes it; image topics that exist: {existing}"
+        topics = self._topics_of_others()
+        existing = ", ".join(f"{name} ({', '.join(topics[name])})" for name in sorted(topics))
+        return (
+            f"{waiting}: no node publishes it{self._advise(topics)}; image topics that exist: "
+            f"{existing or 'none'}"
+        )
 
-    def _topics_of_others(self) -> set[str]:
+    def _topics_of_others(self) -> dict[str, list[str]]:
         """Return the image topics that other nodes publish, with their types."""
         us = self._node.get_name(), self._node.get_namespace()
-        topics: set[str] = set()
+        topics: dict[str, list[str]] = {}
         # By node, since a topic that is asked for by name is remapped as our own are.
         for other in set(self._node.get_node_names_and_namespaces()) - {us}:
             with suppress(NodeNameNonExistentError):  # it has just ended
                 topics.update(
-                    f"{topic} ({', '.join(found)})"
+                    (topic, found)
                     for topic, found in self._node.get_publisher_names_and_types_by_node(*other)
                     if IMAGE_TYPES.keys() & found
                 )

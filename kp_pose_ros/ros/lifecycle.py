@@ -14,13 +14,14 @@ from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.node import Node
 
-from kp_pose_ros.ros.compat import PrintableNode, serve_change_state, state_machine
+from kp_pose_ros.ros.compat import serve_change_state, state_machine
+from kp_pose_ros.ros.qos import OverridableQos
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS.to_label()
 _ERROR = TransitionCallbackReturn.ERROR.to_label()
 
 
-class ManagedNode(LifecycleNodeMixin, PrintableNode):
+class ManagedNode(LifecycleNodeMixin, OverridableQos):
     """A lifecycle node with coroutines for transitions.
 
     rclpy's own transitions are plain functions, which block a single-threaded executor, and a

@@ -1,15 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages -> what the rest of the package works with, and the QoS they are sent with."""
+"""Messages -> what the rest of the package works with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header as HeaderMsg
 from vision_msgs.msg import BoundingBox2D
 
@@ -74,37 +72,3 @@ def _box_from_msg(bbox: BoundingBox2D) -> tuple[float, float, float, float]:
         center.x + half_width,
         center.y + half_height,
     )
-
-
-# Reliable, because that matches consumers of both kinds.
-RESULTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10)
-NEWEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1)
-LATCHED = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
-
-_FIXED = {"sensor_data": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
-
-
-def wanted_reliability(image_qos: str, offered: Iterable[ReliabilityPolicy]) -> ReliabilityPolicy:
-    """Return the reliability for an image subscription.
-
-    Args:
-        image_qos: the parameter of that name.
-        offered: what the topic's publishers offer now.
-
-    Returns:
-        Under `auto`, reliable if there are publishers and all of them are: then nothing is lost on
-        the way. Otherwise best effort, which every publisher matches.
-    """
-    if image_qos in _FIXED:
-        return _FIXED[image_qos]
-    offers = set(offered)
-    if offers == {ReliabilityPolicy.RELIABLE}:
-        return ReliabilityPolicy.RELIABLE
-    return ReliabilityPolicy.BEST_EFFORT
-
-
-def image_qos(reliability: ReliabilityPolicy) -> QoSProfile:
-    """Return the profile of an image subscription: a queue of one, since older frames are stale."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)

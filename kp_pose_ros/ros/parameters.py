@@ -287,7 +287,7 @@ def _check_state(now: Parameters, wanted: Parameters, state: str) -> None:
 
 
 def _warn_of_unknown_names(node: Node) -> None:
-    """Say which given parameters are none of ours: misspelled, most likely.
+    """Warn of parameters that were given and that we do not have, most likely misspelled.
 
     No error, because a file for several nodes may hold theirs under `/**`.
     """

@@ -85,6 +85,7 @@ class PoseNode(ManagedNode):
             prioritize_reading(self._values.receive_priority, self.get_logger())
         self._handover = Handover(self, self.waiting_group)
         self._diagnostics = Diagnostics(self)
+        self._unused_overrides: set[str] = set()  # that the log has named
         self._trouble = ""  # why the node does not work, if that was not its user's wish
         follow_changes(self, self._values, self._adopt, lambda: self.state)
         self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
@@ -211,6 +212,13 @@ class PoseNode(ManagedNode):
             camera.start()
         if self._worker is not None:
             self._worker.receiver.resume()
+        for name in set(self.unused_overrides()) - self._unused_overrides:
+            self._unused_overrides.add(name)
+            self.get_logger().warning(
+                f"parameter '{name}' has no effect: expected the full name of a topic of this node,"
+                " 'publisher' or 'subscription', and a QoS policy, such as "
+                "'qos_overrides./poses.publisher.depth'"
+            )
 
     async def _rest(self) -> None:
         """Receive nothing more, and wait until nothing is worked on."""

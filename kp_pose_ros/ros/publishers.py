@@ -22,7 +22,7 @@ from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.space.markers import Markers
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter

@@ -176,6 +176,9 @@ class Tracker:
         # A person without an id has to be in every image.
         kept &= (tracks.ids != UNTRACKED) | (tracks.seen == before)
         if not kept.all():
+            ended = tracks.ids[~kept]
+            for track_id in ended[ended != UNTRACKED].tolist():
+                _log.debug("%s: track %d ends", self._camera, track_id)
             self._tracks = tracks[kept]
         motion.predict(self._tracks.motion, (self._now - before) * 1e-9)
 
@@ -223,6 +226,7 @@ class Tracker:
         due = (tracks.ids == UNTRACKED) & (tracks.hits >= self.settings.min_hits)
         for row in due.nonzero()[0].tolist():
             tracks.ids[row] = next(self._ids)
+            _log.debug("%s: track %d begins", self._camera, tracks.ids[row])
 
     def _describe(self, poses: Poses, rows: Indices, columns: Indices) -> Poses:
         """Return the poses with data of their tracks; `rows` of tracks are `columns` of poses."""

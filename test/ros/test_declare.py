@@ -28,7 +28,7 @@ def test_every_parameter_is_declared_with_its_description(make_node):
     for name, rule in RULES.items():
         descriptor = node.describe_parameter(name)
         assert descriptor.description == rule.description
-        assert descriptor.read_only is not rule.changeable
+        assert descriptor.read_only is rule.is_fixed
 
 
 def test_ranges_are_described(make_node):
@@ -62,7 +62,7 @@ def test_a_wrong_value_stops_the_declaration(make_node):
 
 def test_a_changed_threshold_is_handed_on(make_node):
     node, adopted = make_node(), []
-    follow_changes(node, declare_parameters(node), adopted.append)
+    follow_changes(node, declare_parameters(node), adopted.append, lambda: "active")
     node.set_parameters([Parameter("score_threshold", value=0.5)])
     node.set_parameters([Parameter("annotated.legend", value=True)])
     assert adopted[-1].decode.score_threshold == 0.5
@@ -74,19 +74,39 @@ def test_a_changed_threshold_is_handed_on(make_node):
     [
         pytest.param("score_threshold", 1.5, id="out of range"),
         pytest.param("annotated.color_by", "mood", id="not among the choices"),
-        pytest.param("model", "other.pt", id="not changeable"),
-        pytest.param("cameras", ["front"], id="not changeable, a list"),
+        pytest.param("model", "other.pt", id="read when configured"),
+        pytest.param("cameras", ["front"], id="read when configured, a list"),
+        pytest.param("autostart", False, id="read at the start"),
     ],
 )
 def test_a_refused_change_gives_a_reason_and_changes_nothing(make_node, name, value):
     node, adopted = make_node(), []
-    follow_changes(node, declare_parameters(node), adopted.append)
+    follow_changes(node, declare_parameters(node), adopted.append, lambda: "active")
     before = node.get_parameter(name).value
     (result,) = node.set_parameters([Parameter(name, value=value)])
     assert not result.successful
-    assert name in result.reason
+    assert name in result.reason or RULES[name].is_fixed
     assert node.get_parameter(name).value == before
     assert adopted == []
+
+
+@pytest.mark.parametrize("state", ["configuring", "inactive", "activating", "active"])
+def test_what_configure_reads_changes_only_in_the_state_unconfigured(make_node, state):
+    node, adopted = make_node(), []
+    states = iter(["unconfigured", state, state])
+    follow_changes(node, declare_parameters(node), adopted.append, lambda: next(states))
+
+    def set_model(value):
+        return node.set_parameters([Parameter("model", value=value)])[0]
+
+    assert set_model("first.pt").successful
+    refused = set_model("second.pt")
+    assert "'model' is read when the node is configured: expected the state 'unconfigured'" in (
+        refused.reason
+    )
+    assert f"it is '{state}'" in refused.reason
+    assert set_model("first.pt").successful, "no change"
+    assert [each.model for each in adopted] == ["first.pt", "first.pt"]
 
 
 def test_a_misspelled_parameter_is_named_with_the_likely_one(make_node, monkeypatch):

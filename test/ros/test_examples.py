@@ -19,7 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
 
 from kp_pose_ros.ros.bridges.wait_for_pose import WaitForPoseServer
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 # Not COCO's order: a consumer that knows indices by heart goes wrong.

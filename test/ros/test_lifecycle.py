@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rclpy
 from echo_model import write_echo_model
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from manager import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, WAYS, Manager
 from peer import image_of
+from test_parameter_clients import Client
 
 EVERY = [CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP]
 NEXT = {
@@ -168,6 +170,28 @@ def test_a_model_that_cannot_be_used_leads_back_with_the_reason(make):
     assert all("/nowhere/model.pt" in line for line in process.log_lines("[ERROR]"))
     assert len(process.log_lines("[ERROR]")) == 2
     assert "Traceback" not in process.log
+
+
+def test_after_a_failed_configure_the_parameter_is_mended_and_configure_repeated(
+    make, ros_node, tiny
+):
+    _, manager, namespace = make(model="/nowhere/model.pt", engine="onnx")
+    assert not manager.change(CONFIGURE)
+    client = Client(ros_node, f"/{namespace}/kp_pose")
+
+    def set_model(value):
+        future = client.set({"model": value})
+        rclpy.spin_until_future_complete(ros_node, future, timeout_sec=10)
+        return future.result().result
+
+    assert set_model(str(tiny)).successful
+    manager.go(CONFIGURE)
+    refused = set_model("other.pt")
+    assert not refused.successful
+    assert "expected the state 'unconfigured', and it is 'inactive'" in refused.reason
+    manager.go(CLEANUP)
+    assert set_model(str(tiny)).successful
+    client.close()
 
 
 def usage(process):

@@ -152,7 +152,7 @@ def test_every_parameter_is_described_and_says_whether_it_may_change(clients, pe
     peer("set").spin_until(answer.done)
     for descriptor, rule in zip(answer.result().descriptors, RULES.values(), strict=True):
         assert descriptor.description
-        assert descriptor.read_only is not rule.changeable
+        assert descriptor.read_only is rule.is_fixed
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         assert len(ranges) == (rule.limits is not None)
         assert all(choice in descriptor.additional_constraints for choice in rule.choices)

@@ -33,7 +33,8 @@ from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.poses import Ints
 from kp_pose_ros.ros.bridges.openpose import body_indices, normalized_boxes, openpose_joints
 from kp_pose_ros.ros.compat import PrintableNode
-from kp_pose_ros.ros.messages import LATCHED, RESULTS, nanoseconds, poses_from_msg
+from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.settings import Setting
 
 _TOPICS = "/humans/bodies"  # absolute, in whatever namespace the node is: one list for a robot

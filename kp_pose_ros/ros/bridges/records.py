@@ -18,7 +18,8 @@ from std_msgs.msg import Header
 
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
-from kp_pose_ros.ros.messages import LATCHED, nanoseconds, poses_from_msg, skeleton_from_msg
+from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg, skeleton_from_msg
+from kp_pose_ros.ros.qos import LATCHED
 
 # A second or more of images, which wait while the process is not scheduled.
 _WAITING = 100

@@ -23,8 +23,9 @@ from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.poses import Floats, Poses
 from kp_pose_ros.ros.bridges.matching import MAX_GAP, Condition, Hold
 from kp_pose_ros.ros.compat import PrintableNode
-from kp_pose_ros.ros.messages import LATCHED, RESULTS, nanoseconds, poses_from_msg
+from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.ros.process import run_node
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 Result = WaitForPose.Result
 

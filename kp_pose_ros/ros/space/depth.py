@@ -11,14 +11,15 @@ from typing import Any, Generic, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
 from kp_pose_ros.errors import CalibrationError, FrameError, KpPoseError
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.ros.image_subscription import ImageSubscription
-from kp_pose_ros.ros.messages import image_qos, nanoseconds
+from kp_pose_ros.ros.messages import nanoseconds
+from kp_pose_ros.ros.qos import NEWEST, image_qos, publishers_of
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.depth import DepthImage
 from kp_pose_ros.space.messages import camera_of, depth_of
@@ -137,6 +138,7 @@ class DepthSource:
         self._info_topic = node.resolve_topic_name(self._info_name)
         self._info: CameraInfo | None = None
         self._infos: Subscription[Any] | None = None
+        self._infos_qos = NEWEST
         self._missing_since: float | None = None  # while pictures in a row are without depth
         self._throttle = Throttle(_WARNING_PERIOD)
 
@@ -144,20 +146,13 @@ class DepthSource:
         """Subscribe, unless that is done."""
         self._source.start()
         if self._infos is None:
-            self._infos = self._node.create_subscription(
-                CameraInfo,
-                self._info_name,
-                self._on_info,
-                image_qos(ReliabilityPolicy.BEST_EFFORT),
-                callback_group=self._gate,
-            )
+            self._subscribe_to_info(self._wanted_info_qos())
 
     def stop(self) -> None:
-        """Unsubscribe, and forget what came."""
+        """Unsubscribe, and forget all images; a camera_info may have been sent once for all."""
         self._source.stop()
-        if self._infos is not None:
-            self._node.destroy_subscription(self._infos)
-        self._infos = self._info = self._missing_since = None
+        self._unsubscribe_from_info()
+        self._missing_since = None
         self._images.clear()
 
     def want(self, is_wanted: bool) -> None:
@@ -168,8 +163,11 @@ class DepthSource:
             self._node.executor.wake()  # to look again at what it may take
 
     def watch(self) -> None:
-        """Look after the subscription; call at 1 Hz."""
+        """Look after the subscriptions; call at 1 Hz."""
         self._source.watch()
+        if self._infos is not None and (wanted := self._wanted_info_qos()) != self._infos_qos:
+            self._unsubscribe_from_info()
+            self._subscribe_to_info(wanted)
 
     def expect(self, header: Header) -> None:
         """Take note that a picture with this header will be looked up."""
@@ -192,6 +190,22 @@ class DepthSource:
         if found is not None:
             self._missing_since = None
         return found
+
+    def _wanted_info_qos(self) -> QoSProfile:
+        """Return what matches the publishers: latched if they send it once, before we begin."""
+        found = publishers_of(self._node, self._info_name, "sensor_msgs/msg/CameraInfo")
+        return image_qos("auto", found)
+
+    def _subscribe_to_info(self, qos: QoSProfile) -> None:
+        self._infos_qos = qos
+        self._infos = self._node.create_subscription(
+            CameraInfo, self._info_name, self._on_info, qos, callback_group=self._gate
+        )
+
+    def _unsubscribe_from_info(self) -> None:
+        if self._infos is not None:
+            self._node.destroy_subscription(self._infos)
+        self._infos = None
 
     def _find(self, header: Header, size: tuple[int, int]) -> tuple[DepthImage, CameraModel] | None:
         stamp = header.stamp

@@ -15,9 +15,9 @@ from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.output import cdr
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Presentation
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.multi_camera.joining import MultiCamera
 from kp_pose_ros.space.multi_camera.rig_file import RigFile

@@ -9,7 +9,7 @@ from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.ros.bridges.activities import ActivitiesNode
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 RULES = "rules: {high: {when: wrist.y < nose.y, hold: 1}, tailed: {when: tail.y < nose.y}}"
 

@@ -12,7 +12,7 @@ import pytest
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from rclpy.executors import SingleThreadedExecutor
 
-from kp_pose_ros.ros.messages import LATCHED
+from kp_pose_ros.ros.qos import LATCHED
 
 HERE = Path(__file__).parent
 NAMES = ["nose", "left_wrist"]

@@ -19,7 +19,7 @@ from node_process import NodeProcess
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Skeleton as BuiltIn
 
 MODULE = "kp_pose_ros.ros.bridges.hri_bridge"

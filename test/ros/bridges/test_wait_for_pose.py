@@ -16,7 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from kp_pose_ros.ros.bridges.matching import Condition
 from kp_pose_ros.ros.bridges.wait_for_pose import Wait, WaitForPoseServer
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 NAMES = ["nose", "left_wrist"]
 SUCCEEDED, ABORTED, CANCELED = (

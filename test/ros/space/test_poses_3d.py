@@ -20,8 +20,8 @@ from scipy.spatial.transform import Rotation
 from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.letterbox import Letterbox
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
 from kp_pose_ros.ros.pose_node import PoseNode
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.space import poses_3d
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.rig import Viewpoint
