@@ -1,10 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from time import monotonic, sleep
+
+import numpy as np
 import pytest
 import rclpy
+from kp_pose_ros.msg import PoseArray
+from peer import image_of
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
 
-from kp_pose_ros.ros.camera import TRANSPORTS
+from kp_pose_ros.ros import image_subscription
+from kp_pose_ros.ros.camera import TRANSPORTS, Camera, transport_of
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
+from kp_pose_ros.ros.parameters import Parameters
 
 
 @pytest.fixture
@@ -58,3 +67,106 @@ def test_a_remapping_rule_is_applied_once(topics, rules, expected):
 def test_a_remapped_image_takes_its_compressed_form_along(topics):
     (found,) = topics(["left/image:=/front/picture"], "left", transport="compressed")
     assert found == ("/front/picture/compressed", "/front/picture/compressed")
+
+
+@pytest.mark.parametrize(
+    ("topic", "parameter", "kind"),
+    [
+        pytest.param("/front/image", "raw", "raw", id="raw"),
+        pytest.param("/front/image", "compressed", "compressed", id="compressed, as asked for"),
+        pytest.param("/image/compressed", "raw", "compressed", id="the name says compressed"),
+        pytest.param("/image/compressed", "compressed", "compressed", id="both say compressed"),
+        pytest.param("/compressed/image", "raw", "raw", id="a namespace says compressed"),
+    ],
+)
+def test_the_kind_of_an_image_topic(topic, parameter, kind):
+    assert transport_of(topic, parameter) is TRANSPORTS[kind]
+
+
+def test_a_topic_that_ends_in_compressed_is_subscribed_as_it_is(topics):
+    (found,) = topics(["left/image:=/front/compressed"], "left", transport="compressed")
+    assert found == ("/front/compressed", "/front/compressed")
+
+
+@pytest.fixture
+def camera(ros_node, monkeypatch):
+    """Maker of a camera of a node of its own, with what is logged of it."""
+    made = []
+
+    def make(**parameters):
+        node = rclpy.create_node("watcher", namespace="watched")
+        told = []
+        for level in ("warning", "info"):
+            monkeypatch.setattr(node.get_logger(), level, told.append)
+        made.append((node, Camera(node, "", Parameters.from_values(parameters))))
+        return made[-1][1], told
+
+    yield make
+    for node, camera in made:
+        camera.close()
+        node.destroy_node()
+
+
+def wait_for(condition):
+    deadline = monotonic() + 20
+    while not (found := condition()):
+        assert monotonic() < deadline
+        sleep(0.02)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "topic", "advice"),
+    [
+        pytest.param(
+            "raw", CompressedImage, "image/compressed", "'compressed'", id="only a compressed image"
+        ),
+        pytest.param("compressed", Image, "image", "'raw'", id="only a raw image"),
+        pytest.param("raw", Image, "other/image", None, id="an image of another name"),
+        pytest.param("raw", PoseArray, "image/compressed", None, id="no image"),
+    ],
+)
+def test_a_camera_of_another_transport_is_named_with_the_parameter_that_reads_it(
+    camera, ros_node, monkeypatch, asked, kind, topic, advice
+):
+    monkeypatch.setattr(image_subscription, "SILENCE", 0.0)
+    driver = ros_node.create_publisher(kind, f"/watched/{topic}", 1)
+    watched, told = camera(image_transport=asked)
+    wait_for(lambda: watched.images._node.count_publishers(f"/watched/{topic}"))
+    watched.start()
+    watched.is_listening = True
+    watched.watch()
+    ros_node.destroy_publisher(driver)
+    (warning,) = told
+    assert "no node publishes it" in warning
+    if advice is None:
+        assert "image_transport" not in warning
+    else:
+        assert f"/watched/{topic} has a publisher: set the parameter image_transport" in warning
+        assert f"to {advice} (pose.launch.py: image_transport:=" in warning
+
+
+def test_two_nodes_that_publish_on_one_topic_are_named_until_one_ends(camera):
+    (watched, told), (other, _) = camera(), camera()
+    wait_for(lambda: (watched.watch(), told)[1])
+    watched.watch()
+    (warning,) = told
+    assert "/watched/poses has 2 publishers, of the nodes /watched/watcher, /watched" in warning
+    other.close()
+    wait_for(lambda: (watched.watch(), told[1:])[1])
+    assert "no other node publishes its poses any more" in told[1]
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("begins", ["before the camera", "after the camera"])
+def test_an_image_that_was_sent_once_is_heard(ros_node, camera, begins):
+    watched, _ = camera()
+    if begins == "before the camera":
+        watched.start()
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    driver = ros_node.create_publisher(Image, "/watched/image", latched)
+    driver.publish(image_of(np.zeros((48, 64, 3), np.uint8)))
+    wait_for(lambda: watched.images._node.count_publishers("/watched/image"))
+    watched.start()
+    assert wait_for(lambda: (watched.watch(), watched.images.take())[1])
+    ros_node.destroy_publisher(driver)

@@ -7,11 +7,17 @@ from time import monotonic
 import cv2
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from peer import image_of
+from peer import image_of, stamped
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
+from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.ros.messages import nanoseconds
+from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.space.messages import camera_of
 
 SMALL = "128, 160"  # a network that answers at once
@@ -220,3 +226,34 @@ def test_diagnostics_count_images_without_depth(wronged):
         assert values["with depth"] == "0"
         assert 0 < int(values["without depth"]) <= int(values["processed"]) + 1
     assert DiagnosticStatus.WARN in {each.level for each in statuses.values()}
+
+
+def test_a_camera_info_that_was_sent_once_is_heard_and_kept_over_a_pause(ros_node):
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    infos = ros_node.create_publisher(CameraInfo, "/once/camera_info", latched)
+    images = ros_node.create_publisher(Image, "/once/depth", 1)
+    infos.publish(calibration())
+    node = rclpy.create_node("lifting", namespace="once")
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    source = DepthSource(node, "", label="camera", qos="auto", slop=0.1)
+
+    def look_up():
+        depth = stamped(wall())
+        header = Header(nanoseconds(depth.header.stamp), depth.header.frame_id)
+        source.watch()
+        images.publish(depth)
+        executor.spin_once(0.1)
+        return source.look_up(header, (480, 640))
+
+    for _ in range(2):
+        source.start()
+        source.want(True)
+        deadline = monotonic() + 20
+        while (found := look_up()) is None:
+            assert monotonic() < deadline
+        assert found[1] == camera_of(calibration())
+        source.stop()
+        ros_node.destroy_publisher(infos)
+    ros_node.destroy_publisher(images)
+    node.destroy_node()
