@@ -68,7 +68,7 @@ ARGUMENTS = [
         default_value="",
         choices=["", "raw", "compressed"],
         description="Kind of image topic; compressed reads image_topic and /compressed. Empty: as "
-        "params_file says.",
+        "image_topic ends, else as params_file says.",
     ),
     DeclareLaunchArgument(
         "depth_topic",

@@ -22,7 +22,7 @@ from kp_pose_ros.settings import Setting
 PAGE = Path(__file__).parents[1] / "docs" / "parameters.md"
 _BEGIN = "<!-- tables: tools/parameter_tables.py writes them -->\n"
 _END = "<!-- end of tables -->"
-_HEAD = "| parameter | default | range | while running | |\n|---|---|---|---|---|\n"
+_HEAD = "| parameter | default | range | can be set | |\n|---|---|---|---|---|\n"
 
 
 def with_tables(page: str, rules: Mapping[str, Setting]) -> str:
@@ -55,8 +55,10 @@ def _row(name: str, rule: Setting) -> str:
     allowed = ", ".join(f"`{choice}`" for choice in rule.choices)
     if rule.limits is not None:
         allowed = "{:g} to {:g}".format(*rule.limits)
-    changeable = "yes" if rule.changeable else ""
-    return f"| `{name}` | `{shown}` | {allowed} | {changeable} | {rule.description} |\n"
+    when = "at the start" if rule.is_fixed else "unconfigured"
+    if rule.changeable:
+        when = "always"
+    return f"| `{name}` | `{shown}` | {allowed} | {when} | {rule.description} |\n"
 
 
 if __name__ == "__main__":

@@ -182,16 +182,17 @@ class ImageSubscription:
             self._profile,
             callback_group=self._group,
         )
-        self._node.get_logger().debug(
-            f"{self._label}: subscribes to {self.topic} ({self._type_name}), "
-            f"{self._profile.reliability.name.lower()}, {self._profile.durability.name.lower()}"
-        )
         events = partial(SubscriptionEventCallbacks, incompatible_qos=self._on_incompatible)
         self._lost = 0
         try:
             self.current = subscribe(event_callbacks=events(message_lost=self._on_message_lost))
         except UnsupportedEventTypeError:  # a middleware that does not tell
             self.current = subscribe(event_callbacks=events())
+        qos = self.current.qos_profile
+        self._node.get_logger().debug(
+            f"{self._label}: subscribes to {self.topic} ({self._type_name}), "
+            f"{qos.reliability.name.lower()}, {qos.durability.name.lower()}, queue of {qos.depth}"
+        )
 
     def _on_message(self, message: Any) -> None:
         self._arrived()

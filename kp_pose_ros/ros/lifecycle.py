@@ -36,7 +36,7 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
 
     def __init__(self, name: str, **node_arguments: Any) -> None:
         """Create a node in the state unconfigured; `node_arguments` are those of rclpy's Node."""
-        PrintableNode.__init__(self, name, **node_arguments)
+        OverridableQos.__init__(self, name, **node_arguments)
         # For callbacks that await: others can run meanwhile.
         self.waiting_group = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self.waiting_group)
