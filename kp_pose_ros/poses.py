@@ -103,24 +103,28 @@ class Poses:
 class Motion:
     """Where the n people of a Poses are in space, as one point each, and how they move.
 
-    What is not known is NaN. All is in one frame, that of the keypoints in space.
+    What is not known is NaN.
 
     Attributes:
         position: (n, 3), metres.
         position_variance: (n,), square metres, the same in all directions.
         velocity: (n, 3), metres / s.
         velocity_variance: (n,), (metres / s) squared, the same in all directions.
+        frame_id: the frame of positions and velocities; not always that of the keypoints in space.
     """
 
     position: npt.NDArray[np.float64]
     position_variance: npt.NDArray[np.float64]
     velocity: npt.NDArray[np.float64]
     velocity_variance: npt.NDArray[np.float64]
+    frame_id: str = ""
 
     @classmethod
     def unknown(cls, count: int) -> Motion:
         """Return that of people of whom nothing is known."""
-        return cls(*(np.full(shape, np.nan) for shape in ((count, 3), count) * 2))
+        position, velocity = np.full((2, count, 3), np.nan)
+        position_variance, velocity_variance = np.full((2, count), np.nan)
+        return cls(position, position_variance, velocity, velocity_variance)
 
 
 def observed(keypoints: Floats, threshold: float) -> npt.NDArray[np.uint8]:

@@ -44,11 +44,11 @@ _MOTION = np.dtype(
         "names": ["position", "covariance", "valid", "velocity", "v_covariance", "v_valid"],
         "formats": [("<f8", 3), ("<f8", (3, 3)), "u1", ("<f8", 3), ("<f8", (3, 3)), "u1"],
         "offsets": [0, 24, 96, 104, 128, 200],
-        "itemsize": 201,
+        "itemsize": 204,  # up to the frame_id, which is aligned to 4
     }
 )
-_NO_MOTION = bytes(_MOTION.itemsize)
 _KEYPOINT_PADDING, _KEYPOINT_3D_PADDING = 3, 7
+_NO_MOTION = bytes(_MOTION.itemsize) + b"\1\0\0\0\0"  # and an empty frame_id
 # Where nothing is known, ROS's own default: no rotation and no covariance.
 _NO_POSE = struct.pack("<43d", 0, 0, 0, 0, 0, 0, 1, *[0] * 36)
 
@@ -221,7 +221,7 @@ def _write_people(
     keypoints = np.zeros((count, keypoint_count), _KEYPOINT)
     keypoints["xys"], keypoints["state"] = poses.keypoints, poses.states
     points = _points(keypoints_3d)
-    motions = None if motion is None else _motions(motion)
+    motions = [_NO_MOTION] * count if motion is None else _motions(motion)
     ages = np.rint(poses.track_ages * 1e9).astype(np.int64).tolist()
     rows = zip(
         poses.track_ids.tolist(),
@@ -241,7 +241,7 @@ def _write_people(
         writer.numbers("I", 0 if points is None else keypoint_count)
         if points is not None:
             writer.raw(points[index].tobytes()[:-_KEYPOINT_3D_PADDING], 8)
-        writer.raw(_NO_MOTION if motions is None else motions[index].tobytes(), 8)
+        writer.raw(motions[index], 8)
         tracks = {} if joined is None else joined[index]
         writer.texts(tuple(tracks))
         writer.numbers("I" + "i" * len(tracks), len(tracks), *tracks.values())
@@ -257,7 +257,7 @@ def _points(keypoints_3d: Points | None) -> npt.NDArray[np.void] | None:
     return points
 
 
-def _motions(motion: Motion) -> npt.NDArray[np.void]:
+def _motions(motion: Motion) -> list[bytes]:
     """Return Motion messages, zero where nothing is known."""
     messages = np.zeros(len(motion.position), _MOTION)
     for name, prefix in (("position", ""), ("velocity", "v_")):
@@ -265,7 +265,9 @@ def _motions(motion: Motion) -> npt.NDArray[np.void]:
         messages[f"{prefix}valid"] = np.isfinite(variance)
         messages[name] = np.nan_to_num(values)
         messages[f"{prefix}covariance"] = np.nan_to_num(variance)[:, None, None] * np.eye(3)
-    return messages
+    frame_id = motion.frame_id.encode() + b"\0"
+    end = _layout("I").pack(len(frame_id)) + frame_id
+    return [message.tobytes() + end for message in messages]
 
 
 def _boxes(boxes: Floats) -> list[list[float]]:

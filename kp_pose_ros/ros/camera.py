@@ -25,6 +25,7 @@ from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Presentation, Publishers
 from kp_pose_ros.ros.qos import publishers_of
 from kp_pose_ros.ros.space.depth import DepthSource
+from kp_pose_ros.ros.space.transforms import Transforms
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
@@ -95,7 +96,9 @@ class Camera:
         is_listening: whether the worker waits for its images at the moment.
     """
 
-    def __init__(self, node: Node, name: str, parameters: Parameters) -> None:
+    def __init__(
+        self, node: Node, name: str, parameters: Parameters, transforms: Transforms | None
+    ) -> None:
         self.name = name
         self.label = f"camera '{name}'" if name else "camera"
         self.counts = Counts()
@@ -110,7 +113,10 @@ class Camera:
         self._losses = Losses()
         self._bit_depth = BitDepth()
         prefix = f"{name}/" if name else ""
-        self.publishers = Publishers(node, prefix, in_space=parameters.depth.enabled)
+        self._transforms = transforms
+        self.publishers = Publishers(
+            node, prefix, in_space=parameters.depth.enabled, transforms=transforms
+        )
         self.wanted_by = [self.publishers.wanted]  # each says whether somebody needs poses
         self._node = node
         self._poses_topic = f"{prefix}poses"
@@ -188,6 +194,8 @@ class Camera:
         is_wanted = self.is_wanted()
         if self.depth is not None:
             self.depth.want(is_wanted)
+        if self._transforms is not None:
+            self._transforms.want(self.name, is_wanted)
         if not is_wanted:
             self.counts.unwanted += 1
             return None

@@ -124,6 +124,11 @@ class Parameters:
         limits=(0, 99),
         is_fixed=True,
     )
+    target_frame: str = setting(
+        "",
+        "Frame, such as odom, of people's positions and velocities in `motion`; needs tf2_ros. "
+        "Empty: the frame of the image.",
+    )
     style: Style = group(Style, "annotated.")
     jpeg: JpegSettings = group(JpegSettings, "annotated.")
     tracking: TrackingSettings = group(TrackingSettings, "tracking.")
@@ -207,6 +212,11 @@ class Parameters:
                     f"parameter 'cameras' has the name '{name}': expected letters, digits and "
                     "underscores, no digit first, such as 'front'"
                 )
+        if self.target_frame and not self.depth.enabled and not self.rig.file:
+            raise SettingsError(
+                f"parameter 'target_frame' is '{self.target_frame}', but nothing says where people "
+                "are in space: expected depth.enabled or rig.file with it"
+            )
         _ = self.network_size
 
 

@@ -28,6 +28,7 @@ from kp_pose_ros.ros.lifecycle import Handover, ManagedNode
 from kp_pose_ros.ros.parameters import Parameters, declare_parameters, follow_changes
 from kp_pose_ros.ros.process import RosLogHandler, prioritize_reading, run_node, use_large_images
 from kp_pose_ros.ros.space.poses_3d import JointPoses
+from kp_pose_ros.ros.space.transforms import Transforms
 from kp_pose_ros.ros.worker import OnPoses, Worker
 from kp_pose_ros.timing import StageTimes
 
@@ -77,6 +78,7 @@ class PoseNode(ManagedNode):
         self._on_built = on_built
         self.cameras: dict[str, Camera] = {}
         self._joint: JointPoses | None = None
+        self._transforms: Transforms | None = None
         self._worker: Worker | None = None
         self._active, self._enabled = False, True
         self._log_handler = RosLogHandler(self.get_logger())
@@ -103,13 +105,17 @@ class PoseNode(ManagedNode):
 
     async def configure(self) -> None:
         """Open model and engine, in the worker."""
-        self._joint = JointPoses(self, self._values) if self._values.rig.file else None
-        self.cameras = {name: Camera(self, name, self._values) for name in self._values.cameras}
+        values = self._values
+        if values.target_frame:
+            self._transforms = Transforms(self, values.target_frame)
+        transforms = self._transforms
+        self._joint = JointPoses(self, values, transforms) if values.rig.file else None
+        self.cameras = {name: Camera(self, name, values, transforms) for name in values.cameras}
         if self._joint is not None:
             for camera in self.cameras.values():
                 camera.wanted_by.append(self._joint.wanted)
         self._worker = Worker(
-            self._values,
+            values,
             list(self.cameras.values()),
             self.get_logger(),
             self.context,
@@ -117,7 +123,7 @@ class PoseNode(ManagedNode):
             on_poses=self._on_poses,
             joint=self._joint,
         )
-        self._adopt(self._values)
+        self._adopt(values)
         self._worker.ended.add_done_callback(lambda _: self._deactivate_if_active())
         self._worker.start()
         _raise_if_any(await self._worker.opened)
@@ -143,6 +149,9 @@ class PoseNode(ManagedNode):
     async def cleanup(self) -> None:
         """Free the engine and take the topics back."""
         self._active = False
+        if self._transforms is not None:
+            self._transforms.close()
+        self._transforms = None
         if self._worker is None:
             return
         for camera in self.cameras.values():
@@ -244,6 +253,8 @@ class PoseNode(ManagedNode):
         faults = dict(self._worker.output_faults) if self._worker else {}
         level = Level.WARN if faults else Level.OK
         faulty = ", but the network returns numbers that cannot be true" if faults else ""
+        if self._transforms is not None and (missing := self._transforms.take_trouble()):
+            level, faulty = Level.WARN, f"{faulty}, but {missing}"
         return NodeStatus(
             Level.ERROR if self._trouble else level,
             self._trouble or building or f"{self.state}{pause}{faulty}",

@@ -24,9 +24,9 @@ from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.space.markers import Markers
+from kp_pose_ros.ros.space.transforms import PeopleInFrame, Transforms
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
-from kp_pose_ros.space.people import PeopleMotion
 from kp_pose_ros.timing import StageTimes
 
 
@@ -58,13 +58,16 @@ class Publishers:
         annotated: those of pictures.
     """
 
-    def __init__(self, node: Node, prefix: str, *, in_space: bool) -> None:
+    def __init__(
+        self, node: Node, prefix: str, *, in_space: bool, transforms: Transforms | None
+    ) -> None:
         """Create the publishers.
 
         Args:
             node: the node that publishes.
             prefix: stands before each topic's name.
             in_space: whether there are `markers`.
+            transforms: to the frame of people's positions; None: that of the images.
         """
         publisher = partial(node.create_publisher, qos_profile=RESULTS)
         self._node = node
@@ -74,7 +77,8 @@ class Publishers:
         self._skeleton = node.create_publisher(SkeletonMsg, f"{prefix}skeleton", LATCHED)
         self.annotated = AnnotatedPictures(node, prefix)
         self._marker_builder = Markers()
-        self._people: PeopleMotion | None = None  # once the skeleton is known
+        self._transforms = transforms
+        self._people: PeopleInFrame | None = None  # once the skeleton is known
         results = (self._poses, self._detections, self._markers)
         self._results = [each for each in results if each is not None]
 
@@ -93,7 +97,7 @@ class Publishers:
     def describe(self, vocabulary: Vocabulary) -> None:
         """Publish, latched, what the indices in the messages mean."""
         self._skeleton.publish(cdr.skeleton(vocabulary))
-        self._people = PeopleMotion(vocabulary.skeleton.keypoint_names)
+        self._people = PeopleInFrame(vocabulary.skeleton.keypoint_names, self._transforms)
 
     def publish(
         self,
@@ -118,8 +122,8 @@ class Publishers:
             with times.measure("message"):
                 size = frame.source_size
                 motion = None
-                if self._people is not None and keypoints_3d is not None:
-                    motion = self._people.update(poses.track_ids, keypoints_3d, header.stamp)
+                if self._people is not None and keypoints_3d is not None and len(poses):
+                    motion = self._people.update(header, poses.track_ids, keypoints_3d)
                 message = cdr.pose_array(
                     header, size, poses, vocabulary, keypoints_3d, motion=motion
                 )

@@ -19,6 +19,7 @@ from kp_pose_ros.poses import UNTRACKED, Ints, Motion
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
+_ORIGIN = np.zeros(3)
 _HIPS = ("left_hip", "right_hip")
 _TORSO = (*_HIPS, "left_shoulder", "right_shoulder")
 _LEARNING = 0.15  # share of a new offset between two points that may stand for a person
@@ -45,7 +46,7 @@ class PeopleMotion:
         Args:
             keypoint_names: the skeleton's.
             deviation: standard deviation of a measured position: metres, and metres for every
-                square metre of its distance from the origin, as stereo cameras have it.
+                square metre of its distance from the camera, as stereo cameras have it.
         """
         names = list(keypoint_names)
         self._hips, self._torso = (
@@ -65,13 +66,16 @@ class PeopleMotion:
         self._reference = np.zeros(0, np.intp)
         self._offsets = np.zeros((0, len(self._torso) + 1, 3))
 
-    def update(self, track_ids: Ints, keypoints_3d: Array, stamp: int) -> Motion:
+    def update(
+        self, track_ids: Ints, keypoints_3d: Array, stamp: int, origin: Array = _ORIGIN
+    ) -> Motion:
         """Return where the people in an image are, and how they move.
 
         Args:
             track_ids: (n,) of the people; the UNTRACKED have a position alone.
             keypoints_3d: (n, k, 3) metres, in a frame that does not move; NaN where not known.
             stamp: when the image was taken, nanoseconds. A jump back forgets everybody.
+            origin: (3,) metres, where the camera was, in the same frame.
         """
         motion = Motion.unknown(len(track_ids))
         if not len(track_ids) and not self._rows:
@@ -82,7 +86,7 @@ class PeopleMotion:
         best = np.isfinite(points[..., 0]).argmax(axis=1)
         motion.position[:] = points[np.arange(len(points)), best]
         constant, growing = self._deviation
-        deviation = constant + growing * np.square(motion.position).sum(axis=1)
+        deviation = constant + growing * np.square(motion.position - origin).sum(axis=1)
         motion.position_variance[found] = deviation[found] ** 2
         people = (found & (track_ids != UNTRACKED)).nonzero()[0]
         if len(people):

@@ -7,6 +7,7 @@ import pytest
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Vector3
 from kp_pose_ros.msg import Keypoint, PoseArray
+from kp_pose_ros.msg import Motion as MotionMsg
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header as HeaderMsg
@@ -61,6 +62,7 @@ def test_every_alignment_is_written_as_rclpy_writes_it(frame_id, names, in_space
     motion = PeopleMotion(vocabulary.skeleton.keypoint_names).update(
         poses.track_ids, np.zeros((4, keypoints, 3)) if space is None else space, 0
     )
+    motion = replace(motion, frame_id=frame_id) if in_space else None
     for content, kind in (
         (
             cdr.pose_array(header, (480, 640), poses, vocabulary, space, motion=motion),
@@ -86,6 +88,7 @@ def test_motion_is_written_where_it_is_known():
     motion = Motion.unknown(3)
     motion.position[:2], motion.position_variance[:2] = ((1, 2, 3), (4, 5, 6)), (0.25, 0.5)
     motion.velocity[1], motion.velocity_variance[1] = (-1, 0, 2), 0.125
+    motion = replace(motion, frame_id="odom")
     content = cdr.pose_array(HEADER, (480, 640), some_poses(3), VOCABULARY, motion=motion)
     message = deserialize_message(content, PoseArray)
     assert len(serialize_message(message)) == len(content)
@@ -99,6 +102,7 @@ def test_motion_is_written_where_it_is_known():
     assert found[0].velocity == found[2].velocity == Vector3()
     assert not found[0].velocity_covariance.any()
     assert found[2].position == Point()
+    assert [each.frame_id for each in found] == ["odom"] * 3
 
 
 def test_the_tracks_that_were_joined_are_written():
@@ -150,6 +154,7 @@ def test_positions_in_space_come_with_the_keypoints_and_unknown_ones_are_zero():
 def test_without_depth_there_are_no_positions_in_space():
     message = poses_to_msg(some_poses(2))
     assert [len(person.keypoints_3d) for person in message.poses] == [0, 0]
+    assert [person.motion for person in message.poses] == [MotionMsg()] * 2
 
 
 def test_the_box_is_given_by_its_centre():

@@ -38,6 +38,7 @@ CONFIG = Path(__file__).parents[2] / "config" / "pose.yaml"
         pytest.param("cameras", ["front", ""], "the name ''", id="one of two without a name"),
         pytest.param("cameras", ["2nd"], "the name '2nd'", id="digit first"),
         pytest.param("cameras", ["/front"], "the name '/front'", id="absolute name"),
+        pytest.param("target_frame", "odom", "expected depth.enabled or rig", id="no space"),
         pytest.param("cameras", ["front camera"], "the name 'front camera'", id="space in a name"),
         pytest.param("cameras", [1, 2], "expected a list of texts", id="numbers as names"),
         pytest.param("cameras", 7, "expected a list of texts", id="a number as names"),

@@ -79,6 +79,16 @@ def test_the_stated_variances_are_those_of_the_errors():
     assert 0.2 < np.mean(errors) < 2
 
 
+def test_positions_are_less_certain_far_from_the_camera_wherever_the_frame_begins():
+    points = (np.array((9.0, 0, 0)) + BODY)[None]
+    near, far = (
+        PeopleMotion(NAMES).update(ids(7), points, START, np.array((x, 0.0, 0.0)))
+        for x in (8.0, 4.0)
+    )
+    np.testing.assert_array_equal(near.position, far.position)
+    assert far.position_variance[0] > 2 * near.position_variance[0]
+
+
 def test_a_velocity_is_known_after_some_images_and_not_before():
     known = [np.isfinite(motion.velocity).all() for _, motion in follow(walking(2.0, 1.0))]
     assert not known[0]

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.ros
 
-# Of vision_msgs 4.1.1 and hri_msgs 2.0.0.
+# Of vision_msgs 4.1.1, hri_msgs 2.0.0, tf2_msgs 0.39.1 and people_msgs 1.3.0.
 OFFICIAL = {
     "vision_msgs/msg/BoundingBox2D": "RIHS01_"
     "008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f",
@@ -24,6 +24,12 @@ OFFICIAL = {
     "2e50c93f1ca166ee77af9a5424dc951ae4e452b740162a7f83c082d917dcaff5",
     "hri_msgs/msg/Skeleton2D": "RIHS01_"
     "1cb61f012db6ca43c48fa0097ccab9a00108ea39323c13f01bb983323c1e3420",
+    "tf2_msgs/msg/TFMessage": "RIHS01_"
+    "e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087",
+    "people_msgs/msg/People": "RIHS01_"
+    "9ea98a5e58f833a9532957bca23a6b8006a12885d5a16c8ca41dd901d10c33b6",
+    "people_msgs/msg/Person": "RIHS01_"
+    "434c04a421c02370b4e2322c2a4201bebb3e32545e0145199743678ab9ce0fa0",
 }
 
 

@@ -85,14 +85,30 @@ _PATIENCE = 2.0  # seconds; a picture without depth now and then is no reason fo
 _WARNING_PERIOD = 10.0  # seconds
 
 
-class _Gate(CallbackGroup):
-    """A callback group that an executor serves only while it is open.
+class Gate(CallbackGroup):
+    """A callback group that an executor serves only while somebody wants its messages.
 
-    Attributes:
-        is_open: whether it is. To take depth images that nobody needs costs as much as to use them.
+    To take messages that nobody needs costs as much as to use them.
     """
 
-    is_open = False
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self._node = node
+        self._wanted_by: set[str] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody wants the messages."""
+        return bool(self._wanted_by)
+
+    def want(self, name: str, is_wanted: bool) -> None:
+        """Open it for somebody, or close it if nobody else wants it; in any thread."""
+        if is_wanted == (name in self._wanted_by):
+            return
+        opens = not self._wanted_by
+        (self._wanted_by.add if is_wanted else self._wanted_by.remove)(name)
+        if opens and self._node.executor is not None:
+            self._node.executor.wake()  # to look again at what it may take
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether the executor may wait for the entity."""
@@ -122,7 +138,7 @@ class DepthSource:
         self._slop = slop
         self._node = node
         self._label = label
-        self._gate = _Gate()
+        self._gate = Gate(node)
         self._images: Recent[Image] = Recent()
         self._source = ImageSubscription(
             node,
@@ -157,10 +173,7 @@ class DepthSource:
 
     def want(self, is_wanted: bool) -> None:
         """Receive depth images from now on, or leave them in the middleware; in any thread."""
-        opens = is_wanted and not self._gate.is_open
-        self._gate.is_open = is_wanted
-        if opens and self._node.executor is not None:
-            self._node.executor.wake()  # to look again at what it may take
+        self._gate.want(self._label, is_wanted)
 
     def watch(self) -> None:
         """Look after the subscriptions; call at 1 Hz."""

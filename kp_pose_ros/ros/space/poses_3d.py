@@ -18,11 +18,11 @@ from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.space.transforms import PeopleInFrame, Transforms
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.multi_camera.joining import MultiCamera
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
 from kp_pose_ros.space.multi_camera.same_time import SameTime
-from kp_pose_ros.space.people import PeopleMotion
 from kp_pose_ros.timing import Throttle
 
 # Seconds.
@@ -34,7 +34,7 @@ _PATIENCE = 5.0  # without images of one time, before the log says so
 class JointPoses:
     """Joins what the node's cameras see at the same time. One thread calls `add`."""
 
-    def __init__(self, node: Node, parameters: Parameters) -> None:
+    def __init__(self, node: Node, parameters: Parameters, transforms: Transforms | None) -> None:
         """Read the rig and create the publishers on `node`.
 
         Raises:
@@ -56,6 +56,7 @@ class JointPoses:
         self._slop = parameters.rig.slop
         self._joined: float | None = None  # when images of one time came last
         self._node = node
+        self._transforms = transforms
         self._throttle = Throttle(_WARNING_PERIOD)
         self._poses = node.create_publisher(PoseArray, "poses_3d", RESULTS)
         self._skeleton = node.create_publisher(SkeletonMsg, "skeleton", LATCHED)
@@ -72,7 +73,8 @@ class JointPoses:
     def describe(self, vocabulary: Vocabulary) -> None:
         """Publish, for good, what the indices in the messages mean."""
         self._skeleton.publish(cdr.skeleton(vocabulary))
-        self._people = PeopleMotion(vocabulary.skeleton.keypoint_names, _DEVIATION)
+        names = vocabulary.skeleton.keypoint_names
+        self._people = PeopleInFrame(names, self._transforms, _DEVIATION)
 
     def add(
         self, camera: str, header: Header, size: Size, poses: Poses, presentation: Presentation
@@ -101,7 +103,9 @@ class JointPoses:
                 of_each = {name: seen.item[1] for name, seen in views.items()}
                 people, keypoints_3d, tracks = self._multi_camera.join(of_each)
             vocabulary = presentation.vocabulary
-            motion = self._people.update(people.track_ids, keypoints_3d, common.stamp)
+            motion = None
+            if len(people):
+                motion = self._people.update(common, people.track_ids, keypoints_3d)
             self._poses.publish(
                 cdr.pose_array(
                     common,

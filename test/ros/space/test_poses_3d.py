@@ -2,20 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """`poses_3d` of a whole node whose engine sees people that we know the places of."""
 
+import sys
 from concurrent.futures import Future
 from copy import deepcopy
 from itertools import count
 
+import made_up_tf2
 import numpy as np
 import pytest
 import yaml
+from diagnostic_msgs.msg import DiagnosticArray
 from echo_model import write_echo_model
+from geometry_msgs.msg import TransformStamped
 from kp_pose_ros.msg import Keypoint, PoseArray, Skeleton
 from peer import image_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from room import ROOM, people, seen_by
 from scipy.spatial.transform import Rotation
+from tf2_msgs.msg import TFMessage
 
 from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import Candidates
@@ -207,6 +212,33 @@ def test_people_are_where_they_are_in_the_common_frame(robot, write_rig):
         assert -1 not in person.joined_track_ids
     assert {person.track_id for person in message.poses} == {1, 2}
     assert len({each for p in message.poses for each in p.joined_track_ids}) == 6
+
+
+def test_people_are_in_the_target_frame_once_there_is_a_transform(
+    robot, write_rig, monkeypatch, ros_node
+):
+    monkeypatch.setitem(sys.modules, "tf2_ros", made_up_tf2)
+    room = robot(**{"rig.file": write_rig(*NAMES), "target_frame": "house"})
+    said, statuses = [], []
+    diagnostics = ros_node.create_subscription(DiagnosticArray, "/diagnostics", statuses.append, 9)
+
+    def warned():
+        said.extend(each for message in statuses for each in message.status if each.level == b"\1")
+        return any("no transform from 'room' to 'house'" in each.message for each in said)
+
+    room.send_until(warned)
+    assert {person.motion.frame_id for person in room.joined[-1].poses} == {"room"}
+    transform = TransformStamped(child_frame_id="room")
+    transform.header.frame_id, transform.transform.translation.z = "house", 10.0
+    tf = ros_node.create_publisher(TFMessage, "/tf_static", LATCHED)
+    tf.publish(TFMessage(transforms=[transform]))
+    room.send_until(lambda: room.joined[-1].poses[0].motion.frame_id == "house")
+    for person in room.joined[-1].poses:
+        hips = [person.keypoints_3d[index].position.z for index in (11, 12)]
+        assert person.motion.position.z == pytest.approx(np.mean(hips) + 10, abs=0.02)
+    assert room.joined[-1].header.frame_id == "room"
+    ros_node.destroy_publisher(tf)
+    ros_node.destroy_subscription(diagnostics)
 
 
 def test_images_too_far_apart_in_time_are_not_joined(robot, write_rig):

@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""People's positions and velocities in `target_frame`, which a robot that moves does not move."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
+
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.poses import Ints, Motion
+from kp_pose_ros.ros.space.depth import Gate
+from kp_pose_ros.space.people import PeopleMotion
+
+Array = npt.NDArray[np.float64]
+
+# As tf2_ros.TransformListener subscribes.
+_TOPICS = {
+    "/tf": ("set_transform", QoSProfile(depth=100)),
+    "/tf_static": (
+        "set_transform_static",
+        QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    ),
+}
+_LATE = 10**9  # nanoseconds; a stamp that is further back begins a new time, as a bag that loops
+
+
+class Transforms:
+    """Looks up where frames are in `target_frame`. TF comes in the executor, look-ups elsewhere.
+
+    Attributes:
+        frame_id: the target frame.
+    """
+
+    def __init__(self, node: Node, frame_id: str) -> None:
+        """Subscribe to TF; nothing is received before somebody wants it.
+
+        Raises:
+            SettingsError: tf2_ros is not installed.
+        """
+        try:
+            import tf2_ros
+            from tf2_msgs.msg import TFMessage
+        except ImportError as error:
+            package = f"ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-tf2-ros-py"
+            raise SettingsError(
+                f"parameter 'target_frame' is '{frame_id}', but tf2_ros cannot be imported "
+                f"({error}): apt install {package}, or leave target_frame empty"
+            ) from error
+        self.frame_id = frame_id
+        self._buffer = tf2_ros.Buffer()
+        self._error: type[Exception] = tf2_ros.TransformException
+        self._node = node
+        self._gate = Gate(node)
+        self._subscriptions = [
+            node.create_subscription(
+                TFMessage,
+                topic,
+                partial(self._keep, getattr(self._buffer, method)),
+                qos,
+                callback_group=self._gate,
+            )
+            for topic, (method, qos) in _TOPICS.items()
+        ]
+        self._stamps: dict[str, int] = {}  # of the newest image in each frame, nanoseconds
+        self._missing = 0  # images since `take_trouble`
+        self._trouble = ""
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for each in self._subscriptions:
+            self._node.destroy_subscription(each)
+
+    def want(self, camera: str, is_wanted: bool) -> None:
+        """Receive TF from now on for a camera, or leave it in the middleware; in any thread."""
+        self._gate.want(camera, is_wanted)
+
+    def at(self, frame_id: str, stamp: int) -> tuple[Array, Array] | None:
+        """Return the rotation (3, 3) and the translation (3,) from a frame to the target frame.
+
+        None if they are not known at the stamp, nanoseconds. It does not wait for them.
+        """
+        if stamp < self._stamps.get(frame_id, 0) - _LATE:
+            self._buffer.clear()  # which would refuse what is older than the transforms it has
+        self._stamps[frame_id] = stamp
+        if stamp <= 0:  # tf2 would take 0 for the newest
+            self._miss(frame_id, stamp, "the image has no stamp")
+            return None
+        try:
+            found = self._buffer.lookup_transform(self.frame_id, frame_id, Time(nanoseconds=stamp))
+        except self._error as error:
+            self._miss(frame_id, stamp, " ".join(str(error).split()))
+            return None
+        shift, turn = found.transform.translation, found.transform.rotation
+        rotation = Rotation.from_quat((turn.x, turn.y, turn.z, turn.w)).as_matrix()
+        return rotation, np.array((shift.x, shift.y, shift.z))
+
+    def take_trouble(self) -> str:
+        """Return what was missing since the last call, in words; empty if nothing was."""
+        missing, self._missing = self._missing, 0
+        return f"{missing} images with people had {self._trouble}" if missing else ""
+
+    def _miss(self, frame_id: str, stamp: int, reason: str) -> None:
+        self._missing += 1
+        self._trouble = (
+            f"no transform from '{frame_id}' to '{self.frame_id}', the last one at "
+            f"{stamp * 1e-9:.6f} s, and are in '{frame_id}': {reason}"
+        )
+
+    @staticmethod
+    def _keep(keep: Callable[[TransformStamped, str], None], message: Any) -> None:
+        for transform in message.transforms:
+            keep(transform, "kp_pose")
+
+
+class PeopleInFrame:
+    """Follows people in the target frame; without a transform, in that of their image.
+
+    Each frame has a filter of its own, so that measurements of two frames are never mixed.
+    """
+
+    def __init__(
+        self,
+        keypoint_names: Sequence[str],
+        transforms: Transforms | None,
+        deviation: tuple[float, float] | None = None,
+    ) -> None:
+        """Follow nobody yet.
+
+        Args:
+            keypoint_names: the skeleton's.
+            transforms: those to the target frame; None: there is none.
+            deviation: see PeopleMotion.
+        """
+        self._transforms = transforms
+        extra = () if deviation is None else (deviation,)
+        self._new = partial(PeopleMotion, keypoint_names, *extra)
+        self._filters: dict[str, PeopleMotion] = {}  # of the target frame and of one other
+
+    def update(self, header: Header, track_ids: Ints, keypoints_3d: Array) -> Motion:
+        """Return where the people in an image are, and how they move.
+
+        Args:
+            header: the image's.
+            track_ids: (n,) of the people.
+            keypoints_3d: (n, k, 3) metres, in the header's frame; NaN where not known.
+        """
+        target = header.frame_id if self._transforms is None else self._transforms.frame_id
+        found = None
+        if self._transforms is not None and target != header.frame_id:
+            found = self._transforms.at(header.frame_id, header.stamp)
+        if found is None:
+            frame_id, origin = header.frame_id, np.zeros(3)
+        else:
+            rotation, origin = found
+            frame_id, keypoints_3d = target, keypoints_3d @ rotation.T + origin
+        if frame_id not in self._filters:
+            kept = {name: each for name, each in self._filters.items() if name == target}
+            self._filters = {**kept, frame_id: self._new()}
+        motion = self._filters[frame_id].update(track_ids, keypoints_3d, header.stamp, origin)
+        return replace(motion, frame_id=frame_id)
