@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 from time import sleep
@@ -53,6 +54,18 @@ def exit_on_signals() -> None:
     """Exit at once on a signal: for the second that imports take, with nothing to clean up yet."""
     for each in ending_signals():
         signal.signal(each, lambda *_: os._exit(0))
+
+
+def has_package(program: str, package: str, mend: str) -> bool:
+    """Return whether a package of messages is there; print what installs it otherwise."""
+    if find_spec(package) is not None:
+        return True
+    show(
+        f"{program}: {package}, the package of the messages that it publishes, was not found: "
+        f"{mend}",
+        file=sys.stderr,
+    )
+    return False
 
 
 def own_arguments() -> list[str]:

@@ -31,6 +31,7 @@ from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.poses import Ints
+from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
 from kp_pose_ros.ros.bridges.openpose import body_indices, normalized_boxes, openpose_joints
 from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
@@ -45,6 +46,7 @@ _KEPT_IMAGES = 10  # of a camera; the poses of an image come later by the latenc
 _RULES = {
     "cameras": Setting(("",), "The pose node's cameras; one empty name: no prefix."),
     "timeout": Setting(1.0, "Seconds out of sight after which a body is gone.", limits=(0.1, 60)),
+    "frames": Setting(True, "Broadcast the TF frame of each body whose torso is known in space."),
 }
 
 
@@ -147,7 +149,8 @@ class HriBodies(PrintableNode):
             SettingsError: a parameter cannot be used.
         """
         super().__init__("hri_bridge", **node_arguments)
-        names, self._timeout = (self._parameter(name) for name in ("cameras", "timeout"))
+        names, self._timeout, has_frames = (self._parameter(name) for name in _RULES)
+        self._frames = BodyFrames(self) if has_frames else None
         self._cameras = [Camera(self, name) for name in names]
         self._bodies: dict[str, Body] = {}
         self._moved = self._now()  # when the node's clock moved last
@@ -202,11 +205,12 @@ class HriBodies(PrintableNode):
         boxes = normalized_boxes(poses.boxes, size).tolist()
         joints = openpose_joints(poses, indices, size).tolist()
         now = self._now()
-        # A part of a topic's name must not begin with a digit.
-        bodies = [self._body(f"kp{track_id}") for track_id in poses.track_ids.tolist()]
+        bodies = [self._body(body_id(track_id)) for track_id in poses.track_ids.tolist()]
         for index, body in enumerate(bodies):
             body.seen = now
             body.publish(message.header, boxes[index], float(poses.scores[index]), joints[index])
+        if self._frames is not None:
+            self._frames.broadcast(message, skeleton.keypoint_names)
         self._publish_cropped(camera, message.header, bodies, boxes)
         self._publish_ids(message.header)
 

@@ -6,21 +6,15 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 
-from kp_pose_ros.errors import show
-from kp_pose_ros.ros.process import exit_on_signals, run_node
+from kp_pose_ros.ros.process import exit_on_signals, has_package, run_node
 
 
 def main() -> int:
     """Run the bridge; return the process's exit code."""
-    if find_spec("hri_msgs") is None:
-        package = f"ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-hri-msgs"
-        show(
-            "hri_bridge: hri_msgs, the package of the messages that it publishes, was not found: "
-            f"apt install {package}, or build github.com/ros4hri/hri_msgs in your workspace",
-            file=sys.stderr,
-        )
+    package = f"ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-hri-msgs"
+    mend = f"apt install {package}, or build github.com/ros4hri/hri_msgs in your workspace"
+    if not has_package("hri_bridge", "hri_msgs", mend):
         return 1
     exit_on_signals()
     from kp_pose_ros.ros.bridges.hri_bodies import HriBodies

@@ -14,10 +14,11 @@ pytest.importorskip("hri_msgs", reason="hri_msgs is not installed in this distri
 
 import rclpy
 from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D, Skeleton2D
-from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
+from kp_pose_ros.msg import Keypoint, Keypoint3D, KeypointPose, PoseArray, Skeleton
 from node_process import NodeProcess
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
 
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Skeleton as BuiltIn
@@ -205,6 +206,21 @@ def test_the_part_of_the_image_that_shows_a_body_is_published(robot, ros_node):
     assert (cropped[0].height, cropped[0].width, cropped[0].encoding) == (48, 32, "bgr8")
     assert set(cropped[0].data) == {7}
     assert cropped[0].header.frame_id == "camera"
+
+
+def test_a_body_that_is_known_in_space_has_a_frame(robot, ros_node):
+    transforms = []
+    tf = ros_node.create_subscription(
+        TFMessage, "/tf", lambda message: transforms.extend(message.transforms), 10
+    )
+    body = person(3, keypoints_3d=[Keypoint3D(valid=True) for _ in NAMES])
+    for name, each in zip(NAMES, body.keypoints_3d, strict=True):
+        each.position.x, each.position.y = 0.3 * ("left" in name), -0.5 * ("shoulder" in name)
+    robot.show_until(lambda: transforms, body, person(4))
+    ros_node.destroy_subscription(tf)
+    assert {(each.header.frame_id, each.child_frame_id) for each in transforms} == {
+        ("camera", "body_kp3")
+    }
 
 
 @pytest.mark.parametrize("passed", [2, -2], ids=["time passes", "a bag starts again"])

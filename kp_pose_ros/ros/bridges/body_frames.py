@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The TF frames `body_<id>` of people, as REP-155 defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
+from tf2_msgs.msg import TFMessage
+
+from kp_pose_ros.msg import KeypointPose, PoseArray
+
+Array = npt.NDArray[np.float64]
+
+_TORSO = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
+# Metres; hips and shoulders of an adult are about 0.6 apart, together. Of somebody seen from the
+# side a camera measures the near ones only, which say nothing of where the body faces.
+_LEAST_WIDTH = 0.3
+
+
+def body_id(track_id: int) -> str:
+    """Return a body's id; parts of topic names must not begin with a digit."""
+    return f"kp{track_id}"
+
+
+class BodyFrames:
+    """Broadcasts the frame of each tracked person whose hips and shoulders are known in space."""
+
+    def __init__(self, node: Node) -> None:
+        self._publisher = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
+
+    def broadcast(self, message: PoseArray, keypoint_names: Sequence[str]) -> None:
+        """Broadcast the frames of the people in a message.
+
+        Args:
+            message: its header's frame becomes their parent.
+            keypoint_names: those of its skeleton.
+        """
+        if not set(_TORSO) <= set(keypoint_names):
+            return
+        torso = [list(keypoint_names).index(name) for name in _TORSO]
+        people = [p for p in message.poses if p.track_id >= 0 and _knows(p, torso)]
+        if not people:
+            return
+        positions, rotations = body_poses(
+            np.array([[_xyz(person, index) for index in torso] for person in people])
+        )
+        transforms = [
+            TransformStamped(
+                header=message.header,
+                child_frame_id=f"body_{body_id(person.track_id)}",
+                transform=Transform(
+                    translation=Vector3(**dict(zip("xyz", position, strict=True))),
+                    rotation=Quaternion(**dict(zip("xyzw", rotation, strict=True))),
+                ),
+            )
+            for person, position, rotation in zip(people, positions, rotations, strict=True)
+            if all(np.isfinite(rotation))
+        ]
+        if transforms:
+            self._publisher.publish(TFMessage(transforms=transforms))
+
+
+def body_poses(torsos: Array) -> tuple[list[list[float]], list[list[float]]]:
+    """Return positions x y z and quaternions x y z w of n bodies.
+
+    The origin is in the middle of the hips; x points forward, y to the body's left, z to the head.
+    A quaternion is NaN where it is not clear where the body faces.
+
+    Args:
+        torsos: (n, 4, 3) metres: left hip, right hip, left shoulder, right shoulder.
+    """
+    hips, shoulders = torsos[:, :2].mean(axis=1), torsos[:, 2:].mean(axis=1)
+    left = (torsos[:, ::2] - torsos[:, 1::2]).sum(axis=1)
+    forward = np.cross(left, shoulders - hips)
+    width, area = np.linalg.norm(left, axis=1), np.linalg.norm(forward, axis=1)
+    is_clear = (width >= _LEAST_WIDTH) & (area > 0)
+    axes = np.tile(np.eye(3), (len(torsos), 1, 1))  # columns are x, y and z
+    axes[is_clear, :, 0] = (forward / np.maximum(area, 1e-9)[:, None])[is_clear]
+    axes[is_clear, :, 1] = (left / np.maximum(width, 1e-9)[:, None])[is_clear]
+    axes[is_clear, :, 2] = np.cross(axes[is_clear, :, 0], axes[is_clear, :, 1])
+    quaternions = Rotation.from_matrix(axes).as_quat()
+    quaternions[~is_clear] = np.nan
+    return hips.tolist(), quaternions.tolist()
+
+
+def _knows(person: KeypointPose, keypoints: list[int]) -> bool:
+    """Return whether keypoints of a person are known in space."""
+    points = person.keypoints_3d
+    return bool(points) and all(points[index].valid for index in keypoints)
+
+
+def _xyz(person: KeypointPose, index: int) -> tuple[float, float, float]:
+    position = person.keypoints_3d[index].position
+    return position.x, position.y, position.z

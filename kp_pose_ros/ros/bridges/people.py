@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ros2 run kp_pose_ros people`: positions and velocities as people_msgs/People, and TF frames."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from geometry_msgs.msg import Point
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
+from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
+from kp_pose_ros.ros.bridges.records import declare
+from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.process import has_package, run_node
+
+_TICK = 0.1  # seconds between two looks for subscribers
+
+
+class PeopleNode(Node):
+    """Publishes the people in `poses` whose position is known.
+
+    It subscribes to `poses` only while somebody needs them, so that the network need not run
+    otherwise.
+    """
+
+    def __init__(self, **node_arguments: Any) -> None:
+        """Start; `node_arguments` are those of rclpy's Node."""
+        from people_msgs.msg import People
+
+        super().__init__("people", **node_arguments)
+        about = "Broadcast the TF frames body_<id>, also if nobody subscribes to people."
+        self._frames = BodyFrames(self) if declare(self, "frames", False, about) else None
+        self._skeleton = Skeleton()
+        self._poses: Subscription[Any] | None = None
+        self._people = self.create_publisher(People, "people", RESULTS)
+        self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
+        # By the steady clock, because simulated time may stand still.
+        self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(
+            f"ready: publishes the people in '{self.resolve_topic_name('poses')}' on "
+            f"'{self.resolve_topic_name('people')}'"
+        )
+
+    def _tick(self) -> None:
+        wanted = self._frames is not None or self._people.get_subscription_count() > 0
+        if wanted and self._poses is None:
+            self._poses = self.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
+        elif not wanted and self._poses is not None:
+            self.destroy_subscription(self._poses)
+            self._poses = None
+
+    def _on_skeleton(self, message: Skeleton) -> None:
+        self._skeleton = message
+
+    def _on_poses(self, message: PoseArray) -> None:
+        if self._people.get_subscription_count():
+            self._people.publish(people_in(message))
+        if self._frames is not None and message.skeleton == self._skeleton.name:
+            self._frames.broadcast(message, self._skeleton.keypoint_names)
+
+
+def people_in(message: PoseArray) -> Any:
+    """Return the people_msgs/People of a PoseArray, in the frame of their `motion`."""
+    from people_msgs.msg import People
+
+    people = [each for each in message.poses if each.motion.position_valid]
+    found = People(header=message.header, people=[_person(each) for each in people])
+    if people:  # the motions of one image have one frame
+        found.header.frame_id = people[0].motion.frame_id
+    return found
+
+
+def _person(pose: KeypointPose) -> Any:
+    from people_msgs.msg import Person
+
+    motion = pose.motion
+    return Person(
+        name=body_id(pose.track_id) if pose.track_id >= 0 else "",
+        position=motion.position,
+        velocity=Point(x=motion.velocity.x, y=motion.velocity.y, z=motion.velocity.z),
+        reliability=float(pose.score),
+        tagnames=["velocity_valid"],
+        tags=[str(motion.velocity_valid).lower()],
+    )
+
+
+def main() -> int:
+    """Run the node; return the process's exit code."""
+    mend = "build people_msgs of github.com/wg-perception/people, branch ros2, in your workspace"
+    if not has_package("people", "people_msgs", mend):
+        return 1
+    return run_node(
+        "people",
+        "Publishes people's positions and velocities (people_msgs/People), and their TF frames.",
+        lambda _: PeopleNode(),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
