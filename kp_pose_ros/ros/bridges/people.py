@@ -9,19 +9,19 @@ from typing import Any
 
 from geometry_msgs.msg import Point
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
-from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
 from kp_pose_ros.ros.bridges.records import declare
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import has_package, run_node
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 _TICK = 0.1  # seconds between two looks for subscribers
 
 
-class PeopleNode(Node):
+class PeopleNode(PrintableNode):
     """Publishes the people in `poses` whose position is known.
 
     It subscribes to `poses` only while somebody needs them, so that the network need not run

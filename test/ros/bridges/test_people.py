@@ -14,7 +14,7 @@ from people_msgs.msg import People
 from tf2_msgs.msg import TFMessage
 
 from kp_pose_ros.ros.bridges.people import people_in
-from kp_pose_ros.ros.messages import LATCHED, RESULTS
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Skeleton as BuiltIn
 
 MODULE = "kp_pose_ros.ros.bridges.people"
