@@ -157,17 +157,16 @@ class Rerun:
             EngineError: the engine failed.
         """
         source = _Source(messages, interrupted)
-        images = self._images(source)
+        images, engine = self._images(source), self._estimator.engine
 
-        def begin(_: bool) -> tuple[list[BagImage], Pending[list[Poses]]] | None:
-            batch = list(islice(images, self._estimator.engine.max_batch))
-            return (
-                (batch, self._estimator.submit([each.frame for each in batch])) if batch else None
-            )
+        def begin(_: bool) -> tuple[list[BagImage], list[Frame], Pending] | None:
+            batch = list(islice(images, engine.max_batch))
+            frames = [each.frame for each in batch]
+            return (batch, frames, engine.submit(frames)) if batch else None
 
-        for batch, pending in overlapping(begin, self._estimator.engine.overlaps):
+        for batch, frames, pending in overlapping(begin, engine.overlaps):
             start = perf_counter()
-            results = pending.result()
+            results = self._estimator.decode(frames, pending.result())
             self.waited += perf_counter() - start
             for image, poses in zip(batch, results, strict=True):
                 self._write(image, poses)

@@ -25,7 +25,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from kp_pose_ros.bench.measure import CameraRound, cpu_seconds, end_with
 from kp_pose_ros.errors import show
-from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
@@ -73,7 +73,11 @@ class Camera:
         """Begin to send, subscribed to the annotated image as well if `overlay`."""
         if overlay:
             topic = f"{self._name}/annotated"
-            self._overlay = self._node.create_subscription(Image, topic, lambda _: None, NEWEST)
+            # Raw: what a viewer does with a picture is not the node's, and rclpy's Python message
+            # would take this process, which sends the frames, as long as sending them.
+            self._overlay = self._node.create_subscription(
+                Image, topic, lambda _: None, NEWEST, raw=True
+            )
         self._sending = True
         self.reset()
         self._in_flight.clear()
@@ -138,7 +142,7 @@ def main() -> int:
     parser.add_argument("--depth", action="store_true")
     args = parser.parse_args()
     end_with(args.parent)
-    keep_image_memory()
+    tune_process()
     rclpy.init(args=[])
     node = Node("camera", namespace=args.namespace)
     executor = GuardedExecutor()

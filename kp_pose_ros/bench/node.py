@@ -34,7 +34,7 @@ from kp_pose_ros.bench.measure import (
     resident_bytes,
 )
 from kp_pose_ros.errors import EngineError
-from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.inference.factory import Settings
 from kp_pose_ros.ros.board import readings, slow_readings
 from kp_pose_ros.ros.executor import GuardedExecutor
@@ -107,7 +107,7 @@ class NodeUnderTest:
     def _start(self, undo: ExitStack) -> None:
         folder = Path(undo.enter_context(TemporaryDirectory()))
         np.save(folder / "pictures.npy", self._pictures)
-        keep_image_memory()
+        tune_process()
         use_large_images()
         # The table says all there is to know; and rclpy's own handler of Ctrl-C would end the
         # context under the thread that publishes.

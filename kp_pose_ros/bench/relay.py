@@ -18,7 +18,7 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.bench.measure import end_with
-from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.qos import RESULTS
 
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("cameras", nargs="+")
     args = parser.parse_args()
     end_with(args.parent)
-    keep_image_memory()
+    tune_process()
     rclpy.init(args=[])
     node = rclpy.create_node("relay", namespace=args.namespace)
     for camera in args.cameras:

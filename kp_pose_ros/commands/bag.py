@@ -18,7 +18,7 @@ from tqdm import tqdm
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.errors import BagError, SettingsError, show
-from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.inference.factory import make_estimator, network_columns
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     from kp_pose_ros.bags.files import open_bag
 
-    keep_image_memory()
+    tune_process()
     with open_bag(args.input) as bag:
         return _rerun(bag, args)
 

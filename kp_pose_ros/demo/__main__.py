@@ -19,7 +19,7 @@ from kp_pose_ros.demo.receiver import Receiver
 from kp_pose_ros.demo.window import Window
 from kp_pose_ros.errors import KpPoseError, SettingsError, show
 from kp_pose_ros.image.files import find_sources
-from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.ros.process import Ending
 
 _FOLDER = Path("build/demo")
@@ -82,7 +82,7 @@ def _show(args: argparse.Namespace, receiver: Receiver) -> None:
     Raises:
         KpPoseError: one of them failed.
     """
-    keep_image_memory()
+    tune_process()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         # Of its own, in case another demo runs on this machine.

@@ -22,7 +22,7 @@ from kp_pose_ros.errors import FrameError, KpPoseError, show
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.files import Source, find_sources
 from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.cdr import ImageMessage
 from kp_pose_ros.ros import rcl
@@ -54,7 +54,7 @@ def main() -> int:
     )
     args = parser.parse_args(own_arguments())
     ending = Ending()
-    keep_image_memory()
+    tune_process()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         camera = Camera(ending)

@@ -4,13 +4,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.frame import ENCODINGS, Encoding, Frame
+from kp_pose_ros.image.cdr import Header, read_compressed_image, read_image
+from kp_pose_ros.image.frame import ENCODINGS, Encoding, Frame, Pixels
 from kp_pose_ros.image.jpeg import MinWidth, decode_compressed
+
+
+@dataclass(frozen=True, slots=True)
+class CameraImage:
+    """One image of a camera.
+
+    Attributes:
+        header: its message's.
+        frame: the picture.
+        message: the serialized sensor_msgs/Image of which the frame is a view; None if the picture
+            came in another form.
+    """
+
+    header: Header
+    frame: Frame
+    message: Pixels | None = None
 
 
 class ImageMessage(Protocol):
@@ -76,6 +94,21 @@ def compressed_to_frame(image: CompressedImageMessage, min_width: MinWidth | Non
     except FrameError as error:
         found = f"{len(image.data)} bytes of data (format '{image.format}')"
         raise ImageError("data", f"{found} cannot be decoded: {error}") from error
+
+
+def read_raw(message: Pixels, _: MinWidth | None = None) -> CameraImage:
+    """Return the image in a serialized sensor_msgs/Image; raises FrameError."""
+    image = read_image(message)
+    return CameraImage(image.header, image_to_frame(image), message)
+
+
+def read_compressed(message: Pixels, min_width: MinWidth | None = None) -> CameraImage:
+    """Return the image in a serialized sensor_msgs/CompressedImage.
+
+    Raises: see `compressed_to_frame`, and FrameError.
+    """
+    image = read_compressed_image(message)
+    return CameraImage(image.header, compressed_to_frame(image, min_width))
 
 
 def _view(image: ImageMessage, layout: Encoding) -> Frame:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -17,11 +17,10 @@ from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.timing import StageTimes
 
-Found_co = TypeVar("Found_co", covariant=True)
 Batch = TypeVar("Batch")
 
 
-class Pending(Protocol[Found_co]):
+class Pending(Protocol):
     """A batch that has begun; concurrent.futures.Future is one."""
 
     def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
@@ -31,8 +30,8 @@ class Pending(Protocol[Found_co]):
         result is then better than waiting for more images.
         """
 
-    def result(self) -> Found_co:
-        """Wait for the end of the batch; call it once.
+    def result(self) -> list[Candidates]:
+        """Wait for the end of the batch; return the candidates of each frame. Call it once.
 
         Raises:
             EngineError: the engine failed.
@@ -64,7 +63,7 @@ class Engine(Protocol):
             ModelError: the model cannot be prepared for that size.
         """
 
-    def submit(self, frames: Sequence[Frame]) -> Pending[list[Candidates]]:
+    def submit(self, frames: Sequence[Frame]) -> Pending:
         """Begin with a batch, whose result is the candidates of each frame.
 
         Frames may have different sizes and encodings. Results are to be asked for in the order of
@@ -107,15 +106,7 @@ class PoseEstimator:
         Raises:
             EngineError: the engine failed.
         """
-        return self.submit(frames).result()
-
-    def submit(self, frames: Sequence[Frame]) -> Pending[list[Poses]]:
-        """Begin with a batch, whose result is what `estimate` returns.
-
-        Where `engine.overlaps`, one more batch may begin before this one has ended. Raises as
-        `estimate` does, and so does the result.
-        """
-        return _Estimate(self, frames, self.engine.submit(frames))
+        return self.decode(frames, self.engine.submit(frames).result())
 
     def stream(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Poses]]:
         """Yield each frame with its poses, in order, while the engine works on the next one.
@@ -125,16 +116,16 @@ class PoseEstimator:
         """
         source, broken = iter(frames), None
 
-        def begin(_: bool) -> tuple[Frame, Pending[list[Poses]]] | None:
+        def begin(_: bool) -> tuple[Frame, Pending] | None:
             nonlocal broken
             try:
                 frame = None if broken else next(source, None)
             except FrameError as error:
                 broken, frame = error, None
-            return None if frame is None else (frame, self.submit([frame]))
+            return None if frame is None else (frame, self.engine.submit([frame]))
 
         for frame, pending in overlapping(begin, self.engine.overlaps):
-            yield frame, pending.result()[0]
+            yield frame, self.decode([frame], pending.result())[0]
         if broken is not None:
             raise broken
 
@@ -151,21 +142,6 @@ class PoseEstimator:
                 decode(each, self._kpt_shape, settings).scaled(frame.reduction)
                 for each, frame in zip(candidates, frames, strict=True)
             ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Estimate:
-    """The poses in a batch that has begun."""
-
-    estimator: PoseEstimator
-    frames: Sequence[Frame]
-    batch: Pending[list[Candidates]]
-
-    def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
-        self.batch.add_done_callback(callback)
-
-    def result(self) -> list[Poses]:
-        return self.estimator.decode(self.frames, self.batch.result())
 
 
 def overlapping(begin: Callable[[bool], Batch | None], overlaps: bool) -> Iterator[Batch]:

@@ -13,15 +13,17 @@ import cv2
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from kp_pose_ros.image.cdr import Header
-from kp_pose_ros.image.frame import Frame, Pixels, Size
+from kp_pose_ros.image.frame import Pixels, Size
 from kp_pose_ros.image.jpeg import JPEG_FORMAT, encode_jpeg
+from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.output import cdr
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.qos import NEWEST
 from kp_pose_ros.settings import setting
+from kp_pose_ros.skeleton import Vocabulary
+from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 
 
@@ -54,26 +56,41 @@ class JpegSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Presentation:
+    """How poses become messages and pictures; made anew when parameters change.
+
+    Attributes:
+        vocabulary: what the indices in Poses mean.
+        annotator: draws the annotated picture.
+        jpeg: what its compressed form is like.
+        painter: the thread that draws it.
+        lifter: finds keypoints in space.
+        times: where the duration of each stage is recorded.
+    """
+
+    vocabulary: Vocabulary
+    annotator: Annotator
+    jpeg: JpegSettings
+    painter: Painter
+    lifter: Lifter
+    times: StageTimes
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """An annotated picture to be drawn.
 
     Attributes:
-        header: its image's.
-        frame: what to draw on.
+        image: what to draw on. Nothing else reads its pixels any more.
         poses: what to draw, in pixels of the camera's picture.
-        annotator: draws it.
-        jpeg: what its compressed form is like.
-        times: where the duration of each stage is recorded.
-        raw_width: width of the raw picture, in pixels; 0: nobody subscribes.
+        presentation: how.
+        raw_width: width of the raw picture, in pixels; 0: it has no subscriber.
         jpeg_width: the same for the compressed one.
     """
 
-    header: Header
-    frame: Frame
+    image: CameraImage
     poses: Poses
-    annotator: Annotator
-    jpeg: JpegSettings
-    times: StageTimes
+    presentation: Presentation
     raw_width: int
     jpeg_width: int
 
@@ -175,40 +192,47 @@ class AnnotatedPictures:
         """Return how many columns of a camera's picture of (height, width) are needed; 0: none."""
         return max(self._widths(source, jpeg))
 
-    def show(
-        self,
-        painter: Painter,
-        header: Header,
-        frame: Frame,
-        poses: Poses,
-        *,
-        annotator: Annotator,
-        jpeg: JpegSettings,
-        times: StageTimes,
-    ) -> None:
-        """Have `painter` draw and publish the poses in `frame`, if somebody subscribes."""
-        raw_width, jpeg_width = self._widths(frame.source_size, jpeg)
-        if not 0 < max(raw_width, jpeg_width) <= frame.size[1]:
-            return  # nobody subscribes, or nobody did when the frame was read with less detail
+    def show(self, image: CameraImage, poses: Poses, presentation: Presentation) -> None:
+        """Have the poses in an image drawn and published, if there is a subscriber.
+
+        The picture is drawn into the image's own pixels where it can be.
+        """
+        raw_width, jpeg_width = self._widths(image.frame.source_size, presentation.jpeg)
+        if not 0 < max(raw_width, jpeg_width) <= image.frame.size[1]:
+            return  # no subscriber, or none yet when the frame was read with less detail
         if jpeg_width:
-            self._next_jpeg = _next_turn(self._next_jpeg, jpeg.max_rate)
-        picture = Picture(header, frame, poses, annotator, jpeg, times, raw_width, jpeg_width)
-        painter.paint(self, picture)
+            self._next_jpeg = _next_turn(self._next_jpeg, presentation.jpeg.max_rate)
+        picture = Picture(image, poses, presentation, raw_width, jpeg_width)
+        presentation.painter.paint(self, picture)
 
     def publish(self, picture: Picture) -> None:
         """Draw a picture and publish it."""
-        source, times = picture.frame.source_size, picture.times
-        width = max(picture.raw_width, picture.jpeg_width)
+        image, presentation = picture.image, picture.presentation
+        times, width = presentation.times, max(picture.raw_width, picture.jpeg_width)
         with times.measure("annotate"):
-            canvas = self._message.fill(picture.header, _narrowed(picture.frame.to_bgr(), width))
-            picture.annotator.draw(canvas, picture.poses.scaled(width / source[1]))
+            canvas, message = self._canvas(image, width)
+            scale = width / image.frame.source_size[1]
+            presentation.annotator.draw(canvas, picture.poses.scaled(scale))
         if picture.raw_width:
             with times.measure("publish annotated"):
-                rcl.publish(self._raw, self._message.content)
+                rcl.publish(self._raw, message)
         if picture.jpeg_width:
             with times.measure("compress annotated"):
-                jpeg = encode_jpeg(_narrowed(canvas, picture.jpeg_width), picture.jpeg.jpeg_quality)
-            self._jpeg.publish(cdr.compressed_image(picture.header, JPEG_FORMAT, jpeg))
+                narrow = _narrowed(canvas, picture.jpeg_width)
+                jpeg = encode_jpeg(narrow, presentation.jpeg.jpeg_quality)
+            self._jpeg.publish(cdr.compressed_image(image.header, JPEG_FORMAT, jpeg))
+
+    def _canvas(self, image: CameraImage, width: int) -> tuple[Pixels, Pixels]:
+        """Return the image as a BGR picture of a width, to draw on, and the message it lies in.
+
+        A bgr8 camera's own message is both. To copy it would take as long as all the rest.
+        """
+        picture = _narrowed(image.frame.to_bgr(), width)
+        is_own = picture is image.frame.pixels and image.frame.encoding == "bgr8"
+        if is_own and image.message is not None:
+            return picture, image.message
+        canvas = self._message.fill(image.header, picture)
+        return canvas, self._message.content
 
     def _widths(self, source: Size, jpeg: JpegSettings) -> tuple[int, int]:
         """Return the widths of the raw and of the compressed picture; 0 for no picture."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +14,15 @@ from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.cdr import Header, read_compressed_image, read_image
-from kp_pose_ros.image.frame import BitDepth, Frame, Pixels, Size
+from kp_pose_ros.image.frame import BitDepth, Pixels, Size
 from kp_pose_ros.image.jpeg import MinWidth
-from kp_pose_ros.image.message import ImageError, compressed_to_frame, image_to_frame
+from kp_pose_ros.image.message import CameraImage, ImageError, read_compressed, read_raw
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros.annotated import Presentation
 from kp_pose_ros.ros.diagnostics import Counts, Losses
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.publishers import Presentation, Publishers
+from kp_pose_ros.ros.publishers import Publishers
 from kp_pose_ros.ros.qos import publishers_of
 from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.ros.space.transforms import Transforms
@@ -39,13 +39,13 @@ class Transport:
     Attributes:
         type_name: what ROS calls its type.
         suffix: what its topics have behind the name of the raw image's.
-        read: makes a header and a frame of the CDR bytes of a message, if the codec allows no wider
-            than needed; raises FrameError.
+        read: makes an image of the CDR bytes of a message, if the codec allows no wider than
+            needed; raises FrameError.
     """
 
     type_name: str
     suffix: str
-    read: Callable[[Pixels, MinWidth], tuple[Header, Frame]]
+    read: Callable[[Pixels, MinWidth], CameraImage]
 
     def topic(self, node: Node, name: str) -> str:
         """Return the topic's name for that of the raw image.
@@ -57,19 +57,9 @@ class Transport:
         return name if resolved.endswith(self.suffix) else resolved + self.suffix
 
 
-def _read_raw(content: Pixels, _: MinWidth) -> tuple[Header, Frame]:
-    image = read_image(content)
-    return image.header, image_to_frame(image)
-
-
-def _read_compressed(content: Pixels, min_width: MinWidth) -> tuple[Header, Frame]:
-    image = read_compressed_image(content)
-    return image.header, compressed_to_frame(image, min_width)
-
-
 TRANSPORTS = {
-    "raw": Transport("sensor_msgs/msg/Image", "", _read_raw),
-    "compressed": Transport("sensor_msgs/msg/CompressedImage", "/compressed", _read_compressed),
+    "raw": Transport("sensor_msgs/msg/Image", "", read_raw),
+    "compressed": Transport("sensor_msgs/msg/CompressedImage", "/compressed", read_compressed),
 }
 
 
@@ -85,7 +75,7 @@ def transport_of(topic: str, parameter: str) -> Transport:
 
 
 class Camera:
-    """One camera. The worker calls `take`, `read` and `publish`, the executor everything else.
+    """One camera. The worker calls `take`, `read`, `lift` and `published`, the executor the rest.
 
     Attributes:
         name: the prefix of its topics; empty: none.
@@ -203,7 +193,7 @@ class Camera:
 
     def read(
         self, content: Pixels, network_width: MinWidth, presentation: Presentation
-    ) -> tuple[Header, Frame] | None:
+    ) -> CameraImage | None:
         """Return the image in a message, or None, with a warning, if it cannot be read.
 
         Args:
@@ -217,31 +207,49 @@ class Camera:
             return max(annotated, network_width(size))
 
         try:
-            header, frame = self._transport.read(content, min_width)
-            frame = self._bit_depth.of(frame)
+            image = self._transport.read(content, min_width)
         except FrameError as error:
             self._complain(error)
             return None
+        frame = self._bit_depth.of(image.frame)
         self.image = "{} x {} {}".format(*frame.source_size, frame.encoding)
         if self.depth is not None:
-            self.depth.expect(header)
-        return header, frame
+            self.depth.expect(image.header)
+        return replace(image, frame=frame)
 
-    def publish(
-        self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
-    ) -> None:
-        """Publish the poses in an image, and where they are in space."""
-        keypoints_3d = self._lift(header, frame, poses, presentation)
-        self.publishers.publish(header, frame, poses, presentation, keypoints_3d)
+    def lift(
+        self, image: CameraImage, poses: Poses, presentation: Presentation
+    ) -> npt.NDArray[np.float64] | None:
+        """Return the keypoints in space, (n, k, 3) metres, NaN where that is not known.
+
+        None without depth: it is off, or there is none for this image.
+        """
+        if self.depth is None:
+            return None
+        with presentation.times.measure("lift"):
+            found = self.depth.look_up(image.header, image.frame.source_size)
+            if found is None:
+                self.counts.without_depth += 1
+                return None
+            self.counts.with_depth += 1
+            return presentation.lifter.lift(poses, *found)
+
+    def published(self, stamp: int, people: int) -> None:
+        """Count an image whose poses have just been published.
+
+        Args:
+            stamp: the image's, nanoseconds.
+            people: how many it shows.
+        """
         self.counts.processed += 1
-        self.counts.repeated += header.stamp == self._stamp
-        self.counts.back += header.stamp < self._stamp
-        self._stamp = header.stamp
-        latency = (self._clock.now().nanoseconds - header.stamp) * 1e-9
+        self.counts.repeated += stamp == self._stamp
+        self.counts.back += stamp < self._stamp
+        self._stamp = stamp
+        latency = (self._clock.now().nanoseconds - stamp) * 1e-9
         self._latencies.append(latency)
         if self._logger.is_enabled_for(LoggingSeverity.DEBUG):
             self._logger.debug(
-                f"{self.label}: image {header.stamp * 1e-9:.3f} ({self.image}): {len(poses)} poses "
+                f"{self.label}: image {stamp * 1e-9:.3f} ({self.image}): {people} poses "
                 f"{latency:.3f} s after its stamp"
             )
 
@@ -249,23 +257,6 @@ class Camera:
         """Return the seconds from stamp to publish of the images since the last call."""
         latencies, self._latencies = self._latencies, deque(maxlen=_LATENCIES)
         return list(latencies)
-
-    def _lift(
-        self, header: Header, frame: Frame, poses: Poses, presentation: Presentation
-    ) -> npt.NDArray[np.float64] | None:
-        """Return where the keypoints are, (n, k, 3) metres, NaN where that is not known.
-
-        None without depth: it is off, or there is none for this image.
-        """
-        if self.depth is None:
-            return None
-        with presentation.times.measure("lift"):
-            found = self.depth.look_up(header, frame.source_size)
-            if found is None:
-                self.counts.without_depth += 1
-                return None
-            self.counts.with_depth += 1
-            return presentation.lifter.lift(poses, *found)
 
     def _complain(self, error: FrameError) -> None:
         field = error.field if isinstance(error, ImageError) else "message"

@@ -21,7 +21,7 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool
 
 from kp_pose_ros.errors import GpuLostError, KpPoseError
-from kp_pose_ros.image.memory import keep_image_memory
+from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.diagnostics import Diagnostics, Level, NodeStatus
 from kp_pose_ros.ros.lifecycle import Handover, ManagedNode
@@ -288,7 +288,7 @@ def _raise_if_any(error: BaseException | None) -> None:
 def main() -> int:
     """Run the node as a program; return the process's exit code."""
     use_large_images()
-    keep_image_memory()
+    tune_process()
     return run_node(
         "pose_node",
         "Publishes the poses of the people in camera images.",

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,42 +12,17 @@ from rclpy.node import Node
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import MarkerArray
 
-from kp_pose_ros.image.cdr import Header
-from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.output import cdr
-from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import rcl
-from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
+from kp_pose_ros.ros.annotated import AnnotatedPictures, Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.space.markers import Markers
 from kp_pose_ros.ros.space.transforms import PeopleInFrame, Transforms
 from kp_pose_ros.skeleton import Vocabulary
-from kp_pose_ros.space.lift import Lifter
-from kp_pose_ros.timing import StageTimes
-
-
-@dataclass(frozen=True, slots=True)
-class Presentation:
-    """How poses become messages and pictures; made anew when parameters change.
-
-    Attributes:
-        vocabulary: what the indices in Poses mean.
-        annotator: draws the annotated picture.
-        jpeg: what its compressed form is like.
-        painter: the thread that draws it.
-        lifter: gives keypoints their positions in space.
-        times: where the duration of each stage is recorded.
-    """
-
-    vocabulary: Vocabulary
-    annotator: Annotator
-    jpeg: JpegSettings
-    painter: Painter
-    lifter: Lifter
-    times: StageTimes
 
 
 class Publishers:
@@ -101,26 +75,24 @@ class Publishers:
 
     def publish(
         self,
-        header: Header,
-        frame: Frame,
+        image: CameraImage,
         poses: Poses,
         presentation: Presentation,
         keypoints_3d: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Publish what was found in an image.
+        """Publish the poses in an image.
 
         Args:
-            header: its message's.
-            frame: the picture.
-            poses: what was found.
-            presentation: how it is published.
+            image: the image, which may be drawn on.
+            poses: the people in it.
+            presentation: how they are published.
             keypoints_3d: (n, k, 3) metres, NaN where a position is not known; None: there is no
                 depth.
         """
+        header, size = image.header, image.frame.source_size
         vocabulary, times = presentation.vocabulary, presentation.times
         if self._poses.get_subscription_count():
             with times.measure("message"):
-                size = frame.source_size
                 motion = None
                 if self._people is not None and keypoints_3d is not None and len(poses):
                     motion = self._people.update(header, poses.track_ids, keypoints_3d)
@@ -140,12 +112,4 @@ class Publishers:
             with times.measure("markers"):
                 markers = self._marker_builder.build(header, poses, keypoints_3d, vocabulary)
                 self._markers.publish(markers)
-        self.annotated.show(
-            presentation.painter,
-            header,
-            frame,
-            poses,
-            annotator=presentation.annotator,
-            jpeg=presentation.jpeg,
-            times=times,
-        )
+        self.annotated.show(image, poses, presentation)

@@ -14,18 +14,17 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.task import Future
 
 from kp_pose_ros.errors import GpuLostError, KpPoseError
-from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.inference.estimator import Pending, PoseEstimator, overlapping
 from kp_pose_ros.inference.factory import build, make_estimator, network_columns
 from kp_pose_ros.inference.progress import ProgressLog
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.annotated import Painter
+from kp_pose_ros.ros.annotated import Painter, Presentation
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.publishers import Presentation
 from kp_pose_ros.ros.receive import Receiver
 from kp_pose_ros.ros.space.poses_3d import JointPoses
 from kp_pose_ros.skeleton import Vocabulary
@@ -38,20 +37,12 @@ OnPoses = Callable[[str, Poses, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """A camera's image under way."""
-
-    camera: Camera
-    header: Header
-    frame: Frame
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """Images that the engine works on, of different cameras, and their poses to come."""
+    """Images of different cameras that the engine works on, and its candidates to come."""
 
-    images: Sequence[Image]
-    poses: Pending[list[Poses]]
+    images: list[tuple[Camera, CameraImage]]
+    frames: list[Frame]
+    candidates: Pending
 
 
 class Worker:
@@ -164,8 +155,8 @@ class Worker:
         for batch in overlapping(self._begin, estimator.engine.overlaps):
             results = self._finish(batch)
             self.receiver.look_ahead(estimator.engine.max_batch)
-            for image, poses in zip(batch.images, results, strict=False):
-                self._publish(image, poses)
+            for (camera, image), found in zip(batch.images, results, strict=False):
+                self._publish(camera, image, found)
             if self._painting_failed is not None:
                 raise self._painting_failed
 
@@ -185,16 +176,17 @@ class Worker:
         while taken := self.receiver.take(limit, is_busy=is_busy):
             if self._applied is not self._parameters:
                 self._apply_parameters()
-            images = []
-            for camera, content in taken:
-                read = camera.read(content, self._network_width, self._presentation)
-                if read is not None:
-                    images.append(Image(camera, *read))
+            images = [
+                (camera, image)
+                for camera, content in taken
+                if (image := camera.read(content, self._network_width, self._presentation))
+            ]
+            frames = [image.frame for _, image in images]
             try:
-                if images:
-                    pending = self._estimator.submit([image.frame for image in images])
+                if frames:
+                    pending = self._estimator.engine.submit(frames)
                     pending.add_done_callback(lambda _: self.receiver.wake())
-                    return Batch(images, pending)
+                    return Batch(images, frames, pending)
             except GpuLostError:
                 raise  # this process cannot go on
             except KpPoseError as error:
@@ -204,7 +196,7 @@ class Worker:
     def _finish(self, batch: Batch) -> list[Poses]:
         """Wait for the poses in a batch's images; none if the engine fails."""
         try:
-            results = batch.poses.result()
+            results = self._estimator.decode(batch.frames, batch.candidates.result())
         except GpuLostError:
             raise  # this process cannot go on
         except KpPoseError as error:
@@ -213,20 +205,22 @@ class Worker:
         self._report(None)
         return results
 
-    def _publish(self, image: Image, found: Poses) -> None:
-        """Track and publish what was found in an image."""
-        camera, header, frame = image.camera, image.header, image.frame
+    def _publish(self, camera: Camera, image: CameraImage, found: Poses) -> None:
+        """Track the people found in an image and publish them."""
+        header, size, presentation = image.header, image.frame.source_size, self._presentation
         with self.times.measure("track"):
-            poses = self._trackers[camera.name].update(found, header.stamp, frame.source_size)
-        camera.publish(header, frame, poses, self._presentation)
+            poses = self._trackers[camera.name].update(found, header.stamp, size)
+        keypoints_3d = camera.lift(image, poses, presentation)
+        camera.publishers.publish(image, poses, presentation, keypoints_3d)
+        camera.published(header.stamp, len(poses))
         if self._on_poses is not None:
             self._on_poses(camera.name, poses, header.stamp, header.frame_id)
         if self._joint is not None:
-            self._joint.add(camera.name, header, frame.source_size, poses, self._presentation)
+            self._joint.add(camera.name, header, size, poses, presentation)
 
-    def _fail(self, images: Sequence[Image], error: KpPoseError) -> None:
-        for image in images:
-            image.camera.counts.failed += 1
+    def _fail(self, images: Sequence[tuple[Camera, CameraImage]], error: KpPoseError) -> None:
+        for camera, _ in images:
+            camera.counts.failed += 1
         self._report(error)
 
     def _report(self, error: KpPoseError | None) -> None:

@@ -67,16 +67,6 @@ def test_new_settings_count_from_the_next_frame():
     assert len(estimator.estimate([frame(64, 64)])[0]) == 0
 
 
-def test_a_batch_may_begin_before_the_one_before_it_has_ended():
-    estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings())
-    first, second = estimator.submit([frame(64, 64)]), estimator.submit([frame(640, 640)] * 2)
-    ended = []
-    first.add_done_callback(ended.append)
-    assert len(ended) == 1
-    assert [poses.keypoints[0, 0, 0] for poses in first.result()] == [32]
-    assert [poses.keypoints[0, 0, 0] for poses in second.result()] == [320, 320]
-
-
 def test_decoding_is_timed():
     estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings())
     estimator.estimate([frame(64, 64)])

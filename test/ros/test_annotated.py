@@ -5,18 +5,19 @@ from threading import Event
 import cv2
 import numpy as np
 import pytest
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
-from kp_pose_ros.image.message import image_to_frame
+from kp_pose_ros.image.message import CameraImage, image_to_frame, read_raw
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import annotated, rcl
-from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter
+from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter, Presentation
 from kp_pose_ros.ros.messages import header_to_msg
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
+from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 
 RAW, JPEG = "front/annotated", "/seen/compressed"  # `annotated` is remapped
@@ -77,13 +78,14 @@ class Camera:
     def create_publisher(self, kind, topic, _qos):
         return self.topics.setdefault(topic, Topic(kind))
 
-    def show(self, frame=BLACK, jpeg=EVERY, painter=None):
+    def show(self, frame=BLACK, jpeg=EVERY, painter=None, message=None):
         """Publish a frame; return (raw picture or None, JPEG's picture or None)."""
         own = painter or painter_of(pytest.fail)
-        annotator = Annotator(Skeleton.generic(1), ("person",))
-        self.pictures.show(
-            own, HEADER, frame, SOMEBODY, annotator=annotator, jpeg=jpeg, times=self.times
-        )
+        skeleton = Skeleton.generic(1)
+        annotator = Annotator(skeleton, ("person",))
+        vocabulary, lifter = Vocabulary(skeleton, ("person",)), Lifter(skeleton.keypoint_names)
+        look = Presentation(vocabulary, annotator, jpeg, own, lifter, self.times)
+        self.pictures.show(message or CameraImage(HEADER, frame), SOMEBODY, look)
         if painter:
             return None
         own.settle()
@@ -151,9 +153,30 @@ def test_a_small_picture_is_not_enlarged():
     assert_drawn(jpeg, 640)
 
 
-def test_the_frame_itself_stays_as_it_is():
-    Camera(RAW, JPEG).show()
-    assert not BLACK.pixels.any()
+def camera_message(encoding, row=640 * 3):
+    """A black image of a camera as it arrives, its rows so many bytes apart."""
+    message = Image(header=header_to_msg(HEADER), height=480, width=640, encoding=encoding)
+    message.step, message.data = row, bytes(row * 480)
+    return read_raw(np.array(bytearray(serialize_message(message))))
+
+
+@pytest.mark.parametrize(
+    ("image", "is_drawn_on"),
+    [
+        pytest.param(camera_message("bgr8"), True, id="bgr8"),
+        pytest.param(camera_message("bgr8", 640 * 3 + 64), True, id="bgr8 with padded rows"),
+        pytest.param(camera_message("rgb8"), False, id="an encoding that has to be converted"),
+        pytest.param(camera_message("8UC3"), False, id="a picture under another name"),
+        pytest.param(CameraImage(HEADER, BLACK), False, id="a picture that was no raw message"),
+    ],
+)
+def test_only_a_camera_s_own_bgr8_message_is_drawn_on_and_sent_back(image, is_drawn_on):
+    camera = Camera(RAW)
+    raw, _ = camera.show(message=image)
+    assert_drawn(raw, 640)
+    message = camera.topics[RAW].latest
+    assert (message.header, message.encoding) == (header_to_msg(HEADER), "bgr8")
+    assert image.frame.pixels.any() == is_drawn_on
 
 
 def test_a_jpeg_has_the_image_s_header_and_a_format_that_image_transport_knows():
@@ -265,7 +288,7 @@ def test_pictures_wait_for_nobody_and_only_the_newest_is_drawn():
     busy.go.set()
     painter.settle()
     painter.close()
-    assert [picture.frame for picture in busy.drawn] == [BLACK, frames[-1]]
+    assert [picture.image.frame for picture in busy.drawn] == [BLACK, frames[-1]]
 
 
 def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it():

@@ -15,8 +15,8 @@ from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.output import cdr
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros.annotated import Presentation
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.publishers import Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.space.transforms import PeopleInFrame, Transforms
 from kp_pose_ros.skeleton import Vocabulary
