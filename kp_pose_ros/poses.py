@@ -138,5 +138,5 @@ def observed(keypoints: Floats, threshold: float) -> npt.NDArray[np.uint8]:
         (n, k) uint8, OBSERVED or ABSENT.
     """
     scores = keypoints[..., 2]
-    seen = (scores >= threshold) & (scores > 0)
-    return np.where(seen, OBSERVED, ABSENT).astype(np.uint8)
+    seen = scores >= threshold if threshold > 0 else scores > 0
+    return seen.view(np.uint8)  # ABSENT is 0 and OBSERVED is 1

@@ -244,13 +244,13 @@ def _activity(event: Event, header: Header) -> bytes:
     writer = cdr.CdrWriter()
     writer.header(header)
     writer.text(event.camera)
-    writer.numbers("B", event.is_end + 1)
+    writer.fields("B", event.is_end + 1)
     writer.text(event.activity)
-    writer.numbers("I", len(event.track_ids))
+    writer.fields("I", len(event.track_ids))
     writer.raw(np.array(event.track_ids, "<i4").tobytes(), 4)
     for milliseconds in (event.since_ms, event.until_ms):
-        writer.numbers("iI", milliseconds // 1000, milliseconds % 1000 * 10**6)
-    writer.numbers("I", event.images)
+        writer.fields("iI", milliseconds // 1000, milliseconds % 1000 * 10**6)
+    writer.fields("I", event.images)
     return writer.content()
 
 

@@ -70,19 +70,23 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
         kpt_shape: (K, D), K keypoints of D = 2 (x y) or D = 3 (x y score) numbers.
         settings: thresholds and limits.
     """
-    likely = candidates.rows[:, SCORE] > settings.score_threshold
-    if not likely.any():
+    likely = (candidates.rows[:, SCORE] > settings.score_threshold).nonzero()[0]
+    if not len(likely):
         return _nobody(kpt_shape[0])
-    rows = candidates.rows[likely]
-    rows = rows[np.isfinite(rows).all(axis=1)]  # a half-precision network may overflow
-    if not len(rows):
-        return _nobody(kpt_shape[0])
+    rows = candidates.rows.take(likely, axis=0)
+    is_finite = np.isfinite(rows)
+    if not is_finite.all():  # a half-precision network may overflow
+        rows = rows[is_finite.all(axis=1)]
+        if not len(rows):
+            return _nobody(kpt_shape[0])
     chosen = _suppress(rows, settings.iou_threshold) if settings.suppress else _by_score(rows)
-    rows = rows[chosen[: settings.max_poses]]
-    to_source = candidates.letterbox.to_source
-    keypoints = _keypoints(rows[:, KEYPOINTS].reshape(-1, *kpt_shape), candidates.letterbox)
+    rows = rows.take(chosen[: settings.max_poses], axis=0)
+    corners, points = rows[:, BOX].reshape(-1, 2, 2), rows[:, KEYPOINTS].reshape(-1, *kpt_shape)
+    xy = np.concatenate((corners, points[..., :2]), axis=1)
+    xy = candidates.letterbox.to_source(xy)
+    keypoints = _keypoints(xy[:, 2:], points)
     return Poses(
-        boxes=to_source(rows[:, BOX].reshape(-1, 2, 2)).reshape(-1, 4),
+        boxes=xy[:, :2].reshape(-1, 4),
         scores=rows[:, SCORE],
         keypoints=keypoints,
         class_ids=rows[:, CLASS].astype(np.int32),
@@ -101,26 +105,21 @@ def _by_score(rows: Floats) -> npt.NDArray[np.intp]:
 
 def _suppress(rows: Floats, iou_threshold: float) -> npt.NDArray[np.intp]:
     """Return the indices that greedy, class-aware NMS keeps, best score first."""
-    boxes = rows[:, BOX].astype(np.float64)
-    corner, size = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
-    # Boxes of different classes never meet: each class has a plane of its own. NMSBoxesBatched
-    # would do the same, but OpenCV 4.5 (Humble) lacks it.
-    span = boxes.max() - boxes.min() + 1
-    corner = corner + rows[:, CLASS, None] * span
-    kept = cv2.dnn.NMSBoxes(
-        np.hstack((corner, size)).tolist(), rows[:, SCORE].tolist(), 0.0, iou_threshold
-    )
+    boxes, classes = rows[:, BOX].astype(np.float64), rows[:, CLASS, None]
+    if classes.any():
+        # Boxes of different classes never meet: each class has a plane of its own.
+        # NMSBoxesBatched would do the same, but OpenCV 4.5 (Humble) lacks it.
+        boxes += classes * (boxes.max() - boxes.min() + 1)
+    boxes[:, 2:] -= boxes[:, :2]  # x, y, width, height
+    kept = cv2.dnn.NMSBoxes(boxes.tolist(), rows[:, SCORE].tolist(), 0.0, iou_threshold)
     return np.asarray(kept, np.intp).reshape(-1)
 
 
-def _keypoints(points: Floats, letterbox: Letterbox) -> Floats:
-    """Map (n, K, D) keypoints to source pixels and give each a score: (n, K, 3)."""
-    keypoints = np.empty((*points.shape[:2], 3), np.float32)
-    keypoints[..., :2] = letterbox.to_source(points[..., :2])
-    if points.shape[2] == 3:
-        keypoints[..., 2] = points[..., 2]
-    else:
-        # Without a score of its own a keypoint is certain, unless it is the origin: networks
-        # with D = 2 are trained to put missing keypoints there.
-        keypoints[..., 2] = keypoints[..., :2].any(axis=2)
+def _keypoints(xy: Floats, points: Floats) -> Floats:
+    """Return (n, K, 2) source pixels with the scores of (n, K, D) network points: (n, K, 3)."""
+    keypoints = np.empty((*xy.shape[:2], 3), np.float32)
+    keypoints[..., :2] = xy
+    # Without a score of its own a keypoint is certain, unless it is the origin: networks with
+    # D = 2 are trained to put missing keypoints there.
+    keypoints[..., 2] = points[..., 2] if points.shape[2] == 3 else xy.any(axis=2)
     return keypoints

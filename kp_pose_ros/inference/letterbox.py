@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -59,18 +60,23 @@ class Letterbox:
 
     def to_source(self, xy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Map (..., 2) points from network pixels to source pixels, clipped to the picture."""
-        points = (xy - self._offset) * self._scale
-        return np.clip(points, 0, np.array(self.source[::-1], np.float32), out=points)
+        offset, scale, limit = _mapping(self)
+        points: npt.NDArray[np.float32] = (xy - offset) * scale
+        # np.clip takes three times as long for a few points.
+        np.maximum(points, 0, out=points)
+        np.minimum(points, limit, out=points)
+        return points
 
     def to_network(self, xy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Map (..., 2) points from source pixels to network pixels."""
-        return xy / self._scale + self._offset
+        offset, scale, _ = _mapping(self)
+        inside: npt.NDArray[np.float32] = xy / scale + offset
+        return inside
 
-    @property
-    def _offset(self) -> npt.NDArray[np.float32]:
-        return np.array((self.left, self.top), np.float32)
 
-    @property
-    def _scale(self) -> npt.NDArray[np.float32]:
-        (height, width), (new_height, new_width) = self.source, self.resized
-        return np.array((width / new_width, height / new_height), np.float32)
+@lru_cache(maxsize=64)
+def _mapping(letterbox: Letterbox) -> npt.NDArray[np.float32]:
+    """Return the offset in the network's input, the scale to the source and its size, as x, y."""
+    (height, width), (new_height, new_width) = letterbox.source, letterbox.resized
+    offset, scale = (letterbox.left, letterbox.top), (width / new_width, height / new_height)
+    return np.array((offset, scale, (width, height)), np.float32)

@@ -8,9 +8,10 @@ See image/cdr.py for the format.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +24,6 @@ from kp_pose_ros.skeleton import Vocabulary
 Points = npt.NDArray[np.float64]
 
 # Elements of a sequence, whose alignment pads each to the next one; the last is not padded.
-_KEYPOINT = np.dtype(
-    {
-        "names": ["xys", "state"],
-        "formats": [("<f4", 3), "u1"],
-        "offsets": [0, 12],
-        "itemsize": 16,
-    }
-)
 _KEYPOINT_3D = np.dtype(
     {
         "names": ["position", "valid"],
@@ -77,9 +70,9 @@ def pose_array(
     """
     writer = CdrWriter()
     writer.header(header)
-    writer.numbers("II", size[1], size[0])
+    writer.fields("II", size[1], size[0])
     writer.text(vocabulary.skeleton.name)
-    writer.numbers("I", len(poses))
+    writer.fields("I", len(poses))
     if len(poses):
         _write_people(writer, poses, vocabulary, keypoints_3d, motion=motion, joined=joined)
     return writer.content()
@@ -92,10 +85,9 @@ def detections(header: Header, poses: Poses, vocabulary: Vocabulary) -> bytes:
     """
     writer = CdrWriter()
     writer.header(header)
-    writer.numbers("I", len(poses))
-    boxes = _boxes(poses.boxes)
+    writer.fields("I", len(poses))
     rows = zip(
-        boxes,
+        _boxes(poses.boxes),
         poses.class_ids.tolist(),
         poses.scores.tolist(),
         poses.track_ids.tolist(),
@@ -103,11 +95,11 @@ def detections(header: Header, poses: Poses, vocabulary: Vocabulary) -> bytes:
     )
     for box, class_id, score, track_id in rows:
         writer.header(header)
-        writer.numbers("I", 1)  # results
+        writer.fields("I", 1)  # results
         writer.text(vocabulary.class_name(class_id) or str(class_id))
-        writer.numbers("d", score)
+        writer.fields("d", score)
         writer.raw(_NO_POSE, 8)
-        writer.numbers("ddddd", *box)
+        writer.fields("5d", *box)
         writer.text("" if track_id == UNTRACKED else str(track_id))
     return writer.content()
 
@@ -118,7 +110,7 @@ def skeleton(vocabulary: Vocabulary) -> bytes:
     writer.text(vocabulary.skeleton.name)
     writer.texts(vocabulary.skeleton.keypoint_names)
     edges = np.array(vocabulary.skeleton.edges, "<u2").reshape(-1)
-    writer.numbers("I", len(edges))
+    writer.fields("I", len(edges))
     writer.raw(edges.tobytes(), 2)
     writer.texts(vocabulary.class_names)
     return writer.content()
@@ -129,7 +121,7 @@ def compressed_image(header: Header, format_: str, content: Pixels) -> bytes:
     writer = CdrWriter()
     writer.header(header)
     writer.text(format_)
-    writer.numbers("I", content.size)
+    writer.fields("I", content.size)
     writer.raw(content.tobytes(), 1)
     return writer.content()
 
@@ -149,10 +141,10 @@ class ImageMessage:
         height, width, _ = picture.shape
         writer = CdrWriter()
         writer.header(header)
-        writer.numbers("II", height, width)
+        writer.fields("II", height, width)
         writer.text("bgr8")
-        writer.numbers("B", 0)  # little endian
-        writer.numbers("II", width * 3, picture.size)
+        writer.fields("B", 0)  # little endian
+        writer.fields("II", width * 3, picture.size)
         head = np.frombuffer(writer.content(), np.uint8)
         if len(self.content) != len(head) + picture.size:
             self.content = np.empty(len(head) + picture.size, np.uint8)
@@ -180,32 +172,42 @@ class CdrWriter:
         self._parts.append(content)
         self._at += padding + len(content)
 
-    def numbers(self, codes: str, *values: float) -> None:
-        """Write numbers of one size, by their codes of `struct`."""
-        layout = _layout(codes)
-        self.raw(layout.pack(*values), layout.size // len(codes))
+    def fields(self, codes: str, *values: float | bytes) -> None:
+        """Write fields by their codes of `struct`, each aligned to its own size.
+
+        Bytes (`5s`) are not aligned, unless `0d` or the like stands before them.
+        """
+        layout = _layout(codes, self._at % 8)
+        self._parts.append(layout.pack(*values))
+        self._at += layout.size
 
     def text(self, text: str) -> None:
         """Write a string."""
         content = text.encode() + b"\0"
-        self.numbers("I", len(content))
-        self.raw(content, 1)
+        self.fields(f"I{len(content)}s", len(content), content)
 
     def texts(self, texts: tuple[str, ...]) -> None:
         """Write a sequence of strings."""
-        self.numbers("I", len(texts))
+        self.fields("I", len(texts))
         for text in texts:
             self.text(text)
 
     def header(self, header: Header) -> None:
         """Write a std_msgs/Header."""
-        self.numbers("iI", *divmod(header.stamp, 10**9))
+        self.fields("iI", *divmod(header.stamp, 10**9))
         self.text(header.frame_id)
 
 
-@cache
-def _layout(codes: str) -> struct.Struct:
-    return struct.Struct("<" + codes)
+@lru_cache(maxsize=1024)
+def _layout(codes: str, start: int) -> struct.Struct:
+    """Return the layout of fields, with their padding, that begin `start` bytes behind 8 n."""
+    layout, at = "<", start
+    for code in re.findall(r"\d*\D", codes):
+        alignment = 1 if code[-1] == "s" else struct.calcsize(f"<{code[-1]}")
+        padding = -at % alignment
+        layout += f"{padding}x{code}"
+        at += padding + struct.calcsize(f"<{code}")
+    return struct.Struct(layout)
 
 
 def _write_people(
@@ -217,40 +219,39 @@ def _write_people(
     motion: Motion | None,
     joined: Sequence[Mapping[str, int]] | None,
 ) -> None:
-    count, keypoint_count = poses.states.shape
-    keypoints = np.zeros((count, keypoint_count), _KEYPOINT)
-    keypoints["xys"], keypoints["state"] = poses.keypoints, poses.states
-    points = _points(keypoints_3d)
-    motions = [_NO_MOTION] * count if motion is None else _motions(motion)
-    ages = np.rint(poses.track_ages * 1e9).astype(np.int64).tolist()
+    keypoint_count = poses.states.shape[1]
+    keypoints = np.empty((*poses.states.shape, 4), "<f4")  # padding makes a state as wide as x
+    keypoints[..., :3] = poses.keypoints
+    keypoints.view("<u4")[..., 3] = poses.states
+    points = None if keypoints_3d is None else _points(keypoints_3d)
+    motions = [_NO_MOTION] * len(poses) if motion is None else _motions(motion)
     rows = zip(
         poses.track_ids.tolist(),
-        ages,
+        poses.track_ages.tolist(),
         poses.class_ids.tolist(),
         poses.scores.tolist(),
         _boxes(poses.boxes),
         strict=True,
     )
     for index, (track_id, age, class_id, score, box) in enumerate(rows):
-        writer.numbers("iiIi", track_id, *divmod(age, 10**9), class_id)
-        writer.text(vocabulary.class_name(class_id))
-        writer.numbers("f", score)
-        writer.numbers("ddddd", *box)
-        writer.numbers("I", keypoint_count)
-        writer.raw(keypoints[index].tobytes()[:-_KEYPOINT_PADDING], 4)
-        writer.numbers("I", 0 if points is None else keypoint_count)
+        name = vocabulary.class_name(class_id).encode() + b"\0"
+        seen = keypoints[index].tobytes()[:-_KEYPOINT_PADDING]
+        writer.fields(
+            f"iiIiI{len(name)}sf5dI{len(seen)}sI",
+            *(track_id, *divmod(round(age * 1e9), 10**9), class_id, len(name), name, score, *box),
+            *(keypoint_count, seen, 0 if points is None else keypoint_count),
+        )
         if points is not None:
             writer.raw(points[index].tobytes()[:-_KEYPOINT_3D_PADDING], 8)
-        writer.raw(motions[index], 8)
         tracks = {} if joined is None else joined[index]
-        writer.texts(tuple(tracks))
-        writer.numbers("I" + "i" * len(tracks), len(tracks), *tracks.values())
+        writer.fields(f"0d{len(motions[index])}sI", motions[index], len(tracks))
+        for camera in tracks:
+            writer.text(camera)
+        writer.fields("I" + "i" * len(tracks), len(tracks), *tracks.values())
 
 
-def _points(keypoints_3d: Points | None) -> npt.NDArray[np.void] | None:
+def _points(keypoints_3d: Points) -> npt.NDArray[np.void]:
     """Return Keypoint3D elements, at the origin where a position is not known."""
-    if keypoints_3d is None:
-        return None
     points = np.zeros(keypoints_3d.shape[:2], _KEYPOINT_3D)
     points["valid"] = np.isfinite(keypoints_3d).all(axis=2)
     points["position"] = np.where(points["valid"][..., None], keypoints_3d, 0)
@@ -266,15 +267,12 @@ def _motions(motion: Motion) -> list[bytes]:
         messages[name] = np.nan_to_num(values)
         messages[f"{prefix}covariance"] = np.nan_to_num(variance)[:, None, None] * np.eye(3)
     frame_id = motion.frame_id.encode() + b"\0"
-    end = _layout("I").pack(len(frame_id)) + frame_id
+    end = struct.pack("<I", len(frame_id)) + frame_id
     return [message.tobytes() + end for message in messages]
 
 
-def _boxes(boxes: Floats) -> list[list[float]]:
+def _boxes(boxes: Floats) -> list[tuple[float, ...]]:
     """Return vision_msgs/BoundingBox2D: centre x and y, angle, width and height."""
-    corners = boxes.astype(np.float64)
-    content = np.zeros((len(boxes), 5))
-    content[:, :2] = (corners[:, :2] + corners[:, 2:]) / 2
-    content[:, 3:] = corners[:, 2:] - corners[:, :2]
-    rows: list[list[float]] = content.tolist()
-    return rows
+    return [
+        ((x1 + x2) / 2, (y1 + y2) / 2, 0.0, x2 - x1, y2 - y1) for x1, y1, x2, y2 in boxes.tolist()
+    ]

@@ -67,10 +67,10 @@ FILES = [picture(suffix) for suffix in (".bmp", ".webp", ".tiff", ".png", ".jpg"
 def image_message(encoding="bgr8"):
     writer = CdrWriter()
     writer.header(Header(10**18, "camera"))
-    writer.numbers("II", *PICTURE.shape[:2])
+    writer.fields("II", *PICTURE.shape[:2])
     writer.text(encoding)
-    writer.numbers("B", 0)
-    writer.numbers("II", PICTURE.shape[1] * 3, PICTURE.size)
+    writer.fields("B", 0)
+    writer.fields("II", PICTURE.shape[1] * 3, PICTURE.size)
     writer.raw(PICTURE.tobytes(), 1)
     return writer.content()
 
@@ -78,11 +78,11 @@ def image_message(encoding="bgr8"):
 def video_message():
     writer = CdrWriter()
     writer.header(Header(10**18, "camera"))
-    writer.numbers("ii", 64, 48)
+    writer.fields("ii", 64, 48)
     writer.text("h264;yuv420p;bgr8;bgr8")
-    writer.numbers("Q", 7)
-    writer.numbers("BB", 1, 0)
-    writer.numbers("I", 5)
+    writer.fields("Q", 7)
+    writer.fields("BB", 1, 0)
+    writer.fields("I", 5)
     writer.raw(b"\0\0\0\1\x65", 1)
     return writer.content()
 
