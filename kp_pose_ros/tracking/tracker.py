@@ -193,22 +193,21 @@ class Tracker:
             motion.shift(tracks.motion, shift)
             similarities = similarity(tracks, detections, self._sigmas)
         is_confirmed = tracks.ids != UNTRACKED
-        confirmed, tentative = is_confirmed.nonzero()[0], (~is_confirmed).nonzero()[0]
-        sure, unsure = certain.nonzero()[0], (~certain).nonzero()[0]
         matches = np.full(len(tracks), _UNMATCHED)
-        free = np.ones(len(detections), np.bool_)
+        free_tracks, free = np.ones(len(tracks), np.bool_), np.ones(len(detections), np.bool_)
         for of_tracks, of_detections, least in (
-            (confirmed, sure, _SIMILAR),
-            (confirmed, unsure, _SIMILAR_UNCERTAIN),
-            (tentative, sure, _SIMILAR),
+            (is_confirmed, certain, _SIMILAR),
+            (is_confirmed, ~certain, _SIMILAR_UNCERTAIN),
+            (~is_confirmed, certain, _SIMILAR),
         ):
-            if len(of_tracks) and len(of_detections):
-                rows = of_tracks[matches[of_tracks] == _UNMATCHED]
-                columns = of_detections[free[of_detections]]
+            rows = (of_tracks & free_tracks).nonzero()[0]
+            columns = (of_detections & free).nonzero()[0]
+            if len(rows) and len(columns):
                 i, j = assign(similarities[rows[:, None], columns], least)
-                matches[rows[i]] = columns[j]
-                free[columns[j]] = False
-        rows = (matches != _UNMATCHED).nonzero()[0]
+                rows, columns = rows[i], columns[j]
+                matches[rows] = columns
+                free_tracks[rows] = free[columns] = False
+        rows = (~free_tracks).nonzero()[0]
         if not len(rows) and certain.any():
             present = np.count_nonzero(is_confirmed & (tracks.seen == before))
             if present >= _CUT_PEOPLE:
