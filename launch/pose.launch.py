@@ -66,8 +66,8 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "image_transport",
         default_value="",
-        choices=["", "raw", "compressed"],
-        description="Kind of image topic; compressed reads image_topic and /compressed. Empty: as "
+        choices=["", "raw", "compressed", "ffmpeg", "foxglove"],
+        description="Kind of image topic; compressed reads image_topic/compressed. Empty: as "
         "image_topic ends, else as params_file says.",
     ),
     DeclareLaunchArgument(

@@ -67,12 +67,11 @@ class VideoReader(ImageReader):
 
     def read(self, content: Pixels, min_width: MinWidth | None) -> Images:
         """See `ImageReader`."""
-        packet = self._parse(content)
-        return self._stream.decode(packet.codec, packet.header, packet.data)
+        return [(each.header, each.frame()) for each in self._stream.decode(self._parse(content))]
 
     def finish(self) -> Images:
         """See `ImageReader`."""
-        return self._stream.finish()
+        return [(each.header, each.frame()) for each in self._stream.finish()]
 
 
 IMAGE_TYPES: dict[str, Callable[[], ImageReader]] = {

@@ -85,8 +85,9 @@ class VideoPacket:
 
     Attributes:
         header: of the packet's picture.
-        codec: as the message names it.
-        data: a view of the message.
+        codec: as the message names it, such as h264 or libx264;yuv420p;bgr8;bgr8.
+        data: the packet, a view of the message; parameter sets come with key frames (H.264 and
+            H.265: Annex B).
     """
 
     header: Header

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from kp_pose_ros.errors import FrameError, printable
-from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.image.cdr import Header, VideoPacket
 from kp_pose_ros.image.claims import MAX_PIXELS
-from kp_pose_ros.image.frame import Frame, Pixels
+from kp_pose_ros.image.frame import Frame
 
 # What a message's codec, or the encoder that it names instead (libx264, hevc_nvenc), contains ->
 # the decoder of libavcodec.
@@ -25,38 +26,70 @@ _DECODERS = {
 }
 
 
+_HELD_BACK = 32  # packets, at most, between a picture's and the one it comes with; H.265 allows 16
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a stream, which costs little before it is converted to a frame."""
+
+    header: Header
+    picture: Any
+
+    def frame(self) -> Frame:
+        """Return it as bgr8.
+
+        Raises:
+            FrameError: its format cannot be converted.
+        """
+        try:
+            return Frame(self.picture.to_ndarray(format="bgr24"))
+        except ValueError as error:
+            raise FrameError(f"the video picture cannot be converted: {error}") from error
+
+
 class VideoStream:
-    """Decodes the packets of one topic. A picture may come some packets later than its own."""
+    """Decodes the packets of one topic. A picture may come some packets later than its own.
+
+    Most pictures say only what is new in them. So the stream begins with a key frame, and begins
+    anew with the next one after a packet that is missing or damaged: the pictures in between would
+    be wrong, and are left out.
+    """
 
     def __init__(self) -> None:
         self._codec = ""
         self._context: Any = None
         self._headers: dict[int, Header] = {}
         self._packets = 0
+        self._is_whole = False  # since the last key frame
 
-    def decode(self, codec: str, header: Header, data: Pixels) -> list[tuple[Header, Frame]]:
+    def interrupt(self) -> None:
+        """Forget what is held back and wait for the next key frame: packets are missing here."""
+        self._is_whole = False
+        self._headers.clear()
+        if self._context is not None:
+            self._context.flush_buffers()
+
+    def decode(self, packet: VideoPacket) -> list[Picture]:
         """Return the pictures that are complete with this packet, each with its own header.
-
-        Args:
-            codec: what the message says, such as h264 or libx264;yuv420p;bgr8;bgr8.
-            header: of the packet's picture.
-            data: the packet; parameter sets come with key frames (H.264 and H.265: Annex B).
 
         Raises:
             FrameError: PyAV is missing, or the codec is unknown, or the packet is damaged.
         """
-        if self._context is None or codec != self._codec:
-            self._context, self._codec = _open(codec), codec
+        if self._context is None or packet.codec != self._codec:
+            self._context, self._codec = _open(packet.codec), packet.codec
             self._headers.clear()
+            self._is_whole = False
         self._packets += 1
-        self._headers[self._packets] = header
-        return self._take(data.tobytes())
+        self._headers[self._packets] = packet.header
+        self._headers.pop(self._packets - _HELD_BACK, None)
+        return self._take(packet.data.tobytes())
 
-    def finish(self) -> list[tuple[Header, Frame]]:
+    def finish(self) -> list[Picture]:
         """Return the pictures that were held back, at the end of the stream."""
         return [] if self._context is None else self._take(None)
 
-    def _take(self, data: bytes | None) -> list[tuple[Header, Frame]]:
+    def _take(self, data: bytes | None) -> list[Picture]:
         import av
 
         packet = None
@@ -64,15 +97,18 @@ class VideoStream:
             packet = av.Packet(data)
             packet.pts = packet.dts = self._packets
         try:
-            pictures = self._context.decode(packet)
-            return [
-                (self._headers.pop(each.pts), Frame(each.to_ndarray(format="bgr24")))
-                for each in pictures
-                if each.pts in self._headers
-            ]
+            return [each for each in map(self._picture, self._context.decode(packet)) if each]
         except (av.FFmpegError, ValueError) as error:
-            self._headers.pop(self._packets, None)
+            self.interrupt()
             raise FrameError(f"the video packet cannot be decoded: {error}") from error
+
+    def _picture(self, picture: Any) -> Picture | None:
+        """Return a decoded picture with its header; None if the stream is not whole before it."""
+        header = self._headers.pop(picture.pts, None)
+        self._is_whole = (self._is_whole or picture.key_frame) and not picture.is_corrupt
+        if header is None or not self._is_whole:
+            return None
+        return Picture(header, picture)
 
 
 def _open(codec: str) -> Any:

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,9 @@ from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.frame import BitDepth, Pixels, Size
+from kp_pose_ros.image.frame import Pixels, Size
 from kp_pose_ros.image.jpeg import MinWidth
-from kp_pose_ros.image.message import CameraImage, ImageError, read_compressed, read_raw
+from kp_pose_ros.image.message import CameraImage, ImageError
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import Presentation
 from kp_pose_ros.ros.diagnostics import Counts, Losses
@@ -26,52 +25,11 @@ from kp_pose_ros.ros.publishers import Publishers
 from kp_pose_ros.ros.qos import publishers_of
 from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.ros.space.transforms import Transforms
+from kp_pose_ros.ros.transports import TRANSPORTS, transport_of
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
 _LATENCIES = 1000  # kept between two looks at them
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """A kind of image topic.
-
-    Attributes:
-        type_name: what ROS calls its type.
-        suffix: what its topics have behind the name of the raw image's.
-        read: makes an image of the CDR bytes of a message, if the codec allows no wider than
-            needed; raises FrameError.
-    """
-
-    type_name: str
-    suffix: str
-    read: Callable[[Pixels, MinWidth], CameraImage]
-
-    def topic(self, node: Node, name: str) -> str:
-        """Return the topic's name for that of the raw image.
-
-        As image_transport does: a remapped `image` takes its compressed form along. A name that is
-        one of this transport already stays, and is not resolved, which would remap it twice.
-        """
-        resolved = node.resolve_topic_name(name)
-        return name if resolved.endswith(self.suffix) else resolved + self.suffix
-
-
-TRANSPORTS = {
-    "raw": Transport("sensor_msgs/msg/Image", "", read_raw),
-    "compressed": Transport("sensor_msgs/msg/CompressedImage", "/compressed", read_compressed),
-}
-
-
-def transport_of(topic: str, parameter: str) -> Transport:
-    """Return the kind of an image topic: what its name ends with, else what the parameter says.
-
-    Args:
-        topic: the resolved name of `image`.
-        parameter: image_transport.
-    """
-    named = (each for each in TRANSPORTS.values() if each.suffix and topic.endswith(each.suffix))
-    return next(named, TRANSPORTS[parameter])
 
 
 class Camera:
@@ -101,7 +59,6 @@ class Camera:
         self._stamp = -1  # of the image processed last, nanoseconds
         self._throttle = Throttle(_WARNING_PERIOD)
         self._losses = Losses()
-        self._bit_depth = BitDepth()
         prefix = f"{name}/" if name else ""
         self._transforms = transforms
         self.publishers = Publishers(
@@ -120,10 +77,12 @@ class Camera:
             label=self.label,
             qos=parameters.image_qos,
             group=Untaken(),
+            queue=self._transport.queue,
             is_listening=lambda: self.is_listening,
             on_lost=self._on_lost,
             advise=self._advise,
         )
+        self._reader = self._transport.reader()
         self.depth = (
             DepthSource(
                 node,
@@ -175,20 +134,29 @@ class Camera:
 
         Raises: see `ImageSubscription.take`.
         """
-        taken = self.images.take()
-        if taken is None:
+        content = self._take_message()
+        if content is None:
             return None
-        content, skipped = taken
-        self.counts.received += 1 + skipped
-        self.counts.dropped += skipped
+        while self._transport.queue > 1 and self._take_message() is not None:
+            pass
         is_wanted = self.is_wanted()
         if self.depth is not None:
             self.depth.want(is_wanted)
         if self._transforms is not None:
             self._transforms.want(self.name, is_wanted)
         if not is_wanted:
-            self.counts.unwanted += 1
+            self.counts.unwanted += self._reader.skip()
             return None
+        return content
+
+    def _take_message(self) -> Pixels | None:
+        taken = self.images.take()
+        if taken is None:
+            return None
+        content, skipped = taken
+        self.counts.received += 1 + skipped
+        self.counts.dropped += skipped
+        self._reader.put(content, self.images.is_gap)
         return content
 
     def read(
@@ -206,16 +174,14 @@ class Camera:
             annotated = self.publishers.annotated.min_width(size, presentation.jpeg)
             return max(annotated, network_width(size))
 
-        try:
-            image = self._transport.read(content, min_width)
-        except FrameError as error:
-            self._complain(error)
+        image, unused = self._reader.read(content, min_width, self._complain)
+        self.counts.dropped += unused
+        if image is None:
             return None
-        frame = self._bit_depth.of(image.frame)
-        self.image = "{} x {} {}".format(*frame.source_size, frame.encoding)
+        self.image = "{} x {} {}".format(*image.frame.source_size, image.frame.encoding)
         if self.depth is not None:
             self.depth.expect(image.header)
-        return replace(image, frame=frame)
+        return image
 
     def lift(
         self, image: CameraImage, poses: Poses, presentation: Presentation

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -16,8 +17,8 @@ from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CompressedImage, Image
 
+from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.compat import (
@@ -28,7 +29,29 @@ from kp_pose_ros.ros.compat import (
 from kp_pose_ros.ros.qos import image_qos, publishers_of
 
 SILENCE = 5.0  # seconds without an image after which the log says so
-IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+IMAGE_TYPES = {
+    "sensor_msgs/msg/Image",
+    "sensor_msgs/msg/CompressedImage",
+    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+    "foxglove_msgs/msg/CompressedVideo",
+}
+
+
+def message_class(type_name: str) -> Any:
+    """Return the class of messages of a type, such as sensor_msgs/msg/Image.
+
+    Raises:
+        SettingsError: its package is not installed.
+    """
+    package, _, name = type_name.split("/")
+    try:
+        return getattr(import_module(f"{package}.msg"), name)
+    except ImportError as error:
+        raise SettingsError(
+            f"the images are {type_name}, and the ROS package {package} is not installed: install "
+            f"it (apt install ros-$ROS_DISTRO-{package.replace('_', '-')}), or set image_transport "
+            "to raw or compressed"
+        ) from error
 
 
 class Untaken(CallbackGroup):
@@ -56,6 +79,7 @@ class ImageSubscription:
     Attributes:
         topic: its resolved name.
         current: rclpy's subscription; None while stopped.
+        is_gap: whether messages are missing between the one taken last and the one before.
     """
 
     def __init__(
@@ -67,6 +91,7 @@ class ImageSubscription:
         label: str,
         qos: str,
         group: CallbackGroup,
+        queue: int = 1,
         is_listening: Callable[[], bool],
         callback: Callable[[Any], None] = lambda _: None,
         on_lost: Callable[[int], None] = lambda _: None,
@@ -77,17 +102,22 @@ class ImageSubscription:
         Args:
             node: the node that subscribes.
             name: the topic's, as rclpy takes it: a name that is resolved already is remapped again.
-            type_name: a key of `IMAGE_TYPES`.
+            type_name: one of `IMAGE_TYPES`.
             label: what the log calls the camera.
             qos: the parameter image_qos.
             group: the callback group; `Untaken` if messages are taken with `take`.
+            queue: how many messages wait for `take`; 1, since older images are stale.
             is_listening: whether images are taken at the moment; else none is missed.
             callback: called with each message, in the executor.
             on_lost: called with a number of images that got lost on the way here, if the
                 middleware tells.
             advise: called with the image topics of other nodes and their types, if the topic has no
                 publisher; returns what the user can do, as a part of a sentence.
+
+        Raises:
+            SettingsError: the package of the type is not installed.
         """
+        self._message_class = message_class(type_name)
         self.topic = node.resolve_topic_name(name)
         self._name = name
         self.current: Subscription[Any] | None = None
@@ -102,7 +132,9 @@ class ImageSubscription:
         self._lost = 0  # images known to be lost, whose gap in the numbers is still to come
         self._numbers: dict[bytes, int] = {}  # by publisher, the number of its last image
         self._advise = advise
-        self._profile = image_qos(qos, ())  # before the user's overrides
+        self._queue = queue
+        self._profile = image_qos(qos, (), queue)  # before the user's overrides
+        self.is_gap = True
         self._events = Lock()  # while they are handled, by the executor or by who takes
         self._has_come = self._is_silent = False
         self._last = monotonic()  # when the newest image came, or none could come
@@ -112,7 +144,7 @@ class ImageSubscription:
         if self.current is None:
             self._last = monotonic()
             self._is_silent = False
-            self._profile = image_qos(self._qos, self._publishers())
+            self._profile = image_qos(self._qos, self._publishers(), self._queue)
             self._subscribe()
 
     def stop(self) -> None:
@@ -153,7 +185,7 @@ class ImageSubscription:
         if self.current is None:
             return False
         publishers = self._publishers()
-        wanted = image_qos(self._qos, publishers)
+        wanted = image_qos(self._qos, publishers, self._queue)
         self._handle_events()
         is_replaced = wanted != self._profile
         if is_replaced:
@@ -176,7 +208,7 @@ class ImageSubscription:
     def _subscribe(self) -> None:
         subscribe = partial(
             self._node.create_subscription,
-            IMAGE_TYPES[self._type_name],
+            self._message_class,
             self._name,
             self._on_message,
             self._profile,
@@ -216,7 +248,9 @@ class ImageSubscription:
     def _skipped(self, publisher: bytes, number: int | None) -> int:
         """Return how many images arrived between this one and the one taken before."""
         if number is None:
+            self.is_gap = False
             return 0
+        self.is_gap = self._numbers.get(publisher) != number - 1
         before = self._numbers.get(publisher, number - 1)
         self._numbers = {publisher: number}  # of a camera that started anew, only the new one
         gap = max(0, number - before - 1)
@@ -261,6 +295,6 @@ class ImageSubscription:
                 topics.update(
                     (topic, found)
                     for topic, found in self._node.get_publisher_names_and_types_by_node(*other)
-                    if IMAGE_TYPES.keys() & found
+                    if IMAGE_TYPES & set(found)
                 )
         return topics

@@ -98,7 +98,7 @@ class Parameters:
         4, "How many frames of different cameras the network takes at once.", limits=(1, 64)
     )
     image_transport: str = setting(
-        "raw", "Kind of image topic to read.", choices=("raw", "compressed")
+        "raw", "Kind of image topic to read.", choices=("raw", "compressed", "ffmpeg", "foxglove")
     )
     image_qos: str = setting(
         "auto",

@@ -110,7 +110,8 @@ class PoseNode(ManagedNode):
             self._transforms = Transforms(self, values.target_frame)
         transforms = self._transforms
         self._joint = JointPoses(self, values, transforms) if values.rig.file else None
-        self.cameras = {name: Camera(self, name, values, transforms) for name in values.cameras}
+        for name in values.cameras:
+            self.cameras[name] = Camera(self, name, values, transforms)
         if self._joint is not None:
             for camera in self.cameras.values():
                 camera.wanted_by.append(self._joint.wanted)
@@ -152,12 +153,11 @@ class PoseNode(ManagedNode):
         if self._transforms is not None:
             self._transforms.close()
         self._transforms = None
-        if self._worker is None:
-            return
         for camera in self.cameras.values():
             camera.stop()
-        self._worker.receiver.close()
-        await self._worker.ended
+        if self._worker is not None:
+            self._worker.receiver.close()
+            await self._worker.ended
         for camera in self.cameras.values():
             camera.close()
         if self._joint is not None:

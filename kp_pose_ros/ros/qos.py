@@ -32,20 +32,24 @@ LATCHED = QoSProfile(
 _FIXED = {"sensor_data": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
 
 
-def image_qos(parameter: str, publishers: Sequence[TopicEndpointInfo]) -> QoSProfile:
+def image_qos(
+    parameter: str, publishers: Sequence[TopicEndpointInfo], queue: int = 1
+) -> QoSProfile:
     """Return the profile of a subscription to a camera's topic.
 
     Args:
         parameter: the value of the parameter image_qos.
         publishers: those of the topic.
+        queue: how many messages wait until they are taken.
 
     Returns:
-        A queue of one, since older frames are stale. Under `auto`, reliable if there are publishers
+        Under `auto`, reliable if there are publishers
         and all of them are: then nothing is lost on the way. If all of them are transient local,
         too, so is the subscription, which gets the message that was sent before it began. Otherwise
         best effort and volatile, which every publisher matches.
     """
     profile = copy(NEWEST)
+    profile.depth = queue
     offers = {each.qos_profile.reliability for each in publishers}
     is_reliable = offers == {ReliabilityPolicy.RELIABLE}
     profile.reliability = _FIXED.get(
@@ -91,23 +95,27 @@ class OverridableQos(PrintableNode):
     becomes a parameter: all else stays with the code, which may follow the publishers.
     """
 
-    def create_publisher(self, msg_type: Any, topic: str, qos_profile: Any, **options: Any) -> Any:
-        """See rclpy's Node.
+    def __init__(self, name: str, **node_arguments: Any) -> None:
+        """Create a node; `node_arguments` are those of rclpy's Node.
 
         Raises:
             SettingsError: an override has a value that cannot be used.
         """
+        super().__init__(name, **node_arguments)
+        for override, given in overrides(self).items():
+            policy = override.rpartition(".")[2]
+            if override.startswith(_OVERRIDES) and policy in _POLICIES:
+                _POLICIES[policy].check(override, given.value)
+
+    def create_publisher(self, msg_type: Any, topic: str, qos_profile: Any, **options: Any) -> Any:
+        """See rclpy's Node."""
         qos = self._overridden("publisher", topic, qos_profile)
         return super().create_publisher(msg_type, topic, **qos, **options)
 
     def create_subscription(
         self, msg_type: Any, topic: str, callback: Any, qos_profile: Any, **options: Any
     ) -> Any:
-        """See rclpy's Node.
-
-        Raises:
-            SettingsError: an override has a value that cannot be used.
-        """
+        """See rclpy's Node."""
         qos = self._overridden("subscription", topic, qos_profile)
         return super().create_subscription(msg_type, topic, callback, **qos, **options)
 
@@ -118,11 +126,10 @@ class OverridableQos(PrintableNode):
 
     def _overridden(self, entity: str, topic: str, qos: Any) -> dict[str, Any]:
         prefix = f"{_OVERRIDES}{self.resolve_topic_name(topic)}.{entity}."
-        kinds = []
-        for name, given in overrides(self).items():
-            policy = name.removeprefix(prefix)
-            if name.startswith(prefix) and policy in _POLICIES:
-                _POLICIES[policy].check(name, given.value)
-                kinds.append(QoSPolicyKind[policy.upper()])
+        kinds = [
+            QoSPolicyKind[policy.upper()]
+            for policy in _POLICIES
+            if prefix + policy in overrides(self)
+        ]
         # A copy, because rclpy writes the overrides into it.
         return {"qos_profile": copy(qos), "qos_overriding_options": QoSOverridingOptions(kinds)}

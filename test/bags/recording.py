@@ -3,6 +3,7 @@
 """Bags to test with, as a robot would have recorded them."""
 
 from collections import defaultdict
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -97,6 +98,25 @@ def video(type_name, packet, stamp):
     )
     message = _types[type_name](**fields, data=data)
     return bytes(STORE.serialize_cdr(message, type_name))
+
+
+GRAYS = [20, 60, 100, 140, 180, 220]
+
+
+def video_packets(encoder="libx264", **options):
+    """Packets of pictures of these grays, each in a brighter one than the last."""
+    import av
+
+    context = av.CodecContext.create(encoder, "w")
+    context.width, context.height, context.pix_fmt = 64, 48, "yuv420p"
+    context.time_base = Fraction(1, 10)
+    context.options = {"tune": "zerolatency", **options}
+    found = []
+    for count, gray in enumerate(GRAYS):
+        frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), gray, np.uint8), format="bgr24")
+        frame.pts = count
+        found += context.encode(frame)
+    return [(each.pts, np.frombuffer(bytes(each), np.uint8)) for each in found + context.encode()]
 
 
 def record(path, topics, storage=StoragePlugin.SQLITE3):

@@ -1,32 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 from contextlib import suppress
-from fractions import Fraction
 
 import numpy as np
 import pytest
+from recording import GRAYS, video_packets
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.image.cdr import Header, VideoPacket
 from kp_pose_ros.image.video import VideoStream
 
 av = pytest.importorskip("av")
-
-GRAYS = [20, 60, 100, 140, 180, 220]
-
-
-def packets(encoder="libx264", **options):
-    """Packets of pictures of these grays, each in a brighter one than the last."""
-    context = av.CodecContext.create(encoder, "w")
-    context.width, context.height, context.pix_fmt = 64, 48, "yuv420p"
-    context.time_base = Fraction(1, 10)
-    context.options = {"tune": "zerolatency", **options}
-    found = []
-    for count, gray in enumerate(GRAYS):
-        frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), gray, np.uint8), format="bgr24")
-        frame.pts = count
-        found += context.encode(frame)
-    return [(each.pts, np.frombuffer(bytes(each), np.uint8)) for each in found + context.encode()]
 
 
 def decoded(codec, sent):
@@ -34,8 +18,8 @@ def decoded(codec, sent):
     found = []
     for pts, data in sent:
         with suppress(FrameError):
-            found += stream.decode(codec, Header(pts, "c"), data)
-    return found + stream.finish()
+            found += stream.decode(VideoPacket(Header(pts, "c"), codec, data))
+    return [(each.header, each.frame()) for each in found + stream.finish()]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +31,7 @@ def decoded(codec, sent):
     ],
 )
 def test_every_packet_becomes_the_picture_of_its_header(codec, options):
-    found = decoded(codec, packets(**options))
+    found = decoded(codec, video_packets(**options))
     assert sorted(header.stamp for header, _ in found) == [0, 1, 2, 3, 4, 5]
     for header, frame in found:
         assert frame.size == (48, 64)
@@ -55,9 +39,48 @@ def test_every_packet_becomes_the_picture_of_its_header(codec, options):
 
 
 def test_a_stream_that_begins_in_the_middle_starts_with_the_next_key_frame():
-    sent = packets(g="3")
-    found = decoded("h264", sent[1:])
-    assert [header.stamp for header, _ in found][-3:] == [3, 4, 5]
+    found = decoded("h264", video_packets(g="3")[1:])
+    assert [header.stamp for header, _ in found] == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "options"),
+    [
+        pytest.param("libx264", {}, id="H.264"),
+        pytest.param("libx265", {}, id="H.265"),
+        pytest.param("mpeg4", {"sc_threshold": "1000000000"}, id="MPEG-4"),
+    ],
+)
+@pytest.mark.parametrize("is_told", [True, False], ids=["and told", "in silence"])
+def test_after_a_gap_only_pictures_since_the_next_key_frame_are_given(encoder, options, is_told):
+    sent = video_packets(encoder, g="4", **options)
+    stream, found = VideoStream(), []
+    for pts, data in sent:
+        if pts == 1:
+            if is_told:
+                stream.interrupt()
+            continue
+        found += stream.decode(VideoPacket(Header(pts, "c"), encoder, data))
+    found += stream.finish()
+    stamps = [each.header.stamp for each in found]
+    assert stamps[0] == 0
+    assert stamps[-2:] == [4, 5]
+    if is_told:
+        assert stamps == [0, 4, 5]
+    for each in found:
+        if each.header.stamp in (0, 4, 5):
+            assert abs(int(each.frame().pixels.mean()) - GRAYS[each.header.stamp]) < 12
+
+
+def test_headers_of_packets_without_a_picture_are_not_kept_for_ever():
+    stream = VideoStream()
+    (_, key), *_ = video_packets()
+    stream.decode(VideoPacket(Header(0, "c"), "h264", key))
+    delimiter = np.array([0, 0, 0, 1, 9, 0xF0], np.uint8)  # of H.264; no picture
+    for stamp in range(1000):
+        with suppress(FrameError):
+            stream.decode(VideoPacket(Header(stamp, "c"), "h264", delimiter))
+    assert len(stream._headers) <= 32
 
 
 @pytest.mark.parametrize(
@@ -71,18 +94,18 @@ def test_a_stream_that_begins_in_the_middle_starts_with_the_next_key_frame():
 )
 def test_what_is_no_stream_is_refused(codec, says):
     with pytest.raises(FrameError, match=says):
-        VideoStream().decode(codec, Header(0, "c"), np.full(999, 7, np.uint8))
+        VideoStream().decode(VideoPacket(Header(0, "c"), codec, np.full(999, 7, np.uint8)))
 
 
 def test_damaged_packets_cost_their_pictures_only():
     random = np.random.default_rng(0)
     stream, found = VideoStream(), 0
-    for pts, data in packets(g="1") * 50:
+    for pts, data in video_packets(g="1") * 50:
         damaged = data.copy()
         damaged[random.integers(len(data), size=3)] = random.integers(0, 256, 3)
         for each in (damaged, data):
             try:
-                found += len(stream.decode("h264", Header(pts, "c"), each))
+                found += len(stream.decode(VideoPacket(Header(pts, "c"), "h264", each)))
             except FrameError:
                 continue
     assert found > 200

@@ -11,9 +11,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 from kp_pose_ros.ros import image_subscription
-from kp_pose_ros.ros.camera import TRANSPORTS, Camera, transport_of
+from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.transports import TRANSPORTS
 
 
 @pytest.fixture
@@ -67,20 +68,6 @@ def test_a_remapping_rule_is_applied_once(topics, rules, expected):
 def test_a_remapped_image_takes_its_compressed_form_along(topics):
     (found,) = topics(["left/image:=/front/picture"], "left", transport="compressed")
     assert found == ("/front/picture/compressed", "/front/picture/compressed")
-
-
-@pytest.mark.parametrize(
-    ("topic", "parameter", "kind"),
-    [
-        pytest.param("/front/image", "raw", "raw", id="raw"),
-        pytest.param("/front/image", "compressed", "compressed", id="compressed, as asked for"),
-        pytest.param("/image/compressed", "raw", "compressed", id="the name says compressed"),
-        pytest.param("/image/compressed", "compressed", "compressed", id="both say compressed"),
-        pytest.param("/compressed/image", "raw", "raw", id="a namespace says compressed"),
-    ],
-)
-def test_the_kind_of_an_image_topic(topic, parameter, kind):
-    assert transport_of(topic, parameter) is TRANSPORTS[kind]
 
 
 def test_a_topic_that_ends_in_compressed_is_subscribed_as_it_is(topics):

@@ -137,9 +137,8 @@ def test_an_override_names_the_remapped_topic(overridden):
     ],
 )
 def test_an_override_that_cannot_be_used_is_refused(overridden, policy, value, says):
-    node = overridden(**{f"/beat.publisher.{policy}": value})
     with pytest.raises(SettingsError) as refused:
-        node.create_publisher(Empty, "beat", RESULTS)
+        overridden(**{f"/beat.publisher.{policy}": value})
     assert str(refused.value).startswith(f"parameter 'qos_overrides./beat.publisher.{policy}' is ")
     assert says in str(refused.value)
 
