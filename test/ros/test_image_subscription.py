@@ -85,7 +85,7 @@ def camera(ros_node, monkeypatch):
         told = []
         for level in ("warning", "info"):
             monkeypatch.setattr(node.get_logger(), level, told.append)
-        made.append((node, Camera(node, "", Parameters.from_values(parameters))))
+        made.append((node, Camera(node, "", Parameters.from_values(parameters), None)))
         return made[-1][1], told
 
     yield make

@@ -58,7 +58,7 @@ class VideoCamera:
 
     def __init__(self, node, driver_node, kind):
         self._kind, self._driver_node = kind, driver_node
-        self.camera = Camera(node, "", Parameters.from_values({"image_transport": kind}))
+        self.camera = Camera(node, "", Parameters.from_values({"image_transport": kind}), None)
         self.driver = driver_node.create_publisher(CompressedImage, f"/video/image/{kind}", 10)
         self.camera.start()
         self._wait_for(self.driver.get_subscription_count)
