@@ -20,6 +20,7 @@ from kp_pose_ros.image.message import CameraImage, read_compressed, read_raw
 from kp_pose_ros.image.video import Picture, VideoStream
 
 Fail = Callable[[FrameError], None]
+Found = tuple[CameraImage | None, int]
 
 _PACKETS = 100  # that wait; three seconds at 30 Hz, which an engine may need for its first image
 
@@ -33,9 +34,7 @@ class Reader(Protocol):
     def skip(self) -> int:
         """Forget what was put; return how many messages that were."""
 
-    def read(
-        self, content: Pixels, min_width: MinWidth, fail: Fail
-    ) -> tuple[CameraImage | None, int]:
+    def read(self, content: Pixels, min_width: MinWidth, fail: Fail) -> Found:
         """Return the newest image, None if there is none, and how many messages were of no use.
 
         Args:
@@ -59,9 +58,7 @@ class StillReader:
         """See `Reader`."""
         return 1
 
-    def read(
-        self, content: Pixels, min_width: MinWidth, fail: Fail
-    ) -> tuple[CameraImage | None, int]:
+    def read(self, content: Pixels, min_width: MinWidth, fail: Fail) -> Found:
         """See `Reader`."""
         try:
             image = self._parse(content, min_width)
@@ -105,7 +102,7 @@ class VideoReader:
         self._stream.interrupt()
         return count
 
-    def read(self, _: Pixels, min_width: MinWidth, fail: Fail) -> tuple[CameraImage | None, int]:
+    def read(self, _: Pixels, min_width: MinWidth, fail: Fail) -> Found:
         """See `Reader`."""
         packets, self._packets = self._packets, []
         newest: Picture | None = None
