@@ -53,6 +53,8 @@ class Buffer:
 
     def lookup_transform(self, target_frame, source_frame, time):
         for name in (target_frame, source_frame):
+            if "\0" in name:
+                raise ValueError("embedded null character")
             if not name or name.startswith("/"):
                 raise InvalidArgumentException(f'Invalid argument "{name}" passed')
         target, source = (

@@ -18,7 +18,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, brief, printable
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.poses import Ints, Motion
 from kp_pose_ros.ros.space.depth import Gate
@@ -74,7 +74,6 @@ class Transforms:
             )
             for topic, (method, qos) in _TOPICS.items()
         ]
-        self._stamps: dict[str, int] = {}  # of the newest image in each frame, nanoseconds
         self._missing = 0  # images since `take_trouble`
         self._trouble = ""
 
@@ -92,31 +91,32 @@ class Transforms:
 
         None if they are not known at the stamp, nanoseconds. It does not wait for them.
         """
-        if stamp < self._stamps.get(frame_id, 0) - _LATE:
-            self._buffer.clear()  # which would refuse what is older than the transforms it has
-        self._stamps[frame_id] = stamp
         if stamp <= 0:  # tf2 would take 0 for the newest
             self._miss(frame_id, stamp, "the image has no stamp")
             return None
         try:
             found = self._buffer.lookup_transform(self.frame_id, frame_id, Time(nanoseconds=stamp))
-        except self._error as error:
+        except (self._error, ValueError) as error:  # ValueError: a zero byte in a name
             self._miss(frame_id, stamp, " ".join(str(error).split()))
             return None
         shift, turn = found.transform.translation, found.transform.rotation
         rotation = Rotation.from_quat((turn.x, turn.y, turn.z, turn.w)).as_matrix()
         return rotation, np.array((shift.x, shift.y, shift.z))
 
+    def clear(self) -> None:
+        """Forget the transforms, which would make tf2 refuse those of an earlier time."""
+        self._buffer.clear()
+
     def take_trouble(self) -> str:
         """Return what was missing since the last call, in words; empty if nothing was."""
         missing, self._missing = self._missing, 0
-        return f"{missing} images with people had {self._trouble}" if missing else ""
+        return f"people in {missing} of the images had {self._trouble}" if missing else ""
 
     def _miss(self, frame_id: str, stamp: int, reason: str) -> None:
         self._missing += 1
         self._trouble = (
-            f"no transform from '{frame_id}' to '{self.frame_id}', the last one at "
-            f"{stamp * 1e-9:.6f} s, and are in '{frame_id}': {reason}"
+            f"no transform from {brief(frame_id)} to {brief(self.frame_id)}, the last one at "
+            f"{stamp * 1e-9:.6f} s, and stay in {brief(frame_id)}: {printable(reason, 500)}"
         )
 
     @staticmethod
@@ -148,6 +148,7 @@ class PeopleInFrame:
         extra = () if deviation is None else (deviation,)
         self._new = partial(PeopleMotion, keypoint_names, *extra)
         self._filters: dict[str, PeopleMotion] = {}  # of the target frame and of one other
+        self._stamp = 0  # of the image before, nanoseconds
 
     def update(self, header: Header, track_ids: Ints, keypoints_3d: Array) -> Motion:
         """Return where the people in an image are, and how they move.
@@ -160,6 +161,9 @@ class PeopleInFrame:
         target = header.frame_id if self._transforms is None else self._transforms.frame_id
         found = None
         if self._transforms is not None and target != header.frame_id:
+            if header.stamp < self._stamp - _LATE:
+                self._transforms.clear()
+            self._stamp = header.stamp
             found = self._transforms.at(header.frame_id, header.stamp)
         if found is None:
             frame_id, origin = header.frame_id, np.zeros(3)
