@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Annotated pictures, drawn and published beside the worker, so that no pose waits for one."""
+"""Annotated pictures, drawn and published in a thread of their own: poses do not wait for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from threading import Condition, Thread
+from threading import Lock
 from time import monotonic
 
 import cv2
@@ -96,71 +98,45 @@ class Picture:
 
 
 class Painter:
-    """A thread that draws and publishes the newest picture of each camera.
+    """Draws and publishes the newest picture of each camera, in a thread of its own.
 
-    A picture that a newer one overtakes is not drawn. `failed` is called, in the thread, with an
-    error that ends it.
+    A picture that a newer one overtakes is not drawn. `failed` is called, in the thread, with what
+    drawing or publishing raises.
     """
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._failed = failed
         self._pictures: dict[AnnotatedPictures, Picture] = {}
-        self._changed = Condition()
-        self._is_drawing = self._is_closed = False
-        self._thread = Thread(target=self._run, name="painter", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        self._lock = Lock()
+        self._thread = ThreadPoolExecutor(1, "painter")
 
     def paint(self, topics: AnnotatedPictures, picture: Picture) -> None:
         """Have a picture drawn and published soon; return at once."""
-        with self._changed:
+        with self._lock:
             overtaken = self._pictures.get(topics)
             if overtaken is not None and overtaken.jpeg_width:
                 # Its turn at the limited rate goes to this one.
                 picture = replace(picture, jpeg_width=overtaken.jpeg_width)
             self._pictures[topics] = picture
-            self._changed.notify_all()
+        if overtaken is None:
+            self._thread.submit(self._draw, topics)
 
     def settle(self) -> None:
         """Wait until everything is drawn."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: not (self._pictures or self._is_drawing) or not self._thread.is_alive()
-            )
+        with suppress(RuntimeError):  # closed
+            self._thread.submit(lambda: None).result()
 
     def close(self) -> None:
         """End after the picture that is being drawn."""
-        with self._changed:
-            self._is_closed = True
-            self._pictures.clear()
-            self._changed.notify_all()
-        self._thread.join()
+        self._thread.shutdown(cancel_futures=True)
 
-    def _run(self) -> None:
+    def _draw(self, topics: AnnotatedPictures) -> None:
+        with self._lock:
+            picture = self._pictures.pop(topics)
         try:
-            while (job := self._next()) is not None:
-                topics, picture = job
-                topics.publish(picture)
-                del job, picture  # which hold a camera's image
-        except BaseException as error:  # nobody else would hear of it
+            topics.publish(picture)
+        except BaseException as error:  # the future keeps it to itself
             self._failed(error)
-        with self._changed:
-            self._is_drawing = False
-            self._pictures.clear()
-            self._changed.notify_all()
-
-    def _next(self) -> tuple[AnnotatedPictures, Picture] | None:
-        with self._changed:
-            self._is_drawing = False
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._pictures or self._is_closed)
-            if self._is_closed:
-                return None
-            self._is_drawing = True
-            topics = next(iter(self._pictures))
-            return topics, self._pictures.pop(topics)
 
 
 class AnnotatedPictures:

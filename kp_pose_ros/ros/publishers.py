@@ -57,7 +57,7 @@ class Publishers:
         self._results = [each for each in results if each is not None]
 
     def wanted(self) -> bool:
-        """Return whether anybody subscribes to what an image would be worked on for."""
+        """Return whether any result of an image has a subscriber."""
         return (
             any(each.get_subscription_count() for each in self._results) or self.annotated.wanted()
         )

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What rclpy does not offer of rcl: serialized messages without copies in Python, without the GIL.
+"""rcl functions that rclpy lacks: serialized messages without copies in Python and without the GIL.
 
-An image costs 1.3 times as much CPU when rclpy makes a Python message of it. The structures are
+rclpy's Python message makes an image cost 1.3 times as much CPU. The structures are
 those of rcutils/types/uint8_array.h, rcutils/allocator.h and rmw/types.h, the same from Humble on
 but for the length of a gid: 24 bytes in Humble, 16 since; its first 16 bytes are the publisher's
 GUID.
@@ -136,7 +136,7 @@ class WaitSet:
         self._count = -1
 
     def wake(self) -> None:
-        """End the wait that goes on, or the next one; from any thread."""
+        """End the wait in progress, or the next one; from any thread."""
         self._guard.trigger()
 
     def wait(
@@ -164,7 +164,7 @@ class WaitSet:
             ]
 
     def close(self) -> None:
-        """Free what rcl holds; call it when nobody waits or wakes any more."""
+        """Free what rcl holds; call it after the last `wait` and `wake`."""
         self._guard.destroy()
         self._set = None
 

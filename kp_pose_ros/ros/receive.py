@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The newest image of each camera, taken when the worker has use for it, past the executor."""
+"""Takes the newest image of each camera in the worker's thread, without the executor."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kp_pose_ros.ros.rcl import InvalidHandle, WaitSet
 if TYPE_CHECKING:
     from kp_pose_ros.ros.camera import Camera
 
-# Seconds between two looks at cameras whose poses nobody wants. Their images are only counted, and
-# a new subscriber waits no longer than this for the next one.
+# Seconds between two looks at cameras whose poses have no subscriber: their images are only counted.
+# A new subscriber waits no longer than this for the next one.
 _IDLE_PERIOD = 0.1
 
 
@@ -34,15 +34,15 @@ class Receiver:
         Args:
             context: rclpy's; when it is shut down, this closes.
             cameras: whose images to take.
-            settle: called in the worker's thread before those are called that wait for it to be
-                idle; waits for what else goes on.
+            settle: called in the worker's thread before the callbacks of `pause`; waits until the
+                other threads that work on images are idle.
         """
         self._context = context
         self._wait_set = WaitSet(context)
         self._turns = list(cameras)  # the one that was served longest ago first
         self._settle = settle
         self._ahead: list[tuple[Camera, Pixels]] = []
-        self._looked = 0.0  # when unwanted images were looked at
+        self._looked = 0.0  # when unwanted images were counted last
         self._is_paused = self._is_closed = self._has_left = False
         self._lock = Lock()
         self._when_idle: list[Callable[[], None]] = []
@@ -55,8 +55,8 @@ class Receiver:
 
         Args:
             limit: how many images to take.
-            is_busy: whether the worker still works on what it took before. Then `wake` ends the
-                wait.
+            is_busy: whether the worker still has to finish what it took before. Then `wake` ends
+                the wait.
 
         Returns:
             Cameras and the CDR bytes of their images. Empty if closed, or woken while busy.
@@ -65,7 +65,7 @@ class Receiver:
             return ahead
         while not self._is_closed:
             if not is_busy:
-                self._tell_idle()
+                self._call_when_idle()
             taken = self._take(self._wait(_IDLE_PERIOD), limit)
             if taken or is_busy:
                 return taken
@@ -74,23 +74,23 @@ class Receiver:
     def look_ahead(self, limit: int) -> None:
         """Take what is there now, for the next `take`, before a newer image pushes it out.
 
-        For the time in which the worker publishes: the engine has work as soon as that is done.
+        Called before the worker publishes, so that the engine has work as soon as that is done.
         """
         self._ahead = self._take(self._wait(0), limit)
 
     def wake(self) -> None:
-        """End the wait that goes on, or the next one."""
+        """End the wait in progress, or the next one."""
         with self._lock:
             if not self._has_left:
                 self._wait_set.wake()
 
     def pause(self, when_idle: Callable[[], None]) -> None:
-        """Take nothing from now on; call `when_idle`, in any thread, when nothing is worked on."""
+        """Take nothing from now on; call `when_idle`, in any thread, when all work has ended."""
         with self._lock:
             self._is_paused = True
             self._when_idle.append(when_idle)
         if self._has_left:
-            self._tell_idle()
+            self._call_when_idle()
         self.wake()
 
     def resume(self) -> None:
@@ -104,19 +104,19 @@ class Receiver:
         self.wake()
 
     def leave(self) -> None:
-        """Free everything: the worker will not call `take` again."""
+        """Free everything; the worker calls this after its last `take`."""
         with self._lock:
             self._is_closed = self._has_left = True
             self._wait_set.close()
-        self._tell_idle()
+        self._call_when_idle()
 
-    def _tell_idle(self) -> None:
+    def _call_when_idle(self) -> None:
         if self._when_idle:
             self._settle()
         with self._lock:
-            told, self._when_idle = self._when_idle, []
-        for when_idle in told:
-            when_idle()
+            callbacks, self._when_idle = self._when_idle, []
+        for callback in callbacks:
+            callback()
 
     def _take_ahead(self) -> list[tuple[Camera, Pixels]]:
         ahead, self._ahead = self._ahead, []
@@ -128,7 +128,7 @@ class Receiver:
 
     def _wait(self, seconds: float) -> list[Camera]:
         """Wait; return the cameras that have an image, none if woken."""
-        cameras = self._cameras_to_hear()
+        cameras = self._cameras_to_serve()
         subscriptions = {
             subscription: camera
             for camera in cameras
@@ -150,8 +150,8 @@ class Receiver:
                 camera.is_listening = False
         return [subscriptions[each] for each in ready]
 
-    def _cameras_to_hear(self) -> list[Camera]:
-        """Return the cameras whose images are wanted; now and then the others, to count them."""
+    def _cameras_to_serve(self) -> list[Camera]:
+        """Return the cameras whose poses are wanted; now and then all, to count their images."""
         if self._is_paused:
             return []
         wanted = [camera for camera in self._turns if camera.is_wanted()]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that owns the engine: the way of an image from its topic to the poses' topic."""
+"""The thread that owns the engine: it takes images, runs the network and publishes the poses."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Worker:
             cameras: where images come from and results go to.
             logger: the node's.
             context: the node's.
-            call: hands a call over to the executor, where the two futures are awaited.
+            call: has the executor call a function; the two futures are awaited there.
             on_poses: called in the thread with the poses of every image.
             joint: joins the poses of all cameras.
         """
@@ -92,7 +92,7 @@ class Worker:
         self._on_poses = on_poses
         self._joint = joint
         self._progress = ProgressLog()
-        self._trouble = ""  # the engine's error that was logged last, while it goes on
+        self._trouble = ""  # the engine's current error
         self._painting_failed: BaseException | None = None
         # A daemon: a thread inside a library's call of minutes must not hold up the exit.
         self._thread = Thread(target=self._run, name="engine", daemon=True)
@@ -107,7 +107,7 @@ class Worker:
         self._thread.start()
 
     def adopt(self, parameters: Parameters) -> None:
-        """Work with other parameters from the next image on; those that cannot change stay."""
+        """Use other parameters from the next image on; those that cannot change stay."""
         self._parameters = parameters
 
     def join(self, timeout: float) -> bool:
@@ -121,7 +121,6 @@ class Worker:
             settings = self._parameters.settings()
             model, estimator = make_estimator(settings, self._progress)
             self.times = estimator.engine.times
-            self._painter.start()
             try:
                 if self._parameters.build_only:
                     self._logger.info(f"built {build(model, estimator, settings)}")
@@ -129,13 +128,13 @@ class Worker:
             finally:
                 self._painter.close()
                 estimator.engine.close()
-        except BaseException as error:  # nobody else would hear of it
+        except BaseException as error:  # it would be lost with the thread
             failure = error
         self._call(partial(self._end, failure))
         self.receiver.leave()
 
     def _end(self, failure: BaseException | None) -> None:
-        """Tell those who wait for the thread that it has ended; in the executor."""
+        """Complete the futures after the end of the thread; called in the executor."""
         self._thread.join()
         for future in (self.opened, self.ended):
             if not future.done():
@@ -224,7 +223,7 @@ class Worker:
         self._report(error)
 
     def _report(self, error: KpPoseError | None) -> None:
-        """Log an engine's trouble when it begins, changes and ends; it is tried again each time."""
+        """Log an engine's error when it begins, changes and ends; each image is tried again."""
         trouble = str(error or "")
         if trouble and trouble != self._trouble:
             self._logger.error(f"{trouble}; the next images are tried all the same")
@@ -237,7 +236,7 @@ class Worker:
         self.receiver.wake()
 
     def _apply_parameters(self) -> None:
-        """Take over the parameters, which may have changed while the worker worked."""
+        """Apply the newest parameters, which another thread may have replaced."""
         parameters = self._applied = self._parameters
         model, names = self._model, self._model.metadata.class_names
         self._network_width = partial(network_columns, model, parameters.network_size)

@@ -44,12 +44,6 @@ def clock(monkeypatch):
     return now
 
 
-def painter_of(failed):
-    painter = Painter(failed)
-    painter.start()
-    return painter
-
-
 class Topic:
     def __init__(self, kind):
         self.kind, self.subscribers, self.published, self.latest = kind, 0, [], None
@@ -80,7 +74,7 @@ class Camera:
 
     def show(self, frame=BLACK, jpeg=EVERY, painter=None, message=None):
         """Publish a frame; return (raw picture or None, JPEG's picture or None)."""
-        own = painter or painter_of(pytest.fail)
+        own = painter or Painter(pytest.fail)
         skeleton = Skeleton.generic(1)
         annotator = Annotator(skeleton, ("person",))
         vocabulary, lifter = Vocabulary(skeleton, ("person",)), Lifter(skeleton.keypoint_names)
@@ -279,7 +273,7 @@ class Busy:
 
 def test_pictures_wait_for_nobody_and_only_the_newest_is_drawn():
     camera = Camera(RAW)
-    painter, busy = painter_of(pytest.fail), Busy(camera)
+    painter, busy = Painter(pytest.fail), Busy(camera)
     camera.show(painter=painter)
     assert busy.began.wait(10)
     frames = [Frame(np.full((*SIZE, 3), value, np.uint8)) for value in (1, 2, 3)]
@@ -293,7 +287,7 @@ def test_pictures_wait_for_nobody_and_only_the_newest_is_drawn():
 
 def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it():
     camera = Camera(RAW, JPEG)
-    painter, busy = painter_of(pytest.fail), Busy(camera)
+    painter, busy = Painter(pytest.fail), Busy(camera)
     rare = JpegSettings(jpeg_quality=90, max_rate=0.01, max_width=320)
     camera.show(painter=painter)
     assert busy.began.wait(10)
@@ -307,7 +301,7 @@ def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it():
 
 def test_an_error_while_drawing_is_told():
     camera, errors = Camera(RAW), []
-    painter = painter_of(errors.append)
+    painter = Painter(errors.append)
     camera.pictures.publish = lambda *_: 1 / 0
     camera.show(painter=painter)
     painter.settle()
