@@ -18,8 +18,8 @@ from kp_pose_ros.ros.rcl import InvalidHandle, WaitSet
 if TYPE_CHECKING:
     from kp_pose_ros.ros.camera import Camera
 
-# Seconds between two looks at cameras whose poses have no subscriber: their images are only counted.
-# A new subscriber waits no longer than this for the next one.
+# Seconds between two looks at cameras whose poses have no subscriber, to count their images. A new
+# subscriber waits no longer than this for the next one.
 _IDLE_PERIOD = 0.1
 
 
