@@ -1,6 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that owns the engine: it takes images, runs the network and publishes the poses."""
+"""The thread that owns the engine: it takes images, runs the network and publishes the poses.
+
+An image passes through, in this order:
+
+    Worker._begin            Receiver.take -> Camera.take -> ImageSubscription.take -> rcl.take
+                             Camera.read -> image.message.read_raw -> image_to_frame
+                             Engine.submit: letterbox and network, in the engine's own threads
+    Worker._finish           PoseEstimator.decode -> decode.decode
+    Worker._publish          Tracker.update, Camera.lift
+                             Publishers.publish -> cdr.pose_array -> rcl.publish
+                             AnnotatedPictures.show -> Painter.paint
+    the painter's thread     AnnotatedPictures.publish -> Annotator.draw -> rcl.publish
+"""
 
 from __future__ import annotations
 
