@@ -8,6 +8,7 @@ import colorsys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -180,15 +181,33 @@ def _draw_label(
     picture: Pixels, text: str, corner: tuple[float, float], color: Color, thickness: int
 ) -> None:
     """Write `text` on a filled background above `corner`, or below where the picture ends."""
-    scale = 0.4 * thickness + 0.1
-    (width, height), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
+    label = np.concatenate([_ink(f"{word} ", thickness) for word in text.split()], axis=1)
+    height, width = label.shape
     left = int(min(max(corner[0], 0), max(0, picture.shape[1] - width)))
-    bottom = int(max(corner[1], height + baseline))
-    cv2.rectangle(
-        picture, (left, bottom - height - baseline), (left + width, bottom), color, cv2.FILLED
-    )
-    origin = (left, bottom - baseline // 2)
-    cv2.putText(picture, text, origin, _FONT, scale, _BLACK, thickness, cv2.LINE_AA)
+    bottom = int(max(corner[1], height))
+    place = picture[bottom - height : bottom, left : left + width]
+    rows, columns = place.shape[:2]
+    place[:] = _shades(color).take(label[:rows, :columns], axis=0)
+
+
+@lru_cache(maxsize=1024)
+def _ink(word: str, thickness: int) -> Pixels:
+    """Return how much ink a word has in each pixel, 0 to 255.
+
+    The words of a label hardly change from picture to picture, and OpenCV takes 0.3 ms for one.
+    """
+    scale = 0.4 * thickness + 0.1
+    (width, height), baseline = cv2.getTextSize(word, _FONT, scale, thickness)
+    ink = np.zeros((height + baseline, width), np.uint8)
+    origin = (0, height + baseline - baseline // 2)
+    cv2.putText(ink, word, origin, _FONT, scale, 255, thickness, cv2.LINE_AA)
+    return ink
+
+
+@lru_cache(maxsize=256)
+def _shades(color: Color) -> Pixels:
+    """Return a colour under 0 to 255 of black ink, (256, 3)."""
+    return (np.outer(np.arange(255, -1, -1), color) // 255).astype(np.uint8)
 
 
 def _draw_column(
