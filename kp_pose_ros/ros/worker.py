@@ -5,7 +5,7 @@
 An image passes through, in this order:
 
     Worker._begin            Receiver.take -> Camera.take -> ImageSubscription.take -> rcl.take
-                             Camera.read -> image.message.read_raw -> image_to_frame
+                             Camera.read -> StillReader.read -> message.read_raw -> image_to_frame
                              Engine.submit: letterbox and network, in the engine's own threads
     Worker._finish           PoseEstimator.decode -> decode.decode
     Worker._publish          Tracker.update, Camera.lift
