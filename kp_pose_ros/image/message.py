@@ -11,7 +11,7 @@ import numpy as np
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.cdr import Header, read_compressed_image, read_image
-from kp_pose_ros.image.frame import ENCODINGS, Encoding, Frame, Pixels
+from kp_pose_ros.image.frame import ENCODINGS, Frame, Pixels
 from kp_pose_ros.image.jpeg import MinWidth, decode_compressed
 
 
@@ -76,7 +76,18 @@ def image_to_frame(image: ImageMessage) -> Frame:
     for field in ("height", "width"):
         if getattr(image, field) == 0:
             raise ImageError(field, f"{field} is 0: expected at least 1")
-    return _view(image, layout)
+    rows, half = divmod(image.height * layout.half_rows, 2)
+    if half or image.height % layout.grid[0] or image.width % layout.grid[1]:
+        raise ImageError(
+            "height" if image.height % layout.grid[0] else "width",
+            f"width and height are {image.width} and {image.height}: expected multiples of "
+            f"{layout.grid[1]} and {layout.grid[0]} with encoding '{image.encoding}'",
+        )
+    pixels = pixels_of(image, rows, layout.channels, np.dtype(layout.dtype))
+    try:
+        return Frame(pixels, image.encoding)
+    except FrameError as error:
+        raise ImageError("width", str(error)) from error
 
 
 def compressed_to_frame(image: CompressedImageMessage, min_width: MinWidth | None = None) -> Frame:
@@ -111,22 +122,6 @@ def read_compressed(message: Pixels, min_width: MinWidth | None = None) -> Camer
     return CameraImage(image.header, compressed_to_frame(image, min_width))
 
 
-def _view(image: ImageMessage, layout: Encoding) -> Frame:
-    """Return the message's bytes as a frame whose row stride is the message's step."""
-    rows, half = divmod(image.height * layout.half_rows, 2)
-    if half or image.height % layout.grid[0] or image.width % layout.grid[1]:
-        raise ImageError(
-            "height" if image.height % layout.grid[0] else "width",
-            f"width and height are {image.width} and {image.height}: expected multiples of "
-            f"{layout.grid[1]} and {layout.grid[0]} with encoding '{image.encoding}'",
-        )
-    pixels = pixels_of(image, rows, layout.channels, np.dtype(layout.dtype))
-    try:
-        return Frame(pixels, image.encoding)
-    except FrameError as error:
-        raise ImageError("width", str(error)) from error
-
-
 def pixels_of(image: ImageMessage, rows: int, channels: int, dtype: np.dtype[Any]) -> Any:
     """Return a message's bytes as an array, a view whose row stride is the message's step.
 
@@ -147,18 +142,13 @@ def pixels_of(image: ImageMessage, rows: int, channels: int, dtype: np.dtype[Any
             f"step is {image.step}: expected at least {image.width * pixel_bytes}, the bytes of "
             f"{image.width} '{image.encoding}' pixels",
         )
-    _check_length(image, rows)
+    if len(image.data) < image.step * rows:
+        raise ImageError(
+            "data",
+            f"data has {len(image.data)} bytes: expected {image.step * rows}, {rows} rows of step "
+            f"{image.step}",
+        )
     shape, strides = (rows, image.width), (image.step, pixel_bytes)
     if channels > 1:
         shape, strides = (*shape, channels), (*strides, dtype.itemsize)  # type: ignore[assignment]
     return np.ndarray(shape, dtype, image.data, 0, strides)
-
-
-def _check_length(image: ImageMessage, rows: int) -> None:
-    expected = image.step * rows
-    if len(image.data) < expected:
-        raise ImageError(
-            "data",
-            f"data has {len(image.data)} bytes: expected {expected}, {rows} rows of step "
-            f"{image.step}",
-        )
