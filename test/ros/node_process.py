@@ -40,10 +40,9 @@ class NodeProcess:
         return self
 
     def stop(self, number=signal.SIGINT, timeout=10):
-        """Send a signal; return exit code and seconds until the end."""
-        start = monotonic()
+        """Send a signal; return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout), monotonic() - start
+        return self.process.wait(timeout)
 
     def wait(self, timeout=START):
         return self.process.wait(timeout)

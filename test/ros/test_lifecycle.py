@@ -243,6 +243,6 @@ def one_in_each_state(make):
 def test_in_every_state_it_ends_when_told(one_in_each_state, state):
     process, manager, _ = one_in_each_state[state]
     assert manager.state() == state
-    code, _ = process.stop(signal.SIGTERM)
+    code = process.stop(signal.SIGTERM)
     assert code == 0, process.log
     assert "Traceback" not in process.log

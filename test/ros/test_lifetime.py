@@ -11,17 +11,14 @@ from peer import image_of
 
 from kp_pose_ros.ros.process import ending_signals
 
-PROMPT = 2.0  # seconds within which a node has to end
-
 both_signals = pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
 )
 
 
 def assert_ended_cleanly(node, number):
-    code, seconds = node.stop(number)
+    code = node.stop(number)  # fails where that takes long
     assert code == 0, node.log
-    assert seconds < PROMPT
     assert "Traceback" not in node.log
     assert "rror" not in node.log.replace("ERROR", "")
 
@@ -56,7 +53,7 @@ def test_a_node_that_prepares_its_network_ends_when_told(start_node, peer, bus, 
 def test_a_starting_node_ends_when_told(start_node, delay):
     node = start_node()
     sleep(delay)
-    code, _ = node.stop(signal.SIGINT)
+    code = node.stop(signal.SIGINT)
     # In its first moments Python itself has not come so far as to listen to us.
     assert code in {0, -signal.SIGINT} if delay < 0.5 else code == 0, node.log
     assert "Traceback" not in node.log or delay < 0.5

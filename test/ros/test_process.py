@@ -90,7 +90,7 @@ def test_a_parameter_of_an_undefined_type_ends_no_program(start, ros_node, name)
     rclpy.spin_until_future_complete(ros_node, answer, timeout_sec=20)
     ros_node.destroy_client(client)
     assert answer.result().results[0].successful
-    assert program.stop()[0] == 0
+    assert program.stop() == 0
 
 
 @pytest.mark.parametrize("module", PROGRAMS)

@@ -261,7 +261,7 @@ def test_it_ends_when_told_and_takes_its_bodies_along(start_bridge, ros_node, nu
     bridge = start_bridge("-r", "__ns:=/ending")
     robot = Robot(ros_node, "/ending/")
     robot.show_until(lambda: robot.ids() == ["kp2"], person(2))
-    code, _ = bridge.stop(number)
+    code = bridge.stop(number)
     robot.spin(0.2)
     ids = robot.ids()
     robot.close()
@@ -274,7 +274,7 @@ def test_it_ends_when_told_and_takes_its_bodies_along(start_bridge, ros_node, nu
 def test_it_ends_when_told_before_it_is_ready(start_bridge):
     bridge = start_bridge()
     sleep(0.3)
-    assert bridge.stop()[0] == 0
+    assert bridge.stop() == 0
     assert "Traceback" not in bridge.log
 
 

@@ -88,7 +88,7 @@ def start_bridge(tmp_path):
 
     yield start
     for each in started:
-        assert each.stop()[0] == 0
+        assert each.stop() == 0
 
 
 def test_poses_are_received_only_for_a_subscriber(start_bridge, ros_node, peer):

@@ -352,7 +352,7 @@ def test_the_program_says_that_it_is_ready_and_aborts_open_goals_at_its_end(star
     answer = handle.get_result_async()
     # The request for the result has to arrive first; a second one is answered after it.
     wait_for(ros_node, client.send_goal_async(WaitForPose.Goal(count=0))).get_result_async()
-    code, _ = server.stop(signal.SIGINT)
+    code = server.stop(signal.SIGINT)
     assert (code, "Traceback" in server.log) == (0, False)
     result = wait_for(ros_node, answer)
     assert (result.status, result.result.error_code) == (ABORTED, Result.STOPPED)
