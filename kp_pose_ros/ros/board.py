@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the board and its GPU tell: temperature, power, clocks, memory."""
+"""Sensors of the board and its GPU: temperature, power, clocks, memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def gpu_name(library: str = _LIBRARY) -> str | None:
 
 
 def gpu_readings(library: str = _LIBRARY) -> dict[str, float]:
-    """Return what the first GPU tells, by name and unit; what it does not tell is left out."""
+    """Return the readings of the first GPU, by name and unit, as far as it has them."""
     if (opened := _open(library)) is None:
         return {}
     nvml, device = opened
@@ -64,7 +64,7 @@ def gpu_readings(library: str = _LIBRARY) -> dict[str, float]:
 
 @cache
 def _open(library: str) -> tuple[ctypes.CDLL, ctypes.c_void_p] | None:
-    """Return NVML and the first GPU's handle, for the rest of the process."""
+    """Return NVML and the handle of the first GPU; both stay open until the process ends."""
     try:
         nvml = ctypes.CDLL(library)
     except OSError:
@@ -84,7 +84,7 @@ _PATIENCE = 5.0  # seconds that nvpmodel may take
 
 
 def readings(root: Path = _ROOT) -> dict[str, float]:
-    """Return the numbers that the machine tells of itself in no time, by name and unit."""
+    """Return the readings that cost no time, by name and unit."""
     found = {f"temperature {name} (C)": each for name, each in temperatures(root).items()}
     if (clock := jetson_gpu_clock(root)) is not None:
         found["clock GPU (MHz)"] = clock
@@ -95,12 +95,12 @@ def readings(root: Path = _ROOT) -> dict[str, float]:
 
 
 def slow_readings(root: Path = _ROOT) -> dict[str, float]:
-    """Return what a Jetson needs tens of milliseconds to measure: the power of each rail."""
+    """Return the power of each rail, which a Jetson needs tens of milliseconds to measure."""
     return {f"power {rail} (W)": each for rail, each in powers(root).items()}
 
 
 def temperatures(root: Path = _ROOT) -> dict[str, float]:
-    """Return degrees Celsius by the name of the sensor; those that do not answer are left out."""
+    """Return degrees Celsius by the name of the sensor, of the sensors that answer."""
     found = {}
     for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):
         try:

@@ -37,11 +37,11 @@ class Camera:
 
     Attributes:
         name: the prefix of its topics; empty: none.
-        label: what the log calls it.
+        label: its name in the log.
         counts: what became of its images.
-        image: what the newest readable one is like.
-        always_on: whether its images are worked on although nobody subscribes.
-        is_listening: whether the worker waits for its images at the moment.
+        image: size and encoding of the newest readable image.
+        always_on: whether its images are processed without a subscriber.
+        is_listening: whether the worker is waiting for its images.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Camera:
         self.publishers = Publishers(
             node, prefix, in_space=parameters.depth.enabled, transforms=transforms
         )
-        self.wanted_by = [self.publishers.wanted]  # each says whether somebody needs poses
+        self.wanted_by = [self.publishers.wanted]  # each returns whether poses are needed
         self._node = node
         self._poses_topic = f"{prefix}poses"
         self._is_double = self._was_told_of_double = False
@@ -113,7 +113,7 @@ class Camera:
         self.publishers.close()
 
     def watch(self) -> bool:
-        """Look after the subscriptions; call at 1 Hz. Return whether the images' is a new one."""
+        """Update the subscriptions; call at 1 Hz. Return whether that of the images is new."""
         if self.depth is not None:
             self.depth.watch()
         if sentence := self._losses.look(self.counts):
@@ -122,15 +122,15 @@ class Camera:
         return self.images.watch()
 
     def is_wanted(self) -> bool:
-        """Return whether the poses in the next image are of use.
+        """Return whether the poses in the next image are needed.
 
-        Those in the first always are: its network is opened before somebody waits for it.
+        The first image is always processed, so that the network is ready for the first subscriber.
         """
         is_first = not self.counts.processed
         return is_first or self.always_on or any(wanted() for wanted in self.wanted_by)
 
     def take(self) -> Pixels | None:
-        """Take the newest image; return its message's CDR bytes, None if there is no use for it.
+        """Take the newest image; return the CDR bytes of its message, None if it is not needed.
 
         Raises: see `ImageSubscription.take`.
         """
@@ -234,7 +234,7 @@ class Camera:
             )
 
     def _advise(self, topics: Mapping[str, list[str]]) -> str:
-        """Return what to do about images of another kind, as a part of a sentence."""
+        """Return how to read images of another kind, as a part of a sentence."""
         base = self.images.topic.removesuffix(self._transport.suffix)
         for name, each in TRANSPORTS.items():
             if each.type_name in topics.get(base + each.suffix, ()):
@@ -245,7 +245,7 @@ class Camera:
         return ""
 
     def _watch_for_doubles(self) -> None:
-        """Warn if another node publishes poses on our topic, too."""
+        """Warn if another node publishes on our poses topic."""
         publishers = publishers_of(self._node, self._poses_topic, "kp_pose_ros/msg/PoseArray")
         was_double, self._is_double = self._is_double, len(publishers) > 1
         # Not at once: nodes that are restarted may overlap.

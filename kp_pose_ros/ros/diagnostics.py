@@ -31,7 +31,7 @@ _SHARE_LOST = 0.01  # of the images sent; the odd one is lost on any wireless ne
 
 
 class Level(IntEnum):
-    """How bad it is; the numbers are those of diagnostic_msgs/DiagnosticStatus."""
+    """Severities, with the numbers of diagnostic_msgs/DiagnosticStatus."""
 
     OK = 0
     WARN = 1
@@ -40,7 +40,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on /diagnostics says that a camera is not well."""
+    """Thresholds of the warnings and errors on /diagnostics."""
 
     warn_age: float = setting(
         1.5, "Seconds without an image for a WARN.", limits=(0, 3600), changeable=True
@@ -66,20 +66,20 @@ class Limits:
 class Counts:
     """What became of a camera's frames.
 
-    Received is the sum of the others, but those with and without depth, and those under way.
+    `received` is the sum of unwanted, dropped, bad, failed, processed and those in progress.
 
     Attributes:
         lost: frames that were sent, but did not arrive.
         received: frames that arrived.
-        unwanted: nobody subscribed to results.
+        unwanted: nothing subscribed to results.
         dropped: a newer frame, or a pause, came before the worker was free.
-        bad: could not be read, by the message's field at fault.
+        bad: could not be read, by the wrong field of the message.
         failed: the engine failed on them.
         processed: their poses were published.
-        with_depth: of those processed, had a depth image and a calibration.
-        without_depth: of those processed, lacked one, although they should have had it.
-        repeated: of those processed, had the same stamp as the one before.
-        back: of those processed, had an earlier stamp than the one before.
+        with_depth: processed with a depth image and a calibration.
+        without_depth: processed without one of them, although depth is enabled.
+        repeated: processed with the same stamp as the frame before.
+        back: processed with an earlier stamp than the frame before.
     """
 
     lost: int = 0
@@ -101,7 +101,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a camera did between two looks at it.
+    """What a camera did between two checks.
 
     Attributes:
         before: its counts at the first.
@@ -128,7 +128,7 @@ class Report:
         return (self.after.processed - self.before.processed) / self.seconds
 
     def judge(self, limits: Limits) -> tuple[Level, str]:
-        """Return how the camera is and why, the worst first."""
+        """Return the camera's level with the reason; the worst reason wins."""
         if self.age is None:
             return Level.WARN, "waiting for the first image"
         if self.age > limits.warn_age:
@@ -141,7 +141,7 @@ class Report:
         return self._judge_results(limits)
 
     def _fault_of_images(self, limits: Limits) -> str:
-        """Return what is wrong with the images themselves; empty if nothing is."""
+        """Return what is wrong with the images; empty if nothing is."""
         bad, received = self.after.bad - self.before.bad, self.after.received - self.before.received
         if received and bad.total() > limits.warn_bad * received:
             fields = ", ".join(sorted(bad))
@@ -156,7 +156,7 @@ class Report:
         return ""
 
     def _judge_results(self, limits: Limits) -> tuple[Level, str]:
-        """Return how the camera is, if its images are well."""
+        """Return the level and the reason for a camera whose images are fine."""
         if self.latency is not None and self.latency > limits.warn_latency:
             return Level.WARN, f"poses come {self.latency:.2f} s after the image"
         without_depth = self.after.without_depth - self.before.without_depth
@@ -169,14 +169,14 @@ class Report:
 
 
 class Losses:
-    """Looks at the counts of one camera."""
+    """Watches the counts of one camera for lost images."""
 
     def __init__(self) -> None:
         self._throttle = Throttle(_LOSSES_PERIOD)
         self._told = Counts()
 
     def look(self, counts: Counts) -> str | None:
-        """Return what to do about the losses since the last time; None if nothing is to be done."""
+        """Return a warning of the losses since the last one; None if they are few."""
         lost = counts.lost - self._told.lost
         sent = counts.received - self._told.received + lost
         if lost < _MANY_LOST or lost < _SHARE_LOST * sent or not self._throttle.passes("lost"):
@@ -213,7 +213,7 @@ class Diagnostics:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # By the camera object: one that is configured again has counts of its own.
+        # By the camera object, since counts start anew when the node is configured again.
         self._before: WeakKeyDictionary[Camera, Counts] = WeakKeyDictionary()
         self._versions = {f"version of {name}": each for name, each in versions().items()}
         self._last = monotonic()

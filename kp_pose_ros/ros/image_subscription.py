@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The subscription to one image topic: follows its publisher's QoS and says why no image comes."""
+"""The subscription to one image topic: follows the publishers' QoS and reports missing images."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def message_class(type_name: str) -> Any:
 
 
 class Untaken(CallbackGroup):
-    """A callback group that no executor looks at: a thread of ours takes the messages.
+    """A callback group that no executor serves: the worker takes the messages itself.
 
-    Meanwhile the middleware's queue of one holds the newest image, and the executor does not wake
-    up for it. It would also do so if it waited for the subscription's QoS events only.
+    The middleware's queue of one holds the newest image until then. The executor does not wake up
+    for images, as it would even if it waited only for the QoS events of the subscription.
     """
 
     def can_execute(self, entity: Any) -> bool:
@@ -101,16 +101,15 @@ class ImageSubscription:
 
         Args:
             node: the node that subscribes.
-            name: the topic's, as rclpy takes it: a name that is resolved already is remapped again.
+            name: the topic's, as rclpy takes it: a name that is resolved already is remapped twice.
             type_name: one of `IMAGE_TYPES`.
             label: what the log calls the camera.
             qos: the parameter image_qos.
             group: the callback group; `Untaken` if messages are taken with `take`.
             queue: how many messages wait for `take`; 1, since older images are stale.
-            is_listening: whether images are taken at the moment; else none is missed.
+            is_listening: returns whether images are taken now; else none counts as missing.
             callback: called with each message, in the executor.
-            on_lost: called with a number of images that got lost on the way here, if the
-                middleware tells.
+            on_lost: called with the number of images that the middleware reports as lost.
             advise: called with the image topics of other nodes and their types, if the topic has no
                 publisher; returns what the user can do, as a part of a sentence.
 
@@ -129,13 +128,13 @@ class ImageSubscription:
         self._is_listening = is_listening
         self._callback = callback
         self._on_lost = on_lost
-        self._lost = 0  # images known to be lost, whose gap in the numbers is still to come
+        self._lost = 0  # lost images whose gap in the sequence numbers was not seen yet
         self._numbers: dict[bytes, int] = {}  # by publisher, the number of its last image
         self._advise = advise
         self._queue = queue
         self._profile = image_qos(qos, (), queue)  # before the user's overrides
         self.is_gap = True
-        self._events = Lock()  # while they are handled, by the executor or by who takes
+        self._events = Lock()  # the executor and the worker handle them
         self._has_come = self._is_silent = False
         self._last = monotonic()  # when the newest image came, or none could come
 
@@ -157,11 +156,11 @@ class ImageSubscription:
         """Take the newest message, in any thread; None if there is none.
 
         Returns:
-            Its CDR bytes, and how many images that arrived since the last one were not taken.
+            Its CDR bytes, and how many images arrived since the last one without being taken.
 
         Raises:
             MiddlewareError: rcl failed.
-            InvalidHandle: it has just been unsubscribed.
+            InvalidHandle: the subscription has just been destroyed.
         """
         subscription = self.current
         taken = rcl.take(subscription) if subscription is not None else None
@@ -177,7 +176,7 @@ class ImageSubscription:
         return monotonic() - self._last if self._has_come else None
 
     def watch(self) -> bool:
-        """Follow the publishers' QoS and say once if images are missing; call at 1 Hz.
+        """Follow the publishers' QoS and warn once if images are missing; call at 1 Hz.
 
         Returns:
             Whether `current` has been replaced.
@@ -218,7 +217,7 @@ class ImageSubscription:
         self._lost = 0
         try:
             self.current = subscribe(event_callbacks=events(message_lost=self._on_message_lost))
-        except UnsupportedEventTypeError:  # a middleware that does not tell
+        except UnsupportedEventTypeError:  # a middleware that does not report losses
             self.current = subscribe(event_callbacks=events())
         qos = self.current.qos_profile
         self._node.get_logger().debug(
@@ -252,10 +251,10 @@ class ImageSubscription:
             return 0
         self.is_gap = self._numbers.get(publisher) != number - 1
         before = self._numbers.get(publisher, number - 1)
-        self._numbers = {publisher: number}  # of a camera that started anew, only the new one
+        self._numbers = {publisher: number}  # of a restarted camera, only the new publisher
         gap = max(0, number - before - 1)
         if gap:
-            self._handle_events()  # which tell of lost ones
+            self._handle_events()  # which report lost images
         lost = min(gap, self._lost)
         self._lost -= lost
         return gap - lost
@@ -289,7 +288,7 @@ class ImageSubscription:
         """Return the image topics that other nodes publish, with their types."""
         us = self._node.get_name(), self._node.get_namespace()
         topics: dict[str, list[str]] = {}
-        # By node, since a topic that is asked for by name is remapped as our own are.
+        # By node, since rclpy remaps topics that are looked up by name.
         for other in set(self._node.get_node_names_and_namespaces()) - {us}:
             with suppress(NodeNameNonExistentError):  # it has just ended
                 topics.update(

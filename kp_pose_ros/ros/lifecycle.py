@@ -24,10 +24,10 @@ _ERROR = TransitionCallbackReturn.ERROR.to_label()
 class ManagedNode(LifecycleNodeMixin, OverridableQos):
     """A lifecycle node with coroutines for transitions.
 
-    rclpy's own transitions are plain functions, which block a single-threaded executor, and a
-    program that this node is composed into may not have a multi-threaded one. So a coroutine
-    serves `change_state`, which can await other threads in any executor. States, services and
-    events are rclpy's, as a lifecycle manager expects them.
+    rclpy's own transitions are plain functions, which block a single-threaded executor, and the
+    program that this node is composed into may have no other. So a coroutine serves `change_state`;
+    it can await other threads in any executor. States, services and events are rclpy's, as a
+    lifecycle manager expects them.
 
     A subclass overrides the coroutines `configure`, `activate`, `deactivate`, `cleanup`,
     `shutdown`, and `recover`, which follows an error in one of them and leads to the state
@@ -37,7 +37,7 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
     def __init__(self, name: str, **node_arguments: Any) -> None:
         """Create a node in the state unconfigured; `node_arguments` are those of rclpy's Node."""
         OverridableQos.__init__(self, name, **node_arguments)
-        # For callbacks that await: others can run meanwhile.
+        # For callbacks that await, so that others can run meanwhile.
         self.waiting_group = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self.waiting_group)
         serve_change_state(self, self._on_change_state)
@@ -59,11 +59,10 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
         return label
 
     async def change_state(self, transition: int) -> bool:
-        """Do a transition; return whether it succeeded. Await it in the node's executor.
+        """Make a transition; return whether it succeeded. Await it in the node's executor.
 
         Args:
-            transition: one of lifecycle_msgs/Transition that may be asked for, such as
-                TRANSITION_CONFIGURE.
+            transition: a number of lifecycle_msgs/Transition, such as TRANSITION_CONFIGURE.
         """
         if transition not in self._possible().values():
             possible = ", ".join(f"{each} ({name})" for name, each in self._possible().items())
@@ -134,7 +133,7 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
 
 
 class Handover:
-    """Has a node's executor make calls that any thread asks for, in their order."""
+    """Makes calls for other threads in a node's executor, in their order."""
 
     def __init__(self, node: Node, group: CallbackGroup) -> None:
         """Prepare; the calls belong to the callback group `group` of `node`."""
@@ -144,14 +143,14 @@ class Handover:
         self._guard = node.create_guard_condition(self._make_calls, group)
 
     def call(self, function: Callable[[], object]) -> None:
-        """Have `function` called in the executor; return at once."""
+        """Call `function` in the executor; return at once."""
         with self._lock:
             if not self._closed:
                 self._calls.append(function)
                 self._guard.trigger()
 
     def close(self) -> None:
-        """Forget calls from now on, since the node is about to be destroyed."""
+        """Ignore calls from now on, since the node is about to be destroyed."""
         with self._lock:
             self._closed = True
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every parameter of the node: declared, described, changed while it runs."""
+"""All parameters of the node: their declaration, descriptions and changes at run time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Where keypoints are in space."""
+    """Positions of keypoints in space, from depth images."""
 
     enabled: bool = setting(
         False, "Subscribe to `depth` and `camera_info`; fill in keypoints_3d; publish markers."
@@ -50,7 +50,7 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """Where the cameras stand, to join what they see."""
+    """Positions of people in space, from several cameras."""
 
     file: str = setting(
         "", "Path of the file that says where the cameras stand; publish poses_3d. Empty: do not."
@@ -64,7 +64,7 @@ class Rig:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The values that a node runs with; see each one's description."""
+    """The values that a node runs with; each has a description."""
 
     model: str = setting(
         "yolo11n-pose",
@@ -175,11 +175,11 @@ class Parameters:
 
     @property
     def starts_itself(self) -> bool:
-        """Whether the node configures itself, rather than a lifecycle manager."""
+        """Whether the node configures itself; else a lifecycle manager does."""
         return self.autostart or self.build_only
 
     def settings(self) -> Settings:
-        """Return what the estimator is made from."""
+        """Return the settings of the estimator."""
         return Settings(
             model=Path(self.model),
             skeleton=self.skeleton or None,
@@ -189,13 +189,13 @@ class Parameters:
             providers=tuple(name for name in self.providers if name),
             imgsz=self.network_size,
             precision=self.precision,
-            # An engine is the fastest at the largest batch that it was built for.
+            # An engine is fastest at the largest batch that it was built for.
             max_batch=min(self.max_batch, len(self.cameras)),
             decode=self.decode,
         )
 
     def _check(self) -> None:
-        """Check what one value's rule cannot know."""
+        """Check what the rule of a single value cannot."""
         if not self.model:
             raise SettingsError(
                 "parameter 'model' is empty: expected the path of a .pt or .onnx file, or the name "
@@ -225,18 +225,18 @@ UNCONFIGURED = "unconfigured"  # lifecycle_msgs/State
 
 
 def declare_parameters(node: Node) -> Parameters:
-    """Declare all parameters on `node` and return the values that it was started with.
+    """Declare all parameters on `node` and return the values it was started with.
 
     Raises:
         SettingsError: one of them cannot be used.
     """
-    # rclpy refuses `score_threshold: 1`, an integer, in words of its own: take what was given,
-    # whatever its type, check it by our rules, and declare its final value and type then.
+    # rclpy would refuse `score_threshold: 1`, an integer. So read the given values whatever their
+    # types, check them by our rules, and only then declare the final values and types.
     given: dict[str, object] = {}
     for name, rule in RULES.items():
         anything = ParameterDescriptor(dynamic_typing=True)
         value = node.declare_parameter(name, _to_ros(rule.default), anything).value
-        given[name] = [] if value is None else value  # `[]` has no type of its own in ROS
+        given[name] = [] if value is None else value  # `[]` has no type in ROS
         node.undeclare_parameter(name)
     _warn_of_unknown_names(node)
     parameters = Parameters.from_values(given)
@@ -252,7 +252,7 @@ def follow_changes(
     apply: Callable[[Parameters], None],
     state: Callable[[], str],
 ) -> None:
-    """Call `apply` with the new parameters whenever a client changes some of them on `node`.
+    """Call `apply` with the new parameters whenever a client changes some on `node`.
 
     A change that breaks a rule is refused with the rule's sentence, and nothing changes.
 
@@ -297,9 +297,9 @@ def _check_state(now: Parameters, wanted: Parameters, state: str) -> None:
 
 
 def _warn_of_unknown_names(node: Node) -> None:
-    """Warn of parameters that were given and that we do not have, most likely misspelled.
+    """Warn of given parameters that do not exist, most likely misspelled.
 
-    No error, because a file for several nodes may hold theirs under `/**`.
+    This is no error, because a file may hold the parameters of several nodes under `/**`.
     """
     known = {*RULES, *declared_names(node)}
     for name in overrides(node):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node: parameters, cameras and worker, wired up and taken through their lifecycle."""
+"""The node: it connects parameters, cameras and worker, and takes them through the lifecycle."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _WATCH_PERIOD = 1.0  # seconds
 
 
 class PoseNode(ManagedNode):
-    """Publishes the poses of the people in its cameras' images.
+    """Publishes the poses of the people in the images of its cameras.
 
-    It may be composed into any program: add it to an executor, whose thread then runs everything
+    It can be composed into any program: add it to an executor, whose thread then runs everything
     but the network. The worker, a thread from `configure` to `cleanup`, owns the engine.
 
     Attributes:
@@ -54,18 +54,18 @@ class PoseNode(ManagedNode):
         on_built: Callable[[], None] = lambda: None,
         **node_arguments: Any,
     ) -> None:
-        """Declare the parameters; unless `autostart` is off, begin as soon as the executor spins.
+        """Declare the parameters; unless `autostart` is false, start when the executor spins.
 
         Args:
             name: the node's.
             on_poses: called with a camera's name, the Poses in one of its images, and the image's
-                stamp (nanoseconds) and frame_id; as good a reason to work as a subscriber. It is
-                called in the worker's thread: the network waits for its return, and newer images
-                replace older ones meanwhile. What it raises ends the worker.
-            on_failure: called with the error that ends a start of its own, or the work after it,
-                in place of a line in the log; with GpuLostError in any case, because the process
-                has to end then.
-            on_built: called when `build_only` has done what it is for, in place of activation.
+                stamp (nanoseconds) and frame_id. With it, the network runs as with a subscriber.
+                It is called in the worker's thread: the network waits for its return, and newer
+                images replace older ones meanwhile. An exception ends the worker.
+            on_failure: called, instead of logging, with the error that ends an automatic start or
+                the work after it; always called with GpuLostError, after which the process has to
+                end.
+            on_built: called when `build_only` has built the engine, instead of activating the node.
             node_arguments: those of rclpy's Node, such as namespace or parameter_overrides.
 
         Raises:
@@ -88,11 +88,11 @@ class PoseNode(ManagedNode):
         self._handover = Handover(self, self.waiting_group)
         self._diagnostics = Diagnostics(self)
         self._unused_overrides: set[str] = set()  # that the log has named
-        self._trouble = ""  # why the node does not work, if that was not its user's wish
+        self._trouble = ""  # the error that stopped the node
         follow_changes(self, self._values, self._adopt, lambda: self.state)
         self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
-        # By the machine's own clock: simulated time may stand still. A task, since Humble
-        # stumbles over a subscription that a timer destroys while an image waits in it.
+        # A steady clock, since simulated time may stand still. A task, since Humble's executor
+        # fails if a timer destroys a subscription in which an image waits.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_WATCH_PERIOD, partial(self._do, self._watch), clock=clock)
         if self._values.starts_itself:
@@ -137,10 +137,10 @@ class PoseNode(ManagedNode):
             self._resume()
 
     async def deactivate(self) -> None:
-        """Stop all work; the engine stays warm.
+        """Stop all work; the engine stays open.
 
         Raises:
-            BaseException: what has ended the worker, if it has ended.
+            BaseException: the error that has ended the worker, if it has ended.
         """
         self._active = False
         await self._rest()
@@ -148,7 +148,7 @@ class PoseNode(ManagedNode):
             _raise_if_any(self._worker.ended.result())
 
     async def cleanup(self) -> None:
-        """Free the engine and take the topics back."""
+        """Close the engine and destroy the topics."""
         self._active = False
         if self._transforms is not None:
             self._transforms.close()
@@ -167,9 +167,9 @@ class PoseNode(ManagedNode):
     shutdown = recover = cleanup
 
     def report(self, error: Exception) -> None:
-        """Say why the node does not work."""
+        """Report the error that stopped the node."""
         self._trouble = str(error)
-        # At once, since the process may be about to end.
+        # Now, since the process may be about to end.
         self._diagnostics.publish(self._status(), (), self._values.diagnostics)
         is_fatal = self._values.starts_itself or isinstance(error, GpuLostError)
         if self._on_failure is not None and is_fatal:
@@ -180,9 +180,9 @@ class PoseNode(ManagedNode):
             self.get_logger().error("".join(traceback.format_exception(error)))
 
     def close(self, timeout: float) -> bool:
-        """Stop working, for good; return whether the engine let go within `timeout` seconds.
+        """Stop for good; return whether the worker ended within `timeout` seconds.
 
-        Call it before `destroy_node`, when the executor does not spin this node any more.
+        Call it before `destroy_node`, when the executor no longer spins this node.
         """
         self._handover.close()
         ended = True
@@ -201,12 +201,12 @@ class PoseNode(ManagedNode):
             await self.change_state(Transition.TRANSITION_ACTIVATE)
 
     def _deactivate_if_active(self) -> None:
-        """Go through the error state: the worker has ended, though nobody told it to."""
+        """Go through the error state, since the worker ended unasked."""
         if self._active:
             self._do(self.change_state, Transition.TRANSITION_DEACTIVATE)
 
     async def _enable(self, request: Any, response: Any) -> Any:
-        """Pause or resume the work, in whatever state."""
+        """Pause or resume work, in any state."""
         self._enabled = request.data
         if self._active and self._enabled:
             self._resume()
@@ -230,7 +230,7 @@ class PoseNode(ManagedNode):
             )
 
     async def _rest(self) -> None:
-        """Receive nothing more, and wait until nothing is worked on."""
+        """Stop receiving images and wait until the worker is idle."""
         for camera in self.cameras.values():
             camera.stop()
         idle: Future[None] = Future()
@@ -275,8 +275,8 @@ class PoseNode(ManagedNode):
             camera.always_on = values.always_on or self._on_poses is not None
 
     def _do(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Have the executor, in which this is called, run a function or a coroutine to its end."""
-        if self.executor is not None:  # else the node has just been taken out of it
+        """Have the executor that calls this run a function or a coroutine to its end."""
+        if self.executor is not None:  # else the node has just been removed from it
             self.executor.create_task(function, *arguments)
 
 

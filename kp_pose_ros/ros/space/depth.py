@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's depth images and camera_info, and which of them belong to a picture."""
+"""A camera's depth images and camera_info, matched to its pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EXPECTED = 4  # pictures under way: one in the engine, one or two that wait
 
 
 class Recent(Generic[Item]):
-    """Any thread puts, another one looks up."""
+    """The latest items by stamp. One thread puts them in, another looks them up."""
 
     def __init__(self) -> None:
         self._items: list[tuple[int, Item]] = []
@@ -40,15 +40,15 @@ class Recent(Generic[Item]):
         self._lock = Lock()
 
     def expect(self, stamp: int) -> None:
-        """Keep what is nearest to a stamp, in nanoseconds, until it is looked up.
+        """Keep the item nearest to a stamp, in nanoseconds, until it is looked up.
 
-        An engine may take so long that it would have gone by then.
+        A slow engine may take longer than the other items are kept.
         """
         with self._lock:
             self._expected.append(stamp)
 
     def put(self, stamp: int, item: Item) -> None:
-        """Keep an item of a stamp, in nanoseconds, in place of the first that nobody expects."""
+        """Add an item with its stamp, in nanoseconds; it replaces the oldest one not expected."""
         with self._lock:
             self._items.append((stamp, item))
             if len(self._items) > _KEPT:
@@ -59,7 +59,7 @@ class Recent(Generic[Item]):
     def nearest(self, stamp: int) -> tuple[int, Item] | None:
         """Return the item whose stamp is nearest to `stamp`, with its stamp; None if there is none.
 
-        Those that came before it are forgotten: whoever looks up goes with time.
+        Items that came before it are dropped, since later look-ups have later stamps.
         """
         with self._lock:
             while self._expected and self._expected[0] <= stamp:
@@ -70,13 +70,13 @@ class Recent(Generic[Item]):
             return self._items[0]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all items."""
         with self._lock:
             self._items.clear()
             self._expected.clear()
 
     def _nearest(self, stamp: int) -> int:
-        # Of equal ones the latest: some drivers leave all stamps at 0.
+        # The latest of equal ones, since some drivers leave all stamps at 0.
         latest_first = reversed(range(len(self._items)))
         return min(latest_first, key=lambda index: abs(self._items[index][0] - stamp))
 
@@ -165,7 +165,7 @@ class DepthSource:
             self._subscribe_to_info(self._wanted_info_qos())
 
     def stop(self) -> None:
-        """Unsubscribe, and forget all images; a camera_info may have been sent once for all."""
+        """Unsubscribe and drop the images; keep camera_info, which may be sent only once."""
         self._source.stop()
         self._unsubscribe_from_info()
         self._missing_since = None
@@ -176,20 +176,22 @@ class DepthSource:
         self._gate.want(self._label, is_wanted)
 
     def watch(self) -> None:
-        """Look after the subscriptions; call at 1 Hz."""
+        """Update the subscriptions; call at 1 Hz."""
         self._source.watch()
         if self._infos is not None and (wanted := self._wanted_info_qos()) != self._infos_qos:
             self._unsubscribe_from_info()
             self._subscribe_to_info(wanted)
 
     def expect(self, header: Header) -> None:
-        """Take note that a picture with this header will be looked up."""
+        """Announce that a picture with this header will be looked up."""
         self._images.expect(header.stamp)
 
     def look_up(
         self, header: Header, size: tuple[int, int]
     ) -> tuple[DepthImage, CameraModel] | None:
-        """Return what belongs to a picture; None, with a warning if that lasts, if nothing does.
+        """Return the depth and the camera of a picture; None if one is missing.
+
+        A warning says why if that lasts.
 
         Args:
             header: the picture's.
@@ -205,7 +207,7 @@ class DepthSource:
         return found
 
     def _wanted_info_qos(self) -> QoSProfile:
-        """Return what matches the publishers: latched if they send it once, before we begin."""
+        """Return the QoS that matches the publishers: transient local if theirs is."""
         found = publishers_of(self._node, self._info_name, "sensor_msgs/msg/CameraInfo")
         return image_qos("auto", found)
 
