@@ -164,7 +164,7 @@ class Rerun:
             frames = [each.frame for each in batch]
             return (batch, frames, engine.submit(frames)) if batch else None
 
-        for batch, frames, pending in overlapping(begin, engine.overlaps):
+        for batch, frames, pending in overlapping(begin):
             start = perf_counter()
             results = self._estimator.decode(frames, pending.result())
             self.waited += perf_counter() - start

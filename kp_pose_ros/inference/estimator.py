@@ -44,7 +44,8 @@ class Engine(Protocol):
     Attributes:
         name: what runs it, for people, such as "ONNX Runtime 1.20 on the CPU".
         max_batch: how many frames `submit` takes at most.
-        overlaps: whether one more batch may begin before the one before it has ended.
+        overlaps: whether a batch that begins before the one before it has ended is worked on beside
+            it. Elsewhere it waits for its turn, and a newer image would have been better.
         times: how long each stage took.
     """
 
@@ -66,8 +67,8 @@ class Engine(Protocol):
     def submit(self, frames: Sequence[Frame]) -> Pending:
         """Begin with a batch, whose result is the candidates of each frame.
 
-        Frames may have different sizes and encodings. Results are to be asked for in the order of
-        the beginnings.
+        One more may begin before this one has ended. Frames may have different sizes and encodings.
+        Results are to be asked for in the order of the beginnings.
 
         Raises:
             EngineError: the engine failed; later calls may work.
@@ -124,7 +125,7 @@ class PoseEstimator:
                 broken, frame = error, None
             return None if frame is None else (frame, self.engine.submit([frame]))
 
-        for frame, pending in overlapping(begin, self.engine.overlaps):
+        for frame, pending in overlapping(begin):
             yield frame, self.decode([frame], pending.result())[0]
         if broken is not None:
             raise broken
@@ -144,13 +145,13 @@ class PoseEstimator:
             ]
 
 
-def overlapping(begin: Callable[[bool], Batch | None], overlaps: bool) -> Iterator[Batch]:
-    """Keep an engine at work: where it can, the next batch begins before this one has ended.
+def overlapping(begin: Callable[[bool], Batch | None], overlaps: bool = True) -> Iterator[Batch]:
+    """Keep an engine at work: the next batch begins before this one has ended.
 
     Args:
         begin: begins with the next batch and returns it. It is told whether one is under way; if
             so, None has that one yielded; if not, None is the end.
-        overlaps: the engine's.
+        overlaps: False has each batch end before the next one begins.
 
     Yields:
         Each batch when it is time to wait for its result.

@@ -41,6 +41,7 @@ class Settings:
         device: CPU, GPU or NPU, for the engine 'openvino'.
         providers: names of ONNX Runtime's execution providers, for the engine 'onnx'; none is the
             CPU.
+        threads: how many the network has on the CPU; None follows what the machine has left.
         max_batch: how many frames the engine takes at once.
         decode: thresholds and limits; whether to suppress is the model's to say.
     """
@@ -53,6 +54,7 @@ class Settings:
     precision: str = "fp16"
     device: str = "CPU"
     providers: tuple[str, ...] = ()
+    threads: int | None = None
     max_batch: int = 1
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
@@ -140,7 +142,9 @@ def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:
             f"engine 'onnx' needs ONNX Runtime, which cannot be imported ({error}): "
             "install it with `pip install onnxruntime`"
         ) from error
-    return OnnxEngine(model, settings.imgsz, settings.max_batch, settings.providers)
+    return OnnxEngine(
+        model, settings.imgsz, settings.max_batch, settings.providers, settings.threads
+    )
 
 
 def _openvino(model: PoseModel, settings: Settings, _: Progress) -> Engine:
@@ -151,7 +155,9 @@ def _openvino(model: PoseModel, settings: Settings, _: Progress) -> Engine:
             f"engine 'openvino' needs OpenVINO, which cannot be imported ({error}): "
             "install it with `pip install openvino`"
         ) from error
-    return OpenVinoEngine(model, settings.imgsz, settings.max_batch, settings.device)
+    return OpenVinoEngine(
+        model, settings.imgsz, settings.max_batch, settings.device, settings.threads
+    )
 
 
 def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
@@ -189,14 +195,15 @@ def _has_bfloat16() -> bool:
 
 
 def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
-    reason = why_unavailable()
+    level, why = logging.INFO, "since there is an NVIDIA GPU"
+    # TensorRT's libraries alone take 80 MB of memory.
+    reason = why_unavailable() if has_gpu() else "no NVIDIA GPU was found"
     if reason is None and model.metadata.channels != _COLOURS:
         reason = "the model takes grey pictures, which TensorRT is not fed with yet"
-    level, why = logging.INFO, "since no NVIDIA GPU was found"
-    if reason is None:
-        why = "since there is an NVIDIA GPU"
-    elif has_gpu():
+    if reason and has_gpu():
         level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {reason}"
+    elif reason:
+        why = f"since {reason}"
     make: Maker = _tensorrt
     if reason:
         make = _openvino if _has_bfloat16() and not settings.providers else _onnx

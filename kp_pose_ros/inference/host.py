@@ -8,8 +8,7 @@ What runs a network (ONNX Runtime, OpenVINO) is a `Session`, which its own room 
 from __future__ import annotations
 
 import logging
-import os
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -20,15 +19,14 @@ import cv2
 import numpy as np
 
 from kp_pose_ros.image.frame import Frame, Pixels, Size
+from kp_pose_ros.inference.cores import CoreWatch, Threads
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Floats
 from kp_pose_ros.timing import StageTimes
 
-CORES = len(os.sched_getaffinity(0))
-
-_KEPT_NETWORKS = 8  # a camera of a new shape costs two; a robot has few shapes at a time
+_KEPT_NETWORKS = 8  # a robot has few shapes of cameras at a time
 _KEPT_CANVASES = 4  # shapes of frames that share a network
 _TO_UNIT = np.float32(1 / 255)
 _log = logging.getLogger(__name__)
@@ -46,25 +44,25 @@ class Session(Protocol):
     def run(self, batch: Floats) -> Floats:
         """Return the rows, (B, N, 6 + K * D), of pictures (B, C, H, W) in [0, 1].
 
-        Any thread may call it, also beside others.
+        Any thread may call it, one at a time.
 
         Raises:
             EngineError: it failed.
         """
 
 
-# Opens a prepared graph for so many threads. It raises EngineError if it cannot.
-OpenSession = Callable[[Path, int], Session]
+# Opens a prepared graph for such threads. It raises EngineError if it cannot.
+OpenSession = Callable[[Path, Threads], Session]
 
 
 class HostEngine:
     """Runs a model's prepared graph, one network for each size that the frames need.
 
-    A batch alone has all cores, because that is the quickest. Cores wait for each other at every
-    layer, though: two batches beside each other, with half of the cores each, go through 1.4 times
-    as often as one after the other (yolo11n-pose on ONNX Runtime, two cores: 31 and 22 frames a
-    second), and each takes 1.3 times as long.
+    Batches take turns, each with all threads: two beside each other go through no faster, and each
+    takes twice as long.
     """
+
+    overlaps = False
 
     def __init__(
         self,
@@ -72,7 +70,9 @@ class HostEngine:
         model: PoseModel,
         imgsz: Size | None,
         max_batch: int,
+        *,
         open_session: OpenSession,
+        threads: int | None,
     ) -> None:
         """Open the engine; networks are opened when the first frame of a shape arrives.
 
@@ -82,21 +82,22 @@ class HostEngine:
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
             open_session: opens a graph.
+            threads: how many threads a network has; None follows what the machine has left.
         """
         self.name = name
         self.max_batch = max_batch
-        self.overlaps = CORES > 1
         self.times = StageTimes()
         self._model = model
         self._imgsz = imgsz
         self._open_session = open_session
-        self._networks: OrderedDict[tuple[Size, int], _Network] = OrderedDict()
-        self._pool = ThreadPoolExecutor(2)
-        self._under_way: list[Future[list[Candidates]]] = []
+        self._watch = CoreWatch(threads)
+        self._networks: OrderedDict[Size, _Network] = OrderedDict()
+        self._pool = ThreadPoolExecutor(1)
+        self._opener = ThreadPoolExecutor(1)
 
     def prepare(self, frame: Size) -> Path:
         """Open the network for frames of (height, width); return its graph. Raises as `infer`."""
-        return self._network(self._model.network_size(frame, self._imgsz), CORES).graph
+        return self._network(self._model.network_size(frame, self._imgsz)).graph
 
     def infer(self, frames: Sequence[Frame]) -> list[Candidates]:
         """Return the candidates of each frame.
@@ -109,23 +110,22 @@ class HostEngine:
 
     def submit(self, frames: Sequence[Frame]) -> Future[list[Candidates]]:
         """Begin with a batch; see `infer`. The frames have to stay as they are until its end."""
-        self._under_way = [each for each in self._under_way if not each.done()]
-        cores = CORES // 2 if self._under_way and self.overlaps else CORES
         by_size: defaultdict[Size, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
             by_size[self._model.network_size(frame.size, self._imgsz)].append(index)
-        work = [(self._network(size, cores), indices) for size, indices in by_size.items()]
-        self._under_way.append(self._pool.submit(self._run, work, frames))
-        return self._under_way[-1]
+        work = [(self._network(size), indices) for size, indices in by_size.items()]
+        for network, _ in work:
+            network.follow(self._watch.threads(), self._opener)
+        return self._pool.submit(self._run, work, frames)
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
         """Return what runs the network alone on frames of one size: for benchmarks."""
-        size = self._model.network_size(frames[0].size, self._imgsz)
-        return self._network(size, CORES).call(frames)
+        return self._network(self._model.network_size(frames[0].size, self._imgsz)).call(frames)
 
     def close(self) -> None:
         """Free the networks, after the end of what is under way."""
         self._pool.shutdown()
+        self._opener.shutdown(cancel_futures=True)
         self._networks.clear()
 
     def _run(
@@ -140,23 +140,22 @@ class HostEngine:
                 found.update(zip(chunk, candidates, strict=True))
         return [found[index] for index in range(len(frames))]
 
-    def _network(self, size: Size, cores: int) -> _Network:
-        key = size, cores
-        if key not in self._networks:
+    def _network(self, size: Size) -> _Network:
+        if size not in self._networks:
             if len(self._networks) == _KEPT_NETWORKS:
                 self._networks.popitem(last=False)
-            if cores == CORES:
-                _log.info("preparing the network for %d x %d (height x width)", *size)
-            graph = self._model.graph(size)
-            session = self._open_session(graph, cores)
+            _log.info("preparing the network for %d x %d (height x width)", *size)
+            graph, threads = self._model.graph(size), self._watch.threads()
             shape = (self._model.metadata.channels, *size)
-            self._networks[key] = _Network(graph, session, shape, self.max_batch)
-        self._networks.move_to_end(key)
-        return self._networks[key]
+            self._networks[size] = _Network(
+                graph, self._open_session, threads, shape=shape, max_batch=self.max_batch
+            )
+        self._networks.move_to_end(size)
+        return self._networks[size]
 
 
 class _Network:
-    """A session for one size, and the memory of its inputs.
+    """The session for one size, and the memory of its input.
 
     Attributes:
         graph: its file.
@@ -164,26 +163,43 @@ class _Network:
     """
 
     def __init__(
-        self, graph: Path, session: Session, shape: tuple[int, int, int], max_batch: int
+        self,
+        graph: Path,
+        open_session: OpenSession,
+        threads: Threads,
+        *,
+        shape: tuple[int, int, int],
+        max_batch: int,
     ) -> None:
         self.graph = graph
-        self.batch = session.fixed_batch or max_batch
-        self._session = session
+        self._open_session = open_session
+        self._threads = threads
+        self._session = open_session(graph, threads)
+        self._next: Future[Session] | None = None
+        self.batch = self._session.fixed_batch or max_batch
         self._shape = shape
-        self._free: deque[_Input] = deque()
+        self._input = _Input(self.batch, shape)
+
+    def follow(self, threads: Threads, opener: ThreadPoolExecutor) -> None:
+        """Go on with other threads as soon as a session that has them is open.
+
+        Raises:
+            EngineError: it cannot be opened; the one before stays.
+        """
+        if self._next is None:
+            if threads != self._threads:
+                self._threads = threads
+                self._next = opener.submit(self._open_session, self.graph, threads)
+        elif self._next.done():
+            opened, self._next = self._next, None
+            self._session = opened.result()
+            _log.debug("the network goes on with %s", self._threads)
 
     def run(self, frames: Sequence[Frame], times: StageTimes) -> list[Candidates]:
         """Return the candidates of at most `batch` frames."""
-        try:
-            taken = self._free.pop()
-        except IndexError:  # every other is in use
-            taken = _Input(self.batch, self._shape)
-        try:
-            letterboxes = [taken.fill(slot, frame, times) for slot, frame in enumerate(frames)]
-            with times.measure("infer"):
-                rows = self._infer(taken, len(frames))
-        finally:
-            self._free.append(taken)
+        letterboxes = [self._input.fill(slot, frame, times) for slot, frame in enumerate(frames)]
+        with times.measure("infer"):
+            rows = self._infer(self._input, len(frames))
         return [Candidates(*pair) for pair in zip(rows, letterboxes, strict=False)]
 
     def call(self, frames: Sequence[Frame]) -> Callable[[], object]:

@@ -88,6 +88,10 @@ class Parameters:
         "Numbers that the engine tensorrt calculates with.",
         choices=("fp32", "fp16", "int8"),
     )
+    threads: str = setting(
+        "auto",
+        "Threads of the network on the CPU; auto: one for each core that other programs leave.",
+    )
     imgsz: str = setting(
         "auto", "Network input 'height, width' in pixels; auto follows the shape of the image."
     )
@@ -174,6 +178,21 @@ class Parameters:
         return int(numbers[1]), int(numbers[2] or numbers[1])
 
     @property
+    def network_threads(self) -> int | None:
+        """`threads`, or None for auto.
+
+        Raises:
+            SettingsError: it is neither `auto` nor a number from 1 up.
+        """
+        if self.threads == "auto":
+            return None
+        if not self.threads.isdecimal() or not int(self.threads):
+            raise SettingsError(
+                f"parameter 'threads' is '{self.threads}': expected 'auto', or a number from 1 up"
+            )
+        return int(self.threads)
+
+    @property
     def starts_itself(self) -> bool:
         """Whether the node configures itself; else a lifecycle manager does."""
         return self.autostart or self.build_only
@@ -187,6 +206,7 @@ class Parameters:
             layout=self.layout,
             device=self.device,
             providers=tuple(name for name in self.providers if name),
+            threads=self.network_threads,
             imgsz=self.network_size,
             precision=self.precision,
             # An engine is fastest at the largest batch that it was built for.
@@ -217,7 +237,7 @@ class Parameters:
                 f"parameter 'target_frame' is '{self.target_frame}', but nothing says where people "
                 "are in space: expected depth.enabled or rig.file with it"
             )
-        _ = self.network_size
+        _ = self.network_size, self.network_threads
 
 
 RULES = settings_of(Parameters)

@@ -12,7 +12,8 @@ import openvino as ov
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Size
-from kp_pose_ros.inference.host import CORES, HostEngine
+from kp_pose_ros.inference.cores import Threads
+from kp_pose_ros.inference.host import HostEngine
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Floats
 
@@ -28,6 +29,7 @@ class OpenVinoEngine(HostEngine):
         imgsz: Size | None = None,
         max_batch: int = 1,
         device: str = "CPU",
+        threads: int | None = None,
     ) -> None:
         """Open the engine.
 
@@ -36,6 +38,7 @@ class OpenVinoEngine(HostEngine):
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
             device: CPU, GPU, NPU, or another name that OpenVINO lists here.
+            threads: how many threads a CPU has; None follows what the machine has left.
 
         Raises:
             SettingsError: OpenVINO sees no such device.
@@ -50,8 +53,7 @@ class OpenVinoEngine(HostEngine):
         precision = device_precision(core, device)
         name = f"OpenVINO {VERSION} on {device} ({precision})"
         open_session = partial(OpenVinoSession, core=core, device=device, precision=precision)
-        super().__init__(name, model, imgsz, max_batch, open_session)
-        self.overlaps = device == "CPU" and CORES > 1
+        super().__init__(name, model, imgsz, max_batch, open_session=open_session, threads=threads)
 
 
 def cpu_precision() -> str:
@@ -71,7 +73,7 @@ class OpenVinoSession:
     """One graph in OpenVINO; see `Session`."""
 
     def __init__(
-        self, graph: Path, threads: int, *, core: ov.Core, device: str, precision: str
+        self, graph: Path, threads: Threads, *, core: ov.Core, device: str, precision: str
     ) -> None:
         """Open it.
 
@@ -83,12 +85,13 @@ class OpenVinoSession:
             "INFERENCE_PRECISION_HINT": precision,
         }
         if device == "CPU":
-            settings |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+            settings |= {"INFERENCE_NUM_THREADS": threads.count, "ENABLE_CPU_PINNING": False}
         try:
             model = core.read_model(graph)
             batch = model.input(0).partial_shape[0]
             self.fixed_batch: int | None = None if batch.is_dynamic else batch.get_length()
-            self._network = core.compile_model(model, device, settings)
+            network = core.compile_model(model, device, settings)
+            self._request = network.create_infer_request()
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO {VERSION} refuses the graph {graph} on {device}: {error}; set engine to "
@@ -97,9 +100,8 @@ class OpenVinoSession:
 
     def run(self, batch: Floats) -> Floats:
         """Return the rows of pictures; see `Session`."""
-        request = self._network.create_infer_request()  # one a thread
         try:
-            found = request.infer([batch], share_inputs=True)
+            found = self._request.infer([batch], share_inputs=True)
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO failed on a batch of shape {batch.shape}: {error}"

@@ -17,10 +17,10 @@ from typing import Any
 from kp_pose_ros.errors import EngineError, GpuLostError
 from kp_pose_ros.inference.tensorrt.driver_api import DriverApi
 
-# What a driver creates, whether or not Python can use the GPU: for a card, for a Jetson, and for
+# What a driver creates, whether or not Python can use the GPU: for cards, for a Jetson, and for
 # Windows' driver inside WSL.
 GPU_FILES = tuple(
-    Path(path) for path in ("/dev/nvidia0", "/dev/nvgpu", "/usr/lib/wsl/lib/libcuda.so.1")
+    Path(path) for path in ("/dev/nvidiactl", "/dev/nvgpu", "/usr/lib/wsl/lib/libcuda.so.1")
 )
 
 

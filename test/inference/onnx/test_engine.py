@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import onnx
@@ -11,6 +13,7 @@ from pose_graphs import rtmo
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.checks import OutputCheck
+from kp_pose_ros.inference.cores import Threads
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.inference.onnx.engine import OnnxEngine, find_providers
@@ -134,6 +137,28 @@ def test_two_batches_beside_each_other_find_what_each_finds_alone(model, demo_ph
     for one, other in zip(alone, together, strict=True):
         for expected, found in zip(one, other.result(), strict=True):
             np.testing.assert_allclose(found.rows[:50], expected.rows[:50], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "threads",
+    [
+        pytest.param(Threads(1, spin=False), id="one"),
+        pytest.param(Threads(2, spin=False), id="two that sleep"),
+        pytest.param(Threads(3, spin=True), id="three that spin"),
+    ],
+)
+def test_other_threads_find_the_same_people_while_it_runs(model, demo_photo, threads):
+    engine = OnnxEngine(model)
+    (before,) = poses_of(engine, demo_photo("bus.jpg"))
+    engine._watch = SimpleNamespace(threads=lambda: threads)
+    poses_of(engine, demo_photo("bus.jpg"))
+    (network,) = engine._networks.values()
+    old = network._session
+    network._next.result()
+    (after,) = poses_of(engine, demo_photo("bus.jpg"))
+    assert network._session is not old
+    np.testing.assert_allclose(after.keypoints, before.keypoints, atol=0.05)
+    np.testing.assert_allclose(after.scores, before.scores, atol=1e-4)
 
 
 def grey_model(path):
