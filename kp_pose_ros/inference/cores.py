@@ -29,6 +29,9 @@ class Threads:
     spin: bool
 
 
+ONE = Threads(1, spin=False)
+
+
 class Machine:
     """The kernel's figures of this machine, as this process sees it."""
 

@@ -18,8 +18,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.frame import Frame, Pixels, Size
-from kp_pose_ros.inference.cores import CoreWatch, Threads
+from kp_pose_ros.inference.cores import ONE, CoreWatch, Threads
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.models.model import PoseModel
@@ -91,6 +92,7 @@ class HostEngine:
         self._imgsz = imgsz
         self._open_session = open_session
         self._watch = CoreWatch(threads)
+        self._spare = ONE if threads is None else None
         self._networks: OrderedDict[Size, _Network] = OrderedDict()
         self._pool = ThreadPoolExecutor(1)
         self._opener = ThreadPoolExecutor(1)
@@ -114,8 +116,9 @@ class HostEngine:
         for index, frame in enumerate(frames):
             by_size[self._model.network_size(frame.size, self._imgsz)].append(index)
         work = [(self._network(size), indices) for size, indices in by_size.items()]
+        threads = self._watch.threads()
         for network, _ in work:
-            network.follow(self._watch.threads(), self._opener)
+            network.follow(threads, self._spare or threads, self._opener)
         return self._pool.submit(self._run, work, frames)
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
@@ -173,27 +176,43 @@ class _Network:
     ) -> None:
         self.graph = graph
         self._open_session = open_session
-        self._threads = threads
-        self._session = open_session(graph, threads)
-        self._next: Future[Session] | None = None
+        self._session, self._threads = open_session(graph, threads), threads
+        # Those that are open or being opened; None is one that did not open.
+        self._sessions: dict[Threads, Future[Session | None]] = {threads: Future()}
+        self._sessions[threads].set_result(self._session)
         self.batch = self._session.fixed_batch or max_batch
         self._shape = shape
         self._input = _Input(self.batch, shape)
 
-    def follow(self, threads: Threads, opener: ThreadPoolExecutor) -> None:
+    def follow(self, threads: Threads, spare: Threads, opener: ThreadPoolExecutor) -> None:
         """Go on with other threads as soon as a session that has them is open.
 
-        Raises:
-            EngineError: it cannot be opened; the one before stays.
+        Args:
+            threads: what to have from now on.
+            spare: what to keep open, and to go on with until then if there shall be fewer threads:
+                on an overloaded machine it takes seconds to open a session.
+            opener: opens sessions beside the one that runs.
         """
-        if self._next is None:
-            if threads != self._threads:
-                self._threads = threads
-                self._next = opener.submit(self._open_session, self.graph, threads)
-        elif self._next.done():
-            opened, self._next = self._next, None
-            self._session = opened.result()
-            _log.debug("the network goes on with %s", self._threads)
+        for each in {threads, spare} - self._sessions.keys():
+            self._sessions[each] = opener.submit(self._open_another, each)
+        is_fewer = threads.count < self._threads.count
+        for each in (threads, spare) if is_fewer else (threads,):
+            opened = self._sessions[each]
+            session = opened.result() if opened.done() else None
+            if session is not None:
+                self._session, self._threads = session, each
+                break
+        kept = (threads, spare, self._threads)
+        self._sessions = {each: self._sessions[each] for each in kept}
+
+    def _open_another(self, threads: Threads) -> Session | None:
+        try:
+            session = self._open_session(self.graph, threads)
+        except EngineError as error:
+            _log.warning("the network stays as it is, because with %s %s", threads, error)
+            return None
+        _log.debug("the network is open with %s", threads)
+        return session
 
     def run(self, frames: Sequence[Frame], times: StageTimes) -> list[Candidates]:
         """Return the candidates of at most `batch` frames."""

@@ -29,6 +29,9 @@ CONFIG = Path(__file__).parents[2] / "config" / "pose.yaml"
         pytest.param("always_on", 1, "is 1: expected true or false", id="number as a switch"),
         pytest.param("image_qos", "best_effort", "one of auto, sensor_data, reliable", id="QoS"),
         pytest.param("annotated.color_by", "mood", "one of part, track", id="nested parameter"),
+        pytest.param("threads", "many", "expected 'auto', or a number", id="threads as a word"),
+        pytest.param("threads", 0, "expected 'auto', or a number from 1 up", id="no threads"),
+        pytest.param("threads", 1.5, "expected a text", id="half a thread"),
         pytest.param("imgsz", "big", "expected 'auto', or height and width", id="size as a word"),
         pytest.param("imgsz", "0, 640", "expected 'auto', or height and width", id="size of zero"),
         pytest.param("imgsz", [384, 640, 3], "expected 'auto', or", id="size of three numbers"),
@@ -67,6 +70,18 @@ def test_a_wrong_value_is_refused_in_one_sentence_that_names_it(name, value, exp
 )
 def test_the_network_size_may_be_written_in_several_ways(text, size):
     assert Parameters.from_values({"imgsz": text}).network_size == size
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param("auto", None, id="auto"),
+        pytest.param(2, 2, id="a YAML number"),
+        pytest.param("2", 2, id="a text"),
+    ],
+)
+def test_the_engine_gets_as_many_threads_as_asked_for(given, expected):
+    assert Parameters.from_values({"threads": given}).settings().threads == expected
 
 
 @pytest.mark.parametrize(
