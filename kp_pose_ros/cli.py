@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from kp_pose_ros.errors import KpPoseError, printable_lines, show, show_exception
 from kp_pose_ros.resources import own_version
@@ -74,13 +75,23 @@ def _load_commands(arguments: Sequence[str]) -> list[ModuleType]:
     return [importlib.import_module(f"kp_pose_ros.commands.{name}") for name in names]
 
 
+class _ShowVersion(argparse.Action):
+    """Looks up the version only if it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **arguments: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **arguments)
+
+    def __call__(self, *_: object) -> None:
+        """Show the version and exit."""
+        show(f"kp_pose {own_version() or '(not installed)'}")
+        sys.exit()
+
+
 def _parser(commands: Sequence[ModuleType]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kp_pose", description="Runs pose models on pictures and bags."
     )
-    parser.add_argument(
-        "--version", action="version", version=f"kp_pose {own_version() or '(not installed)'}"
-    )
+    parser.add_argument("--version", action=_ShowVersion, help="show the version and exit")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands:
         command.add_parser(subparsers)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kp_pose_ros.commands.estimator_arguments import number
+from kp_pose_ros.commands.info import add_layout_argument
 from kp_pose_ros.errors import SettingsError, show
 from kp_pose_ros.inference.progress import Progress, ProgressBar, ProgressLog
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
-from kp_pose_ros.models.model import PoseModel, Size
+from kp_pose_ros.models.model import PoseModel, Size, open_model
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,6 +47,8 @@ def add_parser(subparsers: Any) -> None:
         "--calibration", type=Path, metavar="DIR", help="folder of pictures from the camera"
     )
     parser.add_argument("--max-batch", type=int, default=1, metavar="N", help="default: 1")
+    parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
+    add_layout_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
     if args.calibration is not None and not args.int8:
         raise SettingsError("--calibration is given without --int8: expected both or neither")
-    model = PoseModel.open(args.model)
+    model = open_model(args.model, args.skeleton, args.layout)
     imgsz = tuple(args.imgsz) if args.imgsz else None
     size = model.network_size(tuple(args.camera or model.metadata.imgsz), imgsz)
     progress = ProgressBar(sys.stderr) if sys.stderr.isatty() else ProgressLog()

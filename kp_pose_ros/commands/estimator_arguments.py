@@ -8,8 +8,9 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from kp_pose_ros.commands.info import add_layout_argument
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import ENGINES, LAYOUTS, Settings
+from kp_pose_ros.inference.factory import ENGINES, Settings
 
 _DEFAULTS = DecodeSettings()
 
@@ -66,16 +67,6 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULTS.max_poses,
         metavar="N",
         help=f"default: {_DEFAULTS.max_poses}",
-    )
-
-
-def add_layout_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --layout, for models whose file does not say what their output looks like."""
-    parser.add_argument(
-        "--layout",
-        choices=LAYOUTS,
-        default="auto",
-        help="what the model's output looks like; default: as its file says",
     )
 
 

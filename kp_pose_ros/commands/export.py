@@ -10,10 +10,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from kp_pose_ros.commands.estimator_arguments import add_layout_argument
+from kp_pose_ros.commands.info import add_layout_argument
 from kp_pose_ros.errors import SettingsError, printable, show
-from kp_pose_ros.inference.factory import open_model
+from kp_pose_ros.models.model import open_model
 from kp_pose_ros.models.precision import Precision
+from kp_pose_ros.resources import replace_file
 
 _LARGEST_BATCH = 1024  # more than any tool takes
 
@@ -77,12 +78,10 @@ def _check_output(path: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(content)
-        part.replace(path)
+        with replace_file(path) as stream:
+            stream.write(content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise SettingsError(
             f"{path} cannot be written ({error.strerror}): choose another file with --output"
         ) from error

@@ -8,11 +8,9 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from kp_pose_ros.commands.estimator_arguments import add_layout_argument
 from kp_pose_ros.errors import show
-from kp_pose_ros.inference.factory import open_model
-from kp_pose_ros.models.layouts import Layout
-from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.models.layouts import NAMED_LAYOUTS, Layout
+from kp_pose_ros.models.model import PoseModel, open_model
 
 _LAYOUTS = {
     Layout.RAW: "raw: a column an anchor; candidates are selected when the model is prepared",
@@ -32,6 +30,16 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
     add_layout_argument(parser)
     parser.set_defaults(run=run)
+
+
+def add_layout_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --layout, for models whose file does not say what their output looks like."""
+    parser.add_argument(
+        "--layout",
+        choices=NAMED_LAYOUTS,
+        default="auto",
+        help="what the model's output looks like; default: as its file says",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

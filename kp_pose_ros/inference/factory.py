@@ -19,8 +19,7 @@ from kp_pose_ros.inference.estimator import Engine, PoseEstimator
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.inference.progress import Progress, ProgressLog
 from kp_pose_ros.inference.tensorrt.gpu import has_gpu, why_unavailable
-from kp_pose_ros.models.layouts import NAMED_LAYOUTS, Layout
-from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.models.model import PoseModel, open_model
 
 _log = logging.getLogger(__name__)
 _COLOURS = 3  # channels
@@ -35,7 +34,7 @@ class Settings:
         model: path of the model file.
         skeleton: path of a skeleton file or name of a shipped one; None takes what the model says.
         engine: one of `ENGINES`.
-        layout: what the model's output looks like, one of `LAYOUTS`; auto tells it from the file.
+        layout: what the model's output looks like, one of `NAMED_LAYOUTS` in models.layouts.
         imgsz: (height, width) of the network's input in pixels, or None to follow each camera.
         precision: fp32, fp16 or int8, for the engine 'tensorrt'.
         device: CPU, GPU or NPU, for the engine 'openvino'.
@@ -87,20 +86,6 @@ def make_estimator(
     metadata = model.metadata
     decode = replace(settings.decode, suppress=metadata.needs_suppression)
     return model, PoseEstimator(engine, metadata.kpt_shape, decode, OutputCheck(model))
-
-
-def open_model(path: Path | str, skeleton: str | None, layout: str) -> PoseModel:
-    """Open a model as a user describes it.
-
-    Raises:
-        SettingsError: no layout has that name.
-        ModelError: the model or skeleton file cannot be used.
-    """
-    if layout not in LAYOUTS:
-        raise SettingsError(f"layout '{layout}' is unknown: expected one of {', '.join(LAYOUTS)}")
-    return PoseModel.open(
-        path, skeleton=skeleton, layout=None if layout == "auto" else Layout(layout)
-    )
 
 
 def network_columns(model: PoseModel, imgsz: Size | None, picture: Size) -> int:
@@ -224,4 +209,3 @@ _MAKERS: dict[str, Maker] = {
     "onnx": _onnx,
 }
 ENGINES = tuple(_MAKERS)
-LAYOUTS = ("auto", *NAMED_LAYOUTS)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.cache import VARIABLE, cache_folder, content_hash, locked
-from kp_pose_ros.models.download import download
 
 LICENCE = "AGPL-3.0, by Ultralytics (https://www.ultralytics.com/license)"
 MODELS_VARIABLE = "KP_POSE_MODELS"
@@ -135,6 +134,8 @@ def fetch(source: Source) -> Path:
     Raises:
         ModelError: the file cannot be downloaded, has another checksum, or cannot be written.
     """
+    from kp_pose_ros.models.download import download  # not above: HTTP takes long to import
+
     target = fetched_folder() / source.file_name
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.metadata import ModelMetadata
 from kp_pose_ros.models.onnx_file import (
     check_graph,
+    check_shapes,
     external_files,
     graph_metadata,
     load_external_data,
@@ -77,6 +78,7 @@ def _onnx_metadata(path: Path, assumed: Assumed) -> ModelMetadata:
     check_graph(light, path)
     metadata = graph_metadata(light, path, layout=assumed.layout, keypoints=assumed.keypoints)
     prepare(light, metadata.imgsz, metadata=metadata, source=path)
+    check_shapes(light, path)
     return metadata
 
 

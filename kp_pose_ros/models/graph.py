@@ -222,9 +222,14 @@ def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return light
 
 
-def infer_shapes(model: onnx.ModelProto) -> onnx.GraphProto:
-    """Return a graph whose inputs, outputs and `value_info` tell each tensor's type and shape."""
-    return shape_inference.infer_shapes(without_weights(model), data_prop=True).graph
+def infer_shapes(model: onnx.ModelProto, *, strict: bool = False) -> onnx.GraphProto:
+    """Return a graph whose inputs, outputs and `value_info` tell each tensor's type and shape.
+
+    Raises:
+        shape_inference.InferenceError: `strict`, and shapes contradict each other.
+    """
+    light = without_weights(model)
+    return shape_inference.infer_shapes(light, strict_mode=strict, data_prop=True).graph
 
 
 def upgrade(model: onnx.ModelProto, opset: int) -> None:

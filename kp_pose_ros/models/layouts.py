@@ -65,8 +65,8 @@ _NUMBERS = {
     Layout.RTMO: 6,
 }
 _OF_ULTRALYTICS = (Layout.RAW, Layout.TRANSPOSED)
-# The layouts that a user can state if the file leaves it open.
-NAMED_LAYOUTS = tuple(each.value for each in Layout if each is not Layout.RTMO)
+# What a user can state of a file that leaves its layout open; auto: as the file says.
+NAMED_LAYOUTS = ("auto", *(each.value for each in Layout if each is not Layout.RTMO))
 
 # There are as many finished rows as people that a picture may show (300 by default), but thousands
 # of anchors.

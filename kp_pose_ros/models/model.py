@@ -18,7 +18,7 @@ from kp_pose_ros.errors import KpPoseError, ModelError, SettingsError, printable
 from kp_pose_ros.models.cache import cached, content_hash
 from kp_pose_ros.models.fetch import PUBLISHED, find_fetched
 from kp_pose_ros.models.formats import EXPECTED, Assumed, Size, find_format
-from kp_pose_ros.models.layouts import Layout
+from kp_pose_ros.models.layouts import NAMED_LAYOUTS, Layout
 from kp_pose_ros.models.metadata import ModelMetadata
 from kp_pose_ros.models.precision import Precision, to_half
 from kp_pose_ros.models.prepare import prepare
@@ -154,6 +154,22 @@ class PoseModel:
                 f"imgsz is {imgsz[0]} x {imgsz[1]}: expected multiples of {stride}, the stride of "
                 f"{self.path}, such as {mended[0]} x {mended[1]}"
             )
+
+
+def open_model(path: Path | str, skeleton: str | None, layout: str) -> PoseModel:
+    """Open a model as a user describes it.
+
+    Raises:
+        SettingsError: no layout has that name.
+        ModelError: the model or skeleton file cannot be used.
+    """
+    if layout not in NAMED_LAYOUTS:
+        raise SettingsError(
+            f"layout '{layout}' is unknown: expected one of {', '.join(NAMED_LAYOUTS)}"
+        )
+    return PoseModel.open(
+        path, skeleton=skeleton, layout=None if layout == "auto" else Layout(layout)
+    )
 
 
 def _find(path_or_name: str | Path) -> Path:

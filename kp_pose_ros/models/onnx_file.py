@@ -9,6 +9,7 @@ same gigabyte a thousand times. Old versions of onnx check neither.
 from __future__ import annotations
 
 import math
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -66,7 +67,11 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 def _unzip(path: Path) -> bytes:
     """Return the only .onnx file in a zip, as the makers of RTMO publish it."""
     with zipfile.ZipFile(path) as archive:
-        files = [file for file in archive.infolist() if file.filename.lower().endswith(".onnx")]
+        files = [
+            file
+            for file in archive.infolist()
+            if re.fullmatch(r"(.*/)?[^./][^/]*\.onnx", file.filename, re.IGNORECASE)
+        ]  # those that begin with a dot are macOS's notes of files
         if len(files) != 1:
             raise ModelError(f"{path} holds {len(files)} .onnx files: expected one")
         (file,) = files
@@ -177,6 +182,22 @@ def check_graph(model: onnx.ModelProto, source: object) -> None:
                     f"the node {node.name or node.op_type} of {source} is not valid ONNX "
                     f"({reason}): export the model again"
                 ) from error
+
+
+def check_shapes(model: onnx.ModelProto, source: object) -> None:
+    """Refuse a prepared graph whose tensors do not fit each other, as engines do.
+
+    Raises:
+        ModelError: they do not.
+    """
+    try:
+        infer_shapes(model, strict=True)
+    except onnx.shape_inference.InferenceError as error:
+        reason = printable(" ".join(str(error).split()), 300)
+        raise ModelError(
+            f"the shapes in the graph of {source} contradict each other ({reason}): export the "
+            "model again, with sides that are multiples of its stride"
+        ) from error
 
 
 def graph_metadata(

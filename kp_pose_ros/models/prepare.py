@@ -93,10 +93,16 @@ def _fix_input(
             f"{source} takes batches of {metadata.batch}: expected {batch}, or a model exported "
             "with a dynamic batch"
         )
-    sides = graph_inputs(model)[0].type.tensor_type.shape.dim
+    picture = graph_inputs(model)[0]
+    sides = picture.type.tensor_type.shape.dim
     sides[2].dim_value, sides[3].dim_value = network
     if batch is not None:
         sides[0].dim_value = batch
+    elif metadata.batch is None:
+        sides[0].dim_param = "batch"  # some exporters write 0 or -1
+    # Old files list weights as inputs, too, and engines then take them for variable.
+    for value in [each for each in model.graph.input if each.name != picture.name]:
+        model.graph.input.remove(value)
     # Shapes that exporters stored for inner tensors may be valid for the free size only.
     del model.graph.value_info[:]
 
@@ -139,7 +145,7 @@ def _give_rows(
         else graph.to_float32(value.name, PATH)
         for value in outputs
     ]
-    anchors = declared or _infer_anchors(model, metadata.layout)
+    anchors = _infer_anchors(model, metadata.layout) or declared
     width = Width(len(metadata.class_names), metadata.kpt_shape)
     name, count = append_rows(graph, names, metadata.layout, width, anchors)
     graph.add("Identity", [name], PATH, output=OUTPUT)

@@ -22,7 +22,8 @@ from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import ENGINES, LAYOUTS, Settings
+from kp_pose_ros.inference.factory import ENGINES, Settings
+from kp_pose_ros.models.layouts import NAMED_LAYOUTS
 from kp_pose_ros.output.drawing import Style
 from kp_pose_ros.ros.annotated import JpegSettings
 from kp_pose_ros.ros.compat import declared_names, overrides
@@ -74,7 +75,9 @@ class Parameters:
         "", "Path of a skeleton file, or the name of a shipped one; empty: as the model says."
     )
     layout: str = setting(
-        "auto", "What the model's output looks like; auto: as the model says.", choices=LAYOUTS
+        "auto",
+        "What the model's output looks like; auto: as the model says.",
+        choices=NAMED_LAYOUTS,
     )
     engine: str = setting("auto", "What runs the model.", choices=ENGINES)
     device: str = setting("CPU", "Where the engine openvino runs: CPU, GPU or NPU.")

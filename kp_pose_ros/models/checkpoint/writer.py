@@ -16,7 +16,12 @@ from kp_pose_ros.models.checkpoint.modules import Module
 from kp_pose_ros.models.fields import Fields
 from kp_pose_ros.models.graph import GraphBuilder
 from kp_pose_ros.models.layouts import GraphShape
-from kp_pose_ros.models.metadata import ModelMetadata, generic_class_names, read_metadata
+from kp_pose_ros.models.metadata import (
+    ModelMetadata,
+    check_task,
+    generic_class_names,
+    read_metadata,
+)
 
 # Old enough for every tool in use: ONNX Runtime 1.14 (2023) reads IR version 8.
 _OPSET = 17
@@ -54,6 +59,7 @@ def check_checkpoint(checkpoint: Checkpoint) -> ModelMetadata:
     Raises:
         ModelError: if `write_onnx` would raise it, or it is not a pose model.
     """
+    check_task(checkpoint.metadata, checkpoint.path)
     channels = Fields(checkpoint.metadata, checkpoint.path).whole_number("channels", _MAX_CHANNELS)
     # The writer makes a graph of any size and batch.
     shape = GraphShape((None, channels or 3, None, None), (None, None, None))
