@@ -81,10 +81,10 @@ class _ShowVersion(argparse.Action):
     def __init__(self, option_strings: Sequence[str], dest: str, **arguments: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **arguments)
 
-    def __call__(self, *_: object) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Show the version and exit."""
         show(f"kp_pose {own_version() or '(not installed)'}")
-        sys.exit()
+        parser.exit()
 
 
 def _parser(commands: Sequence[ModuleType]) -> argparse.ArgumentParser:
