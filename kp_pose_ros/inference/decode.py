@@ -72,13 +72,13 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
     """
     likely = (candidates.rows[:, SCORE] > settings.score_threshold).nonzero()[0]
     if not len(likely):
-        return _nobody(kpt_shape[0])
+        return _no_poses(kpt_shape[0])
     rows = candidates.rows.take(likely, axis=0)
     is_finite = np.isfinite(rows)
     if not is_finite.all():  # a half-precision network may overflow
         rows = rows[is_finite.all(axis=1)]
         if not len(rows):
-            return _nobody(kpt_shape[0])
+            return _no_poses(kpt_shape[0])
     chosen = _suppress(rows, settings.iou_threshold) if settings.suppress else _by_score(rows)
     rows = rows.take(chosen[: settings.max_poses], axis=0)
     corners, points = rows[:, BOX].reshape(-1, 2, 2), rows[:, KEYPOINTS].reshape(-1, *kpt_shape)
@@ -95,7 +95,7 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
 
 
 @cache
-def _nobody(keypoint_count: int) -> Poses:
+def _no_poses(keypoint_count: int) -> Poses:
     return Poses.empty(keypoint_count)
 
 

@@ -142,7 +142,7 @@ class Painter:
 class AnnotatedPictures:
     """The topics `annotated` and `annotated/compressed` of one camera.
 
-    A picture is drawn once, in the greatest width that somebody subscribes to.
+    A picture is drawn once, in the greatest width that has a subscriber.
     """
 
     def __init__(self, node: Node, prefix: str) -> None:

@@ -103,12 +103,12 @@ class Tracker:
         self._sigmas = sigmas
         self._ids = itertools.count(1) if ids is None else ids
         self._camera = camera
-        self._nobody = Tracks.begin(Detections.of(Poses.empty(len(sigmas)), sigmas), 0)
+        self._no_tracks = Tracks.begin(Detections.of(Poses.empty(len(sigmas)), sigmas), 0)
         self.reset()
 
     def reset(self) -> None:
         """End all tracks. Their ids are not reused."""
-        self._tracks = self._nobody
+        self._tracks = self._no_tracks
         self._newest: int | None = None  # stamp of the images so far
         self._now = 0  # nanoseconds on our own clock, which never stands still
         self._size: tuple[int, int] | None = None  # of the last image
@@ -216,7 +216,7 @@ class Tracker:
                     "tracking starts over",
                     self._camera,
                 )
-                self._tracks = self._nobody
+                self._tracks = self._no_tracks
         return rows, matches[rows]
 
     def _confirm(self) -> None:
