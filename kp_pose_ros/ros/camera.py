@@ -47,6 +47,11 @@ class Camera:
     def __init__(
         self, node: Node, name: str, parameters: Parameters, transforms: Transforms | None
     ) -> None:
+        """Create the publishers; `start` subscribes.
+
+        Raises:
+            SettingsError: image_transport cannot be read here.
+        """
         self.name = name
         self.label = f"camera '{name}'" if name else "camera"
         self.counts = Counts()
@@ -61,10 +66,6 @@ class Camera:
         self._losses = Losses()
         prefix = f"{name}/" if name else ""
         self._transforms = transforms
-        self.publishers = Publishers(
-            node, prefix, in_space=parameters.depth.enabled, transforms=transforms
-        )
-        self.wanted_by = [self.publishers.wanted]  # each returns whether poses are needed
         self._node = node
         self._poses_topic = f"{prefix}poses"
         self._is_double = self._was_told_of_double = False
@@ -83,6 +84,11 @@ class Camera:
             advise=self._advise,
         )
         self._reader = self._transport.reader()
+        # Last of what can fail, so that a failure leaves no publishers behind.
+        self.publishers = Publishers(
+            node, prefix, in_space=parameters.depth.enabled, transforms=transforms
+        )
+        self.wanted_by = [self.publishers.wanted]  # each returns whether poses are needed
         self.depth = (
             DepthSource(
                 node,

@@ -5,6 +5,7 @@
 import random
 import re
 import signal
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -170,6 +171,16 @@ def test_a_model_that_cannot_be_used_leads_back_with_the_reason(make):
     assert all("/nowhere/model.pt" in line for line in process.log_lines("[ERROR]"))
     assert len(process.log_lines("[ERROR]")) == 2
     assert "Traceback" not in process.log
+
+
+def test_a_camera_that_cannot_be_read_leaves_nothing_behind(make, peer):
+    if find_spec("foxglove_msgs"):
+        pytest.skip("this machine can read it")
+    process, manager, namespace = make(image_transport="foxglove")
+    assert not manager.change(CONFIGURE)
+    assert "foxglove" in process.log_lines("[ERROR]")[0]
+    node = peer().node
+    peer().spin_until(lambda: topics(node, namespace) == set())
 
 
 def test_after_a_failed_configure_the_parameter_is_mended_and_configure_repeated(
