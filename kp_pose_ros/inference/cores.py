@@ -50,7 +50,7 @@ class Machine:
     def busy_seconds(self, cores: set[int]) -> float:
         """Return how long `cores` have worked so far, or another virtual machine in their place."""
         names, ticks = {f"cpu{number}" for number in cores}, 0
-        for line in (self._root / "proc/stat").read_text().splitlines():
+        for line in self._lines("proc/stat"):
             name, *fields = line.split()
             if name in names:
                 user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
@@ -59,7 +59,7 @@ class Machine:
 
     def _quotas(self) -> Iterator[float]:
         """Yield the limit of each cgroup that this process is in, of version 1 and 2."""
-        for line in (self._root / "proc/self/cgroup").read_text().splitlines():
+        for line in self._lines("proc/self/cgroup"):
             _, controllers, path = line.split(":", 2)
             if controllers and "cpu" not in controllers.split(","):
                 continue
@@ -67,6 +67,13 @@ class Machine:
             # A container may see the names of its host's cgroups, but has its own at the top.
             for folder in (PurePosixPath(path), *PurePosixPath(path).parents):
                 yield from _quota(mount / folder.relative_to("/"), is_v1=bool(controllers))
+
+    def _lines(self, name: str) -> list[str]:
+        """Return a file's lines; none if this kernel or sandbox does not have it."""
+        try:
+            return (self._root / name).read_text().splitlines()
+        except OSError:
+            return []
 
 
 def _quota(cgroup: Path, *, is_v1: bool) -> Iterator[float]:
@@ -84,8 +91,8 @@ def _quota(cgroup: Path, *, is_v1: bool) -> Iterator[float]:
 def threads_left(cores: int, quota: float, others: float, now: int = 1) -> int:
     """Return how many threads there is room for, at least 1.
 
-    One more than now needs three quarters of a core, and the last one stays while it has half of
-    one, so that a load between the two changes nothing.
+    One more than now needs 0.6 of a core, and one stays while it has 0.4 of a core: a load between
+    the two changes nothing.
 
     Args:
         cores: how many this process may run on.
@@ -94,7 +101,7 @@ def threads_left(cores: int, quota: float, others: float, now: int = 1) -> int:
         now: how many threads there are.
     """
     left = min(cores - others, quota)
-    return max(1, int(left + 0.25), min(now, int(left + 0.5)))
+    return max(1, int(left + 0.4), min(now, int(left + 0.6)))
 
 
 class CoreWatch:

@@ -21,10 +21,10 @@ from kp_pose_ros.inference.cores import CoreWatch, Machine, Threads, threads_lef
         pytest.param(8, 2.5, 0.0, 1, 2, id="a quota between two and three"),
         pytest.param(8, 2.0, 3.0, 1, 2, id="others work beside a quota"),
         pytest.param(8, 4.0, 6.0, 1, 2, id="others leave less than the quota"),
-        pytest.param(2, math.inf, 0.4, 2, 2, id="a camera's driver takes no thread away"),
-        pytest.param(2, math.inf, 0.4, 1, 1, id="and leaves no room for one more"),
-        pytest.param(2, math.inf, 0.6, 2, 1, id="more than half a core does"),
-        pytest.param(2, math.inf, 0.2, 1, 2, id="a quarter of a core is left to others"),
+        pytest.param(2, math.inf, 0.3, 1, 2, id="a camera's driver leaves room"),
+        pytest.param(2, math.inf, 0.5, 2, 2, id="half a core takes no thread away"),
+        pytest.param(2, math.inf, 0.5, 1, 1, id="and leaves no room for one more"),
+        pytest.param(2, math.inf, 0.7, 2, 1, id="more than that does"),
     ],
 )
 def test_there_is_a_thread_for_each_core_that_is_left(cores, quota, others, now, expected):
@@ -88,7 +88,7 @@ def test_a_load_at_the_edge_changes_nothing(clock):
     machine = MadeUpMachine(clock)
     watch = CoreWatch(None, machine)
     found = []
-    for others in (0.3, 0.45, 0.3, 0.45, 0.3, 0.45):
+    for others in (0.3, 0.5, 0.3, 0.5, 0.3, 0.5):
         machine.others = others
         found += counts(watch, clock, 1)
     assert set(found) == {4}
@@ -196,6 +196,13 @@ def test_the_work_of_the_named_cores_counts_and_waiting_does_not(tmp_path):
     )
     ticks = cores._TICKS
     assert Machine(tmp_path).busy_seconds({0, 1}) == pytest.approx((200 + 100) / ticks)
+
+
+def test_a_sandbox_without_the_kernels_files_has_no_load_and_no_quota(tmp_path):
+    machine = Machine(tmp_path)
+    assert machine.busy_seconds({0}) == 0
+    assert machine.quota() == math.inf
+    assert CoreWatch(None, machine).threads().count == len(machine.cores())
 
 
 def test_this_machine_has_cores_and_works():
