@@ -92,7 +92,7 @@ class Camera:
         self._image = np.frombuffer(serialize_message(image), np.uint8).copy()
         self._reliabilities = itertools.cycle((ReliabilityPolicy.BEST_EFFORT, None))
         self._publisher = None
-        self.poses = node.create_subscription(PoseArray, f"/{name}/poses", print, 10)
+        self.poses = node.create_subscription(PoseArray, f"/{name}/poses", lambda _: None, 10)
         self.annotated = None
         self.answers = 0
 
@@ -124,7 +124,7 @@ class Camera:
         """Subscribe to the annotated images, or end that."""
         if is_watching:
             self.annotated = self._node.create_subscription(
-                Image, f"/{self._name}/annotated", print, 1
+                Image, f"/{self._name}/annotated", lambda _: None, 1
             )
         elif self.annotated is not None:
             self._node.destroy_subscription(self.annotated)

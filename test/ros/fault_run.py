@@ -7,6 +7,7 @@ from time import monotonic
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from node_process import PATIENCE
 from peer import Peer, image_of
 
 PICTURE = np.zeros((64, 96, 3), np.uint8)
@@ -59,12 +60,12 @@ class FaultRun:
     def ask(self, message):
         """Send a good image and wait for its poses: the newest one is never lost."""
         self.send(message)
-        self.peer.spin_until(lambda: self.peer.answers_to(message), 10)
+        self.peer.spin_until(lambda: self.peer.answers_to(message))
         return self.peer.answers_to(message)[0]
 
     def wait_until_said(self, phrase, part="camera"):
         """Wait until diagnostics say something; what they said before the fault does not count."""
-        self.peer.spin_until(lambda: self.has_said(phrase, part), 10)
+        self.peer.spin_until(lambda: self.has_said(phrase, part))
 
     def listen_anew(self):
         """Forget what diagnostics said, and wait for what they say now."""
@@ -98,7 +99,7 @@ class FaultRun:
             sent = None
             self.listen_anew()
         assert self.process.process.poll() is None, f"the node ended:\n{self.process.log}"
-        self.peer.spin_until(lambda: self._adds_up(before, sent), 5)
+        self.peer.spin_until(lambda: self._adds_up(before, sent))
         after = self._counts()
         if after["received"] < before["received"]:  # counted anew by a node configured anew
             before = dict.fromkeys(before, 0)
@@ -137,11 +138,11 @@ class Fault:
         self._deadline = None
 
     def goes_on(self):
-        """Return whether it has to happen once more; diagnostics have 10 s to tell of it."""
+        """Return whether it has to happen once more: often enough, and until diagnostics tell."""
         if self.times >= self._least:
             if not self._says or self._run.has_said(self._says):
                 return False
-            self._deadline = self._deadline or monotonic() + 10
+            self._deadline = self._deadline or monotonic() + PATIENCE
             assert monotonic() < self._deadline, f"diagnostics never said '{self._says}'"
             self._run.peer.spin_for(0.02)
         self.times += 1

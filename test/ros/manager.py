@@ -3,9 +3,8 @@
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from node_process import PATIENCE
 from std_srvs.srv import SetBool
-
-START = 30  # seconds that a node may take to start, on a busy machine
 
 CONFIGURE = Transition.TRANSITION_CONFIGURE
 ACTIVATE = Transition.TRANSITION_ACTIVATE
@@ -56,8 +55,8 @@ class Manager:
         client that was made last.
         """
         for client in self._clients.values():
-            assert client.wait_for_service(START)
-        for _ in range(START):
+            assert client.wait_for_service(PATIENCE)
+        for _ in range(PATIENCE):
             future = self._clients["get_state"].call_async(GetState.Request())
             rclpy.spin_until_future_complete(self._node, future, timeout_sec=1)
             if future.done():
@@ -67,7 +66,7 @@ class Manager:
 
     def answer(self, service, request):
         future = self.ask(service, request)
-        rclpy.spin_until_future_complete(self._node, future, timeout_sec=START)
+        rclpy.spin_until_future_complete(self._node, future, timeout_sec=PATIENCE)
         assert future.done(), f"no answer of {service}"
         return future.result()
 

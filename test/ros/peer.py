@@ -7,6 +7,7 @@ from time import monotonic
 import numpy as np
 import rclpy
 from kp_pose_ros.msg import PoseArray
+from node_process import PATIENCE
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -63,7 +64,7 @@ class Peer:
         if self.subscription:
             self.node.destroy_subscription(self.subscription)
 
-    def spin_until(self, condition, timeout=30.0):
+    def spin_until(self, condition, timeout=PATIENCE):
         deadline = monotonic() + timeout
         while not condition():
             assert monotonic() < deadline, f"nothing in {timeout} s"
@@ -87,7 +88,7 @@ class Peer:
         )
         return self
 
-    def send_until(self, condition, make_message, timeout=30.0):
+    def send_until(self, condition, make_message, timeout=PATIENCE):
         """Send new frames at 20 Hz until something has happened."""
         deadline = monotonic() + timeout
         while not condition():
@@ -98,7 +99,7 @@ class Peer:
     def answers_to(self, message):
         return [each for each in self.received if each.header == message.header]
 
-    def ask(self, message, timeout=30.0):
+    def ask(self, message, timeout=PATIENCE):
         """Send a frame, again and again if it gets lost, and return the first answer to it."""
         again = 0.0
         deadline = monotonic() + timeout

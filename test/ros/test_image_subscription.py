@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rclpy
 from kp_pose_ros.msg import PoseArray
+from node_process import PATIENCE
 from peer import image_of
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
@@ -95,7 +96,7 @@ def camera(ros_node, monkeypatch):
 
 
 def wait_for(condition):
-    deadline = monotonic() + 20
+    deadline = monotonic() + PATIENCE
     while not (found := condition()):
         assert monotonic() < deadline
         sleep(0.02)

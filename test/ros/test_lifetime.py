@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from node_process import PATIENCE
 from peer import image_of
 
 from kp_pose_ros.ros.process import ending_signals
@@ -60,7 +61,7 @@ def has_handlers(node):
 @pytest.mark.parametrize("delay", [0.0, 0.2, 0.4, 0.8, 1.6])
 def test_a_starting_node_ends_when_told(start_node, delay):
     node = start_node()
-    deadline = monotonic() + 20
+    deadline = monotonic() + PATIENCE
     while not has_handlers(node):
         assert monotonic() < deadline
         sleep(0.01)

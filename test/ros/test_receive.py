@@ -10,6 +10,7 @@ from time import monotonic, sleep
 import numpy as np
 import pytest
 import rclpy
+from node_process import PATIENCE
 from peer import image_of
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
@@ -68,7 +69,7 @@ def make(ros_node):
             camera.images.start()
         receiver = Receiver(ros_node.context, cameras, settle)
         made.append((receiver, cameras))
-        deadline = monotonic() + 10
+        deadline = monotonic() + PATIENCE
         while not all(camera.driver.get_subscription_count() for camera in cameras):
             assert monotonic() < deadline
             sleep(0.01)
@@ -170,7 +171,7 @@ def test_what_nobody_wants_is_counted_and_not_given(make):
     receiver, (camera,) = make("front")
     camera.wanted = False
     taken = in_thread(lambda: values(receiver.take(1, is_busy=False)))
-    deadline = monotonic() + 10
+    deadline = monotonic() + PATIENCE
     while not camera.unwanted:
         assert monotonic() < deadline
         camera.send(1)

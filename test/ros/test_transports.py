@@ -8,6 +8,7 @@ from time import monotonic, sleep
 import numpy as np
 import pytest
 import rclpy
+from node_process import PATIENCE
 from recording import VIDEO_TYPES, video, video_packets
 from sensor_msgs.msg import CompressedImage
 
@@ -88,7 +89,7 @@ class VideoCamera:
         return images
 
     def _wait_for(self, condition):
-        deadline = monotonic() + 20
+        deadline = monotonic() + PATIENCE
         while not condition():
             assert monotonic() < deadline
             sleep(0.01)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from node_process import PATIENCE
 from peer import image_of, stamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -57,7 +58,7 @@ class DepthCamera:
         self.depth.publish(depth)
         self.peer.publisher.publish(message)
 
-    def ask(self, picture, make_depth, info, timeout=30.0):
+    def ask(self, picture, make_depth, info, timeout=PATIENCE):
         """Send frames until one is answered with places in space, and return image and answer."""
         deadline = monotonic() + timeout
         while True:
@@ -145,7 +146,7 @@ def test_markers_show_whoever_has_keypoints_in_space(node, camera, bus):
         front.peer.spin_for(0.2)
         return len(people(shown())) == 3 and all("person " in text for text in people(shown()))
 
-    deadline = monotonic() + 30
+    deadline = monotonic() + PATIENCE
     while not send():
         assert monotonic() < deadline
     assert {each.ns for each in shown()} == {"keypoints", "limbs", "labels"}
@@ -249,7 +250,7 @@ def test_a_camera_info_that_was_sent_once_is_heard_and_kept_over_a_pause(ros_nod
     for _ in range(2):
         source.start()
         source.want(True)
-        deadline = monotonic() + 20
+        deadline = monotonic() + PATIENCE
         while (found := look_up()) is None:
             assert monotonic() < deadline
         assert found[1] == camera_of(calibration())
