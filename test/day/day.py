@@ -43,6 +43,7 @@ CAMERAS = ("front", "left", "right", "rear")
 DAY = 86_400  # seconds
 STAMP = slice(4, 12)  # of a serialized message whose first field is a header
 PATIENCE = 0.05  # seconds; then an image or its answer is lost
+ROWS = 20
 MORE_MEGABYTES = 8  # that are no growth: what an allocator happens to keep
 VALUES = {
     "score_threshold": (0.25, 0.4),
@@ -206,29 +207,26 @@ class Day:
 
 
 def live(day, minutes):
-    """Live through the day; return the usage, by frames sent, at each twentieth of it."""
+    """Live through the day, or so many minutes of it; return the usage at each twentieth of that."""
     print("| frames | answered | events | hours | MB | threads | files | frames/s |")
     print("|---|---|---|---|---|---|---|---|")
-    begin, found, last = monotonic(), [], (0, monotonic())
-    for number in range(day.rounds):
+    begin, usages = monotonic(), []
+    for number in range(1, day.rounds + 1):
         day.round(number)
-        is_over = monotonic() - begin > 60 * minutes
-        if is_over or (number + 1) % (day.rounds // 20) == 0:
-            usage = day.usage()
-            found.append(usage)
-            now = monotonic()
-            rate = (day.sent - last[0]) / (now - last[1])
-            last = day.sent, now
+        seconds = monotonic() - begin
+        done = max(number / day.rounds, seconds / (60 * minutes))
+        if done * ROWS >= len(usages) + 1:
+            usages.append(day.usage())
             answers = sum(camera.answers for camera in day.cameras)
-            hours = (number + 1) / day.rounds * 24
+            memory, threads, files = usages[-1]
             print(
-                f"| {day.sent} | {answers} | {day.events} | {hours:.1f} "
-                f"| {usage[0]:.1f} | {usage[1]} | {usage[2]} | {rate:.0f} |",
+                f"| {day.sent} | {answers} | {day.events} | {number / day.rounds * 24:.1f} "
+                f"| {memory:.1f} | {threads} | {files} | {day.sent / seconds:.0f} |",
                 flush=True,
             )
-        if is_over:
+        if done >= 1:
             break
-    return found
+    return usages
 
 
 def judge(usages):
