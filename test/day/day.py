@@ -207,7 +207,7 @@ class Day:
 
 
 def live(day, minutes):
-    """Live through the day, or so many minutes of it; return the usage at each twentieth of that."""
+    """Live through the day, or so many minutes of it; return the usage at each twentieth."""
     print("| frames | answered | events | hours | MB | threads | files | frames/s |")
     print("|---|---|---|---|---|---|---|---|")
     begin, usages = monotonic(), []
