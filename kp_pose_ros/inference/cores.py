@@ -15,9 +15,9 @@ _PERIOD = 1.0  # seconds over which the machine's load is measured
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Threads:
-    """What a network is opened with.
+    """What a network is opened with; those with less use of the cores are less.
 
     Attributes:
         count: how many threads, at least 1.
@@ -88,20 +88,25 @@ def _quota(cgroup: Path, *, is_v1: bool) -> Iterator[float]:
         yield int(quota) / int(period)
 
 
-def threads_left(cores: int, quota: float, others: float, now: int = 1) -> int:
-    """Return how many threads there is room for, at least 1.
+def threads_for(
+    cores: int, quota: float, others: float, now: Threads = ONE, asked: int | None = None
+) -> Threads:
+    """Return the threads that there is room for.
 
-    One more than now needs 0.6 of a core, and one stays while it has 0.4 of a core: a load between
-    the two changes nothing.
+    A third of a core makes one more worth while; on less the others only wait for it. They spin
+    if no more than a third of a core is missing. What there is now has a little more room, so that
+    a load at the edge changes nothing: every change opens the network anew.
 
     Args:
         cores: how many this process may run on.
         quota: how many cores' time it may use.
         others: how many cores' time other processes use.
-        now: how many threads there are.
+        now: what there is.
+        asked: how many there shall be in any case.
     """
     left = min(cores - others, quota)
-    return max(1, int(left + 0.4), min(now, int(left + 0.6)))
+    count = asked or max(1, int(left + 0.65), min(now.count, int(left + 0.85)))
+    return Threads(count, spin=count > 1 and left >= count - (0.5 if now.spin else 0.3))
 
 
 class CoreWatch:
@@ -120,16 +125,14 @@ class CoreWatch:
         """
         self._asked = asked
         self._machine = machine or Machine()
-        self._cores = self._machine.cores()
-        self._room = self._last = threads_left(len(self._cores), self._machine.quota(), 0.0)
         self._begin()
+        self._threads = self._last = self._find(others=0.0, now=ONE)
 
     def threads(self) -> Threads:
         """Return what to use now; cheap enough for every frame."""
         if monotonic() - self._since >= _PERIOD:
             self._look()
-        count = self._asked or self._room
-        return Threads(count, spin=1 < count <= self._room)
+        return self._threads
 
     def _begin(self) -> None:
         self._cores = self._machine.cores()
@@ -138,11 +141,14 @@ class CoreWatch:
 
     def _look(self) -> None:
         """Take in what the machine did since the last look."""
-        machine, seconds = self._machine, monotonic() - self._since
-        busy = machine.busy_seconds(self._cores) - self._busy
+        seconds = monotonic() - self._since
+        busy = self._machine.busy_seconds(self._cores) - self._busy
         others = max(0.0, busy - (process_time() - self._own)) / seconds
         self._begin()
-        found = threads_left(len(self._cores), machine.quota(), others, self._room)
-        if found < self._room or found == self._last:
-            self._room = found
+        found = self._find(others, self._threads)
+        if found < self._threads or found == self._last:
+            self._threads = found
         self._last = found
+
+    def _find(self, others: float, now: Threads) -> Threads:
+        return threads_for(len(self._cores), self._machine.quota(), others, now, self._asked)

@@ -59,8 +59,9 @@ OpenSession = Callable[[Path, Threads], Session]
 class HostEngine:
     """Runs a model's prepared graph, one network for each size that the frames need.
 
-    Batches take turns, each with all threads: two beside each other go through no faster, and each
-    takes twice as long.
+    Batches take turns, each with all threads: two beside each other, with half of the threads each,
+    go through no faster, and each takes twice as long (yolo11n-pose on ONNX Runtime, two idle
+    cores: 24.5 frames a second in 39 ms each, against 23.7 in 86 ms).
     """
 
     overlaps = False

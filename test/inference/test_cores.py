@@ -5,30 +5,46 @@ import math
 import pytest
 
 from kp_pose_ros.inference import cores
-from kp_pose_ros.inference.cores import CoreWatch, Machine, Threads, threads_left
+from kp_pose_ros.inference.cores import ONE, CoreWatch, Machine, Threads, threads_for
+
+SLEEPING, SPINNING = Threads(2, spin=False), Threads(2, spin=True)
 
 
 @pytest.mark.parametrize(
-    ("cores", "quota", "others", "now", "expected"),
+    ("cores", "quota", "others", "expected"),
     [
-        pytest.param(2, math.inf, 0.0, 1, 2, id="an idle machine"),
-        pytest.param(1, math.inf, 0.0, 1, 1, id="one core"),
-        pytest.param(8, math.inf, 3.0, 1, 5, id="the cores that others leave"),
-        pytest.param(8, math.inf, 7.9, 1, 1, id="none is left"),
-        pytest.param(2, math.inf, 6.0, 2, 1, id="an overload"),
-        pytest.param(8, 3.0, 0.0, 1, 3, id="a quota"),
-        pytest.param(8, 0.5, 0.0, 1, 1, id="a quota of half a core"),
-        pytest.param(8, 2.5, 0.0, 1, 2, id="a quota between two and three"),
-        pytest.param(8, 2.0, 3.0, 1, 2, id="others work beside a quota"),
-        pytest.param(8, 4.0, 6.0, 1, 2, id="others leave less than the quota"),
-        pytest.param(2, math.inf, 0.3, 1, 2, id="a camera's driver leaves room"),
-        pytest.param(2, math.inf, 0.5, 2, 2, id="half a core takes no thread away"),
-        pytest.param(2, math.inf, 0.5, 1, 1, id="and leaves no room for one more"),
-        pytest.param(2, math.inf, 0.7, 2, 1, id="more than that does"),
+        pytest.param(2, math.inf, 0.0, 2, id="an idle machine"),
+        pytest.param(1, math.inf, 0.0, 1, id="one core"),
+        pytest.param(8, math.inf, 3.0, 5, id="the cores that others leave"),
+        pytest.param(8, math.inf, 7.9, 1, id="none is left"),
+        pytest.param(2, math.inf, 6.0, 1, id="an overload"),
+        pytest.param(2, math.inf, 0.6, 2, id="a busy camera's driver leaves enough"),
+        pytest.param(2, math.inf, 1.0, 1, id="one core is taken"),
+        pytest.param(8, 3.0, 0.0, 3, id="a quota"),
+        pytest.param(8, 0.5, 0.0, 1, id="a quota of half a core"),
+        pytest.param(8, 2.5, 0.0, 3, id="a quota between two and three"),
+        pytest.param(8, 2.0, 3.0, 2, id="others work beside a quota"),
+        pytest.param(8, 4.0, 6.0, 2, id="others leave less than the quota"),
     ],
 )
-def test_there_is_a_thread_for_each_core_that_is_left(cores, quota, others, now, expected):
-    assert threads_left(cores, quota, others, now) == expected
+def test_there_is_a_thread_for_each_core_that_is_left(cores, quota, others, expected):
+    assert threads_for(cores, quota, others).count == expected
+
+
+@pytest.mark.parametrize(
+    ("others", "now", "expected"),
+    [
+        pytest.param(0.2, ONE, SPINNING, id="next to nothing"),
+        pytest.param(0.4, SPINNING, SPINNING, id="at the edge they go on spinning"),
+        pytest.param(0.4, SLEEPING, SLEEPING, id="or sleeping"),
+        pytest.param(0.6, SPINNING, SLEEPING, id="two share their cores with others"),
+        pytest.param(0.75, SLEEPING, SLEEPING, id="at the edge two stay two"),
+        pytest.param(0.75, ONE, ONE, id="and one stays one"),
+        pytest.param(0.9, SLEEPING, ONE, id="the second one would only be waited for"),
+    ],
+)
+def test_two_cores_are_shared_by_how_much_others_use(others, now, expected):
+    assert threads_for(2, math.inf, others, now) == expected
 
 
 class MadeUpMachine:
@@ -88,10 +104,11 @@ def test_a_load_at_the_edge_changes_nothing(clock):
     machine = MadeUpMachine(clock)
     watch = CoreWatch(None, machine)
     found = []
-    for others in (0.3, 0.5, 0.3, 0.5, 0.3, 0.5):
+    for others in (0.25, 0.45, 0.25, 0.45, 0.25, 0.45):
         machine.others = others
-        found += counts(watch, clock, 1)
-    assert set(found) == {4}
+        counts(watch, clock, 1)
+        found.append(watch.threads())
+    assert set(found) == {Threads(4, spin=True)}
 
 
 def test_frames_within_a_second_read_the_kernels_figures_once(clock):
