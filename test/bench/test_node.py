@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from echo_model import write_echo_model
+from node_process import PATIENCE
 
 pytestmark = pytest.mark.ros
 
@@ -63,7 +64,7 @@ def test_bench_ends_when_told_and_takes_its_processes_along(tmp_path, number):
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
-        deadline = monotonic() + 30
+        deadline = monotonic() + PATIENCE
         while len(helpers_of(process)) < 2:
             assert monotonic() < deadline
             assert process.poll() is None, (tmp_path / "log").read_text()

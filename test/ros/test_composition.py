@@ -14,6 +14,7 @@ from echo_model import write_echo_model
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from manager import ACTIVATE, CONFIGURE, Manager
+from node_process import PATIENCE
 from peer import image_of
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
@@ -164,7 +165,7 @@ def test_while_it_builds_its_engine_everything_else_is_answered(
     assert client.enable(False).message == "paused, in state 'configuring'"
     assert not client.change(ACTIVATE)
     parameters = other.node.create_client(GetParameters, f"/{namespace}/eyes/get_parameters")
-    assert parameters.wait_for_service(20)
+    assert parameters.wait_for_service(PATIENCE)
     values = parameters.call_async(GetParameters.Request(names=["max_poses"]))
     other.spin_until(values.done)
     other.node.destroy_client(parameters)

@@ -15,6 +15,7 @@ import pytest
 import rclpy
 from geometry_msgs.msg import TwistStamped
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
+from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
 
@@ -68,7 +69,7 @@ class Robot:
     def speed_after(self, *people, stamp=None, commands=8):
         """Show people again and again; return the speed of the last of so many commands."""
         self.commands.clear()
-        deadline = monotonic() + 20
+        deadline = monotonic() + PATIENCE
         while len(self.commands) < commands:
             assert monotonic() < deadline, "no commands"
             self.see(*people, stamp=stamp)
@@ -77,7 +78,7 @@ class Robot:
 
     def turns(self, direction, *people):
         """Show people until the program follows, which takes a busy machine its time."""
-        deadline = monotonic() + 20
+        deadline = monotonic() + PATIENCE
         while np.sign(speed := self.speed_after(*people)) != direction:
             assert monotonic() < deadline, f"turns at {speed} rad/s"
         return True
@@ -178,7 +179,7 @@ def test_it_stops_when_poses_are_stale(robot, age):
 
 def assert_ends_quietly(process, number):
     process.send_signal(number)
-    assert process.communicate(timeout=20) == ("", "")
+    assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 0
 
 
@@ -209,7 +210,7 @@ def test_who_is_there_prints_who_is_seen(start_example, ros_node):
     namespace = next(_namespaces)
     process = start_example("who_is_there.py", namespace)
     robot = Robot(ros_node, namespace)
-    deadline = monotonic() + 30
+    deadline = monotonic() + PATIENCE
     while not robot.poses.get_subscription_count():
         assert monotonic() < deadline
         rclpy.spin_once(ros_node, timeout_sec=0.05)
@@ -231,7 +232,7 @@ def test_ask_for_a_person_says_when_somebody_has_been_there_for_long_enough(
     robot = Robot(ros_node, namespace)
     robot.describe()
     process = start_example("ask_for_a_person.py", namespace)
-    deadline = monotonic() + 30
+    deadline = monotonic() + PATIENCE
     while process.poll() is None:
         assert monotonic() < deadline
         robot.see(person(x=320.0), person(x=600.0))
@@ -245,7 +246,7 @@ def test_ask_for_a_person_says_when_somebody_has_been_there_for_long_enough(
 def test_ask_for_a_person_ends_quietly_while_it_waits(start_example, ros_node):
     namespace = next(_namespaces)
     process = start_example("ask_for_a_person.py", namespace)
-    deadline = monotonic() + 30
+    deadline = monotonic() + PATIENCE
     while ("ask_for_a_person", f"/{namespace}") not in ros_node.get_node_names_and_namespaces():
         assert monotonic() < deadline
         rclpy.spin_once(ros_node, timeout_sec=0.05)

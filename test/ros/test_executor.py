@@ -7,6 +7,7 @@ from time import monotonic
 
 import pytest
 import rclpy
+from node_process import PATIENCE
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
 from rclpy.qos import QoSProfile
@@ -27,7 +28,7 @@ class Stage:
         self.executor = GuardedExecutor()
         self.executor.add_node(self.node)
 
-    def spin_until(self, condition, timeout=20.0):
+    def spin_until(self, condition, timeout=PATIENCE):
         deadline = monotonic() + timeout
         while not condition():
             assert monotonic() < deadline

@@ -10,6 +10,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
+from node_process import PATIENCE
 from peer import image_of, stamped
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -170,7 +171,7 @@ def set_number(ros_node):
     client = ros_node.create_client(SetParameters, "/kp_pose/set_parameters")
 
     def set_number(name, value):
-        assert client.wait_for_service(20)
+        assert client.wait_for_service(PATIENCE)
         number = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
         request = SetParameters.Request(parameters=[Parameter(name=name, value=number)])
         for _ in range(20):  # the node may hear it before it knows where the answer goes

@@ -4,6 +4,7 @@ from time import monotonic
 
 import pytest
 from kp_pose_ros.msg import Activity, Keypoint, KeypointPose, PoseArray, Skeleton
+from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
@@ -32,7 +33,7 @@ def robot(ros_node, tmp_path):
     executor.add_node(ros_node)
 
     def spin_until(condition):
-        deadline = monotonic() + 20
+        deadline = monotonic() + PATIENCE
         while not condition():
             assert monotonic() < deadline
             executor.spin_once(0.02)

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
+from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
 
 from kp_pose_ros.ros.qos import LATCHED
@@ -82,7 +83,7 @@ class Feed:
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=20)
+        _, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, errors
 
     def send(self, message, camera="left"):
@@ -104,7 +105,7 @@ class Feed:
         return sum(path.read_bytes().count(b"\n") for path in self.folder.glob("*.jsonl"))
 
 
-def until(condition, timeout=30.0):
+def until(condition, timeout=PATIENCE):
     deadline = monotonic() + timeout
     while not condition():
         assert monotonic() < deadline, f"nothing in {timeout} s"
@@ -298,7 +299,7 @@ def test_lag_and_losses_are_diagnosed(ros_node, feed):
     feed = feed()
     feed.start()
     feed.wake(1)
-    deadline = monotonic() + 30
+    deadline = monotonic() + PATIENCE
     while not any(v.key == "records" and v.value != "0" for s in statuses for v in s.values):
         assert monotonic() < deadline
         executor.spin_once(0.1)

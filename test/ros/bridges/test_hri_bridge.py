@@ -15,7 +15,7 @@ pytest.importorskip("hri_msgs", reason="hri_msgs is not installed in this distri
 import rclpy
 from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D, Skeleton2D
 from kp_pose_ros.msg import Keypoint, Keypoint3D, KeypointPose, PoseArray, Skeleton
-from node_process import NodeProcess
+from node_process import PATIENCE, NodeProcess
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
@@ -88,7 +88,7 @@ class Robot:
         clock.clock.sec, clock.clock.nanosec = int(self.now), int(self.now % 1 * 1e9)
         self._clock.publish(clock)
 
-    def wait(self, condition, act=lambda: None, timeout=20.0):
+    def wait(self, condition, act=lambda: None, timeout=PATIENCE):
         """Act and tell the time at 20 Hz until something is so."""
         deadline = monotonic() + timeout
         while not condition():

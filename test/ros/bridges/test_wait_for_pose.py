@@ -10,7 +10,7 @@ import rclpy
 from action_msgs.msg import GoalStatus
 from kp_pose_ros.action import WaitForPose
 from kp_pose_ros.msg import Keypoint, Keypoint3D, KeypointPose, PoseArray, Skeleton
-from node_process import NodeProcess
+from node_process import PATIENCE, NodeProcess
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 
@@ -79,7 +79,7 @@ class Planner:
         self.node.destroy_node()
         self.server.destroy_node()
 
-    def spin_until(self, condition, timeout=20.0):
+    def spin_until(self, condition, timeout=PATIENCE):
         deadline = monotonic() + timeout
         while not condition():
             assert monotonic() < deadline, f"nothing in {timeout} s"
@@ -319,7 +319,7 @@ def test_a_burst_of_goals_is_accepted_as_a_whole(planner):
     planner.executor.remove_node(planner.server)
     sent = [planner.client.send_goal_async(WaitForPose.Goal(count=9)) for _ in range(60)]
     server.add_node(planner.server)
-    deadline = monotonic() + 30
+    deadline = monotonic() + PATIENCE
     while not all(each.done() for each in sent):
         assert monotonic() < deadline, sum(each.done() for each in sent)
         server.spin_once(0.01)
@@ -360,6 +360,6 @@ def test_the_program_says_that_it_is_ready_and_aborts_open_goals_at_its_end(star
 
 
 def wait_for(node, future):
-    rclpy.spin_until_future_complete(node, future, timeout_sec=20)
+    rclpy.spin_until_future_complete(node, future, timeout_sec=PATIENCE)
     assert future.done()
     return future.result()
