@@ -96,7 +96,7 @@ class Rig:
             tolerance: radians by which a view may miss the point.
         """
         for _ in range(seen.shape[-2] - 2):
-            worst = self._errors(self._solve(seen, trust), seen, trust).max(axis=-1)
+            worst = self._errors(self.solve(seen, trust), seen, trust).max(axis=-1)
             doubtful = (worst > tolerance) & ((trust > 0).sum(axis=-1) > 2)
             if not doubtful.any():
                 break
@@ -104,18 +104,18 @@ class Rig:
             for view in range(seen.shape[-2]):
                 without = trust.copy()
                 without[..., view] = 0
-                error = self._errors(self._solve(seen, without), seen, without).max(axis=-1)
+                error = self._errors(self.solve(seen, without), seen, without).max(axis=-1)
                 rest.append(np.where(trust[..., view] > 0, error, np.inf))
             outlier = np.argmin(rest, axis=0)[..., None]
             kept = np.where(doubtful[..., None], 0, np.take_along_axis(trust, outlier, axis=-1))
             trust = trust.copy()
             np.put_along_axis(trust, outlier, kept, axis=-1)
-        points = self._solve(seen, trust)
+        points = self.solve(seen, trust)
         good = (trust > 0).sum(axis=-1) >= 2
         good &= self._errors(points, seen, trust).max(axis=-1) <= tolerance
         return np.where(good[..., None], points, np.nan)
 
-    def _solve(self, seen: Array, trust: Array) -> Array:
+    def solve(self, seen: Array, trust: Array) -> Array:
         """Return the (m, k, 3) points of least squares; nonsense with fewer than two views."""
         rows = self._projections[:, None, 2] * seen[..., None] - self._projections[:, :2]
         weights = trust
@@ -125,14 +125,16 @@ class Rig:
             )
             left, right = weighted[..., :3], -weighted[..., 3:]
             normal = np.swapaxes(left, -1, -2) @ left
-            normal += 1e-12 * np.eye(3)  # keeps what cannot be solved from raising
+            # Keeps what cannot be solved from raising.
+            size = np.trace(normal, axis1=-2, axis2=-1)[..., None, None]
+            normal += 1e-12 * (1 + size) * np.eye(3)
             points = np.linalg.solve(normal, np.swapaxes(left, -1, -2) @ right)[..., 0]
             # Divided by the depth, what is minimised is the error in the picture.
-            depths = self._in_cameras(points)[..., 2]
+            depths = self.in_cameras(points)[..., 2]
             weights = trust / np.maximum(depths, 1e-3)
         return points
 
-    def _in_cameras(self, points: Array) -> Array:
+    def in_cameras(self, points: Array) -> Array:
         """Return (m, k, views, 3): where (m, k, 3) points are in each camera's frame."""
         turned = np.einsum("vij,mkj->mkvi", self._projections[:, :, :3], points)
         places: Array = turned + self._projections[:, :, 3]
@@ -140,7 +142,7 @@ class Rig:
 
     def _errors(self, points: Array, seen: Array, trust: Array) -> Array:
         """Return (m, k, views), by how much a view contradicts a point, as an angle at depth 1."""
-        places = self._in_cameras(points)
+        places = self.in_cameras(points)
         in_front = places[..., 2] > 0
         plane = places[..., :2] / np.where(in_front, places[..., 2], 1)[..., None]
         error = np.where(in_front, np.linalg.norm(plane - seen, axis=-1), np.inf)

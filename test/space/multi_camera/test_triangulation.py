@@ -5,7 +5,7 @@ import pytest
 from room import CAMERA, FOCAL, ROOM, WIDE, people, seen_by
 
 from kp_pose_ros.errors import CalibrationError
-from kp_pose_ros.poses import Poses
+from kp_pose_ros.poses import ABSENT, Poses
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.rig import Viewpoint
 from kp_pose_ros.space.multi_camera.triangulation import MISSING, Triangulator
@@ -109,6 +109,19 @@ def test_somebody_whom_only_one_camera_sees_is_nowhere():
     joined = Triangulator(ROOM).join([seen_by(ROOM[0], joints), nobody, nobody])
     assert joined.points.shape == (0, 17, 3)
     assert joined.members.shape == (0, 3)
+
+
+def test_a_common_frame_in_which_a_camera_is_the_origin_is_as_good_as_any():
+    """There, what is tried with that camera alone, to find a wrong view, has no depth."""
+    first = np.linalg.inv(ROOM[0].pose)
+    views = [Viewpoint(view.camera, first @ view.pose) for view in ROOM]
+    joints = people(3, 2)
+    poses = [seen_by(view, joints, 1.0, i) for i, view in enumerate(ROOM)]
+    poses[2].states[:, 10:] = ABSENT
+    poses[2].keypoints[0, 9, :2] += (70, -50)
+    joined = Triangulator(views).join(poses)
+    truth = joints[joined.members[:, 0]] @ first[:3, :3].T + first[:3, 3]
+    assert np.linalg.norm(joined.points - truth, axis=-1).max() < 0.1
 
 
 def test_absent_keypoints_do_not_take_part():
