@@ -17,7 +17,7 @@ from typing import Any
 from kp_pose_ros.errors import KpPoseError, printable_lines, show, show_exception
 from kp_pose_ros.resources import own_version
 
-_COMMANDS = ("activities", "annotate", "bag", "bench", "build", "export", "fetch", "info")
+_COMMANDS = ("activities", "annotate", "bag", "bench", "build", "export", "fetch", "info", "rig")
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 

@@ -46,7 +46,7 @@ ARROWS: dict[str, set[str]] = {
     "demo": {"image", "output", "ros"},
     "commands": {
         *("image", "models", "models.checkpoint", "inference", "inference.tensorrt", "tracking"),
-        *("activities", "output", "bags", "bench"),
+        *("activities", "output", "bags", "bench", "space", "space.multi_camera"),
     },
 }
 ROOMS = {

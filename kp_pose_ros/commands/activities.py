@@ -84,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
         show(*job.splitlines())
         return 0
     activities, bad = Activities(rules), 0
-    for place, line in _lines(args.records):
+    for place, line in read_lines(args.records):
         try:
-            for event in activities.update(_parse(line)):
+            for event in activities.update(parse_record(line)):
                 show(json.dumps(event.to_record()))
         except SettingsError as error:
             bad += 1
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _lines(paths: list[Path]) -> Iterator[tuple[str, str]]:
+def read_lines(paths: list[Path]) -> Iterator[tuple[str, str]]:
     """Yield every line, and where it stands."""
     for number, line in enumerate(sys.stdin if not paths else (), 1):
         yield f"line {number} of the standard input", line
@@ -110,7 +110,12 @@ def _lines(paths: list[Path]) -> Iterator[tuple[str, str]]:
             raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _parse(line: str) -> dict[str, Any]:
+def parse_record(line: str) -> dict[str, Any]:
+    """Return the record in a line of JSON.
+
+    Raises:
+        SettingsError: there is none.
+    """
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -78,10 +78,9 @@ class Bones:
         known: Bools = np.isfinite(points).all(axis=-1)  # type: ignore[assignment]
         if not len(self._ends):
             return known
-        first, last = (points.take(ends, axis=1) for ends in self._ends.T)
-        ways = first - last
-        lengths = np.sqrt(np.einsum("nbi,nbi->nb", ways, ways))
-        limits = self._lengths * self._heights(lengths)[:, None] * _TOLERANCE + _SLACK
+        lengths = self._lengths_of(points)
+        heights = np.nan_to_num(self._heights(lengths), nan=_USUAL_HEIGHT).clip(*_HEIGHTS)
+        limits = self._lengths * heights[:, None] * _TOLERANCE + _SLACK
         alive, too_long = np.isfinite(lengths), lengths > limits
         while (alive & too_long).any():
             bones, bad = alive @ self._joined, (alive & too_long) @ self._joined
@@ -93,12 +92,30 @@ class Bones:
         vouched: Bools = (alive @ self._joined > 0) | ~self._has_bones
         return known & vouched
 
+    @property
+    def tell_heights(self) -> bool:
+        """Whether the skeleton has a bone that tells how tall somebody is."""
+        return self._rigid > 0
+
+    def heights(self, points: Array) -> Array:
+        """Return how tall (n,) people are by their bones, in the unit of their (n, k, 3) points.
+
+        NaN where no bone is known.
+        """
+        return self._heights(self._lengths_of(points))
+
+    def _lengths_of(self, points: Array) -> Array:
+        first, last = (points.take(ends, axis=1) for ends in self._ends.T)
+        ways = first - last
+        lengths: Array = np.sqrt(np.einsum("nbi,nbi->nb", ways, ways))
+        return lengths
+
     def _heights(self, lengths: Array) -> Array:
-        """Return how tall (n,) people are, by the median of their (n, bones) lengths, metres."""
-        if not self._rigid:
-            return np.full(len(lengths), _USUAL_HEIGHT)
+        """Return how tall (n,) people are, by the median of their (n, bones) lengths."""
+        if not self.tell_heights:
+            return np.full(len(lengths), np.nan)
         told = np.sort(lengths[:, : self._rigid] / self._lengths[: self._rigid], axis=1)
         counts = np.isfinite(told).sum(axis=1)  # NaN comes last
         # Half of those counted is never behind the last place.
-        median = told[np.arange(len(told)), counts // 2]
-        return np.where(counts > 0, median, _USUAL_HEIGHT).clip(*_HEIGHTS)
+        medians: Array = told[np.arange(len(told)), counts // 2]
+        return medians

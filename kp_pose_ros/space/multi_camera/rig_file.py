@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 
 from kp_pose_ros.errors import CalibrationError, brief
 from kp_pose_ros.resources import load_yaml
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.rig import Rig, Viewpoint
+
+Array = npt.NDArray[np.float64]
 
 _UNIT = 0.01  # by how much the length of a quaternion, rounded by hand, may differ from 1
 
@@ -60,6 +64,36 @@ class RigFile:
         return cls(frame_id, viewpoints)
 
 
+def write_rig(
+    path: Path, frame_id: str, poses: Mapping[str, Array], calibrations: Mapping[str, Path]
+) -> None:
+    """Write a new rig file.
+
+    Args:
+        path: of a file that does not exist.
+        frame_id: the common frame.
+        poses: (4, 4), of each camera by name, as a `Viewpoint` has it.
+        calibrations: paths of the cameras' calibrations.
+
+    Raises:
+        CalibrationError: the file exists, or cannot be written.
+    """
+    cameras = {
+        name: {
+            "translation": pose[:3, 3].round(5).tolist(),
+            "rotation": Rotation.from_matrix(pose[:3, :3]).as_quat().round(7).tolist(),
+            "calibration": os.path.relpath(calibrations[name], path.parent),
+        }
+        for name, pose in poses.items()
+    }
+    content = yaml.safe_dump({"frame_id": frame_id, "cameras": cameras}, sort_keys=False)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except OSError as error:
+        raise CalibrationError(f"the rig {path} cannot be written: {error.strerror}") from error
+
+
 def _viewpoint(label: str, camera: Mapping[str, Any], folder: Path) -> Viewpoint:
     try:
         pose = np.eye(4)
@@ -77,13 +111,17 @@ def _viewpoint(label: str, camera: Mapping[str, Any], folder: Path) -> Viewpoint
                 f"calibration is {brief(calibration)}: expected the path of the file that "
                 "camera_calibration wrote"
             )
-        return Viewpoint(_camera(folder / calibration), pose)
+        return Viewpoint(read_calibration(folder / calibration), pose)
     except CalibrationError as error:
         raise CalibrationError(f"{label}: {error}") from error
 
 
-def _camera(path: Path) -> CameraModel:
-    """Read a camera from the kind of file that camera_info_manager and its like read."""
+def read_calibration(path: Path) -> CameraModel:
+    """Read a camera from the kind of file that camera_info_manager and its like read.
+
+    Raises:
+        CalibrationError: the file cannot be read, or no camera can be like this.
+    """
     content = _read(path)
     height, width = content.get("image_height"), content.get("image_width")
     if not isinstance(height, int) or not isinstance(width, int):
@@ -115,9 +153,7 @@ def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
-def _numbers(
-    content: Mapping[str, Any], key: str, count: int | None, what: str
-) -> npt.NDArray[np.float64]:
+def _numbers(content: Mapping[str, Any], key: str, count: int | None, what: str) -> Array:
     value = content.get(key)
     try:
         numbers = np.array(value, np.float64)

@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`kp_pose rig`: finds where cameras are from people who walk through a recording."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kp_pose_ros.commands.activities import parse_record, read_lines
+from kp_pose_ros.errors import SettingsError, brief, show
+from kp_pose_ros.poses import UNTRACKED, Poses
+from kp_pose_ros.space.camera import CameraModel
+from kp_pose_ros.space.multi_camera.extrinsics import Extrinsics, find_extrinsics
+from kp_pose_ros.space.multi_camera.rig_file import read_calibration, write_rig
+from kp_pose_ros.space.multi_camera.same_time import SameTime
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `kp_pose rig`."""
+    parser = subparsers.add_parser(
+        "rig",
+        help="find where cameras are, from people who walk where their views overlap",
+        description="Reads the records of a recording with all cameras, as `kp_pose bag --records` "
+        "and `kp_pose annotate` write them, and writes the file for the parameter rig.file. The "
+        "common frame is that of the first camera.",
+    )
+    parser.add_argument(
+        "calibrations",
+        nargs="+",
+        type=Path,
+        metavar="CALIBRATION",
+        help="a camera's file by camera_calibration, named after the camera: front.yaml is for the "
+        "records of `front` and of topics such as /front/image_raw",
+    )
+    parser.add_argument("--records", nargs="+", type=Path, required=True, metavar="RECORDS")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="RIG", help="new file")
+    scale = parser.add_mutually_exclusive_group(required=True)
+    scale.add_argument(
+        "--height", type=float, metavar="METRES", help="of the people, on average, without shoes"
+    )
+    scale.add_argument(
+        "--baseline",
+        type=float,
+        metavar="METRES",
+        help="between the lenses of the first two cameras: more precise than a height",
+    )
+    parser.add_argument(
+        "--slop",
+        type=float,
+        default=0.02,
+        metavar="SECONDS",
+        help="between images of one time, at most; default 0.02",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the rig and print how well the cameras agree."""
+    for name in ("height", "baseline", "slop"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < math.inf:
+            raise SettingsError(f"--{name} is {value:g}: expected a number above 0")
+    calibrations = {path.stem: path for path in args.calibrations}
+    if len(calibrations) < max(len(args.calibrations), 2):
+        names = ", ".join(path.stem for path in args.calibrations)
+        raise SettingsError(
+            f"the calibrations are of {names}: expected two or more files, named after the cameras"
+        )
+    recording = _Recording({name: read_calibration(path) for name, path in calibrations.items()})
+    for place, line in read_lines(args.records):
+        recording.add(place, line)
+    found = find_extrinsics(
+        recording.cameras,
+        recording.moments(round(args.slop * 1e9)),
+        recording.keypoint_names,
+        height=args.height,
+        baseline=args.baseline,
+    )
+    poses = {name: view.pose for name, view in found.viewpoints.items()}
+    frame_id = recording.frame_ids[next(iter(poses))]
+    write_rig(args.output, frame_id, poses, calibrations)
+    _print(found, frame_id, args.output)
+    return 0
+
+
+def _print(found: Extrinsics, frame_id: str, output: Path) -> None:
+    first, *others = found.viewpoints
+    show(f"{first}: its frame, {frame_id}, is the common one")
+    for index, name in enumerate(others, 1):
+        show(
+            f"{name}: {np.linalg.norm(found.viewpoints[name].pose[:3, 3]):.3f} m from {first}, "
+            f"uncertain by {100 * found.distances[index]:.1f} cm and "
+            f"{np.degrees(found.angles[index]):.2f} degrees"
+        )
+    median, most = np.percentile(found.errors, (50, 95))
+    show(
+        f"reprojection error: {median:.2f} pixels (median), {most:.2f} (95 %) of "
+        f"{len(found.errors)} keypoints at {found.moments} times; {found.left_out:.1%} were left "
+        f"out; wrote {output}"
+    )
+
+
+class _Image(NamedTuple):
+    """What a camera saw, and when: nanoseconds."""
+
+    stamp: int
+    camera: str
+    poses: Poses
+
+
+class _Recording:
+    """The records of some cameras.
+
+    Attributes:
+        cameras: by name.
+        frame_ids: by name, of those that have records.
+        keypoint_names: the skeleton's; empty before the first person.
+    """
+
+    def __init__(self, cameras: dict[str, CameraModel]) -> None:
+        self.cameras = cameras
+        self.frame_ids: dict[str, str] = {}
+        self.keypoint_names: tuple[str, ...] = ()
+        self._sources: dict[str, str] = {}  # the camera's name in the records, by ours
+        self._others: set[str] = set()  # cameras of the records that nobody asked for
+        self._images: list[_Image] = []
+        # Ids begin anew with each session: numbers for what they mean.
+        self._tracks: dict[tuple[str, str, int], int] = {}
+
+    def add(self, place: str, line: str) -> None:
+        """Take in the record in a line; `place` is where that stands.
+
+        Raises:
+            SettingsError: it is none, or contradicts a calibration.
+        """
+        try:
+            record = parse_record(line)
+            source, stamp = str(record["camera"]), record["stamp_ms"]
+            name = self._name(source)
+            if name is None:
+                return
+            self._check_size(name, (record["height"], record["width"]))
+            if stamp is None:
+                raise SettingsError("its image has no stamp: expected videos or a bag")
+            poses = self._poses(name, str(record["session"]), record["poses"])
+            self._images.append(_Image(int(stamp) * 10**6, name, poses))
+            self.frame_ids.setdefault(name, str(record["frame_id"]) or name)
+        except SettingsError as error:
+            raise SettingsError(f"{place}: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise SettingsError(
+                f"{place} is no record of poses ({error!r}): expected what kp_pose_ros/output/"
+                "record.schema.json describes"
+            ) from error
+
+    def moments(self, slop: int) -> list[dict[str, Poses]]:
+        """Return what cameras saw at the same times, within `slop` nanoseconds.
+
+        Raises:
+            SettingsError: a camera has no records, or nobody is seen.
+        """
+        if missing := [name for name in self.cameras if name not in self.frame_ids]:
+            found = ", ".join(sorted({*self._sources.values(), *self._others})) or "none"
+            raise SettingsError(
+                f"camera '{missing[0]}' has no records: found those of {found}; name the "
+                "calibration after the camera, or after a part of its topic"
+            )
+        if not self.keypoint_names:
+            raise SettingsError("the records show nobody: record people who walk about")
+        same_time: SameTime[Poses] = SameTime(self.cameras, slop)
+        empty = Poses.empty(len(self.keypoint_names))
+        return [
+            {camera: seen.item if len(seen.item) else empty for camera, seen in moment.items()}
+            for image in sorted(self._images, key=lambda image: image.stamp)
+            for moment in same_time.put(image.camera, image.stamp, image.poses)
+        ]
+
+    def _name(self, source: str) -> str | None:
+        """Return what we call a camera of the records; None if nobody asked for it."""
+        names = [each for each in self.cameras if each in (source, *source.split("/"))]
+        if not names:
+            self._others.add(source)
+            return None
+        name = names[0]
+        if self._sources.setdefault(name, source) != source:
+            raise SettingsError(
+                f"there are records of {source} and of {self._sources[name]}: expected one of them "
+                f"for '{name}'; name the calibrations so that each fits one camera only"
+            )
+        return name
+
+    def _check_size(self, name: str, size: tuple[Any, Any]) -> None:
+        if size != self.cameras[name].size:
+            found, expected = (f"{w} x {h}" for h, w in (size, self.cameras[name].size))
+            raise SettingsError(
+                f"the images of '{name}' have {found} pixels, and its calibration is for "
+                f"{expected}: expected the same; calibrate the camera at this size"
+            )
+
+    def _poses(self, camera: str, session: str, people: Sequence[Any]) -> Poses:
+        if not people:
+            return Poses.empty(len(self.keypoint_names))
+        names = self.keypoint_names = self.keypoint_names or tuple(people[0]["keypoints"])
+        if any(each["keypoints"].keys() != set(names) for each in people):
+            raise SettingsError(f"keypoints are not {brief(names)}, as those of earlier records")
+        keypoints = np.array([[each["keypoints"][name] for name in names] for each in people])
+        keypoints = keypoints.astype(np.float32).reshape(len(people), len(names), 3)
+        keypoints[~np.isfinite(keypoints).all(axis=-1)] = 0
+        boxes = np.zeros((len(people), 4), np.float32)
+        tracks = [self._track(camera, session, int(each["track_id"])) for each in people]
+        return Poses(boxes, boxes[:, 0], keypoints, track_ids=np.array(tracks, np.int32))
+
+    def _track(self, camera: str, session: str, track_id: int) -> int:
+        if track_id < 0:
+            return UNTRACKED
+        key = camera, session, track_id
+        return self._tracks.setdefault(key, len(self._tracks))
