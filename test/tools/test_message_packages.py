@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.ros
 
-# Of vision_msgs 4.1.1, hri_msgs 2.0.0, tf2_msgs 0.39.1 and people_msgs 1.3.0.
+# Of vision_msgs 4.1.1, hri_msgs 2.0.0, tf2_msgs 0.39.1, people_msgs 1.3.0 and foxglove_msgs 3.4.3.
 OFFICIAL = {
     "vision_msgs/msg/BoundingBox2D": "RIHS01_"
     "008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f",
@@ -30,6 +30,20 @@ OFFICIAL = {
     "9ea98a5e58f833a9532957bca23a6b8006a12885d5a16c8ca41dd901d10c33b6",
     "people_msgs/msg/Person": "RIHS01_"
     "434c04a421c02370b4e2322c2a4201bebb3e32545e0145199743678ab9ce0fa0",
+    "foxglove_msgs/msg/CircleAnnotation": "RIHS01_"
+    "8bd0a9869b14ed054b6e3fbfb09bd0dbaa90946083adcca96c964a20191fd99a",
+    "foxglove_msgs/msg/Color": "RIHS01_"
+    "ed1b16da40c954e6456b950c2ef4559c179e5cb98f1363cb28c3b90c6ee14120",
+    "foxglove_msgs/msg/ImageAnnotations": "RIHS01_"
+    "bc4e578b1ef80953415d6f966a4cab305c8a44c8b64fc405312b6f06a08fc45e",
+    "foxglove_msgs/msg/KeyValuePair": "RIHS01_"
+    "3a1aafc9b6c5876181434af49e3077c3e63174d48c4be9fbc8f65547c59aaded",
+    "foxglove_msgs/msg/Point2": "RIHS01_"
+    "d85e823b78e2e88bc31629e305558bcdd2ecc9225f5f9390f96d91930f5696f0",
+    "foxglove_msgs/msg/PointsAnnotation": "RIHS01_"
+    "e151e5042d911c2949ff9ef427944596eefdf9672ff93d381e8d24e60addf8e6",
+    "foxglove_msgs/msg/TextAnnotation": "RIHS01_"
+    "9678167e063be85463865db2383506c704498e5f8657f24c576a996e7f2ed2e4",
 }
 
 

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ros2 run kp_pose_ros annotations`: poses that Foxglove draws on the image by itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.subscription import Subscription
+
+from kp_pose_ros.msg import PoseArray, Skeleton
+from kp_pose_ros.output.drawing import person_color
+from kp_pose_ros.poses import ABSENT, UNTRACKED
+from kp_pose_ros.ros.compat import PrintableNode
+from kp_pose_ros.ros.messages import poses_from_msg
+from kp_pose_ros.ros.process import has_package, run_node
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
+
+_TICK = 0.1  # seconds between two looks for subscribers
+_THIN = 360  # pixels of the image's shorter side for each pixel of a line, as on `annotated`
+_LETTER, _DOT = 12, 4  # height and diameter, in widths of a line
+
+
+class AnnotationsNode(PrintableNode):
+    """Publishes `poses` as annotations of their image.
+
+    It subscribes to `poses` only while somebody needs them, so that the network need not run
+    otherwise.
+    """
+
+    def __init__(self, **node_arguments: Any) -> None:
+        """Start; `node_arguments` are those of rclpy's Node."""
+        from foxglove_msgs.msg import ImageAnnotations
+
+        super().__init__("annotations", **node_arguments)
+        self._skeleton = Skeleton()
+        self._poses: Subscription[Any] | None = None
+        self._annotations = self.create_publisher(ImageAnnotations, "annotations", RESULTS)
+        self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
+        # By the steady clock, because simulated time may stand still.
+        self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(
+            f"ready: publishes the people in '{self.resolve_topic_name('poses')}' on "
+            f"'{self.resolve_topic_name('annotations')}'"
+        )
+
+    def _tick(self) -> None:
+        wanted = self._annotations.get_subscription_count() > 0
+        if wanted and self._poses is None:
+            self._poses = self.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
+        elif not wanted and self._poses is not None:
+            self.destroy_subscription(self._poses)
+            self._poses = None
+
+    def _on_skeleton(self, message: Skeleton) -> None:
+        self._skeleton = message
+
+    def _on_poses(self, message: PoseArray) -> None:
+        known = message.skeleton == self._skeleton.name
+        edges = self._skeleton.edges if known else ()
+        try:
+            self._annotations.publish(annotations_in(message, edges))
+        except ValueError:
+            self.get_logger().warning(
+                "a message on 'poses' was ignored: its people have different numbers of keypoints, "
+                "expected those of one skeleton",
+                throttle_duration_sec=10.0,
+            )
+
+
+def annotations_in(message: PoseArray, edges: Sequence[int]) -> Any:
+    """Return the foxglove_msgs/ImageAnnotations of a PoseArray: boxes, limbs, keypoints, labels.
+
+    Keypoints that are ABSENT, and limbs to them, are left out.
+
+    Args:
+        message: the poses. Foxglove counts pixels from the same corner.
+        edges: pairs of indices of keypoints, one after the other, as a Skeleton has them.
+
+    Raises:
+        ValueError: its poses have different numbers of keypoints.
+    """
+    from foxglove_msgs.msg import Color, ImageAnnotations, Point2, PointsAnnotation, TextAnnotation
+
+    poses, stamp = poses_from_msg(message), message.header.stamp
+    width = float(max(1, round(min(message.image_width, message.image_height) / _THIN)))
+    pairs = np.array(edges, np.intp).reshape(-1, 2)
+    pairs = pairs[(pairs < poses.states.shape[1]).all(axis=1)]
+    shown = poses.states != ABSENT
+    found = ImageAnnotations()
+    if hasattr(found, "timestamp"):  # not before foxglove_msgs 3.2.5
+        found.timestamp = stamp
+
+    def add(kind: int, points: Iterable[Sequence[float]], color: Any, thickness: float) -> None:
+        listed = [Point2(x=x, y=y) for x, y in points]
+        if listed:
+            found.points.append(
+                PointsAnnotation(
+                    timestamp=stamp,
+                    type=kind,
+                    points=listed,
+                    outline_color=color,
+                    thickness=thickness,
+                )
+            )
+
+    for index, person in enumerate(message.poses):
+        blue, green, red = (value / 255 for value in person_color(poses, index))
+        color = Color(r=red, g=green, b=blue, a=1.0)
+        x1, y1, x2, y2 = poses.boxes[index].tolist()
+        places = poses.keypoints[index, :, :2].tolist()
+        ends = pairs[shown[index, pairs].all(axis=1)].ravel().tolist()
+        corners = ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+        add(PointsAnnotation.LINE_LOOP, corners, color, width)
+        add(PointsAnnotation.LINE_LIST, [places[end] for end in ends], color, 2 * width)
+        seen = np.flatnonzero(shown[index]).tolist()
+        add(PointsAnnotation.POINTS, [places[point] for point in seen], color, _DOT * width)
+        track = "" if person.track_id == UNTRACKED else f" {person.track_id}"
+        found.texts.append(
+            TextAnnotation(
+                timestamp=stamp,
+                position=Point2(x=x1, y=y1),
+                text=f"{person.class_name}{track} {person.score:.2f}".lstrip(),
+                font_size=_LETTER * width,
+                text_color=Color(a=1.0),
+                background_color=color,
+            )
+        )
+    return found
+
+
+def main() -> int:
+    """Run the node; return the process's exit code."""
+    mend = "apt install ros-$ROS_DISTRO-foxglove-msgs"
+    if not has_package("annotations", "foxglove_msgs", mend):
+        return 1
+    return run_node(
+        "annotations",
+        "Publishes poses as annotations that Foxglove draws (foxglove_msgs/ImageAnnotations).",
+        lambda _: AnnotationsNode(),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
