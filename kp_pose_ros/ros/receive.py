@@ -41,14 +41,15 @@ class Receiver:
         self._wait_set = WaitSet(context)
         self._turns = list(cameras)  # the one that was served longest ago first
         self._settle = settle
-        self._ahead: list[tuple[Camera, Pixels]] = []
         self._looked = 0.0  # when unwanted images were counted last
         self._is_paused = self._is_closed = self._has_left = False
         self._lock = Lock()
         self._when_idle: list[Callable[[], None]] = []
         context.on_shutdown(self.close)
 
-    def take(self, limit: int, *, is_busy: bool) -> list[tuple[Camera, Pixels]]:
+    def take(
+        self, limit: int, *, is_busy: bool, at_once: bool = False
+    ) -> list[tuple[Camera, Pixels]]:
         """Wait for images and return what is there: at most `limit`, one a camera.
 
         Where more cameras have one, those served longest ago go first.
@@ -57,26 +58,19 @@ class Receiver:
             limit: how many images to take.
             is_busy: whether the worker still has to finish what it took before. Then `wake` ends
                 the wait.
+            at_once: whether to take what is there without waiting; for a busy worker.
 
         Returns:
-            Cameras and the CDR bytes of their images. Empty if closed, or woken while busy.
+            Cameras and the CDR bytes of their images. Empty if closed, and, while busy, if woken or
+            if there are none.
         """
-        if ahead := self._take_ahead():
-            return ahead
         while not self._is_closed:
             if not is_busy:
                 self._call_when_idle()
-            taken = self._take(self._wait(_IDLE_PERIOD), limit)
+            taken = self._take(self._wait(0 if at_once else _IDLE_PERIOD), limit)
             if taken or is_busy:
                 return taken
         return []
-
-    def look_ahead(self, limit: int) -> None:
-        """Take what is there now, for the next `take`, before a newer image pushes it out.
-
-        Called before the worker publishes, so that the engine has work as soon as that is done.
-        """
-        self._ahead = self._take(self._wait(0), limit)
 
     def wake(self) -> None:
         """End the wait in progress, or the next one."""
@@ -117,14 +111,6 @@ class Receiver:
             callbacks, self._when_idle = self._when_idle, []
         for callback in callbacks:
             callback()
-
-    def _take_ahead(self) -> list[tuple[Camera, Pixels]]:
-        ahead, self._ahead = self._ahead, []
-        if self._is_paused or self._is_closed:
-            for camera, _ in ahead:
-                camera.counts.dropped += 1
-            return []
-        return ahead
 
     def _wait(self, seconds: float) -> list[Camera]:
         """Wait; return the cameras that have an image, none if woken."""

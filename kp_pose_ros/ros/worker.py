@@ -7,7 +7,7 @@ An image passes through, in this order:
     Worker._begin            Receiver.take -> Camera.take -> ImageSubscription.take -> rcl.take
                              Camera.read -> StillReader.read -> message.read_raw -> image_to_frame
                              Engine.submit: letterbox and network, in the engine's own threads
-    Worker._finish           PoseEstimator.decode -> decode.decode
+    Worker._work             PoseEstimator.decode -> decode.decode
     Worker._publish          Tracker.update, Camera.lift
                              Publishers.publish -> cdr.pose_array -> rcl.publish
                              AnnotatedPictures.show -> Painter.paint
@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Thread
+from typing import TypeVar
 
 from rclpy.context import Context
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -28,7 +29,7 @@ from rclpy.task import Future
 from kp_pose_ros.errors import GpuLostError, KpPoseError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.message import CameraImage
-from kp_pose_ros.inference.estimator import Pending, PoseEstimator, overlapping
+from kp_pose_ros.inference.estimator import Pending, PoseEstimator
 from kp_pose_ros.inference.factory import build, make_estimator, network_columns
 from kp_pose_ros.inference.progress import ProgressLog
 from kp_pose_ros.models.model import PoseModel
@@ -44,6 +45,7 @@ from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.tracker import make_trackers
 
+T = TypeVar("T")
 # Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
 OnPoses = Callable[[str, Poses, int, str], None]
 
@@ -163,13 +165,18 @@ class Worker:
         self._apply_parameters()
         self._describe()
         self._call(partial(self.opened.set_result, None))
-        for batch in overlapping(self._begin, estimator.engine.overlaps):
-            results = self._finish(batch)
-            self.receiver.look_ahead(estimator.engine.max_batch)
-            for (camera, image), found in zip(batch.images, results, strict=False):
-                self._publish(camera, image, found)
+        batch = self._begin()
+        while batch is not None:
+            following = self._begin(is_busy=True) if estimator.engine.overlaps else None
+            candidates = self._try(batch, batch.candidates.result)
+            # The engine goes on while the poses are published.
+            following = following or self._begin(is_busy=True, at_once=True)
+            if candidates:
+                decode = partial(estimator.decode, batch.frames, candidates)
+                self._publish_all(batch, self._try(batch, decode))
             if self._painting_failed is not None:
                 raise self._painting_failed
+            batch = following or self._begin()
 
     def _describe(self) -> None:
         vocabulary = self._presentation.vocabulary
@@ -178,13 +185,13 @@ class Worker:
         if self._joint is not None:
             self._joint.describe(vocabulary)
 
-    def _begin(self, is_busy: bool) -> Batch | None:
-        """Wait for images and submit those that can be read.
+    def _begin(self, *, is_busy: bool = False, at_once: bool = False) -> Batch | None:
+        """Take images and submit those that can be read.
 
-        None if the receiver is closed, or woken while `is_busy`: a batch is under way.
+        None if there are none; see `Receiver.take`.
         """
         limit = self._estimator.engine.max_batch
-        while taken := self.receiver.take(limit, is_busy=is_busy):
+        while taken := self.receiver.take(limit, is_busy=is_busy, at_once=at_once):
             if self._applied is not self._parameters:
                 self._apply_parameters()
             images = [
@@ -196,7 +203,8 @@ class Worker:
             try:
                 if frames:
                     pending = self._estimator.engine.submit(frames)
-                    pending.add_done_callback(lambda _: self.receiver.wake())
+                    if self._estimator.engine.overlaps:
+                        pending.add_done_callback(lambda _: self.receiver.wake())
                     return Batch(images, frames, pending)
             except GpuLostError:
                 raise  # this process cannot go on
@@ -204,17 +212,21 @@ class Worker:
                 self._fail(images, error)
         return None
 
-    def _finish(self, batch: Batch) -> list[Poses]:
-        """Wait for the poses in a batch's images; none if the engine fails."""
+    def _try(self, batch: Batch, step: Callable[[], list[T]]) -> list[T]:
+        """Do a step of a batch's work; return nothing, and count and log it, if it fails."""
         try:
-            results = self._estimator.decode(batch.frames, batch.candidates.result())
+            return step()
         except GpuLostError:
             raise  # this process cannot go on
         except KpPoseError as error:
             self._fail(batch.images, error)
             return []
-        self._report(None)
-        return results
+
+    def _publish_all(self, batch: Batch, found: Sequence[Poses]) -> None:
+        for (camera, image), poses in zip(batch.images, found, strict=False):
+            self._publish(camera, image, poses)
+        if found:
+            self._report(None)
 
     def _publish(self, camera: Camera, image: CameraImage, found: Poses) -> None:
         """Track the people found in an image and publish them."""

@@ -259,20 +259,8 @@ def test_an_image_outlives_the_next_ones(make):
     assert values(kept) == [("front", value) for value in range(20)]
 
 
-def test_what_was_looked_ahead_at_is_taken_next(make):
+def test_a_busy_worker_can_take_what_is_there_without_waiting(make):
     receiver, (camera,) = make("front")
+    assert receiver.take(1, is_busy=True, at_once=True) == []
     camera.send(1)
-    receiver.look_ahead(1)
-    camera.send(2)
-    assert values(receiver.take(1, is_busy=False)) == [("front", 1)]
-    assert values(receiver.take(1, is_busy=False)) == [("front", 2)]
-
-
-def test_a_pause_drops_what_was_looked_ahead_at(make):
-    receiver, (camera,) = make("front")
-    camera.send(1)
-    receiver.look_ahead(1)
-    receiver.pause(lambda: None)
-    receiver.close()
-    assert receiver.take(1, is_busy=False) == []
-    assert camera.counts.dropped == 1
+    assert values(receiver.take(1, is_busy=True, at_once=True)) == [("front", 1)]
