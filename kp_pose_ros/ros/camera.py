@@ -112,6 +112,8 @@ class Camera:
         self.images.stop()
         if self.depth is not None:
             self.depth.stop()
+        if self._transforms is not None:
+            self._transforms.want(self.name, False)
 
     def close(self) -> None:
         """Stop, and destroy the publishers."""

@@ -106,7 +106,7 @@ class Gate(CallbackGroup):
         if is_wanted == (name in self._wanted_by):
             return
         opens = not self._wanted_by
-        (self._wanted_by.add if is_wanted else self._wanted_by.remove)(name)
+        (self._wanted_by.add if is_wanted else self._wanted_by.discard)(name)
         if opens and self._node.executor is not None:
             self._node.executor.wake()  # to look again at what it may take
 

@@ -84,6 +84,8 @@ class Transforms:
 
     def want(self, camera: str, is_wanted: bool) -> None:
         """Receive TF from now on for a camera, or leave it in the middleware; in any thread."""
+        if is_wanted and not self._gate.is_open:
+            self._buffer.clear()  # tf2 would interpolate across the time in which none came
         self._gate.want(camera, is_wanted)
 
     def at(self, frame_id: str, stamp: int) -> tuple[Array, Array] | None:

@@ -199,6 +199,17 @@ def test_tf_is_received_only_while_a_camera_wants_it(robot):
     assert opened == [True, True, True, False]
 
 
+def test_transforms_from_before_a_pause_are_not_used(robot):
+    """Else tf2 would interpolate across the pause."""
+    robot.transforms.want("a", True)
+    robot.drive(0, 1)
+    assert robot.look(1).frame_id == "odom"
+    for is_wanted in (False, True):
+        robot.transforms.want("a", is_wanted)
+    robot.drive(5, 6)
+    assert [robot.look(seconds).frame_id for seconds in (4.0, 5.5)] == ["camera", "odom"]
+
+
 def test_without_tf2_the_sentence_says_what_to_install(ros_node, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2_ros", None)
     with pytest.raises(SettingsError, match=r"'target_frame' is 'odom'.*apt install ros-.*-tf2-"):
