@@ -22,7 +22,7 @@ from kp_pose_ros.activities.evaluate import (
 )
 from kp_pose_ros.activities.language import terms_of
 from kp_pose_ros.activities.rules import Rule
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, brief
 
 START, END = "START", "END"
 VERSION = 1
@@ -71,6 +71,29 @@ class Event:
         """Return the JSON form."""
         fields = {name: getattr(self, name) for name in self.__slots__}
         return {"v": VERSION, **fields, "track_ids": list(self.track_ids)}
+
+    @classmethod
+    def from_record(cls, record: Any) -> Event:
+        """Return the event of a JSON form, as this module, Flink or Spark writes it.
+
+        Raises:
+            SettingsError: it is none.
+        """
+        try:
+            fields: dict[str, Any] = {name: record[name] for name in cls.__slots__}
+            for name in ("robot", "camera", "session", "activity"):
+                fields[name] = str(fields[name])
+            for name in ("since_ms", "until_ms", "stamp_ms", "images"):
+                fields[name] = int(fields[name])
+            fields["track_ids"] = tuple(int(each) for each in fields["track_ids"])
+            event = cls(**fields)
+            if event.state not in (START, END) or len(event.track_ids) not in (1, 2):
+                raise ValueError("its state or track_ids")
+            if min(*event.track_ids, event.since_ms, event.until_ms, event.stamp_ms) < 0:
+                raise ValueError("a number below 0")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise SettingsError(f"expected an event, found {brief(record)} ({error!r})") from error
+        return event
 
 
 @dataclass(slots=True)

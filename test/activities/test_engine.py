@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import json
 import math
 
 import pytest
 from simulator import arrivals, cameras
 
-from kp_pose_ros.activities.engine import Activities
+from kp_pose_ros.activities.engine import Activities, Event
 from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.resources import config_path
@@ -121,6 +122,36 @@ def test_a_rule_whose_keypoints_are_missing_is_named_and_the_others_go_on(shippe
     assert sentence.startswith(
         "the rule raised_hand may never hold: the model has no keypoint left_eye"
     )
+
+
+EVENT = Event("r", "c", "s", "high", "START", (3, 5), 1, 2, 3, 4)
+
+
+def test_an_event_comes_back_from_its_record():
+    assert Event.from_record(json.loads(json.dumps(EVENT.to_record()))) == EVENT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"state": "BEGIN"}, id="an unknown state"),
+        pytest.param({"track_ids": []}, id="nobody"),
+        pytest.param({"track_ids": [1, 2, 3]}, id="three people"),
+        pytest.param({"track_ids": None}, id="no list of people"),
+        pytest.param({"since_ms": float("inf")}, id="an endless time"),
+        pytest.param({"stamp_ms": -1}, id="a time before 1970"),
+        pytest.param({"images": "many"}, id="no number"),
+    ],
+)
+def test_what_is_no_event_is_refused(changes):
+    with pytest.raises(SettingsError, match="expected an event"):
+        Event.from_record({**EVENT.to_record(), **changes})
+
+
+@pytest.mark.parametrize("record", [None, [], "x", {}])
+def test_what_is_no_object_of_an_event_is_refused(record):
+    with pytest.raises(SettingsError, match="expected an event"):
+        Event.from_record(record)
 
 
 def found_and_true(shipped, seed, **options):

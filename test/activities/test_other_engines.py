@@ -4,10 +4,14 @@
 
 import json
 import os
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import pytest
+from recording import drive, record
 from simulator import arrivals, cameras
 
 from kp_pose_ros.activities.engine import Activities
@@ -26,6 +30,15 @@ MORE = """
   quick: {when: "speed_m(hips) > 0.1 or abs(velocity(hips).y) / torso > 0.4 or -1 >= 0", hold: 1}
 """
 
+# What the recordings' Parquet has, in the environment that has pyspark.
+READ = """
+import json, sys
+from pyspark.sql import SparkSession
+rows = SparkSession.builder.getOrCreate().read.parquet(sys.argv[1]).orderBy("recording", "seq")
+fields = rows.selectExpr("recording", "camera", "poses[0].keypoints['nose'][2]")
+print(json.dumps([[*row] for row in fields.collect()]))
+"""
+
 
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory):
@@ -40,8 +53,8 @@ def lines():
     found = []
     for seed in (1, 2):
         watched = cameras(seed)
-        for record in arrivals(watched, seed):
-            found.append(json.dumps({**record, "robot": f"{record['robot']}-{seed}"}) + "\n")
+        for each in arrivals(watched, seed):
+            found.append(json.dumps({**each, "robot": f"{each['robot']}-{seed}"}) + "\n")
     return found
 
 
@@ -52,19 +65,25 @@ def expected(lines, rules):
     return sorted(json.dumps(event.to_record()) for event in events)
 
 
-def run(engine, *arguments):
-    """Run an engine's example in its environment."""
+def run(engine, *arguments, code=0):
+    """Run one of the examples in an engine's environment; return what it printed."""
     python = ROOT / f".venv-{engine}" / "bin" / "python"
     if not python.exists():
         pytest.skip(f"{python} is not there: `make events` makes it")
-    command = [python, ROOT / "examples" / "events" / f"{engine}_job.py", *map(str, arguments)]
     # Not with the libraries of ROS's environment, which this one has of its own.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
     environment = {**kept, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": str(python)}
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=900, check=False
+        [python, *map(str, arguments)],
+        env=environment,
+        cwd=ROOT / "examples" / "events",
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == code, done.stderr[-3000:]
+    return done.stdout + done.stderr
 
 
 def events_in(folder, pattern):
@@ -75,7 +94,7 @@ def events_in(folder, pattern):
 
 def test_flink_finds_what_the_robot_finds(lines, expected, rules, tmp_path):
     (tmp_path / "records.jsonl").write_text("".join(lines))
-    run("flink", tmp_path / "records.jsonl", tmp_path / "events", "--rules", rules)
+    run("flink", "flink_job.py", tmp_path / "records.jsonl", tmp_path / "events", "--rules", rules)
     assert events_in(tmp_path / "events", "*") == expected
 
 
@@ -85,5 +104,51 @@ def test_spark_finds_what_the_robot_finds(lines, expected, rules, tmp_path):
         path = tmp_path / "segments" / f"{number:012}.jsonl"
         path.write_text("".join(lines[begin : begin + SEGMENT]))
         os.utime(path, (1e9 + number, 1e9 + number))
-    run("spark", "--files", tmp_path / "segments", tmp_path / "events", "--rules", rules)
+    run(
+        "spark",
+        "spark_job.py",
+        "--files",
+        tmp_path / "segments",
+        tmp_path / "events",
+        "--rules",
+        rules,
+    )
     assert events_in(tmp_path / "events", "part-*") == expected
+
+
+@pytest.fixture
+def recordings(tmp_path, demo_photo):
+    """A folder with a bag, a video, and a file that is neither."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    small = cv2.resize(demo_photo("bus.jpg"), (320, 240))
+    record(folder / "drive", drive([small] * 4))
+    writer = cv2.VideoWriter(
+        str(folder / "street.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (320, 240)
+    )
+    for _ in range(5):
+        writer.write(small)
+    writer.release()
+    (folder / "broken.mp4").write_bytes(b"no video")
+    return folder
+
+
+def test_recordings_become_parquet_and_a_job_that_was_stopped_goes_on(
+    recordings, demo_weights, tmp_path
+):
+    out = tmp_path / "out"
+    # The command runs in the environment of ROS, as it does on a machine of its own.
+    names = "PYTHONPATH", "LD_LIBRARY_PATH"
+    ros = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+    command = shlex.join(["env", *ros, sys.executable, "-m", "kp_pose_ros.cli"])
+    options = ("--kp-pose", command, "--model", demo_weights)
+    job = ("spark", "spark_recordings.py", recordings, out, *options)
+    problems = run(*job, code=1)
+    assert f"{recordings}/broken.mp4: kp_pose" in problems
+    rows = json.loads(run("spark", "-c", READ, out / "poses").splitlines()[0])
+    assert [row[:2] for row in rows] == [["drive", "/front/image_raw"]] * 4 + [
+        ["street.mp4", "street"]
+    ] * 5
+    assert all(score > 0.5 for *_, score in rows)
+    (recordings / "broken.mp4").unlink()
+    assert "2 recordings, 2 of them done already" in run(*job)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.msg import Activity
 from kp_pose_ros.resources import config_path
-from kp_pose_ros.ros.bridges.records import CameraRecords, declare, declare_cameras
+from kp_pose_ros.ros.bridges.kafka import EventReader, declare_kafka
+from kp_pose_ros.ros.bridges.records import (
+    CameraRecords,
+    declare,
+    declare_cameras,
+    declare_robot,
+)
 from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import run_node
 
@@ -25,27 +32,54 @@ _EVENTS = QoSProfile(depth=100)  # a crowd may start many at once
 
 
 class ActivitiesNode(PrintableNode):
-    """Applies the rules of a file to the poses of all cameras."""
+    """Applies the rules of a file to the poses of all cameras, or hands on what Kafka has of them.
+
+    With `brokers` set, the rules run elsewhere, in Flink or Spark, and this node publishes the
+    events of its robot.
+    """
 
     def __init__(self, **node_arguments: Any) -> None:
         """Start; `node_arguments` are those of rclpy's Node.
 
         Raises:
-            SettingsError: the rules cannot be read.
+            SettingsError: the rules, or the settings of Kafka, cannot be used.
         """
         super().__init__("activities", **node_arguments)
         about = "File of rules; empty: the shipped config/activities.yaml."
         path = declare(self, "rules", "", about)
+        robot, cameras = declare_robot(self), declare_cameras(self)
+        topic = declare(self, "topic", "activities", "The Kafka topic of the events, with brokers.")
+        config = declare_kafka(self, "empty: the rules run here")
+        self._robot = robot
+        self._outputs = {
+            each: self.create_publisher(
+                Activity, f"{each}/activities" if each else "activities", _EVENTS
+            )
+            for each in cameras
+        }
+        self._inputs: dict[str, CameraRecords] = {}
+        self._reader = None
+        if config:
+            warn = partial(self.get_logger().warning, throttle_duration_sec=10.0)
+            self._reader = EventReader(topic, config, self._on_event, warn)
+            self._reader.start()
+            return
         self._activities = Activities(
             load_rules(Path(path) if path else config_path("activities.yaml"))
         )
         self._checked: set[tuple[str, ...]] = set()
-        self._inputs: dict[str, CameraRecords] = {}
-        self._outputs = {}
-        for camera in declare_cameras(self):
-            topic = f"{camera}/activities" if camera else "activities"
-            self._outputs[camera] = self.create_publisher(Activity, topic, _EVENTS)
-            self._inputs[camera] = CameraRecords(self, "", camera, self._on_record)
+        for camera in cameras:
+            self._inputs[camera] = CameraRecords(self, robot, camera, self._on_record)
+
+    def close(self, timeout: float) -> bool:
+        """End the reading; return whether its thread has ended within `timeout` seconds."""
+        return self._reader is None or self._reader.stop(timeout)
+
+    def _on_event(self, event: Event) -> None:
+        """Publish an event from Kafka, if it is of this robot and of one of the cameras."""
+        if event.robot == self._robot and event.camera in self._outputs:
+            header = Header(stamp=_time(event.stamp_ms))
+            self._outputs[event.camera].publish(_to_msg(event, header))
 
     def _on_record(self, record: dict[str, Any], header: Header) -> None:
         camera = record["camera"]
@@ -89,6 +123,7 @@ def main() -> int:
         "activities",
         "Publishes what people do (kp_pose_ros/Activity), found by rules in their poses.",
         lambda _: ActivitiesNode(),
+        close=ActivitiesNode.close,
     )
 
 

@@ -15,8 +15,8 @@ from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from kp_pose_ros.errors import SettingsError, brief
-from kp_pose_ros.resources import load_yaml
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.ros.bridges.kafka import declare_kafka
 from kp_pose_ros.ros.bridges.records import (
     CameraRecords,
     declare,
@@ -44,7 +44,7 @@ class EventFeed(PrintableNode):
         robot, cameras = declare_robot(self), declare_cameras(self)
         topic = declare(self, "topic", "poses", "The Kafka topic.")
         size = declare(self, "spool_mb", 1000, "Megabytes that unsent records may take.")
-        config = _kafka_config(self)
+        config = declare_kafka(self, "empty: records stay in files")
         if not 1 <= size <= _MB:
             raise SettingsError(f"the parameter spool_mb is {size}: expected 1 to {_MB}")
         self._records = 0
@@ -103,19 +103,6 @@ def _spool_folder(node: Node) -> Path:
     about = "Folder of unsent records; without brokers, of all. Empty: event_feed in ROS's folder."
     home = os.environ.get("ROS_HOME") or Path.home() / ".ros"
     return Path(declare(node, "spool", "", about) or Path(home) / "event_feed").expanduser()
-
-
-def _kafka_config(node: Node) -> dict[str, Any]:
-    """Return librdkafka's settings; none: records stay in files."""
-    brokers = declare(node, "brokers", "", "host:port,... of Kafka; empty: records stay in files.")
-    about = "YAML file of librdkafka's settings, such as security.protocol and ssl.ca.location."
-    path = declare(node, "kafka_config", "", about)
-    if not brokers:
-        return {}
-    config = load_yaml(path, SettingsError) if path else {}
-    if not isinstance(config, dict):
-        raise SettingsError(f"{path}: expected a mapping of settings, found {brief(config)}")
-    return {**config, "bootstrap.servers": brokers}
 
 
 def main() -> int:

@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import json
+from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -8,6 +10,7 @@ from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
+from kp_pose_ros.activities.engine import Event
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.ros.bridges.activities import ActivitiesNode
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
@@ -80,3 +83,35 @@ def test_rules_that_cannot_be_read_stop_the_node(ros_node, tmp_path):
     path.write_text("rules: {high: {when: wrist.y < 5}}")
     with pytest.raises(SettingsError, match="rule high: when"):
         ActivitiesNode(**parameters(rules=str(path)))
+
+
+def test_events_that_an_engine_found_come_back_from_kafka(ros_node):
+    """Those of this robot, on the topics of its cameras; what is no event is left out."""
+    confluent_kafka = pytest.importorskip("confluent_kafka")
+    cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "unused"})
+    broker = next(iter(cluster.list_topics("activities", timeout=20).brokers.values()))
+    address = f"{broker.host}:{broker.port}"
+    node = ActivitiesNode(**parameters(brokers=address, robot="r", cameras=["door"]))
+    found = []
+    heard = ros_node.create_subscription(Activity, "door/activities", found.append, 10)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    executor.add_node(ros_node)
+    event = Event("r", "door", "s", "fallen", "START", (7,), 1500, 2500, 2600, 9)
+    others = replace(event, robot="other"), replace(event, camera="hall")
+    producer = confluent_kafka.Producer({"bootstrap.servers": address})
+    deadline = monotonic() + 40
+    while not found:  # the reader begins at the end of the topic, once it has its partitions
+        assert monotonic() < deadline
+        for content in (b"no event", *(json.dumps(e.to_record()) for e in (*others, event))):
+            producer.produce("activities", content)
+        producer.poll(0)
+        executor.spin_once(0.2)
+    for message in found:
+        assert (message.activity, list(message.track_ids), message.images) == ("fallen", [7], 9)
+        assert (message.header.stamp.sec, message.header.stamp.nanosec) == (2, 600_000_000)
+        assert message.camera == "door"
+    assert node.close(10.0)
+    executor.shutdown()
+    ros_node.destroy_subscription(heard)
+    node.destroy_node()

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from kp_pose_ros.ros.qos import LATCHED
 
 HERE = Path(__file__).parent
+SOAK = "KP_POSE_SOAK" in os.environ  # 50 kills and a minute of a frozen broker: six minutes
 NAMES = ["nose", "left_wrist"]
 
 
@@ -99,6 +102,12 @@ class Feed:
     def files(self):
         lines = [path.read_text() for path in sorted(self.folder.glob("[0-9]*.jsonl"))]
         return [json.loads(line) for text in lines for line in text.splitlines()]
+
+    def on_disk(self):
+        """Return camera and stamp of every whole record on the disk."""
+        lines = b"".join(path.read_bytes() for path in self.folder.glob("*.jsonl")).split(b"\n")
+        records = [json.loads(line) for line in lines[:-1] if line]
+        return {(each["camera"], each["stamp_ms"]) for each in records}
 
     def stored(self):
         """Return how many records are on the disk, whole or being written."""
@@ -262,26 +271,36 @@ def is_in_order(records):
     return new == sorted(new, key=lambda each: each[2])
 
 
+def endings():
+    """Return how each process of the feed ends, and for how long it sends before, in seconds."""
+    if not SOAK:
+        return [(signal.SIGKILL, 1.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0)]
+    moments = random.Random(1)
+    return [(signal.SIGKILL, moments.uniform(0.0, 3.0)) for _ in range(50)]
+
+
 def test_a_broker_gets_every_record_in_order_whatever_is_frozen_or_killed(feed, broker):
     feed = feed(brokers=broker.address)
-    sent = set()
-    for number, ending in enumerate([signal.SIGKILL, signal.SIGTERM, signal.SIGKILL]):
+    stored = set()
+    for number, (ending, seconds) in enumerate(endings()):
         feed.start()
         feed.wake(100 * number)
         if number == 1:
             broker.process.send_signal(signal.SIGSTOP)
-        for each in range(1, 100):
-            camera, seconds = ("left", "right")[each % 2], 100 * number + each / 10
-            feed.send(poses(seconds, 7), camera)
-            sent.add((camera, round(seconds * 1000)))
+            sleep(60.0 if SOAK else 1.5)
+        until_then = monotonic() + seconds
+        for each in range(1, 500):
+            if monotonic() > until_then:
+                break
+            feed.send(poses(100 * number + each / 10, 7), ("left", "right")[each % 2])
             sleep(0.01)
-        sleep(1.5)
         assert feed.process.poll() is None
         feed.stop(ending)
+        stored |= feed.on_disk()
         broker.process.send_signal(signal.SIGCONT)
     feed.start()
-    feed.wake(300)
-    for records in broker.received("poses", sent).values():
+    feed.wake(100 * len(endings()))
+    for records in broker.received("poses", stored).values():
         assert is_in_order(records)
     until(lambda: not [*feed.folder.glob("[0-9]*.jsonl")])
     assert feed.stop()[0] == 0

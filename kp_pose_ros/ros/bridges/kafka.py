@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the bridges share of Kafka: its parameters, and the events that an engine found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+from rclpy.node import Node
+
+from kp_pose_ros.activities.engine import Event
+from kp_pose_ros.errors import SettingsError, brief
+from kp_pose_ros.resources import load_yaml
+from kp_pose_ros.ros.bridges.records import declare
+
+_POLL = 0.2  # seconds
+_Warn = Callable[[str], object]
+
+
+def declare_kafka(node: Node, without: str) -> dict[str, Any]:
+    """Declare `brokers` and `kafka_config`; return librdkafka's settings, none without brokers.
+
+    Raises:
+        SettingsError: the file of settings cannot be used.
+    """
+    brokers = declare(node, "brokers", "", f"host:port,... of Kafka; {without}.")
+    about = "YAML file of librdkafka's settings, such as security.protocol and ssl.ca.location."
+    path = declare(node, "kafka_config", "", about)
+    if not brokers:
+        return {}
+    config = load_yaml(path, SettingsError) if path else {}
+    if not isinstance(config, dict):
+        raise SettingsError(f"{path}: expected a mapping of settings, found {brief(config)}")
+    return {**config, "bootstrap.servers": brokers}
+
+
+class EventReader(Thread):
+    """Reads events from a Kafka topic, from now on, until stopped."""
+
+    def __init__(
+        self, topic: str, config: dict[str, Any], on_event: Callable[[Event], object], warn: _Warn
+    ) -> None:
+        """Make a reader; `start` starts it.
+
+        Args:
+            topic: where the engine writes its events, one JSON object a message.
+            config: librdkafka's settings.
+            on_event: called, by this thread, with each event.
+            warn: called, by this thread, with a sentence about a problem.
+
+        Raises:
+            SettingsError: confluent-kafka is not installed, or refuses the settings.
+        """
+        super().__init__(name="events", daemon=True)
+        self._on_event = on_event
+        self._warn = warn
+        self._stopped = Flag()
+        try:
+            from confluent_kafka import Consumer, KafkaException
+        except ImportError as error:
+            raise SettingsError(
+                "reading from Kafka needs confluent-kafka: pip install confluent-kafka"
+            ) from error
+        # A group of its own for each process: every robot gets every event, and keeps its own.
+        group = {"group.id": f"activities-{uuid4()}", "enable.auto.commit": False}
+        try:
+            self._consumer = Consumer({**group, "auto.offset.reset": "latest", **config})
+            self._consumer.subscribe([topic])
+        except (KafkaException, TypeError, ValueError) as error:
+            raise SettingsError(f"Kafka's client refuses its settings: {error}") from error
+
+    def run(self) -> None:
+        """Read until stopped."""
+        while not self._stopped.is_set():
+            message = self._consumer.poll(_POLL)
+            if message is None:
+                continue
+            if message.error():
+                self._warn(f"Kafka: {message.error()}")
+                continue
+            try:
+                self._on_event(Event.from_record(json.loads(message.value() or b"")))
+            except (SettingsError, ValueError, RecursionError) as error:
+                self._warn(f"an event from Kafka was left out: {error}")
+        self._consumer.close()
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread; return whether it has ended within `timeout` seconds."""
+        self._stopped.set()
+        self.join(timeout)
+        return not self.is_alive()
