@@ -185,7 +185,7 @@ class ImageSubscription:
             return False
         publishers = self._publishers()
         wanted = image_qos(self._qos, publishers, self._queue)
-        self._handle_events()
+        self.handle_events()
         is_replaced = wanted != self._profile
         if is_replaced:
             self._profile = wanted
@@ -235,7 +235,8 @@ class ImageSubscription:
             self._is_silent = False
             self._node.get_logger().info(f"{self._label}: images arrive again on {self.topic}")
 
-    def _handle_events(self) -> None:
+    def handle_events(self) -> None:
+        """Count the images that were lost, in any thread, if no executor does it."""
         with self._events, suppress(rcl.InvalidHandle):
             if self.current is not None and isinstance(self._group, Untaken):
                 rcl.handle_events(self._node.context, self.current)
@@ -254,7 +255,7 @@ class ImageSubscription:
         self._numbers = {publisher: number}  # of a restarted camera, only the new publisher
         gap = max(0, number - before - 1)
         if gap:
-            self._handle_events()  # which report lost images
+            self.handle_events()  # which report lost images
         lost = min(gap, self._lost)
         self._lost -= lost
         return gap - lost

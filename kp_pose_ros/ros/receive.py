@@ -134,6 +134,9 @@ class Receiver:
         finally:
             for camera in cameras:
                 camera.is_listening = False
+        if not ready:  # a lost image, too, ends each wait until its event is handled
+            for camera in cameras:
+                camera.images.handle_events()
         return [subscriptions[each] for each in ready]
 
     def _cameras_to_serve(self) -> list[Camera]:

@@ -13,11 +13,13 @@ import rclpy
 from node_process import PATIENCE
 from peer import image_of
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.image.cdr import read_image
 from kp_pose_ros.ros.diagnostics import Counts
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
+from kp_pose_ros.ros.rcl import WaitSet
 from kp_pose_ros.ros.receive import Receiver
 
 _topics = (f"/received_{number}" for number in count())
@@ -156,6 +158,20 @@ def test_a_busy_worker_is_woken_when_its_batch_ends(make):
     camera.send(1)
     receiver.wake()
     assert values(receiver.take(1, is_busy=True)) == [("front", 1)], "what is there goes first"
+
+
+def test_an_event_of_the_middleware_does_not_end_every_wait(make, ros_node, monkeypatch):
+    receiver, (camera,) = make("front")
+    waits, wait = [], WaitSet.wait
+    monkeypatch.setattr(WaitSet, "wait", lambda *args: waits.append(args) or wait(*args))
+    other = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = ros_node.create_publisher(Image, camera.images.topic, other)  # incompatible
+    taken = in_thread(lambda: receiver.take(1, is_busy=False))
+    sleep(0.5)
+    receiver.close()
+    assert taken() == []
+    ros_node.destroy_publisher(publisher)
+    assert len(waits) < 50
 
 
 def test_closing_ends_the_wait_now_and_from_now_on(make):
