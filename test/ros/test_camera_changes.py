@@ -96,7 +96,7 @@ def test_an_asked_for_reliability_that_does_not_match_is_explained(start_node, p
     camera.publisher.publish(image_of(bus))
     (line,) = node.log_lines("image_qos")
     assert "/strict/image" in line
-    assert "RELIABILITY" in line
+    assert "offers a reliability that does not match" in line
     assert "'auto'" in line
 
 
