@@ -10,7 +10,7 @@ import pytest
 from fakes.cuda import make_driver, make_library
 from fakes.machine import Machine
 from fakes.tensorrt import make_tensorrt
-from kernel_on_cpu import COMPILER, KernelOnCpu
+from kernel_on_cpu import COMPILER, KernelOnCpu, compile_kernels
 
 from kp_pose_ros.inference.tensorrt import driver_api
 
@@ -22,7 +22,7 @@ BOUND_TO_TENSORRT = ["bindings", "builder", "network", "plans", "engine"]
 def kernel_on_cpu(tmp_path_factory):
     if COMPILER is None:
         pytest.skip("there is no g++ to compile the kernel with")
-    return KernelOnCpu(tmp_path_factory.mktemp("kernel"))
+    return KernelOnCpu(compile_kernels(tmp_path_factory.mktemp("kernel")))
 
 
 @pytest.fixture

@@ -13,16 +13,22 @@ COMPILER = shutil.which("g++")
 _Triple = ctypes.c_uint * 3
 
 
-class KernelOnCpu:
-    """The kernels in a shared library that is compiled into `folder`."""
+def compile_kernels(folder: Path) -> Path:
+    """Return a shared library with the kernels that is compiled into `folder`."""
+    path = folder / "letterbox.so"
+    source = Path(__file__).with_name("letterbox_on_cpu.cpp")
+    command = [COMPILER, "-O2", "-shared", "-fPIC", f"-I{kernel.FOLDER}"]
+    command += ["-Wall", "-Wextra", "-Werror", "-o", str(path), str(source)]
+    subprocess.run(command, check=True)
+    return path
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "letterbox.so"
-        source = Path(__file__).with_name("letterbox_on_cpu.cpp")
-        command = [COMPILER, "-O2", "-shared", "-fPIC", f"-I{kernel.FOLDER}"]
-        command += ["-Wall", "-Wextra", "-Werror", "-o", str(self.path), str(source)]
-        subprocess.run(command, check=True)
-        self._library = ctypes.CDLL(str(self.path))
+
+class KernelOnCpu:
+    """The kernels in a shared library of `compile_kernels`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._library = ctypes.CDLL(str(path))
 
     def run(self, name: str, grid: tuple, block: tuple, launch: kernel.Launch) -> None:
         self._library.run(

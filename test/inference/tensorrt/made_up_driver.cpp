@@ -14,9 +14,10 @@
 #include <string>
 #include <vector>
 
-enum { SUCCESS = 0, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, NOT_SUPPORTED = 801 };
+enum { SUCCESS = 0, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, NOT_SUPPORTED = 801 };
 enum { MULTIPROCESSOR_COUNT = 16, INTEGRATED = 18, CAN_MAP_HOST_MEMORY = 19 };
 
+static const size_t MEMORY = 1ull << 33;
 static thread_local std::vector<void*> contexts;
 static std::map<std::string, int> alive;
 static bool is_lost = false;
@@ -34,7 +35,9 @@ static int count(const char* kind, int change) {
 
 template <typename Pointer>
 static int make(const char* kind, Pointer* made, size_t size = 8) {
-  *made = (Pointer)std::aligned_alloc(256, (size + 255) / 256 * 256);
+  void* found = size > MEMORY ? nullptr : std::aligned_alloc(256, (size + 255) / 256 * 256);
+  if (!found) return OUT_OF_MEMORY;
+  *made = (Pointer)found;
   return count(kind, 1);
 }
 
@@ -55,7 +58,7 @@ int cuDeviceGetCount(int* devices) { return *devices = 1, SUCCESS; }
 int cuDeviceGet(int* device, int) { return *device = 0, SUCCESS; }
 int cuDeviceGetName(char* name, int, int) { return std::strcpy(name, "Made Up"), SUCCESS; }
 int cuDeviceComputeCapability(int* major, int* minor, int) { return *major = 8, *minor = 7, SUCCESS; }
-int cuDeviceTotalMem_v2(size_t* size, int) { return *size = 1ull << 33, SUCCESS; }
+int cuDeviceTotalMem_v2(size_t* size, int) { return *size = MEMORY, SUCCESS; }
 int cuDeviceGetAttribute(int* value, int attribute, int) {
   const bool is_asked = attribute == INTEGRATED || attribute == CAN_MAP_HOST_MEMORY;
   if (attribute == MULTIPROCESSOR_COUNT) return *value = 14, SUCCESS;
@@ -63,15 +66,19 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
 }
 
 int cuDevicePrimaryCtxRetain(void** context, int) { return *context = &alive, SUCCESS; }
-// "Unlike cuCtxDestroy() this does not pop the context from stack in any circumstances."
+// "Unlike cuCtxDestroy() this method does not pop the context from stack in any circumstances."
 int cuDevicePrimaryCtxRelease_v2(int) {
   for (const auto& [kind, number] : alive)
     if (number) std::fprintf(stderr, "leaked: %d %s\n", number, kind.c_str());
   return SUCCESS;
 }
-int cuCtxPushCurrent_v2(void* context) { return contexts.push_back(context), SUCCESS; }
+// "Note that this function may also return error codes from previous, asynchronous launches."
+int cuCtxPushCurrent_v2(void* context) {
+  return is_lost ? ILLEGAL_ADDRESS : (contexts.push_back(context), SUCCESS);
+}
 int cuCtxPopCurrent_v2(void** context) {
   if (contexts.empty()) return INVALID_CONTEXT;
+  if (is_lost) return ILLEGAL_ADDRESS;
   return *context = contexts.back(), contexts.pop_back(), SUCCESS;
 }
 int cuCtxGetCurrent(void** context) {
@@ -92,6 +99,7 @@ int cuEventSynchronize(void*) { return count("synchronize", 0); }
 int cuEventElapsedTime(float* milliseconds, void*, void*) { return *milliseconds = 1, SUCCESS; }
 int cuEventElapsedTime_v2(float* milliseconds, void*, void*) { return *milliseconds = 1, SUCCESS; }
 
+int cuMemGetInfo_v2(size_t* free, size_t* total) { return *free = *total = MEMORY, SUCCESS; }
 int cuMemAlloc_v2(Address* memory, size_t size) { return make("memory", memory, size); }
 int cuMemFree_v2(Address memory) { return release("memory", (void*)memory); }
 int cuMemHostAlloc(void** memory, size_t size, unsigned) { return make("pages", memory, size); }

@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The stand-ins follow what NVIDIA documents; each test cites the place."""
+"""The stand-ins follow what NVIDIA documents; each test cites the place.
+
+The quotations were compared with cuda.h of CUDA 13.0 and NvInferRuntime.h of TensorRT 10.3 and 11.1
+(github.com/NVIDIA/TensorRT), those of guides with copies of the guides.
+"""
 
 import ctypes
 import sys
@@ -44,8 +48,8 @@ def test_a_lost_context_does_not_heal(driver, machine, context):
 
 
 def test_out_of_memory_concerns_the_call_alone(driver, machine, context):
-    """cuda.h, CUDA_ERROR_OUT_OF_MEMORY (2), without the words of 700: "unable to allocate enough
-    memory [...] to perform the requested operation".
+    """cuda.h, CUDA_ERROR_OUT_OF_MEMORY (2), without the words of 700: "The API call failed because
+    it was unable to allocate enough memory or other resources to perform the requested operation."
     """
     machine.faults["mem_alloc"] = [driver.MemoryError("out of memory")]
     with pytest.raises(driver.MemoryError):
@@ -54,7 +58,7 @@ def test_out_of_memory_concerns_the_call_alone(driver, machine, context):
 
 
 def test_releasing_the_primary_context_pops_nothing(machine, context):
-    """CUDA driver API, cuDevicePrimaryCtxRelease: "unlike cuCtxDestroy() this does not pop the
+    """cuda.h, cuDevicePrimaryCtxRelease: "unlike cuCtxDestroy() this method does not pop the
     context from stack in any circumstances".
     """
     context.detach()
@@ -63,7 +67,7 @@ def test_releasing_the_primary_context_pops_nothing(machine, context):
 
 
 def test_device_memory_is_aligned(driver, context):
-    """CUDA C++ programming guide, Device Memory Accesses: "Any address of a variable residing in
+    """CUDA C++ Programming Guide, Device Memory Accesses: "Any address of a variable residing in
     global memory or returned by one of the memory allocation routines from the driver or runtime
     API is always aligned to at least 256 bytes."
     """
@@ -71,9 +75,42 @@ def test_device_memory_is_aligned(driver, context):
     assert [int(each) % 256 for each in allocations] == [0, 0, 0]
 
 
+def test_waiting_for_a_stream_that_captures_is_refused(driver, machine, context):
+    """CUDA C++ Programming Guide, Prohibited and Unhandled Operations: "It is invalid to
+    synchronize or query the execution status of a stream which is being captured [...]. It is also
+    invalid to [...] synchronize a broader handle which encompasses an active stream capture, such
+    as a device or context handle".
+    """
+    stream, graph = driver.Stream(), ctypes.c_void_p()
+    handle, library = ctypes.c_void_p(stream.handle), make_library(machine)
+    library.cuStreamBeginCapture_v2(handle, 1)
+    for wait in (stream.synchronize, context.synchronize):
+        with pytest.raises(BrokenRuleError, match="captures"):
+            wait()
+    library.cuStreamEndCapture(handle, ctypes.byref(graph))
+    library.cuGraphDestroy(graph)
+    del wait, stream
+
+
+def test_a_pop_may_report_what_happened_before_and_then_pops_nothing_of_pycudas(
+    driver, machine, context
+):
+    """CUDA driver API, cuCtxPopCurrent: "this function may also return error codes from previous,
+    asynchronous launches". Pycuda (cuda.hpp, context::pop) then throws before it pops its own
+    stack, while its detach() prints errors and throws none.
+    """
+    machine.faults["Context.pop"] = [driver.LaunchError("an illegal address")]
+    with pytest.raises(driver.LaunchError):
+        context.pop()
+    assert machine.pycuda_stack == [context]
+    context.detach()
+    assert machine.pycuda_stack == []
+
+
 def test_allocating_while_a_stream_captures_is_refused(driver, machine, context):
-    """CUDA driver API, cuThreadExchangeStreamCaptureMode: "potentially unsafe API calls" such as
-    cuMemAlloc "are prohibited" on the capturing thread.
+    """cuda.h, cuThreadExchangeStreamCaptureMode: "some actions, such as a call to cudaMalloc, may
+    be unsafe"; "If the local thread has an ongoing capture sequence [...], it is prohibited from
+    potentially unsafe API calls."
     """
     stream, graph = driver.Stream(), ctypes.c_void_p()
     handle, library = ctypes.c_void_p(stream.handle), make_library(machine)
@@ -100,30 +137,38 @@ def execution(driver, machine, context, tmp_path):
 
 @pytest.mark.parametrize(("offset", "accepted"), [(0, True), (68_400, False), (68_608, True)])
 def test_an_address_that_is_not_aligned_is_refused(execution, offset, accepted):
-    """NvInferRuntime.h, IExecutionContext::setTensorAddress: the pointer "must be at least 256-byte
-    aligned", and the function returns whether it was set.
+    """NvInferRuntime.h, IExecutionContext::setTensorAddress: "The pointer must have at least
+    256-byte alignment"; setOutputTensorAddress: "false if the provided name [...] does not meet
+    alignment requirements".
     """
     made, address = execution
     assert made.set_tensor_address("output0", address + offset) is accepted
 
 
 def test_a_shape_outside_of_the_profile_is_refused(execution):
-    """NvInferRuntime.h, IExecutionContext::setInputShape: returns false "if an error occurs"."""
+    """NvInferRuntime.h, IExecutionContext::setInputShape: "True on success, false if the provided
+    name does not map to an input tensor, or if some other error occurred."
+    """
     made, _ = execution
     assert made.set_input_shape("images", (4, 3, 64, 96)) is True
     assert made.set_input_shape("images", (5, 3, 64, 96)) is False
 
 
 def test_an_enqueue_without_addresses_is_refused(driver, execution):
-    """NvInferRuntime.h, enqueueV3: "all input and output addresses must be set before"."""
+    """NvInferRuntime.h, setTensorAddress: "Before calling enqueueV3(), each input must have a
+    non-null address and each output must have a non-null address"; enqueueV3: "True if the kernels
+    were enqueued successfully, false otherwise."
+    """
     made, _ = execution
     made.set_input_shape("images", (1, 3, 64, 96))
     assert made.execute_async_v3(driver.Stream().handle) is False
 
 
 def test_a_context_is_captured_after_one_run_and_not_changed_any_more(driver, machine, execution):
-    """TensorRT developer guide, CUDA Graphs: enqueueV3 is called once after a change of shapes
-    before the capture, and modifying the context that a graph was captured from is undefined.
+    """TensorRT's guide, CUDA Graphs: "Call enqueueV3() once after an input shape change to update
+    internal state", then capture. That the context is not changed from then on is our own rule: the
+    graph keeps "the locations of input and output buffers", and of the scratch memory ("best
+    practice is to use one execution context per captured graph").
     """
     made, address = execution
     stream, graph = driver.Stream(), ctypes.c_void_p()

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real pycuda, with its contexts a thread and its argument packing, on a made-up driver."""
 
-import json
 import os
 import re
 import subprocess
@@ -74,15 +73,11 @@ def test_a_lost_gpu_ends_the_process_with_1(run):
     assert re.search("Made Up .* failed while .* cannot use it any more: start it again", first)
 
 
-def test_prove_gpu_proves_the_kernels_on_the_made_up_driver(run, tmp_path):
+def test_prove_gpu_proves_what_needs_no_network_on_the_made_up_driver(run, tmp_path):
     model = write_echo_model(tmp_path / "echo.onnx", sides=(384, 640))
-    results = tmp_path / "results.json"
     picture = ROOT / "docs" / "poses.jpg"
-    done = run(ROOT / "tools" / "prove_gpu", model, picture, "--json", results)
+    steps = ("versions", "letterbox_kernels", "copies")
+    done = run(ROOT / "tools" / "prove_gpu", model, picture, "--only", *steps)
     assert done.returncode == 0, done.stdout
-    assert not re.search("leaked|no context|PyCUDA|clean", done.stderr), done.stderr
-    status = {each["step"]: each["status"] for each in json.loads(results.read_text())}
-    assert status["letterbox, letterbox.ptx"] == "PASS"
-    assert status["letterbox of 1080p, mapped memory"] == "PASS"
-    assert status["engines"] == "SKIP"
-    assert "TensorRT itself: not proven" in done.stdout
+    assert "| letterbox, letterbox.ptx | PASS |" in done.stdout
+    assert "| letterbox of 1080p, mapped memory | PASS |" in done.stdout

@@ -45,19 +45,19 @@ def make_driver(machine):
             return (8, 7)
 
         def total_memory(self):
-            return 8 << 30
+            return machine.memory
 
         def get_attribute(self, attribute):
             return 14 if attribute == "multiprocessors" else int(machine.integrated)
 
         def retain_primary_context(self):
             machine.call("retain_primary_context", needs_context=False)
-            if machine.context_is_retained:
-                raise BrokenRuleError("the context is retained twice")
-            machine.context_is_retained = True
+            machine.retained += 1
             return Context()
 
     class Context:
+        is_valid = True
+
         def push(self):
             machine.call("Context.push", needs_context=False)
             if not machine.context_is_retained:
@@ -67,8 +67,15 @@ def make_driver(machine):
 
         @staticmethod
         def pop():
-            """Take the context off both stacks; that works on a lost GPU, too."""
+            """Take the context off both stacks.
+
+            "Note that this function may also return error codes from previous, asynchronous
+            launches" (CUDA driver API, cuCtxPopCurrent); pycuda then leaves its own stack as it is.
+            """
             machine.calls.append("Context.pop")
+            if machine.faults.get("Context.pop"):
+                machine.lost = machine.faults["Context.pop"].pop(0)
+                raise machine.lost
             if not machine.pycuda_stack:
                 raise LogicError("context::pop failed: cannot pop non-current context")
             machine.stack.pop()
@@ -84,15 +91,20 @@ def make_driver(machine):
 
             pycuda (cuda.hpp, context::detach) does so only where it is current or on the thread
             that made it, and takes it off its own stack. The driver's stack stays as it is: "unlike
-            cuCtxDestroy() this does not pop the context from stack in any circumstances" (CUDA
-            driver API, cuDevicePrimaryCtxRelease).
+            cuCtxDestroy() this method does not pop the context from stack in any circumstances"
+            (cuda.h, cuDevicePrimaryCtxRelease). It prints the driver's errors and raises none.
             """
-            machine.call("Context.detach", needs_context=False)
+            machine.calls.append("Context.detach")
+            if not self.is_valid:
+                raise LogicError("context::detach failed: cannot detach from invalid context")
             if machine.pycuda_stack[-1:] != [self]:
                 raise BrokenRuleError("detach of a context that is not current may do nothing")
-            machine.must_be_empty()
-            machine.pycuda_stack.pop()
-            machine.context_is_retained = False
+            self.is_valid = False
+            machine.retained -= 1
+            if machine.lost is None and not machine.retained:
+                machine.must_be_empty()
+            while machine.pycuda_stack[-1:] == [self]:
+                machine.pycuda_stack.pop()
 
     class Stream(Queue):
         def __init__(self, flags=0):
@@ -207,7 +219,7 @@ def make_driver(machine):
             plane = launch.network_height * launch.network_width
             seen = ("device", "mapped")
             source = machine.find(launch.source, launch.row_step * launch.height, seen)
-            network = machine.find(launch.network, 3 * plane * element, seen)
+            network = machine.find(launch.network, launch.planes * plane * element, seen)
             machine.enqueue(
                 stream,
                 lambda: machine.run_kernel(self.name, grid, block, launch),
@@ -216,12 +228,23 @@ def make_driver(machine):
                 self.module,
             )
 
+    def mem_get_info():
+        machine.call("mem_get_info")
+        held = sum(block.size for block in machine.blocks.values())
+        return machine.memory - held, machine.memory
+
     def mem_alloc(size):
         machine.call("mem_alloc")
+        check_room(size)
         return DeviceAllocation(machine.allocate("device", size))
+
+    def check_room(size):
+        if size > mem_get_info()[0]:
+            raise MemoryError("out of memory")
 
     def pagelocked_empty(shape, dtype, order="C", mem_flags=0):
         machine.call("pagelocked_empty")
+        check_room(np.prod(shape))
         kind = "mapped" if mem_flags & driver.host_alloc_flags.DEVICEMAP else "pages"
         block = machine.allocate(kind, int(np.prod(shape)) * np.dtype(dtype).itemsize)
         owner = PagelockedHostAllocation(block, np.atleast_1d(shape), dtype)
@@ -234,6 +257,7 @@ def make_driver(machine):
         block = machine.find(device, size, ("device",))
         start = device - block.address
         there = block.content[start : start + size]
+        host = host.reshape(-1).view(np.uint8)
         pair = (there, host) if up else (host, there)
         machine.enqueue(stream, lambda: np.copyto(*pair), pages, block)
 
@@ -251,9 +275,13 @@ def make_driver(machine):
     def init():
         machine.call("init", needs_context=False)
 
+    def get_driver_version():
+        return 12060
+
     flags = types.SimpleNamespace
     driver.Error = CudaError
     offered = (MemoryError, LogicError, LaunchError, Device, Context, Stream, Event, init)
+    offered += (get_driver_version, mem_get_info)
     offered += (mem_alloc, pagelocked_empty, memcpy_htod_async, memcpy_dtoh_async)
     offered += (module_from_buffer, Module, Function, DeviceAllocation, PagelockedHostAllocation)
     for each in offered:
@@ -268,7 +296,7 @@ def make_driver(machine):
     return driver
 
 
-SUCCESS, OUT_OF_MEMORY, NOT_SUPPORTED, CAPTURE_INVALIDATED = 0, 2, 801, 901
+SUCCESS, OUT_OF_MEMORY, ILLEGAL_ADDRESS, NOT_SUPPORTED = 0, 2, 700, 801
 
 
 def make_library(machine):
@@ -288,6 +316,11 @@ def make_library(machine):
         def cuCtxPopCurrent_v2(pointer):
             machine.calls.append("cuCtxPopCurrent_v2")
             machine.stack.pop()
+            return SUCCESS
+
+        @staticmethod
+        def cuCtxGetCurrent(pointer):
+            pointer._obj.value = id(machine.stack[-1]) if machine.stack else None
             return SUCCESS
 
         @staticmethod
@@ -320,8 +353,11 @@ def make_library(machine):
         def cuGraphLaunch(executable, handle):
             machine.calls.append("cuGraphLaunch")
             if machine.faults.get("cuGraphLaunch"):
-                machine.lost = machine.faults["cuGraphLaunch"].pop(0)
-                return 700
+                error = machine.faults["cuGraphLaunch"].pop(0)
+                if isinstance(error, CudaMemoryError):
+                    return OUT_OF_MEMORY
+                machine.lost = error
+                return ILLEGAL_ADDRESS
             for work in machine.graphs[executable.value]:
                 machine.enqueue(stream_of(handle), work.run, *work.holds)
             return SUCCESS

@@ -9,6 +9,7 @@ memory too soon or frees something in use is caught by that.
 
 import ctypes
 import gc
+import itertools
 import threading
 import weakref
 from collections import defaultdict, deque
@@ -18,7 +19,8 @@ import numpy as np
 
 # Calls whose errors concern the call alone: no GPU yet, or a PTX that the driver does not take.
 HARMLESS = {"init", "module_from_buffer"}
-# Not to be called while a stream captures, as cuStreamBeginCapture says of unsafe calls.
+# Not to be called while a stream captures (cuda.h, cuThreadExchangeStreamCaptureMode; CUDA C++
+# Programming Guide, Prohibited and Unhandled Operations).
 UNSAFE = {"mem_alloc", "pagelocked_empty", "Context.synchronize", "Stream.synchronize"}
 
 
@@ -67,9 +69,10 @@ class Machine:
     Attributes:
         faults: names of calls that shall fail, each with the exceptions still to raise.
         lost: the error after which every call fails with the same one: "the process must be
-            terminated and relaunched" (cuda.h, at most of CUresult's values).
+            terminated and relaunched" (cuda.h, CUDA_ERROR_ILLEGAL_ADDRESS and others).
         integrated: whether the GPU shares the host's memory.
         refused: how many of the next enqueues TensorRT refuses.
+        memory: bytes of its memory.
         captures: whether the driver captures CUDA graphs.
         timing_cache: whether TensorRT takes timing caches.
         builds: the configuration of each plan that was built.
@@ -78,6 +81,7 @@ class Machine:
 
     def __init__(self, run_kernel, *, integrated=False, devices=1, captures=True):
         self.run_kernel = run_kernel
+        self.memory = 8 << 30
         self.captures = captures
         self.timing_cache = True
         self.lost = None
@@ -90,8 +94,9 @@ class Machine:
         self.calls = []
         self.blocks = {}
         self.alive = weakref.WeakSet()
-        self.context_is_retained = False
+        self.retained = 0  # how often the context is
         self.graphs = {}
+        self.numbers = itertools.count()
         self._stacks = defaultdict(list)
         self._pending = set()
 
@@ -101,6 +106,10 @@ class Machine:
     def stack(self):
         """The driver's contexts for this thread, the current one last."""
         return self._stacks[threading.get_ident(), "driver"]
+
+    @property
+    def context_is_retained(self):
+        return self.retained > 0
 
     @property
     def pycuda_stack(self):
@@ -188,11 +197,27 @@ class Machine:
         self._pending.discard(work)
 
 
+class Lenient(Machine):
+    """Checks nothing, since the driver does."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def call(self, name, *, needs_context=True):
+        pass
+
+    def find(self, address, size, kinds):
+        pass
+
+
 class Stream:
     """The driver's stream: a queue of what was not run yet."""
 
+    queue = ()  # if it could not be made
+
     def __init__(self, machine):
         self.machine = machine
+        self.number = next(machine.numbers)
         self.queue = deque()
         self.captured = None  # the work of a capture that goes on
         machine.alive.add(self)

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from fakes.machine import BrokenRuleError, array_at
+from fakes.machine import BrokenRuleError, Lenient, array_at
 
 MAGIC = b"plan "
 VERSION = "10.3.0"
@@ -24,6 +24,32 @@ def make_plan(graph, *, version=VERSION, largest=4):
     """Return what the fake's builder would serialize for the content of an ONNX file."""
     facts = json.dumps({"version": version, "largest": largest}).encode()
     return MAGIC + facts + b"\n" + graph
+
+
+def make_tensorrt_on_a_driver(execute):
+    """Return a module with the names of `tensorrt` for a real driver, or one made up in C.
+
+    `execute(engine, source, target, stream)` runs a network; both tensors are (address, shape,
+    type). What it raises is TensorRT's refusal.
+    """
+    trt = make_tensorrt(Lenient())
+
+    def execute_async_v3(self, handle):
+        if not self.has_scratch or not self.batch or len(self.addresses) < 2:
+            return self._refuse("no memory, shape or address before the enqueue")
+        tensors = []
+        for name in self.engine.tensors:
+            dtype = DTYPES[self.engine.tensors[name].type][1]
+            tensors.append((self.addresses[name], self.get_tensor_shape(name), dtype))
+        try:
+            execute(self.engine, *tensors, handle)
+        except Exception as error:
+            return self._refuse(f"{type(error).__name__}: {error}")
+        return True
+
+    trt.IExecutionContext.execute_async_v3 = execute_async_v3
+    del trt.IExecutionContext.__del__
+    return trt
 
 
 def make_tensorrt(machine):
@@ -185,6 +211,7 @@ def make_tensorrt(machine):
         num_io_tensors = 2
 
         def __init__(self, graph, largest, runtime):
+            self.graph = graph
             self.session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
             self.largest = largest
             self.runtime = runtime
@@ -227,6 +254,7 @@ def make_tensorrt(machine):
             self.batch = max(engine.get_tensor_shape(engine.get_tensor_name(0))[0], 0)
             self.has_run = self.is_captured = False
             self.scratch = None
+            self.has_scratch = False
             self.token = Token()
             machine.alive.add(self)
 
@@ -244,6 +272,7 @@ def make_tensorrt(machine):
             if address % 256 or size < self.engine.device_memory_size_v2:
                 raise BrokenRuleError("device memory is too small or not aligned")
             self.scratch = machine.find(address, size, ("device",))
+            self.has_scratch = True
 
         def set_input_shape(self, name, shape):
             machine.call("set_input_shape")
@@ -258,7 +287,7 @@ def make_tensorrt(machine):
             return (self.batch, *self.engine.get_tensor_shape(name)[1:])
 
         def set_tensor_address(self, name, address):
-            """NvInferRuntime.h, setTensorAddress: the pointer must be 256-byte aligned."""
+            """NvInferRuntime.h: "The pointer must have at least 256-byte alignment"."""
             machine.call("set_tensor_address")
             self._change()
             if address % 256:
@@ -272,7 +301,7 @@ def make_tensorrt(machine):
                 machine.refused -= 1
                 return self._refuse("no reason given by the rules")
             stream = next(each for each in machine.alive if id(each) == handle)
-            if self.scratch is None or not self.batch or len(self.addresses) < 2:
+            if not self.has_scratch or not self.batch or len(self.addresses) < 2:
                 return self._refuse("no memory, shape or address before the enqueue")
             if stream.captured is not None and not self.has_run:
                 return self._refuse("the context must run once before it is captured")

@@ -1,66 +1,28 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of tools/prove_gpu that need a CUDA driver but no TensorRT, and what a step returns."""
+"""What needs a CUDA driver but no TensorRT: versions, the letterbox kernels, and copies."""
 
 from __future__ import annotations
 
 import itertools
+import platform
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import ENCODINGS, Frame
 from kp_pose_ros.inference.letterbox import Letterbox
-from kp_pose_ros.inference.tensorrt import kernel
-from kp_pose_ros.inference.tensorrt.driver_api import DriverApi
-from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.inference.tensorrt import driver_api, kernel
 
-SIZE = (384, 640)
+from .child import last_line
+from .results import SIZE, Case, Result, passed
+
 LEVEL = 1 / 255
-
-
-@dataclass
-class Result:
-    """A row of the table: `worst` is the largest difference, the times are in milliseconds."""
-
-    step: str
-    status: str = "PASS"
-    worst: float | None = None
-    times: list[float] = field(default_factory=list)
-    note: str = ""
-
-    def row(self) -> str:
-        """Return it as a line of a Markdown table."""
-        p50, p95 = ("", "")
-        if self.times:
-            p50, p95 = (f"{value:.3f}" for value in np.percentile(self.times, (50, 95)))
-        worst = "" if self.worst is None else f"{self.worst:.4g}"
-        return f"| {self.step} | {self.status} | {worst} | {p50} | {p95} | {self.note} |"
-
-
-@dataclass
-class Case:
-    """What is proven with."""
-
-    model: PoseModel
-    pictures: list[Path]
-
-    def frames(self) -> list[Frame]:
-        """Read the pictures."""
-        return [Frame(self._read(path)) for path in self.pictures]
-
-    @staticmethod
-    def _read(path: Path) -> Any:
-        picture = cv2.imread(str(path))
-        if picture is None:
-            raise FrameError(f"the picture {path} cannot be read: expected a JPEG or PNG file")
-        return picture
 
 
 @contextmanager
@@ -74,7 +36,7 @@ def primary_context() -> Iterator[Any]:
     try:
         yield driver
     finally:
-        DriverApi().pop_context()
+        driver_api.DriverApi().pop_context()
         context.detach()  # which takes it off pycuda's own stack
 
 
@@ -88,20 +50,15 @@ def versions(case: Case) -> Iterator[Result]:
             "capability": ".".join(map(str, device.compute_capability())),
             "multiprocessors": device.get_attribute(attribute.MULTIPROCESSOR_COUNT),
             "integrated": device.get_attribute(attribute.INTEGRATED),
+            "maps host memory": device.get_attribute(attribute.CAN_MAP_HOST_MEMORY),
             "memory (MB)": device.total_memory() >> 20,
-            "driver": driver.get_driver_version(),
-            "TensorRT": tensorrt_name() or "none",
+            "driver's CUDA": driver.get_driver_version(),
+            "Python": platform.python_version(),
+            "numpy": np.__version__,
+            "OpenCV": cv2.__version__,
+            "machine": platform.machine(),
         }
     yield Result("versions", note=", ".join(f"{name} {value}" for name, value in facts.items()))
-
-
-def tensorrt_name() -> str:
-    """Return the installed TensorRT's name and version, or an empty text."""
-    try:
-        from kp_pose_ros.inference.tensorrt.bindings import NAME
-    except ImportError:
-        return ""
-    return NAME
 
 
 def letterbox_kernels(case: Case) -> Iterator[Result]:
@@ -120,13 +77,26 @@ def letterbox_kernels(case: Case) -> Iterator[Result]:
             ):
                 frame, step_bytes = noise(encoding, size, margin)
                 planes, seconds = on_gpu(driver, loaded, frame, step_bytes, element)
-                difference = np.abs(planes.astype(np.float32) - by_opencv(frame)).max()
+                difference = np.abs(planes - by_opencv(frame)).max()
                 worst = max(worst, float(difference))
                 times.append(seconds)
             loaded.close()
-        status = "PASS" if worst < LEVEL + 5e-4 else "FAIL"  # float16 rounds by up to 2.5e-4
+        is_near = worst < LEVEL + 5e-4  # float16 rounds by up to 2.5e-4
         note = f"{len(times)} cases; expected below 1/255 = {LEVEL:.4g}"
-        yield Result(step, status, worst, times, note)
+        yield Result(step, passed(is_near), worst, times, note)
+
+
+def sanitizer(case: Case) -> Iterator[Result]:
+    """The kernels under compute-sanitizer, which sees what they read and write out of bounds."""
+    program = shutil.which("compute-sanitizer")
+    if program is None:
+        yield Result("compute-sanitizer", "SKIP", note="not installed")
+        return
+    command = [program, "--error-exitcode", "99", *case.itself, "letterbox_kernels"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    yield Result(
+        "compute-sanitizer", passed(done.returncode == 0), note=last_line(done.stdout + done.stderr)
+    )
 
 
 def noise(encoding: str, size: tuple[int, int], margin: int) -> tuple[Frame, int]:
@@ -144,25 +114,25 @@ def on_gpu(
 ) -> tuple[Any, float]:
     """Return the planes that the kernel makes of a frame, and its milliseconds."""
     letterbox, layout = Letterbox.fit(frame.size, SIZE), kernel.LAYOUTS[frame.encoding]
-    source = np.ascontiguousarray(
-        frame.pixels.base if frame.pixels.base is not None else frame.pixels
-    )
-    planes = np.zeros((3, *SIZE), element)
+    whole: Any = frame.pixels if frame.pixels.base is None else frame.pixels.base
+    source = driver.pagelocked_empty(whole.shape, np.uint8)
+    source[:] = whole
+    planes = driver.pagelocked_empty((3, *SIZE), element)
     stream, start, end = driver.Stream(), driver.Event(), driver.Event()
     device, network = driver.mem_alloc(source.nbytes), driver.mem_alloc(planes.nbytes)
-    driver.memcpy_htod_async(device, source, stream)
+    driver.memcpy_htod_async(int(device), source, stream)
     launch = kernel.Launch.of(
         letterbox, layout, source=int(device), row_step=row_step, network=int(network)
     )
     start.record(stream)
     loaded.launch(launch, layout.kind, element, stream)
     end.record(stream)
-    driver.memcpy_dtoh_async(planes, network, stream)
+    driver.memcpy_dtoh_async(planes, int(network), stream)
     stream.synchronize()
-    milliseconds = float(end.time_since(start))
-    device.free()
-    network.free()
-    return planes, milliseconds
+    milliseconds, made = float(end.time_since(start)), planes.astype(np.float32)
+    for each in (device, network, source.base, planes.base):
+        each.free()
+    return made, milliseconds
 
 
 def by_opencv(frame: Frame) -> Any:
@@ -186,8 +156,9 @@ def measure_copies(driver: Any) -> list[Result]:
     frame, row_step = noise("bgr8", (1080, 1920), 0)
     size, network = frame.pixels.nbytes, driver.mem_alloc(3 * SIZE[0] * SIZE[1] * 4)
     flags = driver.host_alloc_flags.DEVICEMAP
-    host = driver.pagelocked_empty(size, np.uint8, mem_flags=flags)
-    host[:] = frame.pixels.ravel()
+    host = driver.pagelocked_empty(size, np.uint8)
+    mapped = driver.pagelocked_empty(size, np.uint8, mem_flags=flags)
+    host[:] = mapped[:] = frame.pixels.ravel()
     device, stream = driver.mem_alloc(size), driver.Stream()
     letterbox, layout = Letterbox.fit(frame.size, SIZE), kernel.LAYOUTS["bgr8"]
 
@@ -198,15 +169,19 @@ def measure_copies(driver: Any) -> list[Result]:
         loaded.launch(launch, layout.kind, "float32", stream)
 
     works: dict[str, Callable[[], object]] = {
-        "copy of 1080p to the GPU": lambda: driver.memcpy_htod_async(device, host, stream),
+        "copy of 1080p to the GPU": lambda: driver.memcpy_htod_async(int(device), host, stream),
         "letterbox of 1080p, memory of the GPU": lambda: run(int(device)),
-        "letterbox of 1080p, mapped memory": lambda: run(int(host.base.get_device_pointer())),
+        "letterbox of 1080p, mapped memory": lambda: run(int(mapped.base.get_device_pointer())),
+        "copy of 1080p to the host": lambda: driver.memcpy_dtoh_async(host, int(device), stream),
     }
     results = []
     for step, work in works.items():
         times = timed(driver, stream, work)
         speed = size / 1e6 / max(float(np.median(times)), 1e-6)
         results.append(Result(step, times=times, note=f"{speed:.1f} GB/s"))
+    loaded.close()
+    for each in (device, network, host.base, mapped.base):
+        each.free()
     return results
 
 

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a step is given, and the rows of the table that it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kp_pose_ros.image.files import read_picture
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.models.model import PoseModel
+
+DRIVER, NETWORKS, TENSORRT = "driver", "networks", "TensorRT"
+SIZE = (384, 640)  # of the network's input
+HEADER = "| step | | worst | p50 (ms) | p95 (ms) | |\n|---|---|---|---|---|---|"
+
+
+@dataclass
+class Result:
+    """A row of the table.
+
+    Attributes:
+        step: what was tried.
+        status: PASS, FAIL or SKIP.
+        worst: the largest difference; the note tells its unit.
+        times: milliseconds of each run.
+        note: anything else in a few words.
+        text: what is printed below the table.
+    """
+
+    step: str
+    status: str = "PASS"
+    worst: float | None = None
+    times: list[float] = field(default_factory=list)
+    note: str = ""
+    text: str = ""
+
+    def row(self) -> str:
+        """Return it as a line of a Markdown table."""
+        p50, p95 = ("", "")
+        if self.times:
+            p50, p95 = (f"{value:.3f}" for value in np.percentile(self.times, (50, 95)))
+        worst = "" if self.worst is None else f"{self.worst:.4g}"
+        return f"| {self.step} | {self.status} | {worst} | {p50} | {p95} | {self.note} |"
+
+
+def passed(condition: object) -> str:
+    """Return the status of a step whose condition is met or not."""
+    return "PASS" if condition else "FAIL"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is proven with.
+
+    Attributes:
+        model: the model.
+        pictures: pictures of people.
+        submits: how many batches the step `submits` runs.
+        itself: the command that runs one step of this program: its name follows.
+    """
+
+    model: PoseModel
+    pictures: list[Path]
+    submits: int
+    itself: list[str]
+
+    def frames(self) -> list[Frame]:
+        """Read the pictures."""
+        return [Frame(read_picture(path)) for path in self.pictures]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        run: yields its results; an exception is a failure, too.
+        seconds: how long it may take, of eight minutes for all.
+        needs: what it needs, beside the one before: DRIVER, NETWORKS (TensorRT or what stands in
+            for it) or TENSORRT.
+    """
+
+    run: Callable[[Case], Iterator[Result]]
+    seconds: float
+    needs: str
