@@ -36,6 +36,13 @@ def test_the_readme_lists_every_page(page):
     assert f"(docs/{page.name})" in README.read_text()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_for_robots_keep_ubuntus_numpy(page):
+    """Ubuntu's scipy and cv_bridge were built against numpy 1; onnx alone would bring numpy 2."""
+    commands = re.findall(r"pip3 install [^`\n]*(?:onnx|pycuda)[^`\n]*", page.read_text())
+    assert [each for each in commands if '"numpy<' not in each] == []
+
+
 def test_the_readme_is_read_in_five_minutes():
     assert len(README.read_text().split()) <= 1300
 

@@ -22,7 +22,6 @@ from kp_pose_ros.inference.tensorrt.gpu import has_gpu, why_unavailable
 from kp_pose_ros.models.model import PoseModel, open_model
 
 _log = logging.getLogger(__name__)
-_COLOURS = 3  # channels
 _WIDESCREEN = (1080, 1920)  # (height, width) of most cameras' images, for an example
 
 
@@ -148,11 +147,6 @@ def _openvino(model: PoseModel, settings: Settings, _: Progress) -> Engine:
 def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
     if reason := why_unavailable():
         raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
-    if model.metadata.channels != _COLOURS:
-        raise EngineError(
-            f"engine 'tensorrt' cannot run {model.path}: it takes grey pictures, and TensorRT is "
-            "fed with colour ones here; set engine to onnx or openvino, or use a colour model"
-        )
     from kp_pose_ros.inference.tensorrt.engine import TensorRTEngine
 
     return TensorRTEngine(
@@ -183,8 +177,6 @@ def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
     level, why = logging.INFO, "since there is an NVIDIA GPU"
     # TensorRT's libraries alone take 80 MB of memory.
     reason = why_unavailable() if has_gpu() else "no NVIDIA GPU was found"
-    if reason is None and model.metadata.channels != _COLOURS:
-        reason = "the model takes grey pictures, which TensorRT is not fed with yet"
     if reason and has_gpu():
         level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {reason}"
     elif reason:

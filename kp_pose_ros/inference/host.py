@@ -183,7 +183,7 @@ class _Network:
         self._sessions[threads].set_result(self._session)
         self.batch = self._session.fixed_batch or max_batch
         self._shape = shape
-        self._input = _Input(self.batch, shape)
+        self._input = NetworkInput(self.batch, shape)
 
     def follow(self, threads: Threads, spare: Threads, opener: ThreadPoolExecutor) -> None:
         """Go on with other threads as soon as a session that has them is open.
@@ -224,17 +224,17 @@ class _Network:
 
     def call(self, frames: Sequence[Frame]) -> Callable[[], object]:
         """Return what runs the network alone on frames that are on its input."""
-        filled = _Input(self.batch, self._shape)
+        filled = NetworkInput(self.batch, self._shape)
         for slot, frame in enumerate(frames):
             filled.fill(slot, frame, StageTimes())
         return partial(self._infer, filled, len(frames))
 
-    def _infer(self, filled: _Input, count: int) -> Floats:
+    def _infer(self, filled: NetworkInput, count: int) -> Floats:
         """Run the network on the first `count` slots, or on all if it takes no other number."""
         return self._session.run(filled.batch[: self._session.fixed_batch or count])
 
 
-class _Input:
+class NetworkInput:
     """The memory of one batch."""
 
     def __init__(self, batch: int, shape: tuple[int, int, int]) -> None:

@@ -23,7 +23,7 @@ class Progress:
     def __call__(self, phase: str, done: int, total: int) -> None:
         """Hear often what TensorRT is doing, and how many steps of that are done.
 
-        From which thread is TensorRT's choice, and before version 10 it says nothing.
+        It may call from any thread.
         """
 
     def end(self) -> None:

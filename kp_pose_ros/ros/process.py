@@ -18,7 +18,7 @@ from threading import Event, Thread
 from time import sleep
 from typing import TYPE_CHECKING, TypeVar
 
-from kp_pose_ros.errors import KpPoseError, show, show_exception
+from kp_pose_ros.errors import GpuLostError, KpPoseError, show, show_exception
 from kp_pose_ros.resources import config_path
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ def run_node(
     except KpPoseError as error:
         get_logger(program).fatal(str(error))
         code = 1
+        # Nothing on a lost GPU can be freed, and libraries may abort or hang when they try.
+        idle = idle and not isinstance(error, GpuLostError)
     rclpy.shutdown()
     if not idle:
         # A thread inside a library's call cannot be stopped, and Python's exit would wait for it.

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,17 +60,6 @@ def test_auto_takes_what_is_fastest_here(demo_weights, monkeypatch, has_bfloat16
     monkeypatch.setattr(factory, "_has_bfloat16", lambda: has_bfloat16)
     make_estimator(Settings(demo_weights, **change))
     assert made == [expected]
-
-
-def test_a_grey_model_is_not_taken_for_a_colour_one_by_tensorrt(demo_weights, monkeypatch):
-    model = PoseModel.open(demo_weights)
-    grey = replace(model, metadata=replace(model.metadata, channels=1))
-    monkeypatch.setattr(factory, "open_model", lambda *_: grey)
-    monkeypatch.setattr(factory, "why_unavailable", lambda: None)
-    with pytest.raises(EngineError, match="takes grey pictures, and TensorRT"):
-        make_estimator(Settings(demo_weights, engine="tensorrt"))
-    _, estimator = make_estimator(Settings(demo_weights))
-    assert "TensorRT" not in estimator.engine.name
 
 
 def test_openvino_that_is_not_installed_is_named(demo_weights, monkeypatch):

@@ -197,10 +197,10 @@ def submits(case: Case) -> Iterator[Result]:
         submitted: list[float] = []
         collected: list[float] = []
         worst = 0.0
-        pending = [_in_a_thread(submitted, estimator.submit, frames)]
+        pending = [_in_a_thread(submitted, engine.submit, frames)]
         for _ in range(case.submits):
-            pending.append(_in_a_thread(submitted, estimator.submit, frames))
-            found = _in_a_thread(collected, pending.pop(0).result)
+            pending.append(_in_a_thread(submitted, engine.submit, frames))
+            found = estimator.decode(frames, _in_a_thread(collected, pending.pop(0).result))
             worst = max(worst, float(differences(found, expected, frames).max()))
         pending.pop().result()
         engine.close()

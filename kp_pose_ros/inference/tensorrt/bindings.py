@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """TensorRT as `trt`, from whichever of its packages is installed, and its log.
 
-Importing this module raises ImportError where there is none; `availability.why_unavailable` tells
-in a sentence.
+Importing this module raises ImportError where there is none; `gpu.why_unavailable` tells
+in a sentence, also where it is too old.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ else:
     except (ImportError, AttributeError):
         import tensorrt_rtx_bindings as trt  # TensorRT for RTX: the same interface
 
-__all__ = ["IS_RTX", "LOGGER", "NAME", "trt"]
+__all__ = ["IS_RTX", "IS_TOO_OLD", "LOGGER", "NAME", "trt"]
 
+OLDEST = 10, 3  # the first with every name that is used here; TensorRT for RTX has had them all
 IS_RTX = "rtx" in trt.__name__
-NAME = f"TensorRT{' for RTX' if IS_RTX else ''} {vars(trt)['__version__']}"
+VERSION: str = vars(trt)["__version__"]
+NAME = f"TensorRT{' for RTX' if IS_RTX else ''} {VERSION}"
+IS_TOO_OLD = not IS_RTX and tuple(map(int, VERSION.split(".")[:2])) < OLDEST
 
 _log = logging.getLogger(__name__)
 _LEVELS = {

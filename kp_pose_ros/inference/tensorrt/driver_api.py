@@ -8,6 +8,7 @@ import ctypes
 from collections.abc import Callable
 
 _SUCCESS = 0
+OUT_OF_MEMORY = 2
 # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do on the GPU meanwhile is their business.
 _THREAD_LOCAL = 1
 _NO_FLAGS = ctypes.c_ulonglong(0)

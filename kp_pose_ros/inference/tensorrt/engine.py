@@ -117,6 +117,7 @@ class TensorRTEngine:
         self.max_batch = max_batch
         self.times = StageTimes()
         self._model = model
+        self._channels = model.metadata.channels
         self._imgsz = imgsz
         options = BuildOptions(max_batch, precision)
         self._gpu = Gpu()
@@ -143,7 +144,7 @@ class TensorRTEngine:
         self._streams = _Streams(driver.Stream(), driver.Stream())
         self._held.callback(self._streams.drop)
         for _ in range(SLOTS):
-            slot = Slot(self._gpu, self.max_batch)
+            slot = Slot(self._gpu, self.max_batch, is_gray=self._channels == 1)
             self._held.callback(slot.close)
             self._free_slots.append(slot)
         self._held.callback(self._close_networks)
@@ -275,6 +276,7 @@ class TensorRTEngine:
                 source=picture.memory.device,
                 row_step=picture.row_step,
                 network=each.network.place(place),
+                planes=self._channels,
             )
             element = each.network.tensors.input_element
             self._kernel.launch(launch, picture.layout.kind, element, self._streams.main)

@@ -8,7 +8,7 @@ Importing this module needs neither TensorRT nor pycuda.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -32,12 +32,14 @@ def has_gpu() -> bool:
 def why_unavailable() -> str | None:
     """Return in one sentence what keeps TensorRT from running here, or None if nothing does."""
     try:
-        from kp_pose_ros.inference.tensorrt import bindings  # noqa: F401
+        from kp_pose_ros.inference.tensorrt import bindings
     except ImportError as error:
         return (
             f"TensorRT cannot be imported ({error}): install its Python package "
             "(JetPack: apt install python3-libnvinfer)"
         )
+    if bindings.IS_TOO_OLD:
+        return f"{bindings.NAME} is too old: expected 10.3 or later, as in JetPack 6.1"
     try:
         from pycuda import driver
     except ImportError as error:
@@ -125,9 +127,25 @@ class Gpu:
         try:
             yield
         finally:
-            # Pushing and popping may report errors of earlier work, too.
-            with self.errors("using the GPU"):
-                self._context.pop()
+            self._leave()
+
+    def _leave(self) -> None:
+        try:
+            if not self.lost:
+                with self.errors("using the GPU"):
+                    self._context.pop()  # which may report errors of earlier work
+        finally:
+            if self.lost:
+                self._forget()
+
+    def _forget(self) -> None:
+        """Take the context off pycuda's stack, and keep pycuda from entering it ever again.
+
+        Pycuda aborts the process where a thread ends with a context on its stack, and where an
+        object is freed whose context the driver does not let it enter.
+        """
+        with suppress(self.driver.Error):  # it was forgotten before
+            self._context.detach()
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:

@@ -79,11 +79,19 @@ class Launch(ctypes.Structure):
         ("scale_x", ctypes.c_float),
         ("pixel_bytes", ctypes.c_int),
         ("offsets", ctypes.c_int * 3),
+        ("planes", ctypes.c_int),
     )
 
     @classmethod
     def of(
-        cls, letterbox: Letterbox, layout: Layout, *, source: int, row_step: int, network: int
+        cls,
+        letterbox: Letterbox,
+        layout: Layout,
+        *,
+        source: int,
+        row_step: int,
+        network: int,
+        planes: int = 3,
     ) -> Launch:
         """Return the argument for one frame.
 
@@ -93,12 +101,13 @@ class Launch(ctypes.Structure):
             source: device address of the picture's first byte.
             row_step: bytes from one row of the picture to the next.
             network: device address of the frame's place in the network's input.
+            planes: 3 for colour, or 1 for a network of grey pictures and a layout of grey ones.
         """
         (height, width), resized = letterbox.source, letterbox.resized
         scales = (height / resized[0], width / resized[1])
         corner = (letterbox.top, letterbox.left)
         numbers = (height, width, *resized, *letterbox.network, *corner, *scales)
-        return cls(source, network, row_step, *numbers, layout.pixel_bytes, layout.offsets)
+        return cls(source, network, row_step, *numbers, layout.pixel_bytes, layout.offsets, planes)
 
 
 def grid(network: tuple[int, int]) -> tuple[int, int, int]:

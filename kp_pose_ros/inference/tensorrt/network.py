@@ -13,7 +13,7 @@ from typing import Any
 
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.inference.tensorrt.bindings import IS_RTX, LOGGER, NAME, trt
-from kp_pose_ros.inference.tensorrt.driver_api import CudaGraph
+from kp_pose_ros.inference.tensorrt.driver_api import OUT_OF_MEMORY, CudaGraph
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 
 Shape = tuple[int, ...]
@@ -68,14 +68,14 @@ class Network:
     """
 
     def __init__(
-        self, plan: Path, gpu: Gpu, size: tuple[int, int], max_batch: int, *, start: int = 0
+        self, plan: Path, gpu: Gpu, picture: Shape, max_batch: int, *, start: int = 0
     ) -> None:
         """Load a plan; `gpu`'s context must be current here and in every method.
 
         Args:
             plan: file with the serialized engine.
             gpu: what it runs on.
-            size: (height, width) of its input.
+            picture: (channels, height, width) of its input.
             max_batch: how many pictures the caller has at most.
             start: where in the file the serialized engine begins.
 
@@ -86,7 +86,7 @@ class Network:
         """
         self.plan = plan
         self._gpu = gpu
-        self._picture: Shape = (3, *size)
+        self._picture = picture
         self._runtime: Any = None
         self._engine: Any = None
         self._memories: list[Any] = []
@@ -154,16 +154,22 @@ class Network:
         reasons = LOGGER.take_errors()
         self._gpu.check("loading the engine")
         if "out of memory" in reasons.lower():
-            raise self._no_memory("load the engine", reasons)
+            raise no_memory(self._gpu, "load the engine", reasons)
         raise PlanRefusedError(f"{NAME} on {self._gpu.info} says: {reasons}")
 
     def _output_shape(self) -> Shape:
         """Return the shape of one picture's output, which only an execution context tells."""
         run = self._new_run(self.tensors.batch)
         try:
-            return run.shape(self.tensors.output)[1:]
+            shape = run.shape(self.tensors.output)
         finally:
             run.close()
+        if min(shape) < 1:
+            raise EngineError(
+                f"the output '{self.tensors.output}' of the engine has the shape {shape}: expected "
+                "sizes that do not depend on the picture, so export the model without NMS"
+            )
+        return shape[1:]
 
     def _new_run(self, pictures: int) -> _Run:
         """Return a run of a number of pictures, which has its scratch memory."""
@@ -177,17 +183,11 @@ class Network:
         if not run.is_open:
             reasons = LOGGER.take_errors()
             self._gpu.check("making an execution context")
-            raise self._no_memory("make an execution context", reasons)
+            raise no_memory(self._gpu, "make an execution context", reasons)
         is_free = -1 in tuple(self._engine.get_tensor_shape(self.tensors.input))
         shape = (pictures, *self._picture) if is_free else None
         run.prepare(self._scratch, self._scratch_bytes, self.tensors.input, shape)
         return run
-
-    def _no_memory(self, doing: str, reasons: str) -> EngineError:
-        return EngineError(
-            f"{NAME} cannot {doing} on {self._gpu.info} ({reasons}): lower max_batch or imgsz, or "
-            "end other programs that use the GPU"
-        )
 
     def _allocate(self, size: int) -> int:
         with self._gpu.errors("allocating the network's memory"):
@@ -295,7 +295,10 @@ class _Run:
         if self._has_run and self._may_capture:
             self._capture(stream.handle)
         if self._graph is not None:
-            if code := self._graph.launch(stream.handle):
+            code = self._graph.launch(stream.handle)
+            if code == OUT_OF_MEMORY:  # the first launch puts the graph on the GPU
+                raise no_memory(self._gpu, "launch a CUDA graph", f"CUDA error {code}")
+            if code:
                 raise self._gpu.lose("launching a CUDA graph", f"CUDA error {code}")
             return
         accepted = self._context.execute_async_v3(stream.handle)
@@ -331,6 +334,14 @@ class _Run:
         if not accepted:
             self.close()
             raise EngineError(f"{NAME} does not accept {what} ({LOGGER.take_errors()})")
+
+
+def no_memory(gpu: Gpu, doing: str, reasons: str) -> EngineError:
+    """Return the error to raise where the GPU has too little memory."""
+    return EngineError(
+        f"{NAME} cannot {doing} on {gpu.info} ({reasons}): lower max_batch or imgsz, or end other "
+        "programs that use the GPU"
+    )
 
 
 def new(kind: Any) -> Any:

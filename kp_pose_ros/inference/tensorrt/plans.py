@@ -145,7 +145,8 @@ class NetworkSource:
             ) from refusal
 
     def _load(self, plan: Path, size: Size, start: int = 0) -> Network:
-        return Network(plan, self.gpu, size, self.options.max_batch, start=start)
+        picture = (self.model.metadata.channels, *size)
+        return Network(plan, self.gpu, picture, self.options.max_batch, start=start)
 
     def _facts(self, graph: Path) -> PlanFacts:
         gpu = self.gpu.info

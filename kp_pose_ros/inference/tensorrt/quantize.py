@@ -22,10 +22,12 @@ from onnx import helper, numpy_helper
 
 from kp_pose_ros.errors import EngineError, FrameError, SettingsError
 from kp_pose_ros.image.files import read_picture
-from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.host import NetworkInput
 from kp_pose_ros.models.cache import cached, find_cached
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.poses import Floats
+from kp_pose_ros.timing import StageTimes
 
 QUANTIZED_VERSION = 1  # raise it when the same model and pictures give another graph than before
 # Measured with yolo11n-pose at 640 x 640 with ONNX Runtime, see docs/tensorrt.md.
@@ -73,7 +75,8 @@ def calibrate(model: PoseModel, size: Size, folder: Path) -> Path:
 
     def make() -> bytes:
         single, half = (onnx.load(model.graph(size, precision=each)) for each in ("fp32", "fp16"))
-        largest = _largest_inputs(single, size, pictures)
+        picture = (model.metadata.channels, *size)
+        largest = _largest_inputs(single, picture, pictures)
         return bytes(_quantize(half, largest).SerializeToString())
 
     return cached(_file_name(model, size), make, anew=True)
@@ -84,8 +87,16 @@ def _file_name(model: PoseModel, size: Size) -> str:
     return name.replace("-fp32-", "-int8-").replace(".onnx", f".{QUANTIZED_VERSION}.onnx")
 
 
-def _largest_inputs(model: onnx.ModelProto, size: Size, pictures: list[Path]) -> list[float]:
-    """Return the largest magnitude of each convolution's input in all pictures."""
+def _largest_inputs(
+    model: onnx.ModelProto, picture: tuple[int, int, int], paths: list[Path]
+) -> list[float]:
+    """Return the largest magnitude of each convolution's input in all pictures.
+
+    Args:
+        model: the float32 graph.
+        picture: (channels, height, width) of its input.
+        paths: the pictures.
+    """
     from onnxruntime import quantization as ort  # only calibration needs ONNX Runtime
     from onnxruntime.quantization.calibrate import create_calibrator
 
@@ -100,7 +111,7 @@ def _largest_inputs(model: onnx.ModelProto, size: Size, pictures: list[Path]) ->
                 str(augmented),
                 calibrate_method=ort.CalibrationMethod.MinMax,
             )
-            calibrator.collect_data(_Pictures(model.graph.input[0].name, size, pictures))
+            calibrator.collect_data(_Pictures(model.graph.input[0].name, picture, paths))
             ranges = calibrator.compute_data()
         except Exception as error:  # ONNX Runtime has no base class for its errors
             raise EngineError(
@@ -200,27 +211,20 @@ def _last_convolutions(graph: onnx.GraphProto) -> set[str]:
 
 
 class _Pictures:
-    """A calibration data reader: the pictures, letterboxed as the engines do it, one by one."""
+    """A calibration data reader: the pictures as the engines feed them to a network, one by one."""
 
-    def __init__(self, name: str, size: Size, paths: list[Path]) -> None:
-        self._input = name
-        self._size = size
+    def __init__(self, name: str, picture: tuple[int, int, int], paths: list[Path]) -> None:
+        self._name = name
+        self._input = NetworkInput(1, picture)
         self._paths = iter(paths)
 
     def get_next(self) -> dict[str, Floats] | None:
         """Return the next network input, or None after the last."""
         for path in self._paths:
             try:
-                return {self._input: self._network(read_picture(path))}
+                self._input.fill(0, Frame(read_picture(path)), StageTimes())
             except FrameError as error:
                 _log.warning("calibration picture left out: %s", error)
+            else:
+                return {self._name: self._input.batch.copy()}
         return None
-
-    def _network(self, picture: npt.NDArray[Any]) -> Floats:
-        height, width = picture.shape[:2]
-        letterbox = Letterbox.fit((height, width), self._size)
-        canvas = letterbox.canvas()
-        letterbox.apply(picture, canvas)
-        planes = canvas[None, ..., ::-1].transpose(0, 3, 1, 2)
-        network: Floats = np.multiply(planes, np.float32(1 / 255), order="C")
-        return network

@@ -120,19 +120,29 @@ class Slot:
         outputs: what the networks return.
     """
 
-    def __init__(self, gpu: Gpu, max_batch: int) -> None:
-        """Make a slot; `gpu`'s context must be current here and in every method."""
+    def __init__(self, gpu: Gpu, max_batch: int, *, is_gray: bool = False) -> None:
+        """Make a slot; `gpu`'s context must be current here and in every method.
+
+        Args:
+            gpu: whose memory it is.
+            max_batch: how many frames a batch has at most.
+            is_gray: whether the network takes grey pictures.
+        """
         self.outputs = SharedMemory(gpu, mapped=True)
         self._gpu = gpu
+        self._is_gray = is_gray
         self._memories = [SharedMemory(gpu, mapped=MAPPED_FRAMES) for _ in range(max_batch)]
         self._events: list[Any] = []
         self._spans: list[tuple[str, Any, Any]] = []
 
     def stage(self, frames: Sequence[Frame], times: StageTimes) -> list[Picture]:
-        """Copy frames to page-locked memory; encodings that the kernel cannot read become BGR."""
+        """Copy frames to page-locked memory.
+
+        Encodings that the kernel cannot read become BGR; all become grey for a network of those.
+        """
         self._spans.clear()
         return [
-            _stage(memory, frame, times)
+            self._stage(memory, frame, times)
             for memory, frame in zip(self._memories[: len(frames)], frames, strict=True)
         ]
 
@@ -169,14 +179,16 @@ class Slot:
             self._events.append(self._gpu.driver.Event(flags))
         return self._events[first], self._events[first + 1]
 
-
-def _stage(memory: SharedMemory, frame: Frame, times: StageTimes) -> Picture:
-    pixels: npt.NDArray[np.generic] = frame.pixels
-    layout = LAYOUTS.get(frame.encoding)
-    if layout is None:
-        with times.measure("convert"):
-            pixels, layout = frame.to_bgr(), LAYOUTS["bgr8"]
-    with times.measure("copy"):
-        memory.reserve(pixels.nbytes)
-        np.copyto(memory.host[: pixels.nbytes].reshape(pixels.shape), pixels)
-    return Picture(memory, pixels.nbytes, layout, pixels.nbytes // len(pixels))
+    def _stage(self, memory: SharedMemory, frame: Frame, times: StageTimes) -> Picture:
+        pixels: npt.NDArray[np.generic] = frame.pixels
+        layout = LAYOUTS.get(frame.encoding)
+        if self._is_gray:
+            with times.measure("convert"):
+                pixels, layout = frame.to_gray(), LAYOUTS["mono8"]
+        elif layout is None:
+            with times.measure("convert"):
+                pixels, layout = frame.to_bgr(), LAYOUTS["bgr8"]
+        with times.measure("copy"):
+            memory.reserve(pixels.nbytes)
+            np.copyto(memory.host[: pixels.nbytes].reshape(pixels.shape), pixels)
+        return Picture(memory, pixels.nbytes, layout, pixels.nbytes // len(pixels))

@@ -16,18 +16,18 @@ METADATA = {
 }
 
 
-def write_echo_model(path, *, batch="batch", sides=("height", "width")):
-    """Write the model to an ONNX file and return its path."""
+def write_echo_model(path, *, batch="batch", sides=("height", "width"), channels=3):
+    """Write the model to an ONNX file and return its path; with one channel it sees grey."""
     constants = {
-        "shape": np.array([0, 1, 3], np.int64),
-        "pads": np.array([0, 0, 0, 0, 0, 54], np.int64),
+        "shape": np.array([0, 1, channels], np.int64),
+        "pads": np.array([0, 0, 0, 0, 0, 57 - channels], np.int64),
     }
     nodes = [
         helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
         helper.make_node("Reshape", ["mean", "shape"], ["colour"]),
         helper.make_node("Pad", ["colour", "pads"], ["output0"]),
     ]
-    source = helper.make_tensor_value_info("images", TensorProto.FLOAT, (batch, 3, *sides))
+    source = helper.make_tensor_value_info("images", TensorProto.FLOAT, (batch, channels, *sides))
     target = helper.make_tensor_value_info("output0", TensorProto.FLOAT, (batch, 1, 57))
     weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "echo", [source], [target], weights)

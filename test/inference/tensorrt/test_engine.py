@@ -79,6 +79,14 @@ def test_finds_what_onnx_runtime_finds(open_engine, model, encoding):
     assert_same(open_engine(max_batch=4).infer(frames), by_onnx_runtime(model, frames))
 
 
+@pytest.mark.parametrize("encoding", ["mono8", "bgr8", "yuyv", "bayer_rggb8", "mono16"])
+def test_a_network_of_grey_pictures_sees_one_plane(open_engine, tmp_path, encoding):
+    model = PoseModel.open(write_echo_model(tmp_path / "grey.onnx", channels=1))
+    frames = [random_frame(seed, encoding) for seed in range(2)]
+    found = open_engine(model=model, max_batch=2).infer(frames)
+    assert_same(found, by_onnx_runtime(model, frames))
+
+
 def test_finds_the_people_that_onnx_runtime_finds(open_engine, demo_weights, demo_photo):
     model = PoseModel.open(demo_weights)
     frame = Frame(demo_photo("bus.jpg"))
@@ -315,6 +323,7 @@ def test_on_a_lost_gpu_nothing_is_touched_any_more(open_engine, machine, fail):
         pending.result()
     engine.close()
     assert machine.calls[before:] == []
+    assert machine.pycuda_stack == []
 
 
 @pytest.mark.parametrize("call", ALLOCATING)
@@ -472,6 +481,14 @@ def test_from_its_third_run_on_a_batch_is_a_cuda_graph(open_engine, machine, mod
     assert machine.calls.count("cuGraphLaunch") == launched + 6
 
 
+def test_graphs_are_captured_again_where_the_output_has_moved(open_engine, machine, model):
+    engine = open_engine(max_batch=2)
+    for count in (1, 1, 1, 1, 2, 2, 1, 1, 1, 1):  # two pictures need a larger output
+        frames = [random_frame(seed) for seed in range(count)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    assert machine.calls.count("cuGraphInstantiateWithFlags") == 4
+
+
 @pytest.mark.parametrize("machine", [pytest.param({"captures": False}, id="old")], indirect=True)
 def test_a_driver_that_does_not_capture_runs_the_network_without(
     open_engine, machine, model, caplog
@@ -502,6 +519,16 @@ def test_a_graph_that_cannot_be_launched_means_a_lost_gpu(open_engine, machine, 
     fail("cuGraphLaunch")
     with pytest.raises(GpuLostError, match="CUDA error 700"):
         engine.infer([random_frame(1)])
+
+
+def test_a_graph_without_room_on_the_gpu_costs_its_batch_only(open_engine, machine, model, fail):
+    engine = open_engine()
+    for _ in range(4):
+        engine.infer([random_frame(1)])
+    fail("cuGraphLaunch", "MemoryError")
+    with pytest.raises(EngineError, match=r"cannot launch a CUDA graph .* lower max_batch"):
+        engine.infer([random_frame(1)])
+    assert_same(engine.infer([random_frame(1)]), by_onnx_runtime(model, [random_frame(1)]))
 
 
 def test_more_numbers_of_pictures_than_are_kept_come_and_go(open_engine, model, monkeypatch):
@@ -599,6 +626,13 @@ def test_an_engine_of_another_version_is_refused_in_a_sentence(open_engine, tmp_
         "TensorRT version and on the GPU model that it was built with: give the .pt or .onnx file "
         "that it was made from"
     )
+
+
+def test_an_engine_whose_output_depends_on_the_picture_is_refused(open_engine, monkeypatch):
+    context = sys.modules["tensorrt"].IExecutionContext
+    monkeypatch.setattr(context, "get_tensor_shape", lambda self, name: (1, -1, 57))
+    with pytest.raises(EngineError, match=r"has the shape \(1, -1, 57\): .* without NMS"):
+        open_engine()
 
 
 def test_an_engine_of_another_size_is_refused(open_engine, tmp_path):

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from kp_pose_ros.errors import GpuLostError
 from kp_pose_ros.inference.tensorrt.gpu import why_unavailable
 
 
@@ -25,6 +26,14 @@ def test_a_missing_package_is_named(engines, monkeypatch, modules, sentence):
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
     assert why_unavailable().startswith(sentence)
+
+
+@pytest.mark.parametrize(("version", "is_refused"), [("8.6.2", True), ("10.3.0.30", False)])
+def test_a_tensorrt_before_10_3_is_refused(engines, monkeypatch, version, is_refused):
+    monkeypatch.setattr(sys.modules["tensorrt"], "__version__", version)
+    reason = why_unavailable()
+    assert bool(reason) is is_refused
+    assert reason in (None, "TensorRT 8.6.2 is too old: expected 10.3 or later, as in JetPack 6.1")
 
 
 def test_a_driver_that_does_not_start_is_named(engines, machine):
@@ -65,3 +74,15 @@ def test_any_thread_may_close_and_keeps_no_context(engines, machine):
     thread.join()
     assert machine.left == []
     assert not machine.context_is_retained
+
+
+@pytest.mark.parametrize("call", ["Context.pop", "mem_alloc"])
+def test_pycuda_keeps_no_context_of_a_lost_gpu(engines, machine, call):
+    """Pycuda aborts the process at the end of a thread that has one."""
+    gpu = engines("gpu").Gpu()
+    machine.faults[call] = [sys.modules["pycuda.driver"].LaunchError("an illegal address")]
+    with pytest.raises(GpuLostError), gpu.current(), gpu.current(), gpu.errors("allocating"):
+        gpu.driver.mem_alloc(8).free()
+    assert machine.pycuda_stack == []
+    assert not machine.context_is_retained
+    machine.stack.clear()

@@ -42,20 +42,21 @@ def random_frame(encoding, size, margin=0):
     return Frame(noise[:, : size[1]], encoding)
 
 
-def run_kernel(kernel_on_cpu, frame, network, element="float32"):
+def run_kernel(kernel_on_cpu, frame, network, element="float32", planes=3):
     letterbox = Letterbox.fit(frame.size, network)
     layout = kernel.LAYOUTS[frame.encoding]
-    planes = np.full((3, *network), np.nan, element)
+    pixels = np.full((3, *network), np.nan, element)
     launch = kernel.Launch.of(
         letterbox,
         layout,
         source=frame.pixels.ctypes.data,
         row_step=frame.pixels.strides[0],
-        network=planes.ctypes.data,
+        network=pixels.ctypes.data,
+        planes=planes,
     )
     name = kernel.kernel_name(layout.kind, element)
     kernel_on_cpu.run(name, kernel.grid(network), kernel.BLOCK, launch)
-    return planes
+    return pixels
 
 
 def by_opencv(frame, network):
@@ -114,6 +115,13 @@ def test_half_precision_is_the_rounded_single(kernel_on_cpu, encoding):
     single = run_kernel(kernel_on_cpu, frame, (96, 96))
     half = run_kernel(kernel_on_cpu, frame, (96, 96), "float16")
     np.testing.assert_array_equal(half, single.astype(np.float16))
+
+
+def test_a_network_of_grey_pictures_gets_one_plane(kernel_on_cpu):
+    frame = random_frame("mono8", (120, 160))
+    planes = run_kernel(kernel_on_cpu, frame, (96, 96), planes=1)
+    assert_within_a_level(planes[:1], by_opencv(frame, (96, 96))[:1])
+    assert np.isnan(planes[1:]).all()
 
 
 NVCC = shutil.which("nvcc")

@@ -4,12 +4,16 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from echo_model import write_echo_model
+from pose_graphs import digest_of
+from torch_file import checkpoint, save, tiny_pose
 
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.inference.onnx.engine import OnnxEngine
+from kp_pose_ros.inference.tensorrt import quantize
 from kp_pose_ros.inference.tensorrt.quantize import calibrate, quantized_graph
 from kp_pose_ros.models.model import PoseModel
 
@@ -76,7 +80,9 @@ def test_inputs_and_weights_of_convolutions_are_quantized(convolutions, made_by)
 
 
 def test_outputs_of_convolutions_are_not_quantized(content, convolutions):
-    """NVIDIA: "Do not quantize the outputs of weighted operations"; SiLU comes before the next."""
+    """TensorRT's guide, Q/DQ Layer-Placement Recommendations: "By default, do not quantize the
+    outputs of weighted-operations". SiLU comes before the next one.
+    """
     outputs = {node.output[0] for node in convolutions}
     quantized = {n.input[0] for n in content.graph.node if n.op_type == "QuantizeLinear"}
     assert outputs & quantized == set()
@@ -93,8 +99,32 @@ def test_a_tensor_that_several_convolutions_read_is_quantized_once(content):
     assert len(sources) == len(set(sources))
 
 
-def test_is_what_int8_engines_are_built_of(graph, people):
+def test_is_what_int8_engines_are_built_of_with_a_word_of_warning(graph, people, caplog):
     assert quantized_graph(people, SIZE) == graph
+    assert "precision int8 is experimental: keypoints move by" in caplog.text
+
+
+def test_networks_of_grey_pictures_are_calibrated_with_grey_ones(tmp_path, calibration_pictures):
+    path = write_echo_model(tmp_path / "grey.onnx", channels=1, sides=(64, 96))
+    assert calibrate(PoseModel.open(path), (64, 96), calibration_pictures).is_file()
+
+
+def test_a_graph_that_changes_has_a_new_number(tmp_path):
+    save(tmp_path / "pose.pt", checkpoint(tiny_pose()))
+    model = PoseModel.open(tmp_path / "pose.pt")
+    half = model.make_graph(model.metadata.imgsz, "fp16")
+    count = [node.op_type for node in half.graph.node].count("Conv")
+    made = quantize._quantize(half, [float(place) for place in range(count)])
+    assert digest_of(made) == "c697d29986d132fe", (
+        "the graph is not what it was: raise QUANTIZED_VERSION in quantize.py, now "
+        f"{quantize.QUANTIZED_VERSION}, and write the new digest here"
+    )
+
+
+def test_another_number_means_another_file(graph, people, monkeypatch):
+    monkeypatch.setattr(quantize, "QUANTIZED_VERSION", quantize.QUANTIZED_VERSION + 1)
+    with pytest.raises(EngineError, match="needs a calibrated graph"):
+        quantized_graph(people, SIZE)
 
 
 def test_a_folder_without_pictures_is_refused(people, tmp_path):

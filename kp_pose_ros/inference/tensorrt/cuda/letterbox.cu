@@ -3,7 +3,8 @@
 
 // The letterbox on the GPU: a camera's raw picture in, one place of the network's batch out.
 //
-// Every kernel reads one kind of layout and writes RGB planes in [0, 1]. A thread makes one pixel of the
+// Every kernel reads one kind of layout and writes RGB planes in [0, 1], or the red one alone for a network
+// of grey pictures, whose three colours are the same. A thread makes one pixel of the
 // network's input, so that neighbouring threads write neighbouring addresses of each plane. The four
 // pixels that a result is mixed from are converted to RGB first, each rounded to 8 bits, as OpenCV does
 // when it converts the whole picture before it resizes it.
@@ -23,6 +24,7 @@ struct Letterbox {
   float scale_y, scale_x; // picture pixels for one pixel of the network's input
   int pixel_bytes;        // packed colours: bytes of one pixel
   int offsets[3];         // packed colours: R G B in a pixel; yuv422: Y U V in a pair of pixels
+  int planes;             // 3, or 1 for a network of grey pictures
 };
 
 struct Color {
@@ -136,6 +138,7 @@ __device__ inline void letterbox(const Letterbox& box) {
   Element* pixel = static_cast<Element*>(box.network) + y * box.network_width + x;
   const float to_unit = 1.0f / 255.0f;
   store(pixel, color.red * to_unit);
+  if (box.planes == 1) return;
   store(pixel + plane, color.green * to_unit);
   store(pixel + 2 * plane, color.blue * to_unit);
 }
