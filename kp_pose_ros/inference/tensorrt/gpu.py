@@ -122,18 +122,15 @@ class Gpu:
         """
         if self.lost:
             raise GpuLostError(self.lost)
-        with self.errors("using the GPU"):
-            self._context.push()
         try:
-            yield
-        finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        try:
-            if not self.lost:
-                with self.errors("using the GPU"):
-                    self._context.pop()  # which may report errors of earlier work
+            with self.errors("using the GPU"):
+                self._context.push()
+            try:
+                yield
+            finally:
+                if not self.lost:
+                    with self.errors("using the GPU"):
+                        self._context.pop()  # which may report errors of earlier work, as push may
         finally:
             if self.lost:
                 self._forget()

@@ -97,7 +97,7 @@ def make_driver(machine):
             machine.calls.append("Context.detach")
             if not self.is_valid:
                 raise LogicError("context::detach failed: cannot detach from invalid context")
-            if machine.pycuda_stack[-1:] != [self]:
+            if machine.lost is None and machine.pycuda_stack[-1:] != [self]:
                 raise BrokenRuleError("detach of a context that is not current may do nothing")
             self.is_valid = False
             machine.retained -= 1
