@@ -136,13 +136,14 @@ class Gpu:
                 self._forget()
 
     def _forget(self) -> None:
-        """Take the context off pycuda's stack, and keep pycuda from entering it ever again.
+        """Take the context off this thread, and keep pycuda from entering it ever again.
 
         Pycuda aborts the process where a thread ends with a context on its stack, and where an
         object is freed whose context the driver does not let it enter.
         """
         with suppress(self.driver.Error):  # it was forgotten before
             self._context.detach()
+            self.api.pop_context()
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:

@@ -578,7 +578,8 @@ def test_what_is_built_ahead_serves_frames_of_that_shape(engines, machine, model
     assert machine.calls.count("build_serialized_network") == 1
 
 
-def test_auto_takes_it_where_there_is_a_gpu(engines, model, caplog):
+def test_auto_takes_it_where_there_is_a_gpu(engines, model, caplog, monkeypatch):
+    monkeypatch.setattr("kp_pose_ros.inference.factory.has_gpu", lambda: True)
     caplog.set_level(logging.INFO, "kp_pose_ros")
     _, estimator = make_estimator(Settings(model.path))
     estimator.engine.close()

@@ -296,7 +296,7 @@ def make_driver(machine):
     return driver
 
 
-SUCCESS, OUT_OF_MEMORY, ILLEGAL_ADDRESS, NOT_SUPPORTED = 0, 2, 700, 801
+SUCCESS, OUT_OF_MEMORY, INVALID_CONTEXT, ILLEGAL_ADDRESS, NOT_SUPPORTED = 0, 2, 201, 700, 801
 
 
 def make_library(machine):
@@ -315,6 +315,8 @@ def make_library(machine):
         @staticmethod
         def cuCtxPopCurrent_v2(pointer):
             machine.calls.append("cuCtxPopCurrent_v2")
+            if not machine.stack:
+                return INVALID_CONTEXT
             machine.stack.pop()
             return SUCCESS
 
