@@ -1,14 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from time import monotonic, sleep
 
 # Seconds that anything may take: so long only on a machine with ten times the work that it can do,
 # and only tests that fail wait for the end of it.
 PATIENCE = 120
+_SIGTERM = 1 << signal.SIGTERM - 1  # in the masks of /proc/PID/status
 
 
 class NodeProcess:
@@ -36,6 +39,13 @@ class NodeProcess:
             assert monotonic() < deadline, f"no '{phrase}' in the log:\n{self.log}"
             assert self.process.poll() is None, f"the node ended:\n{self.log}"
             sleep(0.02)
+
+    def wait_until_it_handles_signals(self):
+        """Wait for the first line of the program: Python itself handles no SIGTERM."""
+        status, deadline = Path(f"/proc/{self.process.pid}/status"), monotonic() + PATIENCE
+        while not int(re.search(r"SigCgt:\s+(\w+)", status.read_text())[1], 16) & _SIGTERM:
+            assert monotonic() < deadline
+            sleep(0.01)
 
     def wait_until_ready(self):
         self.wait_for_log(" runs on ")

@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's process starts or says why not, and ends when it is told to."""
 
-import re
 import signal
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
-from node_process import PATIENCE
 from peer import image_of
 
 from kp_pose_ros.ros.process import ending_signals
@@ -51,20 +49,10 @@ def test_a_node_that_prepares_its_network_ends_when_told(start_node, peer, bus, 
     assert_ended_cleanly(node, number)
 
 
-def has_handlers(node):
-    """Whether the first line of the node's program has run: Python itself handles no SIGTERM."""
-    status = Path(f"/proc/{node.process.pid}/status").read_text()
-    caught = int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16)
-    return caught >> (signal.SIGTERM - 1) & 1
-
-
 @pytest.mark.parametrize("delay", [0.0, 0.2, 0.4, 0.8, 1.6])
 def test_a_starting_node_ends_when_told(start_node, delay):
     node = start_node()
-    deadline = monotonic() + PATIENCE
-    while not has_handlers(node):
-        assert monotonic() < deadline
-        sleep(0.01)
+    node.wait_until_it_handles_signals()
     sleep(delay)
     assert_ended_cleanly(node, signal.SIGINT)
 

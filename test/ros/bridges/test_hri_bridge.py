@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from itertools import count
-from time import monotonic, sleep
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -273,7 +273,7 @@ def test_it_ends_when_told_and_takes_its_bodies_along(start_bridge, ros_node, nu
 
 def test_it_ends_when_told_before_it_is_ready(start_bridge):
     bridge = start_bridge()
-    sleep(0.3)
+    bridge.wait_until_it_handles_signals()
     assert bridge.stop() == 0
     assert "Traceback" not in bridge.log
 
