@@ -45,6 +45,9 @@ class RaisedHand(Node):
     def command(self) -> None:
         self.turn(-(self.raised_hand() or 0.0))
 
+    def stop(self) -> None:
+        self.turn(0.0)
+
     def turn(self, speed: float) -> None:  # radians a second, to the left
         command = TwistStamped()
         command.header.stamp, command.header.frame_id = self.get_clock().now().to_msg(), "base_link"
@@ -61,7 +64,7 @@ def drive(robot: RaisedHand) -> None:
     executor.add_node(robot)
     while not told:
         executor.spin_once(0.1)
-    robot.turn(0.0)
+    robot.stop()
     robot.commands.wait_for_all_acked(Duration(seconds=0.5))  # else it may end with its publisher
 
 

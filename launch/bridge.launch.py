@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Starts a bridge beside the pose node: wait_for_pose, hri_bridge or people."""
+"""Starts a bridge beside the pose node: wait_for_pose, follow_target, hri_bridge or people."""
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -10,9 +10,9 @@ from launch_ros.actions import Node
 ARGUMENTS = [
     DeclareLaunchArgument(
         "bridge",
-        choices=["wait_for_pose", "hri_bridge", "people"],
-        description="Which bridge: wait_for_pose serves an action for planners, hri_bridge "
-        "publishes bodies of REP-155 (ROS4HRI), people publishes people_msgs/People.",
+        choices=["wait_for_pose", "follow_target", "hri_bridge", "people"],
+        description="Which bridge: wait_for_pose and follow_target serve actions for planners, "
+        "hri_bridge publishes bodies of REP-155 (ROS4HRI), people publishes people_msgs/People.",
     ),
     DeclareLaunchArgument(
         "namespace", default_value="", description="Namespace of the bridge: the pose node's."

@@ -34,6 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "space": {"image", "tracking"},
     "space.multi_camera": {"image", "space", "tracking"},
     "activities": set(),
+    "following": set(),
     "output": {"image"},
     "bags": {"image", "inference", "tracking", "activities", "output"},
     "ros": {
@@ -41,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
         "ros.space",
     },
     "ros.space": {"image", "space", "space.multi_camera", "output", "ros"},
-    "ros.bridges": {"activities", "image", "output", "ros"},
+    "ros.bridges": {"activities", "following", "image", "output", "ros", "space"},
     "bench": {"image", "models", "inference", "ros"},
     "demo": {"image", "output", "ros"},
     "commands": {

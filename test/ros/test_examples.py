@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of examples/, run as a user runs them."""
 
+import math
 import signal
 import subprocess
 import sys
@@ -13,12 +14,13 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist, TwistStamped
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
 
+from kp_pose_ros.ros.bridges.follow_target import FollowTargetServer
 from kp_pose_ros.ros.bridges.wait_for_pose import WaitForPoseServer
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
@@ -43,13 +45,13 @@ def person(x=600.0, raised=(), guessed=()):
 class Robot:
     """What surrounds an example: the pose node's topics, and whoever obeys the commands."""
 
-    def __init__(self, node, namespace):
+    def __init__(self, node, namespace, command=TwistStamped):
         self.node = node
         self.commands = []
         self.poses = node.create_publisher(PoseArray, f"/{namespace}/poses", RESULTS)
         self._skeleton = node.create_publisher(Skeleton, f"/{namespace}/skeleton", LATCHED)
         self._subscription = node.create_subscription(
-            TwistStamped, f"/{namespace}/cmd_vel", self.commands.append, RESULTS
+            command, f"/{namespace}/cmd_vel", self.commands.append, RESULTS
         )
 
     def close(self):
@@ -251,6 +253,71 @@ def test_ask_for_a_person_ends_quietly_while_it_waits(start_example, ros_node):
         assert monotonic() < deadline
         rclpy.spin_once(ros_node, timeout_sec=0.05)
     assert_ends_quietly(process, signal.SIGINT)
+
+
+class Base:
+    """A robot that drives as it is told, before a person who stands at x, y metres."""
+
+    def __init__(self, robot, executor, person_at):
+        self.robot, self.executor, self.person_at = robot, executor, person_at
+        self.place, self.yaw, self.command, self.moved = np.zeros(2), 0.0, Twist(), monotonic()
+
+    def obey(self, command):
+        now = monotonic()
+        seconds, self.moved = now - self.moved, now
+        self.yaw += seconds * self.command.angular.z
+        heading = np.array((math.cos(self.yaw), math.sin(self.yaw)))
+        self.place = self.place + seconds * self.command.linear.x * heading
+        self.command = command
+
+    @property
+    def to_person(self):
+        """Metres and radians to the left, from the robot."""
+        x, y = self.person_at - self.place
+        return math.hypot(x, y), math.atan2(y, x) - self.yaw
+
+    @property
+    def is_still(self):
+        return self.command == Twist()
+
+    def spin_until(self, condition, *, sees=True):
+        deadline = monotonic() + 60
+        while not condition():
+            assert monotonic() < deadline, (self.to_person, self.command)
+            distance, bearing = self.to_person
+            someone = person(x=320.0 - 300 * bearing)
+            someone.motion.position_valid = True
+            someone.motion.position.x = -distance * math.sin(bearing)
+            someone.motion.position.z = distance * math.cos(bearing)
+            self.robot.see(*[someone] if sees else [])
+            for _ in range(6):  # or the poses would wait in their queue, and be stale
+                self.executor.spin_once(0.01)
+            while self.robot.commands:
+                self.obey(self.robot.commands.pop(0))
+
+
+def test_follow_me_drives_to_a_person_and_stops_when_they_are_lost(start_example, ros_node):
+    namespace = next(_namespaces)
+    server = FollowTargetServer(namespace=namespace)
+    executor = SingleThreadedExecutor()
+    executor.add_node(server)
+    executor.add_node(ros_node)
+    robot = Robot(ros_node, namespace, Twist)
+    robot.describe()
+    process = start_example("follow_me.py", namespace)
+    base = Base(robot, executor, person_at=(1.7, 0.7))
+    base.spin_until(lambda: base.to_person[0] < 1.4 and abs(base.to_person[1]) < 0.1)
+    base.spin_until(lambda: base.command.linear.x < 0.1)
+    assert base.to_person[0] > 1.0
+    base.person_at = base.person_at + np.array((1.0, -1.0))
+    base.spin_until(lambda: base.command.angular.z < 0 < base.command.linear.x)
+    base.spin_until(lambda: base.is_still, sees=False)
+    process.send_signal(signal.SIGINT)
+    base.spin_until(lambda: process.poll() is not None, sees=False)
+    assert (process.returncode, process.stdout.read()) == (0, "")
+    executor.shutdown()
+    server.destroy_node()
+    robot.close()
 
 
 @pytest.fixture(scope="session")

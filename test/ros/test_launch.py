@@ -243,11 +243,12 @@ def install_rviz(monkeypatch, prefix):
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix), prepend=os.pathsep)
 
 
-def test_a_bridge_starts_beside_the_node(commands):
+@pytest.mark.parametrize("bridge", ["wait_for_pose", "follow_target"])
+def test_a_bridge_starts_beside_the_node(commands, bridge):
     (command,) = commands(
-        "bridge.launch.py", bridge="wait_for_pose", namespace="robot", cameras="front,rear"
+        "bridge.launch.py", bridge=bridge, namespace="robot", cameras="front,rear"
     )
-    assert command[0].endswith("/wait_for_pose")
+    assert command[0].endswith(f"/{bridge}")
     assert "__ns:=/robot" in command
     assert parameters_in(command)["cameras"] == "front,rear"
 

@@ -18,6 +18,7 @@ from kp_pose_ros.ros.process import ending_signals, own_arguments
 NODES = {
     "kp_pose": ("kp_pose_ros.ros.pose_node", {"autostart": False}),
     "wait_for_pose": ("kp_pose_ros.ros.bridges.wait_for_pose", {}),
+    "follow_target": ("kp_pose_ros.ros.bridges.follow_target", {}),
     "hri_bridge": ("kp_pose_ros.ros.bridges.hri_bridge", {}),
     "people": ("kp_pose_ros.ros.bridges.people", {}),
 }

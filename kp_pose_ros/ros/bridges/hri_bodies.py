@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import array
-from collections import OrderedDict
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -21,28 +20,24 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import FrameError, ModelError
 from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.poses import Ints
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
 from kp_pose_ros.ros.bridges.openpose import body_indices, normalized_boxes, openpose_joints
+from kp_pose_ros.ros.bridges.pictures import Pictures
 from kp_pose_ros.ros.compat import PrintableNode
-from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
+from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.settings import Setting
 
 _TOPICS = "/humans/bodies"  # absolute, in whatever namespace the node is: one list for a robot
 _TICK = 0.1  # seconds between two checks for bodies that are gone
 _PATIENCE = Duration(seconds=0.5)  # for the last message, which would be lost with its publisher
-_IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
-_KEPT_IMAGES = 10  # of a camera; the poses of an image come later by the latency of the network
 _RULES = {
     "cameras": Setting(("",), "The pose node's cameras; one empty name: no prefix."),
     "timeout": Setting(1.0, "Seconds out of sight after which a body is gone.", limits=(0.1, 60)),
@@ -106,34 +101,7 @@ class Camera:
     def __init__(self, node: Node, name: str) -> None:
         self.prefix = f"{name}/" if name else ""
         self.skeleton: tuple[Skeleton, Ints] | None = None  # with the indices of a body's keypoints
-        self._node = node
-        self._images: OrderedDict[int, Image] = OrderedDict()  # by stamp
-        self._subscription: Subscription[Any] | None = None
-
-    def want_images(self, wanted: bool) -> None:
-        """Subscribe to the camera's images, or end it."""
-        if wanted and self._subscription is None:
-            self._subscription = self._node.create_subscription(
-                Image, f"{self.prefix}image", self._keep, _IMAGES
-            )
-        elif not wanted and self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
-            self._images.clear()
-
-    def picture(self, header: Header) -> Pixels | None:
-        """Return the BGR picture with a header's stamp, if it was received.
-
-        Raises:
-            FrameError: it cannot be read.
-        """
-        image = self._images.get(nanoseconds(header.stamp))
-        return None if image is None else image_to_frame(image).to_bgr()
-
-    def _keep(self, image: Image) -> None:
-        self._images[nanoseconds(image.header.stamp)] = image
-        if len(self._images) > _KEPT_IMAGES:
-            self._images.popitem(last=False)
+        self.pictures = Pictures(node, f"{self.prefix}image")
 
 
 class HriBodies(PrintableNode):
@@ -220,7 +188,7 @@ class HriBodies(PrintableNode):
         if not any(body.wants_images for body in bodies):
             return
         try:
-            picture = camera.picture(header)
+            picture = camera.pictures.at(header)
         except FrameError as error:
             self._warn(f"an image on '{camera.prefix}image' was ignored: {error}")
             return
@@ -244,7 +212,7 @@ class HriBodies(PrintableNode):
         self._forget([name for name, age in ages.items() if not 0 <= age <= self._timeout])
         wanted = any(body.wants_images for body in self._bodies.values())
         for camera in self._cameras:
-            camera.want_images(wanted)
+            camera.pictures.want(wanted)
 
     def _forget(self, names: list[str]) -> None:
         for name in names:

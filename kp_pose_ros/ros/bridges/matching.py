@@ -53,12 +53,7 @@ class Condition:
             raise SettingsError("count is 0: expected at least 1")
         if not 0 <= self.min_score <= 1:
             raise SettingsError(f"min_score is {self.min_score:g}: expected 0 to 1")
-        if self.region and not _is_region(self.region):
-            raise SettingsError(
-                f"region is {brief(list(self.region))}: expected left, top, right, bottom as "
-                "fractions of the image, with 0 <= left < right <= 1 and 0 <= top < bottom <= 1, "
-                "or nothing"
-            )
+        check_region(self.region)
         if not 0 <= self.min_distance < self.max_distance:
             raise SettingsError(
                 f"min_distance is {self.min_distance:g} and max_distance {self.max_distance:g}: "
@@ -99,11 +94,7 @@ class Condition:
         observed = poses.states[:, indices] == OBSERVED
         matches: Mask = (poses.scores >= np.float32(self.min_score)) & observed.all(axis=1)
         if self.region:
-            left, top, right, bottom = self.region
-            height, width = size
-            x, y = (poses.boxes[:, :2] + poses.boxes[:, 2:]).T / 2
-            matches &= (left * width <= x) & (x <= right * width)
-            matches &= (top * height <= y) & (y <= bottom * height)
+            matches &= in_region(poses.boxes, self.region, size)
         if self.needs_distance:
             matches &= (self.min_distance <= distances) & (distances <= self.max_distance)
         return matches
@@ -154,8 +145,26 @@ class Hold:
         return held
 
 
-def _is_region(region: tuple[float, ...]) -> bool:
-    if len(region) != 4:
-        return False
+def check_region(region: tuple[float, ...]) -> None:
+    """Check a goal's region: left, top, right and bottom as fractions of the image, or nothing.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if region:
+        left, top, right, bottom = region if len(region) == 4 else [math.nan] * 4
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise SettingsError(
+                f"region is {brief(list(region))}: expected left, top, right, bottom as fractions "
+                "of the image, with 0 <= left < right <= 1 and 0 <= top < bottom <= 1, or nothing"
+            )
+
+
+def in_region(boxes: Floats, region: tuple[float, ...], size: tuple[int, int]) -> Mask:
+    """Return (n,), which boxes have their centre in a region of an image of (height, width)."""
     left, top, right, bottom = region
-    return 0 <= left < right <= 1 and 0 <= top < bottom <= 1
+    height, width = size
+    x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
+    inside: Mask = (left * width <= x) & (x <= right * width)
+    inside &= (top * height <= y) & (y <= bottom * height)
+    return inside

@@ -89,7 +89,7 @@ class CameraRecords:
             self._leave_out(f"its skeleton, {message.skeleton}, is not the one on 'skeleton'")
             return
         try:
-            record = _record(recorder, message)
+            record = record_of(recorder, message)
         except ValueError as error:
             self._leave_out(str(error))
         else:
@@ -101,7 +101,7 @@ class CameraRecords:
         )
 
 
-def _record(recorder: Recorder, message: PoseArray) -> dict[str, Any]:
+def record_of(recorder: Recorder, message: PoseArray) -> dict[str, Any]:
     """Return the record of a message.
 
     Raises:

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Follows the nearest person at 1.2 m, by the action follow_target; stops when they are lost.
+
+It commands a geometry_msgs/Twist, and takes the camera to look forward from the robot's middle.
+With `--ros-args -p activity:=raised_hand` it waits for a person who raises a hand.
+"""
+
+import math
+
+import rclpy
+from geometry_msgs.msg import PoseStamped, Twist
+from kp_pose_ros.action import FollowTarget
+from raised_hand import MAX_AGE, drive
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from rclpy.time import Time
+
+DISTANCE = 1.2  # metres to keep
+TURN, DRIVE = 1.5, 0.8  # speed for each radian and each metre of error, / s
+FASTEST_TURN, FASTEST = 1.0, 0.6  # radians / s, metres / s
+AHEAD = 0.5  # radians; it does not drive towards somebody who is further to the side
+
+
+class FollowMe(Node):
+    def __init__(self) -> None:
+        super().__init__("follow_me")
+        activity = self.declare_parameter("activity", "").value
+        select = FollowTarget.Goal.ACTIVITY if activity else FollowTarget.Goal.NEAREST
+        self.goal = FollowTarget.Goal(select=select, activity=activity)
+        self.following = self.target = None
+        self.is_asking = False
+        self.client = ActionClient(self, FollowTarget, "follow_target")
+        self.create_subscription(PoseStamped, "target", self.keep, 1)
+        self.commands = self.create_publisher(Twist, "cmd_vel", 10)
+        self.create_timer(0.05, self.command)
+
+    def keep(self, target: PoseStamped) -> None:
+        self.target = target
+
+    def ask(self) -> None:
+        """Have somebody followed, unless that is done."""
+        if not self.is_asking and self.client.server_is_ready():
+            self.is_asking = True
+            self.client.send_goal_async(self.goal).add_done_callback(self.on_accepted)
+
+    def on_accepted(self, answer: Future) -> None:
+        self.following = answer.result()
+        self.following.get_result_async().add_done_callback(self.on_end)
+
+    def on_end(self, answer: Future) -> None:
+        result = answer.result().result
+        if result.error_msg:
+            self.get_logger().info(f"stopped: {result.error_msg}")
+        self.following, self.is_asking = None, result.error_code == result.INVALID_GOAL
+
+    def command(self) -> None:
+        self.ask()
+        command = Twist()
+        if self.target is not None:
+            age = self.get_clock().now() - Time.from_msg(self.target.header.stamp)
+            if abs(age.nanoseconds) < MAX_AGE * 1e9:
+                place = self.target.pose.position  # x right, z forward: the camera's optical frame
+                bearing, distance = math.atan2(-place.x, place.z), math.hypot(place.x, place.z)
+                turn = TURN * bearing
+                command.angular.z = max(-FASTEST_TURN, min(turn, FASTEST_TURN))
+                if abs(bearing) < AHEAD:
+                    command.linear.x = max(0.0, min(DRIVE * (distance - DISTANCE), FASTEST))
+        self.commands.publish(command)
+
+    def stop(self) -> None:
+        self.commands.publish(Twist())
+        if self.following is not None:
+            self.following.cancel_goal_async()  # a goal outlives its client
+
+
+if __name__ == "__main__":
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the last command needs a context
+    drive(FollowMe())

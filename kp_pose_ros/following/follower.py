@@ -1,0 +1,330 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which person is the target, from image to image, and how certain that is.
+
+Everybody in sight is remembered, not only the target: by where they are expected, by the colours of
+their clothes and by their track_id. Each image's people are assigned to the remembered ones so that
+the sum of the evidence is largest. The target is in the image only if every other explanation, such
+as that somebody in similar clothes came out from behind a pillar, is clearly less likely. Otherwise
+nobody is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+
+from kp_pose_ros.following.kinematics import RANGE, SIZE, Filter, X, Y
+from kp_pose_ros.following.person import MOMENT, SURPRISE, People, Person
+from kp_pose_ros.poses import Ints
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+NOBODY = -1
+
+_CERTAIN = 3.0  # logarithm of the likelihood ratio between the best explanation and every other one
+_CLEARLY = 1.0  # by which it exceeds the largest of somebody else who vanished since
+
+# Seconds.
+_REPLACES = 0.3  # for which a person must fit to be recognized as the target
+_ARRIVAL = 0.5  # of a new track, in which its place tells whether the target has come back
+_TRUST_AGAIN = 0.5  # after people came near each other, until their ids count again
+_RECENT = 2.0  # out of sight for no longer, people may still be near
+_REMEMBERED = 60.0  # for which people out of sight are remembered
+_MOST_PEOPLE = 30
+_WITNESSES = 3  # people who shift alike: the camera turns
+# Two people come near each other if their bodies are closer than this in the image, in torso
+# lengths, and nearly as far from the camera: their ids may be confused.
+_NEAR = 1.2
+_NEAR_RANGE = 0.25  # of the logarithm
+
+
+class Sight(Enum):
+    """What an image shows of the target."""
+
+    VISIBLE = "visible"
+    AMBIGUOUS = "ambiguous"  # somebody may be the target
+    ABSENT = "absent"
+
+
+@dataclass(slots=True, eq=False)
+class Newcomer:
+    """A track that began while the target was out of sight.
+
+    Attributes:
+        since: stamp of its first image.
+        fit: how well its place fitted the target when it began.
+        rival: the largest evidence that it is one of the others.
+    """
+
+    since: int
+    fit: float = -math.inf
+    rival: float = 0.0
+    filter: Filter = field(default_factory=Filter)
+
+
+@dataclass(slots=True)
+class Claim:
+    """What speaks for a track being the target while that is out of sight.
+
+    Attributes:
+        evidence: the largest so far, 0 while somebody else explains it better.
+        seen: stamp of its latest image.
+        beside: the tracks that were in an image together with it, who are other people.
+    """
+
+    evidence: float = 0.0
+    seen: int = 0
+    beside: set[int] = field(default_factory=set)
+
+
+class Follower:
+    """Follows one person; `update` it with every image, in the order of their stamps."""
+
+    def __init__(self, people: People, target: int, stamp: int) -> None:
+        """Begin with an image that shows the target.
+
+        Args:
+            people: those in the image.
+            target: index of the target among them.
+            stamp: of the image, nanoseconds.
+        """
+        self._stamp = stamp
+        self._others: list[Person] = []
+        self._target = Person(int(people.track_ids[target]))
+        # By track that may be the target: since when, and the latest image in which it was so.
+        self._candidates: dict[int, tuple[int, int]] = {}
+        self._claims: dict[int, Claim] = {}  # by track, while the target is out of sight
+        self._newcomers: dict[int, Newcomer] = {}  # by track
+        for index, track_id in enumerate(people.track_ids.tolist()):
+            person = self._target if index == target else Person(track_id)
+            person.filter.correct(people.coordinates[index])
+            person.views.learn(people.looks[index])
+            if index != target:
+                self._others.append(person)
+
+    @property
+    def image_position(self) -> tuple[float, float, float, float]:
+        """Where the target is expected in the image, x and y, and its velocity: pixels, / s."""
+        mean = self._target.filter.mean
+        return float(mean[0, X]), float(mean[0, Y]), float(mean[1, X]), float(mean[1, Y])
+
+    def update(self, people: People, stamp: int) -> tuple[Sight, int]:
+        """Take in an image; return what it shows of the target, and its index or NOBODY."""
+        seconds = max(0.0, (stamp - self._stamp) * 1e-9)
+        self._stamp = stamp
+        persons = [self._target, *self._others]
+        for each in self._filters(persons):
+            each.predict(seconds)
+        if not len(people):
+            return Sight.ABSENT, NOBODY
+        self._shift(persons, people)
+        self._distrust(persons, people, seconds)
+        evidence = np.array(
+            [self._target.evidence(people, self._judge_newcomers(people))]
+            + [person.evidence(people) for person in self._others]
+        )
+        columns = [
+            NOBODY if column != NOBODY and not person.fits(people, column, row[column]) else column
+            for person, column, row in zip(persons, _certain(evidence), evidence, strict=True)
+        ]
+        index = columns[0]
+        # Of others, what is known of them explains a detection at least as well.
+        rivals = evidence[1:].max(axis=0, initial=0)
+        self._note_rivals(people, evidence, columns)
+        self._claim(people.track_ids, np.where(evidence[0] > rivals, evidence[0], 0))
+        if index == NOBODY or not self._is_recognized(people, index, evidence[0, index]):
+            columns[0] = NOBODY
+        self._learn(persons, people, columns)
+        if columns[0] != NOBODY:
+            self._remember(people, columns)
+            return Sight.VISIBLE, index
+        may_be = (evidence[0] > 0) & (evidence[0] > rivals - _CERTAIN)
+        return Sight.AMBIGUOUS if may_be.any() else Sight.ABSENT, NOBODY
+
+    def _filters(self, persons: list[Person]) -> list[Filter]:
+        """Return those of everybody."""
+        newcomers = self._newcomers.values()
+        return [*(each.filter for each in persons), *(each.filter for each in newcomers)]
+
+    def _shift(self, persons: list[Person], people: People) -> None:
+        """Undo the shift that everybody has in common: the camera's turn."""
+        by_id = {person.track_id: person for person in persons}
+        pairs = [
+            (by_id[track_id], row)
+            for track_id, row in zip(people.track_ids.tolist(), people.coordinates, strict=True)
+            if track_id in by_id and by_id[track_id].filter.seen <= MOMENT
+        ]
+        if len(pairs) >= _WITNESSES:
+            axes = [X, Y]
+            shift = np.median(
+                [row[axes] - person.filter.mean[0, axes] for person, row in pairs], axis=0
+            )
+            for each in self._filters(persons):
+                each.mean[0, axes] += shift
+
+    def _distrust(self, persons: list[Person], people: People, seconds: float) -> None:
+        """Lower the trust in the ids of people who came near each other; let it recover."""
+        means = np.array([person.filter.mean[0] for person in persons])
+        unit = np.array([person.filter.unit for person in persons])
+        recent = np.array([person.filter.seen < _RECENT for person in persons])
+        apart = np.hypot(*(means[:, None, (X, Y)] - means[:, (X, Y)]).transpose(2, 0, 1))
+        near = apart < _NEAR * np.minimum(unit[:, None], unit)
+        by_range = np.abs(means[:, None, RANGE] - means[:, RANGE])
+        by_size = np.abs(means[:, None, SIZE] - means[:, SIZE])
+        deep = np.where(np.isfinite(by_range), by_range, by_size)
+        near &= ~(deep > _NEAR_RANGE) & recent[:, None] & recent
+        np.fill_diagonal(near, False)
+        self._find_jumps(persons, people)
+        for person, is_near in zip(persons, near.any(axis=1).tolist(), strict=True):
+            hidden = person.filter.seen > _TRUST_AGAIN
+            if is_near or hidden or person.has_jumped:
+                person.trust = 0.0
+            else:
+                person.trust = min(1.0, person.trust + seconds / _TRUST_AGAIN)
+
+    def _find_jumps(self, persons: list[Person], people: People) -> None:
+        """Note whose track goes on where they cannot be: it is another person's now."""
+        rows = dict(zip(people.track_ids.tolist(), people.coordinates, strict=True))
+        for person in persons:
+            row = rows.get(person.track_id)
+            if row is not None and person.filter.surprise(row) > SURPRISE:
+                person.has_jumped = True
+
+    def _judge_newcomers(self, people: People) -> Array:
+        """Return how well people's places fit the target: of new tracks, how they did at first.
+
+        The longer the target is out of sight, the more places it may be in: somebody who walks
+        about would fit sooner or later.
+        """
+        fits = self._target.filter.evidence(people.coordinates, people.size)
+        known = {each.track_id for each in self._others}
+        if self._target.filter.seen <= MOMENT and not self._target.has_jumped:
+            known.add(self._target.track_id)
+        rows = zip(people.track_ids.tolist(), people.coordinates, strict=True)
+        for index, (track_id, row) in enumerate(rows):
+            if track_id not in known:
+                newcomer = self._newcomers.get(track_id)
+                if newcomer is None or newcomer.filter.surprise(row) > SURPRISE:
+                    newcomer = self._newcomers[track_id] = Newcomer(self._stamp)
+                    self._claims.pop(track_id, None)
+                    self._candidates.pop(track_id, None)
+                newcomer.filter.correct(row)
+                if (self._stamp - newcomer.since) * 1e-9 <= _ARRIVAL:
+                    newcomer.fit = max(newcomer.fit, float(fits[index]))
+                fits[index] = newcomer.fit
+        return fits
+
+    def _is_recognized(self, people: People, index: int, evidence: float) -> bool:
+        """Return whether a detection that is likely the target can be taken for it already.
+
+        Unless it is the plain continuation of a track, it has to be so for a while.
+        """
+        track_id, stamp = int(people.track_ids[index]), self._stamp
+        if self._target.is_continued(people, index):
+            return True
+        newcomer = self._newcomers.get(track_id)
+        if newcomer is not None and evidence < newcomer.rival + _CERTAIN:
+            return False
+        if evidence < self._rival_claim(track_id) + _CLEARLY:
+            return False
+        since, latest = self._candidates.get(track_id, (stamp, stamp))
+        if (stamp - latest) * 1e-9 > MOMENT:
+            since = stamp
+        self._candidates[track_id] = since, stamp
+        return (stamp - since) * 1e-9 >= _REPLACES
+
+    def _note_rivals(self, people: People, evidence: Array, columns: list[int]) -> None:
+        """Note how well newcomers fit the others who are not seen elsewhere."""
+        for index, track_id in enumerate(people.track_ids.tolist()):
+            if (newcomer := self._newcomers.get(track_id)) is not None:
+                rows = [row for row, column in enumerate(columns) if column in (NOBODY, index)]
+                rival = evidence[[row for row in rows if row], index].max(initial=0)
+                newcomer.rival = max(newcomer.rival, float(rival))
+
+    def _claim(self, track_ids: Ints, evidence: Array) -> None:
+        """Note who may be the target, by (n,) evidence, and who was beside them.
+
+        A track that was out of sight meanwhile may have become somebody else's.
+        """
+        present = set(track_ids.tolist())
+        for track_id, each in zip(track_ids.tolist(), evidence.tolist(), strict=True):
+            claim = self._claims.get(track_id)
+            if claim is None or (self._stamp - claim.seen) * 1e-9 > MOMENT:
+                claim = self._claims[track_id] = Claim()
+                for other in self._claims.values():
+                    other.beside.discard(track_id)
+            claim.evidence, claim.seen = max(claim.evidence, each), self._stamp
+            claim.beside |= present
+
+    def _rival_claim(self, track_id: int) -> float:
+        """Return the evidence that another one, who was beside this track, is the target."""
+        claims = [
+            claim.evidence
+            for other, claim in self._claims.items()
+            if other != track_id and track_id in claim.beside
+        ]
+        return max(claims, default=-math.inf)
+
+    def _learn(self, persons: list[Person], people: People, columns: list[int]) -> None:
+        """Take in the detections of people who are known."""
+        for person, column in zip(persons, columns, strict=True):
+            if column != NOBODY:
+                is_same = person.track_id == people.track_ids[column]
+                person.track_id, person.has_jumped = int(people.track_ids[column]), False
+                person.filter.correct(people.coordinates[column])
+                if is_same and person.trust >= 1:
+                    person.views.learn(people.looks[column])
+
+    def _remember(self, people: People, columns: list[int]) -> None:
+        """Remember the people beside the target who are new; forget those gone for long.
+
+        While the target is out of sight, nobody is new: it may be the target.
+        """
+        self._newcomers.clear()
+        self._candidates.clear()
+        self._claims.clear()
+        recent = {each.track_id for each in self._others if each.filter.seen < _REPLACES}
+        for index, track_id in enumerate(people.track_ids.tolist()):
+            if index not in columns and track_id not in recent:
+                person = Person(track_id)
+                person.filter.correct(people.coordinates[index])
+                person.views.learn(people.looks[index])
+                self._others.append(person)
+        self._others.sort(key=lambda person: person.filter.seen)
+        self._others = [
+            person for person in self._others[:_MOST_PEOPLE] if person.filter.seen < _REMEMBERED
+        ]
+
+
+def _certain(evidence: Array) -> list[int]:
+    """Return the detection of each person, or NOBODY unless it is certain.
+
+    It is if the sum of evidence of the best assignment exceeds that of the best one in which the
+    person has another detection, or none.
+
+    Args:
+        evidence: (persons, detections); what is not positive stays apart.
+    """
+    worth = np.maximum(evidence, 0)
+    rows, columns, best = _assign(worth)
+    found = [NOBODY] * len(evidence)
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        pair = worth[row, column]
+        if pair >= _CERTAIN:
+            worth[row, column] = 0
+            if best - _assign(worth)[2] >= _CERTAIN:
+                found[row] = column
+            worth[row, column] = pair
+    return found
+
+
+def _assign(worth: Array) -> tuple[Indices, Indices, float]:
+    rows, columns = linear_sum_assignment(worth, maximize=True)
+    return rows, columns, float(worth[rows, columns].sum())

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where people are expected to be, and how well a detection fits there.
+
+Each person has four coordinates: x and y of the body's middle in the image, the logarithm of the
+size in the image and, with depth, the logarithm of the distance from the camera. They do not
+depend on the direction in which a turning camera looks, but for a shift in x and y that all people
+share. Each coordinate has a Kalman filter with white noise acceleration (Bar-Shalom, Li,
+Kirubarajan: Estimation with Applications to Tracking and Navigation, 2001, section 6.2.2), and with
+velocities that decay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.poses import OBSERVED, Poses
+
+Array = npt.NDArray[np.float64]
+
+X, Y, SIZE, RANGE = range(4)
+COORDINATES = 4
+
+# In body units (x and y: torso lengths, about half a metre) and logarithms.
+_NOISE = np.array((0.13, 0.16, 0.09, 0.05))  # standard deviations of a detection
+_AGITATION = np.array((3.0, 0.3, 0.1, 0.15))  # change of velocity, squared, per second
+_FADE = 1.0  # seconds in which a velocity decays to 1/e; people out of sight stop, or turn round
+_FIRST_VELOCITY = np.array((2.0, 0.5, 0.4, 0.4))  # per second
+# A span of the values that people in the image take, for what a coincidence is worth.
+_SIZE_SPAN = _RANGE_SPAN = 1.5
+_ANYWHERE = 0.05  # probability that a person who was out of sight for long is anywhere
+_LONG = 1.0  # seconds
+
+_BODY = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+_TORSO_OF_BOX = 0.3  # length of a torso in heights of the box, where no keypoint tells
+
+
+def coordinates(poses: Poses, positions: Array, keypoint_names: Sequence[str]) -> Array:
+    """Return (n, COORDINATES), NaN where not known.
+
+    Args:
+        poses: n people in one image.
+        positions: (n, 3) metres from the camera, NaN where not known.
+        keypoint_names: the skeleton's; without shoulders and hips the boxes count.
+    """
+    found = np.full((len(poses), COORDINATES), np.nan)
+    boxes = poses.boxes.astype(np.float64)
+    found[:, (X, Y)] = (boxes[:, :2] + boxes[:, 2:]) / 2
+    height = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
+    names = list(keypoint_names)
+    if len(poses) and all(each in names for each in _BODY):
+        indices = [names.index(each) for each in _BODY]
+        points = poses.keypoints[:, indices, :2].astype(np.float64)
+        seen = (poses.states[:, indices] == OBSERVED).all(axis=1)
+        shoulders, hips = points[:, :2].mean(axis=1), points[:, 2:].mean(axis=1)
+        found[seen, X], found[seen, Y] = ((shoulders + hips) / 2)[seen].T
+        length = np.hypot(*(hips - shoulders).T)
+        found[seen, SIZE] = np.log(np.maximum(length, 0.1 * height))[seen]
+    else:
+        found[:, SIZE] = np.log(_TORSO_OF_BOX * height)
+    distance = np.hypot(positions[:, 0], positions[:, 2])
+    known = distance > 0
+    found[known, RANGE] = np.log(distance[known])
+    return found
+
+
+@dataclass(slots=True)
+class Filter:
+    """One person's expected coordinates.
+
+    Attributes:
+        seen: seconds since the last detection.
+        unit: pixels of a torso length.
+    """
+
+    seen: float = 0.0
+    unit: float = 1.0
+    mean: Array = field(default_factory=lambda: np.full((2, COORDINATES), np.nan))
+    variance: Array = field(default_factory=lambda: np.zeros((3, COORDINATES)))
+
+    def scale(self) -> Array:
+        """Return what a unit of each coordinate is: pixels, pixels, 1 and 1."""
+        return np.array((self.unit, self.unit, 1.0, 1.0))
+
+    def predict(self, seconds: float) -> None:
+        """Move on to a later time."""
+        self.seen += seconds
+        kept = math.exp(-seconds / _FADE)
+        travel = _FADE * (1 - kept)
+        self.mean[0] += travel * self.mean[1]
+        self.mean[1] *= kept
+        position, covariance, velocity = self.variance
+        power = _AGITATION * self.scale() ** 2
+        position += 2 * travel * covariance + travel**2 * velocity + power * seconds**3 / 3
+        covariance *= kept
+        covariance += kept * travel * velocity + power * seconds**2 / 2
+        velocity *= kept**2
+        velocity += power * seconds
+
+    def correct(self, measured: Array) -> None:
+        """Take in a detection's coordinates."""
+        self.seen = 0.0
+        if np.isfinite(measured[SIZE]):
+            self.unit = math.exp(measured[SIZE])
+        scale = self.scale()
+        noise = (_NOISE * scale) ** 2
+        new = np.isnan(self.mean[0]) & np.isfinite(measured)
+        self.mean[0, new], self.mean[1, new] = measured[new], 0
+        first = (_FIRST_VELOCITY * scale) ** 2
+        self.variance[:, new] = np.array((noise, 0 * noise, first))[:, new]
+        used = np.isfinite(measured) & ~new
+        error = np.where(used, measured - self.mean[0], 0)
+        gains = np.where(used, self.variance[:2] / (self.variance[0] + noise), 0)
+        self.mean += gains * error
+        self.variance[2] -= gains[1] * self.variance[1]
+        self.variance[:2] *= 1 - gains[0]
+
+    def evidence(self, measured: Array, size: tuple[int, int]) -> Array:
+        """Return (n,), how much likelier detections are if they are this person than by chance.
+
+        Natural logarithms of likelihood ratios, over the coordinates that are known.
+
+        Args:
+            measured: (n, COORDINATES) of the detections.
+            size: (height, width) of the image in pixels.
+        """
+        surprise, variance = self._compare(measured)
+        # People stand on a floor: they take up about half the image's height.
+        spans = np.array((size[1], size[0] / 2, _SIZE_SPAN, _RANGE_SPAN))
+        ratios = -0.5 * surprise + np.log(spans / np.sqrt(2 * np.pi * variance))
+        # With a distance, the size says little more.
+        ratios[:, SIZE] = np.where(np.isfinite(ratios[:, RANGE]), np.nan, ratios[:, SIZE])
+        total = np.nansum(ratios, axis=1)
+        anywhere = _ANYWHERE * min(1.0, self.seen / _LONG) ** 2 + 1e-9
+        return np.asarray(np.logaddexp(total, math.log(anywhere)))
+
+    def surprise(self, measured: Array) -> float:
+        """Return by how much one detection differs: the sum of its squared errors, in variances."""
+        return float(np.nansum(self._compare(measured)[0]))
+
+    def _compare(self, measured: Array) -> tuple[Array, Array]:
+        """Return squared errors, (..., COORDINATES), in variances, and these, (COORDINATES,)."""
+        variance = self.variance[0] + (_NOISE * self.scale()) ** 2
+        return (measured - self.mean[0]) ** 2 / variance, variance

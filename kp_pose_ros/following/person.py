@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The people in an image, and a person who is remembered."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from kp_pose_ros.following.clothes import Views
+from kp_pose_ros.following.kinematics import Filter
+from kp_pose_ros.poses import Ints, Poses
+
+Array = npt.NDArray[np.float64]
+
+MOMENT = 0.25  # seconds; after a longer time out of sight a track may be another person's
+
+# Evidence, in natural logarithms of likelihood ratios.
+_KNOWN = 1.5  # that somebody in the image is one of those who were seen before, no stranger
+_SAME_ID = 3.0  # that a track_id means the same person as before, if nobody came near
+_BLIND = 6.0  # that is needed to recognize somebody without their clothes
+_OTHER_CLOTHES = -1.0  # of clothes, below which they are taken for another person's
+# Clothes. The standard deviation of the distance between two looks of one person, the share of
+# looks that may be anything (wrong keypoints, half hidden), and the share of strangers in the same
+# clothes; by the pedestrians of vtest.avi.
+_SAME_CLOTHES, _ODD_LOOK, _UNIFORMED = 0.16, 0.06, 0.08
+
+# Squared errors, in variances, beyond which a detection is a jump; and the same after a jump, which
+# may have been one detection that was off, and without known clothes.
+SURPRISE, _CALM = 14.0, 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class People:
+    """The n people with a track in one image.
+
+    Attributes:
+        poses: them; all have a track_id.
+        positions: (n, 3) metres from the camera, x right, y down, z forward; NaN where not known.
+        velocities: (n, 3) metres / s; NaN where not known.
+        looks: (n, PARTS, BINS), see `clothes`; NaN where not known.
+        coordinates: (n, COORDINATES), see `kinematics`.
+        size: (height, width) of the image.
+    """
+
+    poses: Poses
+    positions: Array
+    velocities: Array
+    looks: Array
+    coordinates: Array
+    size: tuple[int, int]
+
+    @property
+    def track_ids(self) -> Ints:
+        """Their (n,) ids, 0 and up."""
+        return self.poses.track_ids
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """Somebody who is remembered.
+
+    Attributes:
+        track_id: the latest.
+        trust: 0 to 1, whether that id still means the same person.
+        has_jumped: whether the latest detection with that id was too far off to be the same person.
+    """
+
+    track_id: int
+    trust: float = 1.0
+    has_jumped: bool = False
+    filter: Filter = field(default_factory=Filter)
+    views: Views = field(default_factory=Views)
+
+    def evidence(self, people: People, fits: Array | None = None) -> Array:
+        """Return (n,), how much likelier the people in an image are this person than a stranger.
+
+        Args:
+            people: those in the image.
+            fits: (n,), how well their places fit; None: as they do now.
+        """
+        if fits is None:
+            fits = self.filter.evidence(people.coordinates, people.size)
+        same_id = people.track_ids == self.track_id
+        total: Array = fits + _KNOWN + self.clothes(people) + _SAME_ID * self.trust * same_id
+        return total
+
+    def clothes(self, people: People) -> Array:
+        """Return (n,), how well people's clothes fit; 0 where they are not known."""
+        return _clothes_evidence(self.views.distances(people.looks))
+
+    def is_continued(self, people: People, index: int) -> bool:
+        """Return whether a detection plainly continues this person's track.
+
+        It has the same id, after no more than a moment, without a jump in place or size, and not in
+        other clothes.
+        """
+        if self.track_id != people.track_ids[index] or self.filter.seen > MOMENT:
+            return False
+        clothes = self.clothes(people)[index]
+        limit = _CALM if self.has_jumped or clothes <= 0 else SURPRISE
+        is_near = self.filter.surprise(people.coordinates[index]) <= limit
+        return bool(is_near and clothes >= _OTHER_CLOTHES)
+
+    def fits(self, people: People, index: int, evidence: float) -> bool:
+        """Return whether a detection may be taken for this person: by the clothes, or blindly."""
+        clothes = self.clothes(people)[index]
+        is_recognized = clothes > 0 or (evidence >= _BLIND and clothes >= _OTHER_CLOTHES)
+        return self.is_continued(people, index) or bool(is_recognized)
+
+
+def _clothes_evidence(distances: Array) -> Array:
+    """Return how much likelier looks at such distances are of one person than of two: (n,)."""
+    same = np.exp(-0.5 * (distances / _SAME_CLOTHES) ** 2)
+    same *= 2 / (_SAME_CLOTHES * math.sqrt(2 * math.pi))  # half of a normal distribution
+    same = (1 - _ODD_LOOK) * same + _ODD_LOOK
+    other = (1 - _UNIFORMED) * 2 * distances + _UNIFORMED * same
+    evidence = np.log(same / other)
+    return np.where(np.isfinite(evidence), evidence, 0)

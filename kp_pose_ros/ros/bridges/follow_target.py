@@ -1,0 +1,345 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ros2 run kp_pose_ros follow_target`: an action that follows one person among others."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
+from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.qos import QoSProfile
+from rclpy.task import Future
+from std_msgs.msg import Header
+
+from kp_pose_ros.action import FollowTarget
+from kp_pose_ros.activities.engine import Activities
+from kp_pose_ros.activities.rules import Rule, load_rules
+from kp_pose_ros.errors import SettingsError, brief
+from kp_pose_ros.following.follower import NOBODY
+from kp_pose_ros.following.person import People
+from kp_pose_ros.following.pursuit import Pursuit, Report, State
+from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.poses import UNTRACKED
+from kp_pose_ros.resources import config_path
+from kp_pose_ros.ros.bridges.choice import Choice
+from kp_pose_ros.ros.bridges.records import declare
+from kp_pose_ros.ros.bridges.sightings import Sightings
+from kp_pose_ros.ros.compat import PrintableNode
+from kp_pose_ros.ros.messages import nanoseconds
+from kp_pose_ros.ros.process import run_node
+from kp_pose_ros.ros.qos import RESULTS
+
+Array = npt.NDArray[np.float64]
+Result, Feedback = FollowTarget.Result, FollowTarget.Feedback
+
+_TICK = 0.05  # seconds between two checks of the times
+_NS = 10**9
+_SILENCE = 2 * _NS  # without poses
+_LATE = 250_000_000  # nanoseconds by which an image may be older than the newest
+_STOPPED = Result.STOPPED, "the server was stopped"
+_STATES = {
+    State.VISIBLE: Feedback.VISIBLE,
+    State.PREDICTED: Feedback.PREDICTED,
+    State.LOST: Feedback.LOST,
+}
+# Requests that may wait for the server: with the default, 10, a burst of goals loses the others.
+_REQUESTS = QoSProfile(depth=200)
+
+
+@dataclass(slots=True, eq=False)
+class Hunt:
+    """The open goal.
+
+    Attributes:
+        handle: the action server's.
+        choice: whom it asks for.
+        changed: when it came, or the latest poses did, in nanoseconds of the server's clock.
+        ended: gets the result from whatever ends the goal first.
+        rule: of the activity that it asks for; None: of none.
+        pursuit: of the person who was chosen; None: nobody yet.
+        newest: stamp of the newest image, nanoseconds.
+        last_seen: the latest message on `target`.
+        missing: why nobody could be chosen so far.
+    """
+
+    handle: ServerGoalHandle[Any, Any, Any]
+    choice: Choice
+    changed: int
+    ended: Future[Any] = field(default_factory=Future)
+    rule: Rule | None = None
+    pursuit: Pursuit | None = None
+    newest: int | None = None
+    last_seen: PoseStamped = field(default_factory=PoseStamped)
+    missing: str = "no message came on 'poses'"
+
+    def end(self, error_code: int = Result.NONE, error_msg: str = "") -> None:
+        """End the goal, unless it has ended."""
+        if not self.ended.done():
+            self.ended.set_result(
+                Result(error_code=error_code, error_msg=error_msg, last_seen=self.last_seen)
+            )
+
+    def check_time(self, now: int) -> None:
+        """End the goal if it has waited too long; `now` is in nanoseconds of the server's clock."""
+        if not 0 < self.changed <= now:  # simulated time has just begun, or started again
+            self.changed = now
+        waited, timeout = now - self.changed, self.choice.timeout
+        if self.pursuit is not None:
+            if waited >= _SILENCE:
+                silence = f"no message came on 'poses' for {_SILENCE / _NS:g} s"
+                self.end(Result.CAMERA_SILENT, silence)
+        elif timeout and waited >= timeout:
+            self.end(Result.NOT_FOUND, f"timeout after {timeout / _NS:g} s: {self.missing}")
+
+    def update(self, people: People, header: Header, active: list[int]) -> Report | None:
+        """Take in an image; return what it says of the target, None while nobody is chosen."""
+        stamp = nanoseconds(header.stamp)
+        if self.pursuit is not None:
+            return self.pursuit.update(people, stamp)
+        index = self.choice.choose(people, active)
+        if index == NOBODY:
+            return None
+        self.pursuit = Pursuit(
+            people,
+            index,
+            stamp,
+            patience=self.choice.effective_patience,
+            needs_position=not self.choice.image_only,
+        )
+        return self.pursuit.report(index, stamp)
+
+
+class FollowTargetServer(PrintableNode):
+    """Serves one FollowTarget goal at a time; a new one replaces the one before.
+
+    It subscribes to `poses`, `image` and `camera_info` only while a goal is open.
+    """
+
+    def __init__(self, **node_arguments: Any) -> None:
+        """Start the server; `node_arguments` are those of rclpy's Node.
+
+        Raises:
+            SettingsError: the rules of the activities cannot be read.
+        """
+        super().__init__("follow_target", **node_arguments)
+        path = declare(
+            self, "rules", "", "File of rules; empty: the shipped config/activities.yaml."
+        )
+        self._rules = load_rules(Path(path) if path else config_path("activities.yaml"))
+        self._hunt: Hunt | None = None
+        self._stopped = False
+        self._sightings = Sightings(self, self._on_poses)
+        self._activities = Activities(())
+        self._target = self.create_publisher(PoseStamped, "target", RESULTS)
+        # By the steady clock, because simulated time may stand still.
+        self._timer = self.create_timer(
+            _TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._timer.cancel()
+        self._server = ActionServer(
+            self,
+            FollowTarget,
+            "follow_target",
+            execute_callback=self._execute,
+            cancel_callback=self._on_cancel,
+            goal_service_qos_profile=_REQUESTS,
+            result_service_qos_profile=_REQUESTS,
+            cancel_service_qos_profile=_REQUESTS,
+        )
+        self.get_logger().info(
+            f"ready: serves the action '{self.resolve_service_name('follow_target')}' from "
+            f"'{self.resolve_topic_name('poses')}'"
+        )
+
+    async def finish(self) -> None:
+        """Abort the open goal, so that no client waits forever."""
+        self._stopped = True
+        if self._hunt is not None:
+            self._hunt.end(*_STOPPED)
+
+    async def _execute(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
+        """Follow until the goal ends; return its result."""
+        try:
+            choice = _choice(handle.request)
+            hunt = Hunt(handle, choice, self._now(), rule=choice.rule(self._rules))
+        except SettingsError as error:
+            handle.abort()
+            return Result(error_code=Result.INVALID_GOAL, error_msg=str(error))
+        if self._hunt is not None:
+            self._hunt.end(Result.PREEMPTED, "another goal came: one target is followed at a time")
+        if handle.is_cancel_requested:  # before it began
+            hunt.end()
+        if self._stopped:
+            hunt.end(*_STOPPED)
+        self._hunt = hunt
+        self._activities = Activities([hunt.rule] if hunt.rule else [])
+        self._sightings.want(True)
+        self._timer.reset()
+        result: Any = await hunt.ended
+        if self._hunt is hunt:
+            self._hunt = None
+        if handle.is_cancel_requested:
+            handle.canceled()
+            return Result(last_seen=result.last_seen)
+        handle.abort()
+        return result
+
+    def _on_cancel(self, handle: ServerGoalHandle[Any, Any, Any]) -> CancelResponse:
+        # Not by its id: Humble's messages with arrays are equal if one element is.
+        if self._hunt is not None and self._hunt.handle is handle:
+            self._hunt.end()
+        return CancelResponse.ACCEPT
+
+    def _tick(self) -> None:
+        if self._hunt is not None:
+            self._hunt.check_time(self._now())
+        else:
+            self._timer.cancel()
+            self._sightings.want(False)
+
+    def _on_poses(self, message: PoseArray) -> None:
+        hunt = self._hunt
+        if hunt is None or hunt.ended.done():
+            return
+        if hunt.pursuit is not None:
+            hunt.changed = self._now()
+        stamp = nanoseconds(message.header.stamp)
+        if hunt.newest is not None and stamp < hunt.newest - _LATE:
+            back = (hunt.newest - stamp) / _NS
+            hunt.end(Result.TIME_JUMPED, f"the stamps of the images jumped back by {back:g} s")
+            return
+        hunt.newest = max(stamp, hunt.newest or stamp)
+        names = self._sightings.keypoint_names(message)
+        if names is None:
+            name = brief(message.skeleton)
+            hunt.missing = f"the skeleton of the poses, {name}, did not come on 'skeleton'"
+        elif hunt.rule is not None and (missing := hunt.rule.missing(names)):
+            hunt.end(
+                Result.INVALID_GOAL,
+                f"the activity {hunt.rule.name} needs the keypoint {missing[0]}, which the "
+                f"skeleton does not have: it has {', '.join(names)}",
+            )
+        else:
+            self._look(hunt, message)
+
+    def _look(self, hunt: Hunt, message: PoseArray) -> None:
+        """Look for the target in the poses of an image."""
+        try:
+            record = self._sightings.record(message)
+            self._activities.update(record)
+            people = self._sightings.people(message)
+        except (ValueError, SettingsError) as error:
+            self.get_logger().warning(
+                f"a message on 'poses' was ignored: {error}", throttle_duration_sec=10.0
+            )
+            return
+        if hunt.pursuit is None:
+            hunt.missing = _why_nobody(hunt.choice, people, len(message.poses))
+        active = self._activities.active(record["robot"], record["camera"])
+        report = hunt.update(people, message.header, list(active))
+        self._publish(hunt, message.header, people, report)
+
+    def _publish(self, hunt: Hunt, header: Header, people: People, report: Report | None) -> None:
+        """Publish the target and the feedback of an image; end the goal if the target is lost."""
+        feedback = Feedback(header=header, track_id=UNTRACKED, distance=math.nan, bearing=math.nan)
+        if report is not None:
+            feedback.state = _STATES[report.state]
+            feedback.last_visible = _time(report.last_visible)
+            if report.position is not None:
+                x, _, z = report.position
+                feedback.distance, feedback.bearing = math.hypot(x, z), -math.atan2(x, z)
+                hunt.last_seen = _pose(header, report.position)
+                if not hunt.choice.image_only:
+                    self._target.publish(hunt.last_seen)
+            if report.index != NOBODY:
+                _describe(feedback, people, report.index)
+                if report.position is None:
+                    center = feedback.bbox.center.position
+                    feedback.bearing = self._sightings.bearing(center.x, center.y)
+        hunt.handle.publish_feedback(feedback)
+        if report is not None and report.loss is not None:
+            patience = hunt.choice.effective_patience / _NS
+            hunt.end(getattr(Result, report.loss.name), f"{report.loss.value} (for {patience:g} s)")
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+
+def _choice(goal: Any) -> Choice:
+    return Choice(
+        select=goal.select,
+        activity=goal.activity,
+        track_id=goal.track_id,
+        region=tuple(goal.region),
+        image_only=goal.image_only,
+        timeout=nanoseconds(goal.timeout),
+        patience=nanoseconds(goal.patience),
+    )
+
+
+def _describe(feedback: Any, people: People, index: int) -> None:
+    """Fill in what only an image says that shows the target."""
+    feedback.track_id = int(people.track_ids[index])
+    left, top, right, bottom = people.poses.boxes[index].tolist()
+    center = feedback.bbox.center.position
+    center.x, center.y = (left + right) / 2, (top + bottom) / 2
+    feedback.bbox.size_x, feedback.bbox.size_y = right - left, bottom - top
+
+
+def _why_nobody(choice: Choice, people: People, count: int) -> str:
+    """Return why nobody in an image could be chosen."""
+    if not count:
+        return "the latest image shows nobody"
+    if not len(people):
+        return "nobody has a track_id: set the pose node's parameter tracking.enabled"
+    if not choice.image_only and not np.isfinite(people.positions).any():
+        return (
+            "nobody's distance is known: give the pose node depth (depth.enabled), or set "
+            "image_only in the goal"
+        )
+    return f"none of {len(people)} people in the latest image matched"
+
+
+def _pose(header: Header, position: Array) -> PoseStamped:
+    """Return the target's pose: x points from the camera to the person, z up.
+
+    A robot that drives there and takes this orientation faces the person.
+    """
+    pose = PoseStamped(header=header)
+    pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = position.tolist()
+    yaw = math.atan2(-position[0], position[2])
+    # First from the optical frame (x right, y down, z forward) to x forward and z up, then by yaw
+    # about z: the product of the quaternions (0.5, -0.5, 0.5, 0.5) and (0, 0, sin, cos).
+    half_sin, half_cos = 0.5 * math.sin(yaw / 2), 0.5 * math.cos(yaw / 2)
+    rotation = pose.pose.orientation
+    rotation.x = rotation.w = half_cos - half_sin
+    rotation.z = half_cos + half_sin
+    rotation.y = -rotation.z
+    return pose
+
+
+def _time(stamp: int) -> Time:
+    return Time(sec=stamp // _NS, nanosec=stamp % _NS)
+
+
+def main() -> int:
+    """Run the server; return the process's exit code."""
+    return run_node(
+        "follow_target",
+        "Serves the action follow_target (kp_pose_ros/FollowTarget) from the topic poses.",
+        lambda _: FollowTargetServer(),
+        finish=FollowTargetServer.finish,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A camera's latest images, to look up the one that poses were found in."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.image.message import image_to_frame
+from kp_pose_ros.ros.messages import nanoseconds
+
+_IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
+_KEPT = 10  # the poses of an image come later by the latency of the network
+
+
+class Pictures:
+    """Subscribes to raw images while they are wanted."""
+
+    def __init__(self, node: Node, topic: str) -> None:
+        """Prepare; `want` subscribes."""
+        self._node = node
+        self._topic = topic
+        self._images: OrderedDict[int, Image] = OrderedDict()  # by stamp
+        self._subscription: Subscription[Any] | None = None
+
+    def want(self, is_wanted: bool) -> None:
+        """Subscribe to the images, or unsubscribe."""
+        if is_wanted and self._subscription is None:
+            self._subscription = self._node.create_subscription(
+                Image, self._topic, self._keep, _IMAGES
+            )
+        elif not is_wanted and self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+            self._images.clear()
+
+    def at(self, header: Header) -> Pixels | None:
+        """Return the BGR picture with a header's stamp; None if it was not received.
+
+        Raises:
+            FrameError: it cannot be read.
+        """
+        image = self._images.get(nanoseconds(header.stamp))
+        return None if image is None else image_to_frame(image).to_bgr()
+
+    def _keep(self, image: Image) -> None:
+        self._images[nanoseconds(image.header.stamp)] = image
+        if len(self._images) > _KEPT:
+            self._images.popitem(last=False)

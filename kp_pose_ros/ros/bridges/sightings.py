@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The people in a camera's poses, with where they are and what they wear, while they are wanted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from kp_pose_ros.errors import CalibrationError, FrameError
+from kp_pose_ros.following.clothes import BINS, PARTS, Wardrobe
+from kp_pose_ros.following.kinematics import coordinates
+from kp_pose_ros.following.person import People
+from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
+from kp_pose_ros.output.json_records import Recorder
+from kp_pose_ros.poses import UNTRACKED, Poses
+from kp_pose_ros.ros.bridges.pictures import Pictures
+from kp_pose_ros.ros.bridges.records import record_of
+from kp_pose_ros.ros.messages import poses_from_msg, skeleton_from_msg
+from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
+from kp_pose_ros.space.messages import camera_of
+
+Array = npt.NDArray[np.float64]
+
+
+class Sightings:
+    """Subscribes to `skeleton`, and while wanted to `poses`, `image` and `camera_info`."""
+
+    def __init__(self, node: Node, on_poses: Callable[[PoseArray], None]) -> None:
+        """Prepare; `want` subscribes.
+
+        Args:
+            node: what subscribes.
+            on_poses: called with each message on `poses`.
+        """
+        self._node = node
+        self._on_poses = on_poses
+        self._recorder: Recorder | None = None
+        self._wardrobe = Wardrobe(())
+        self._info: CameraInfo | None = None
+        self._pictures = Pictures(node, "image")
+        self._subscriptions: list[Subscription[Any]] = []
+        node.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
+
+    def want(self, is_wanted: bool) -> None:
+        """Subscribe, or unsubscribe, unless that is done."""
+        self._pictures.want(is_wanted)
+        if is_wanted and not self._subscriptions:
+            create = self._node.create_subscription
+            self._subscriptions = [
+                create(PoseArray, "poses", self._on_poses, RESULTS),
+                create(CameraInfo, "camera_info", self._on_info, NEWEST),
+            ]
+        elif not is_wanted:
+            for each in self._subscriptions:
+                self._node.destroy_subscription(each)
+            self._subscriptions = []
+
+    def keypoint_names(self, message: PoseArray) -> tuple[str, ...] | None:
+        """Return the names of the poses' keypoints; None before the skeleton has come."""
+        if self._recorder is None or self._recorder.skeleton.name != message.skeleton:
+            return None
+        return self._recorder.skeleton.keypoint_names
+
+    def record(self, message: PoseArray) -> dict[str, Any]:
+        """Return the message as a record, in which activities are found.
+
+        Raises:
+            ValueError: the message contradicts itself or the skeleton, or has numbers that are not
+                finite.
+        """
+        if self._recorder is None:
+            raise ValueError("its skeleton did not come on 'skeleton'")
+        return record_of(self._recorder, message)
+
+    def people(self, message: PoseArray) -> People:
+        """Return the people with a track in a message of which `record` has been made."""
+        everybody = poses_from_msg(message)
+        tracked = np.flatnonzero(everybody.track_ids != UNTRACKED)
+        poses = everybody[tracked]
+        someone = [message.poses[index] for index in tracked.tolist()]
+        names = self.keypoint_names(message) or ()
+        size = message.image_height, message.image_width
+        frame = message.header.frame_id
+        positions, velocities = _in_camera(someone, frame, names)
+        return People(
+            poses=poses,
+            positions=positions,
+            velocities=velocities,
+            looks=self._looks(poses, message.header, size),
+            coordinates=coordinates(poses, positions, names),
+            size=size,
+        )
+
+    def bearing(self, x: float, y: float) -> float:
+        """Return the angle to a pixel, radians to the left of the axis; NaN if unknown."""
+        if self._info is None:
+            return math.nan
+        try:
+            ray = camera_of(self._info).rays(np.array([(x, y)]))[0]
+        except CalibrationError as error:
+            self._warn(f"a message on 'camera_info' was ignored: {error}")
+            return math.nan
+        return -math.atan2(ray[0], ray[2])
+
+    def _looks(self, poses: Poses, header: Header, size: tuple[int, int]) -> Array:
+        """Return the colours of people's clothes; NaN without the image."""
+        picture = None
+        try:
+            picture = self._pictures.at(header)
+        except FrameError as error:
+            self._warn(f"a message on 'image' was ignored: {error}")
+        if picture is None or not min(size):
+            return np.full((len(poses), PARTS, BINS), np.nan)
+        # Of people on one floor those are nearer whose feet are lower in the image.
+        return self._wardrobe.describe(picture, poses, size, -poses.boxes[:, 3].astype(np.float64))
+
+    def _on_skeleton(self, message: Skeleton) -> None:
+        skeleton = skeleton_from_msg(message)
+        self._wardrobe = Wardrobe(skeleton.keypoint_names)
+        self._recorder = Recorder(skeleton, list(message.class_names))
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+
+    def _warn(self, text: str) -> None:
+        self._node.get_logger().warning(text, throttle_duration_sec=10.0)
+
+
+def _in_camera(
+    someone: Sequence[KeypointPose], frame: str, names: Sequence[str]
+) -> tuple[Array, Array]:
+    """Return people's positions and velocities in the camera's frame, (n, 3) each; NaN if unknown.
+
+    With the pose node's parameter target_frame, `motion` is in another frame: then the position is
+    the mean of the torso's keypoints in space, else the median of all, and there is no velocity.
+    """
+    found = np.full((2, len(someone), 3), np.nan)
+    torso = [index for index, name in enumerate(names) if name.endswith(("_hip", "_shoulder"))]
+    for index, person in enumerate(someone):
+        motion = person.motion
+        if motion.position_valid and motion.frame_id in ("", frame):
+            found[0, index] = _xyz(motion.position)
+            if motion.velocity_valid:
+                found[1, index] = _xyz(motion.velocity)
+            continue
+        known = {i: _xyz(each.position) for i, each in enumerate(person.keypoints_3d) if each.valid}
+        if middle := [known[i] for i in torso if i in known]:
+            found[0, index] = np.mean(middle, axis=0)
+        elif known:
+            found[0, index] = np.median(list(known.values()), axis=0)
+    return found[0], found[1]
+
+
+def _xyz(vector: Any) -> tuple[float, float, float]:
+    return vector.x, vector.y, vector.z

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from sighted import BLUE, GREEN, RED, SECOND, Someone, people
+
+from kp_pose_ros.following.follower import NOBODY, Follower, Sight
+
+STEP = SECOND // 10
+TARGET = Someone(7, x=-0.8)
+
+
+class Run:
+    """A follower of TARGET, who stood beside others for a second."""
+
+    def __init__(self, *others):
+        self.stamp = 0
+        self.follower = Follower(people(TARGET, *others), 0, 0)
+        self.show(TARGET, *others, images=10)
+
+    def show(self, *someone, images=1, **options):
+        """Show the same people again and again; return the last sight and who it is, by place."""
+        for _ in range(images):
+            self.stamp += STEP
+            sight, index = self.follower.update(people(*someone, **options), self.stamp)
+        return sight, someone[index] if index != NOBODY else None
+
+
+STRANGER = Someone(3, x=0.8, colour=BLUE)
+TWIN = Someone(3, x=0.8)
+
+
+@pytest.mark.parametrize("colour", [RED, None], ids=["colours", "no image"])
+@pytest.mark.parametrize("depth", [True, False], ids=["depth", "no depth"])
+def test_a_target_with_another_id_at_the_same_place_is_confirmed_within_half_a_second(
+    colour, depth
+):
+    run = Run()
+    renamed = Someone(9, x=-0.8, colour=colour, depth=depth)
+    assert run.show(renamed) == (Sight.AMBIGUOUS, None)
+    assert run.show(renamed, images=4) == (Sight.VISIBLE, renamed)
+
+
+def test_ids_that_are_swapped_do_not_swap_people():
+    run = Run(STRANGER)
+    target, stranger = Someone(3, x=-0.8), Someone(7, x=0.8, colour=BLUE)
+    assert run.show(target, stranger)[1] is None
+    assert run.show(target, stranger, images=4) == (Sight.VISIBLE, target)
+
+
+def test_a_stranger_who_gets_the_targets_id_is_not_the_target():
+    run = Run(STRANGER)
+    assert run.show(Someone(7, x=0.8, colour=BLUE), images=20)[1] is None
+
+
+def test_a_stranger_in_other_clothes_at_the_targets_place_is_not_the_target():
+    run = Run()
+    run.show(images=10)
+    assert run.show(Someone(9, x=-0.8, colour=GREEN), images=20)[1] is None
+
+
+def test_a_person_in_the_same_clothes_who_was_always_beside_the_target_is_not_the_target():
+    run = Run(TWIN)
+    assert run.show(TWIN, images=20) == (Sight.ABSENT, None)
+
+
+def test_two_people_in_the_same_clothes_of_whom_one_may_be_the_target_are_ambiguous():
+    run = Run(TWIN)
+    run.show(images=5)
+    newcomers = Someone(8, x=-0.9), Someone(9, x=-0.7)
+    assert run.show(*newcomers, images=10) == (Sight.AMBIGUOUS, None)
+
+
+def test_a_hidden_target_is_found_again_by_place_and_clothes():
+    run = Run(STRANGER)
+    run.show(STRANGER, images=20)
+    back = Someone(9, x=-0.6)
+    assert run.show(STRANGER, back, images=5) == (Sight.VISIBLE, back)
+
+
+def test_the_place_of_a_new_track_counts_when_it_begins():
+    """Somebody who walks to where the target vanished is not the target for that."""
+    run = Run()
+    run.show(images=5)
+    for x in np.linspace(1.8, -0.8, 14):
+        run.show(Someone(9, x=float(x), colour=None))
+    assert run.show(Someone(9, x=-0.8, colour=None), images=10)[1] is None
+
+
+def test_twins_who_meet_at_one_distance_are_ambiguous_afterwards():
+    run = Run(TWIN)
+    for share in np.linspace(0, 1, 8):
+        run.show(Someone(7, x=-0.8 + 0.8 * share), Someone(3, x=0.8 - 0.8 * share))
+    run.show(Someone(7, x=0.0), Someone(3, x=0.0), images=5)  # they stop
+    run.show(Someone(3, x=0.0), images=5)
+    apart = Someone(7, x=0.4), Someone(3, x=-0.4)
+    assert run.show(*apart, images=10) == (Sight.AMBIGUOUS, None)
+
+
+def test_twins_who_pass_at_different_distances_are_told_apart():
+    near, far = Someone(7, x=-0.8, z=2.0), Someone(3, x=0.8, z=4.0)
+    run = Run()
+    run.follower = Follower(people(near, far), 0, run.stamp)
+    for share in np.linspace(0, 1, 20):
+        near = Someone(7, x=-0.8 + 1.6 * share, z=2.0)
+        sight = run.show(near, Someone(3, x=0.8 - 1.6 * share, z=4.0))
+        assert sight == (Sight.VISIBLE, near)
+
+
+def test_a_turning_camera_shifts_everybody():
+    others = STRANGER, Someone(4, x=0.2, z=4.0, colour=GREEN)
+    run = Run(*others)
+    assert run.show(TARGET, *others, shift=150.0) == (Sight.VISIBLE, TARGET)
+
+
+def test_in_an_empty_image_the_target_is_absent():
+    assert Run().show() == (Sight.ABSENT, None)
