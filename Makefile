@@ -38,8 +38,9 @@ reference:  ## set up ultralytics and torch, which some tests compare with
 mutants: $(data)  ## change the core in 200 small ways and count how many the tests notice
 	@$(run) tools/mutate.py
 
-fuzz:  ## feed every reader with CASES mutated inputs (default 20000), within limits of time and memory
+fuzz:  ## feed every reader with CASES mutated inputs (default 20000), and every node with hostile messages
 	@$(run) python3 test/fuzz/fuzz.py $(if $(CASES),--cases $(CASES))
+	@$(run) python3 test/fuzz/nodes.py $(if $(CASES),--cases $(CASES) --pairs $(CASES))
 
 clean:  ## delete what was built; the .venvs stay
 	rm -rf build install log

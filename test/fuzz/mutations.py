@@ -6,10 +6,13 @@ Each takes a random generator and the bytes of a valid file.
 """
 
 import io
+import pickletools
 import re
 import struct
 import zipfile
 import zlib
+
+from google.protobuf.message import DecodeError
 
 NUMBERS = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 2**24, 2**31 - 1, 2**31)
 NUMBERS += (2**32 - 1, 2**63 - 1, 2**64 - 1)
@@ -129,6 +132,104 @@ def archive(random, content):
     return made.getvalue()
 
 
+def onnx_model(random, content):
+    """A part of an ONNX model changed, doubled, taken away or put elsewhere."""
+    import onnx
+
+    model = onnx.ModelProto.FromString(content)
+    graph = model.graph
+    number = (NUMBERS[random.integers(len(NUMBERS))] + 2**63) % 2**64 - 2**63
+    tensor = graph.initializer[random.integers(len(graph.initializer))]
+    node = graph.node[random.integers(len(graph.node))]
+    value = (*graph.input, *graph.output)[random.integers(len(graph.input) + len(graph.output))]
+    sides = value.type.tensor_type.shape.dim
+    text = HOSTILE_TEXTS[random.integers(len(HOSTILE_TEXTS))].encode(errors="replace").decode()
+
+    def external():
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=text)
+        tensor.external_data.add(key="offset", value=str(number))
+
+    def recursive():
+        call = onnx.helper.make_node("F", list(node.input), list(node.output), domain="f")
+        model.functions.append(
+            onnx.helper.make_function("f", "F", list(node.input), list(node.output), [call], [])
+        )
+        model.opset_import.add(domain="f", version=1)
+        graph.node.append(call)
+
+    def nested():
+        inner = onnx.helper.make_attribute("body", graph)
+        node.attribute.append(inner)
+
+    changes = (
+        lambda: tensor.dims.append(number),
+        lambda: tensor.dims.extend([1] * int(random.integers(1, 3000))),
+        lambda: setattr(tensor, "data_type", int(random.integers(-1, 40))),
+        lambda: setattr(tensor, "raw_data", tensor.raw_data[: random.integers(0, 8)]),
+        lambda: setattr(tensor, "name", text),
+        external,
+        recursive,
+        nested,
+        lambda: sides[random.integers(len(sides))].__setattr__("dim_value", number),
+        lambda: sides.add(dim_param=text),
+        lambda: setattr(value.type.tensor_type, "elem_type", int(random.integers(0, 40))),
+        lambda: value.type.ClearField("tensor_type"),
+        lambda: setattr(value, "name", text),
+        lambda: node.attribute.append(onnx.helper.make_attribute("axis", number)),
+        lambda: node.attribute.append(onnx.helper.make_attribute("perm", [number] * 3)),
+        lambda: node.input.append(text),
+        lambda: node.input.append(node.output[0]),
+        lambda: setattr(node, "op_type", str(random.choice(("Loop", "If", "Resize", "Cast", "")))),
+        lambda: setattr(node, "domain", text),
+        lambda: graph.node.reverse() if hasattr(graph.node, "reverse") else None,
+        lambda: graph.node.extend([node] * int(random.integers(1, 300))),
+        lambda: graph.output.extend([value] * int(random.integers(1, 4))),
+        lambda: graph.input.extend([value]),
+        lambda: setattr(model.opset_import[0], "version", number),
+        lambda: setattr(model, "ir_version", number),
+        lambda: model.metadata_props.add(key="kpt_shape", value=text),
+        lambda: graph.initializer.remove(tensor),
+        lambda: graph.node.remove(node),
+    )
+    changes[random.integers(len(changes))]()
+    return model.SerializeToString()
+
+
+def pickled(random, content):
+    """A checkpoint whose pickle has an opcode changed, with the right checksum."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(made, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith("data.pkl"):
+                data = _changed_pickle(random, data)
+            target.writestr(name, data)
+    return made.getvalue()
+
+
+def _changed_pickle(random, data):
+    places = [(code.name, place) for code, _, place in pickletools.genops(data)]
+    which = int(random.integers(len(places)))
+    (name, start), end = places[which], places[min(which + 1, len(places) - 1)][1]
+    number = NUMBERS[random.integers(len(NUMBERS))]
+    text = HOSTILE_TEXTS[random.integers(len(HOSTILE_TEXTS))].encode("utf-8", "surrogatepass")
+    others = (
+        b"J" + (number % 2**32).to_bytes(4, "little"),
+        b"\x8a\x09" + number.to_bytes(9, "little"),
+        b"G" + struct.pack(">d", float(random.choice((0.0, -1.0, 1e308, float("nan"))))),
+        b"X" + len(text).to_bytes(4, "little") + text,
+        b"N",
+        b"]",
+        b"}",
+        b")",
+        b"0" if name != "STOP" else b"N.",
+        data[start:end] * 2,
+        b"",
+    )
+    return data[:start] + others[random.integers(len(others))] + data[end:]
+
+
 def mutate(random, content, own):
     """Return a file with one to three mutations, half of them of its own kind."""
     for _ in range(random.integers(1, 4)):
@@ -137,6 +238,6 @@ def mutate(random, content, own):
             content = kinds[random.integers(len(kinds))](random, content) or b"\0"
         except (struct.error, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError):
             continue  # the last mutation left nothing of this kind
-        except (OSError, zlib.error):
+        except (OSError, zlib.error, DecodeError, TypeError, AttributeError):
             continue
     return content

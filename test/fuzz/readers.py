@@ -206,6 +206,8 @@ def make_readers():
     skeleton = config_path("skeletons", "hand21.yaml").read_bytes()
     rules = config_path("activities.yaml").read_bytes()
     metadata = of_file("model.onnx", read_model)
+    graph = onnx_model().SerializeToString()
+    of_checkpoints = (mutations.archive, mutations.pickled)
     return {
         "JPEG": Reader(
             lambda each: decode_compressed(each, lambda _: 32), JPEGS, (mutations.jpeg,)
@@ -224,8 +226,8 @@ def make_readers():
         "calibrations": Reader(of_file("front.yaml", read_calibration), [CALIBRATION], text),
         "rules": Reader(of_file("rules.yaml", load_rules), [rules], text),
         "bags": Reader(of_file("a.mcap", read_bag), [bag_file()]),
-        ".pt": Reader(of_file("a.pt", read_model), [checkpoint_file()], (mutations.archive,)),
-        ".onnx": Reader(of_file("a.onnx", read_model), [onnx_model().SerializeToString()]),
+        ".pt": Reader(of_file("a.pt", read_model), [checkpoint_file()], of_checkpoints),
+        ".onnx": Reader(of_file("a.onnx", read_model), [graph], (mutations.onnx_model,)),
         ".engine": Reader(of_file("a.engine", read_model), [engine_file()], text),
         "metadata": Reader(lambda each: metadata(with_metadata(each)), [metadata_text()], text),
     }
