@@ -271,7 +271,7 @@ class _Image:
                 (float(record["width"]), float(record["height"])),
                 people,
             )
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SettingsError(
                 f"a record was left out, since it does not follow record.schema.json ({error!r})"
             ) from error

@@ -16,9 +16,10 @@ from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.activities.flink import flink_sql
 from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.errors import SettingsError, show
-from kp_pose_ros.resources import config_path
+from kp_pose_ros.resources import config_path, open_regular
 from kp_pose_ros.skeleton import Skeleton
 
+_LONGEST = 2**24  # bytes; a record of a hundred people has 150,000
 _log = logging.getLogger(__name__)
 
 
@@ -103,9 +104,11 @@ def read_lines(paths: list[Path]) -> Iterator[tuple[str, str]]:
         yield f"line {number} of the standard input", line
     for path in paths:
         try:
-            with path.open(encoding="utf-8", errors="replace") as lines:
+            with open_regular(path) as stream:
+                # A longer line comes in pieces, which are no records.
+                lines = iter(lambda: stream.readline(_LONGEST), b"")
                 for number, line in enumerate(lines, 1):
-                    yield f"line {number} of {path}", line
+                    yield f"line {number} of {path}", line.decode(errors="replace")
         except OSError as error:
             raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
 

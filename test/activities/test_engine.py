@@ -101,6 +101,7 @@ def test_people_without_a_track_do_nothing(high):
         ),
         pytest.param({"poses": None}, id="no poses"),
         pytest.param({"stamp_ms": None}, id="no stamp"),
+        pytest.param({"stamp_ms": math.inf}, id="an endless stamp"),
         pytest.param({"seq": "x"}, id="no number"),
         pytest.param({"poses": [7]}, id="no pose"),
         pytest.param({"gone": [{}]}, id="no track id"),

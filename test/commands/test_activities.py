@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
 
 import pytest
 from simulator import arrivals, cameras
@@ -28,11 +29,18 @@ def test_events_are_printed_a_line_each(recorded, capsys):
 
 def test_a_damaged_line_is_named_and_the_rest_is_read(recorded, tmp_path, capsys, caplog):
     damaged = tmp_path / "damaged.jsonl"
-    damaged.write_text("{\n[]\n" + recorded.read_text())
+    never = recorded.read_text().splitlines()[0].replace('"stamp_ms": ', '"stamp_ms": 1e999, "x": ')
+    damaged.write_text(f"{{\n[]\n{never}\n{recorded.read_text()}")
     assert main(["activities", str(damaged)]) == 1
     assert len(capsys.readouterr().out.splitlines()) > 4
     assert f"line 1 of {damaged}" in caplog.text
-    assert "2 records were left out" in caplog.text
+    assert "3 records were left out" in caplog.text
+
+
+def test_a_fifo_is_refused_rather_than_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "records.jsonl")
+    assert main(["activities", str(tmp_path / "records.jsonl")]) == 1
+    assert "it is not a regular file" in capsys.readouterr().err
 
 
 def test_the_flink_job_is_printed(capsys):

@@ -288,7 +288,8 @@ def _attack(program, process, node, cases):
             return f"it is silent or dead after case {number}: {process.log[-2000:]}"
     grown = (memory(process) - before) / 1024
     code = process.stop()
-    bad = [line for line in process.log.splitlines() if not line.replace("\t", "").isprintable()]
+    ours = [line for line in process.log.splitlines() if "] [rcl]: " not in line]
+    bad = [line for line in ours if not line.replace("\t", "").isprintable()]
     wrong = [f"it ended with {code}"] * bool(code) + [f"it logged {each!a}" for each in bad[:1]]
     wrong += [f"it grew by {grown:.0f} MB"] * (grown > MEGABYTES)
     print(f"{program:14} {cases:6} cases, {len(entities)} ways in, {grown:4.0f} MB", flush=True)

@@ -13,7 +13,9 @@ import cv2
 import mutations
 import numpy as np
 
+from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.activities.rules import load_rules
+from kp_pose_ros.commands.activities import parse_record
 from kp_pose_ros.image.cdr import (
     Header,
     read_compressed_image,
@@ -142,6 +144,26 @@ def read_model(path):
         model.make_graph(model.network_size((480, 640), None), precision="fp32")
 
 
+def record_lines():
+    person = {
+        **{"track_id": 3, "class": "person", "score": 0.9, "bbox": [1.0, 2.0, 30.0, 40.0]},
+        **{"keypoints": {name: [5.0, 6.5, 0.8] for name in ("nose", "left_wrist", "left_hip")}},
+        **{"keypoints_3d": {"nose": [0.1, 0.2, 3.0]}},
+    }
+    record = {
+        **{"v": 1, "robot": "r", "camera": "c", "session": "s", "width": 64, "height": 48},
+        **{"frame_id": "f", "skeleton": "coco17", "poses": [person], "gone": [{"track_id": 4}]},
+    }
+    lines = (json.dumps(record | {"seq": seq, "stamp_ms": 40 * seq}) for seq in range(3))
+    return "\n".join(lines).encode()
+
+
+def read_records(content):
+    activities = Activities(load_rules(config_path("activities.yaml")))
+    for line in content.decode(errors="replace").splitlines():
+        activities.update(parse_record(line))
+
+
 def onnx_model():
     from pose_graphs import constant_model, random_raw
 
@@ -225,6 +247,7 @@ def make_readers():
         "rigs": Reader(of_file("rig.yaml", read_rig), [RIG], text),
         "calibrations": Reader(of_file("front.yaml", read_calibration), [CALIBRATION], text),
         "rules": Reader(of_file("rules.yaml", load_rules), [rules], text),
+        "records": Reader(read_records, [record_lines()], text),
         "bags": Reader(of_file("a.mcap", read_bag), [bag_file()]),
         ".pt": Reader(of_file("a.pt", read_model), [checkpoint_file()], of_checkpoints),
         ".onnx": Reader(of_file("a.onnx", read_model), [graph], (mutations.onnx_model,)),
