@@ -56,7 +56,7 @@ def make_driver(machine):
             return Context()
 
     class Context:
-        is_valid = True
+        _is_valid = True
 
         def push(self):
             machine.call("Context.push", needs_context=False)
@@ -95,11 +95,11 @@ def make_driver(machine):
             (cuda.h, cuDevicePrimaryCtxRelease). It prints the driver's errors and raises none.
             """
             machine.calls.append("Context.detach")
-            if not self.is_valid:
+            if not self._is_valid:
                 raise LogicError("context::detach failed: cannot detach from invalid context")
             if machine.lost is None and machine.pycuda_stack[-1:] != [self]:
                 raise BrokenRuleError("detach of a context that is not current may do nothing")
-            self.is_valid = False
+            self._is_valid = False
             machine.retained -= 1
             if machine.lost is None and not machine.retained:
                 machine.must_be_empty()
