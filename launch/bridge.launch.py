@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Starts a bridge beside the pose node: wait_for_pose, follow_target, hri_bridge or people."""
+"""Starts a bridge beside the pose node."""
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -10,9 +10,10 @@ from launch_ros.actions import Node
 ARGUMENTS = [
     DeclareLaunchArgument(
         "bridge",
-        choices=["wait_for_pose", "follow_target", "hri_bridge", "people"],
+        choices=["wait_for_pose", "follow_target", "hri_bridge", "people", "annotations"],
         description="Which bridge: wait_for_pose and follow_target serve actions for planners, "
-        "hri_bridge publishes bodies of REP-155 (ROS4HRI), people publishes people_msgs/People.",
+        "hri_bridge publishes bodies of REP-155 (ROS4HRI), people publishes people_msgs/People, "
+        "annotations publishes what Foxglove draws on the image.",
     ),
     DeclareLaunchArgument(
         "namespace", default_value="", description="Namespace of the bridge: the pose node's."

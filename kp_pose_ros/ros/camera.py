@@ -23,6 +23,7 @@ from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Publishers
 from kp_pose_ros.ros.qos import publishers_of
+from kp_pose_ros.ros.space.coverage import CoverageTopic
 from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.ros.space.transforms import Transforms
 from kp_pose_ros.ros.transports import TRANSPORTS, transport_of
@@ -88,7 +89,9 @@ class Camera:
         self.publishers = Publishers(
             node, prefix, in_space=parameters.depth.enabled, transforms=transforms
         )
-        self.wanted_by = [self.publishers.wanted]  # each returns whether poses are needed
+        self.coverage = CoverageTopic(node, prefix, self.label)
+        # Each returns whether poses are needed.
+        self.wanted_by = [self.publishers.wanted, self.coverage.wanted]
         self.depth = (
             DepthSource(
                 node,
@@ -104,12 +107,14 @@ class Camera:
     def start(self) -> None:
         """Subscribe to the images."""
         self.images.start()
+        self.coverage.start()
         if self.depth is not None:
             self.depth.start()
 
     def stop(self) -> None:
         """Receive no more images."""
         self.images.stop()
+        self.coverage.stop()
         if self.depth is not None:
             self.depth.stop()
         if self._transforms is not None:
@@ -119,6 +124,7 @@ class Camera:
         """Stop, and destroy the publishers."""
         self.stop()
         self.publishers.close()
+        self.coverage.close()
 
     def watch(self) -> bool:
         """Update the subscriptions; call at 1 Hz. Return whether that of the images is new."""
@@ -127,6 +133,7 @@ class Camera:
         if sentence := self._losses.look(self.counts):
             self._logger.warning(f"{self.label}: {self.images.topic}: {sentence}")
         self._watch_for_doubles()
+        self.coverage.watch()
         return self.images.watch()
 
     def is_wanted(self) -> bool:
@@ -189,6 +196,7 @@ class Camera:
         self.image = "{} x {} {}".format(*image.frame.source_size, image.frame.encoding)
         if self.depth is not None:
             self.depth.expect(image.header)
+        self.coverage.expect(image.frame.source_size, network_width)
         return image
 
     def lift(

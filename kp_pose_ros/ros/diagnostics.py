@@ -263,6 +263,7 @@ class Diagnostics:
             "looked at/s": f"{report.processed_rate:.1f}",
             "age of the newest (s)": "none" if report.age is None else f"{report.age:.2f}",
             "stamp to publish (ms)": _milliseconds(latencies),
+            **camera.coverage.facts(),
         }
         if camera.depth is not None:
             values["with depth"] = str(after.with_depth)

@@ -235,6 +235,7 @@ class Worker:
             poses = self._trackers[camera.name].update(found, header.stamp, size)
         keypoints_3d = camera.lift(image, poses, presentation)
         camera.publishers.publish(image, poses, presentation, keypoints_3d)
+        camera.coverage.publish(header)
         camera.published(header.stamp, len(poses))
         if self._on_poses is not None:
             self._on_poses(camera.name, poses, header.stamp, header.frame_id)

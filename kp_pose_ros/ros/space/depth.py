@@ -11,15 +11,13 @@ from typing import Any, Generic, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 
 from kp_pose_ros.errors import CalibrationError, FrameError, KpPoseError
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.ros.image_subscription import ImageSubscription
 from kp_pose_ros.ros.messages import nanoseconds
-from kp_pose_ros.ros.qos import NEWEST, image_qos, publishers_of
+from kp_pose_ros.ros.space.calibration import Calibration
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.depth import DepthImage
 from kp_pose_ros.space.messages import camera_of, depth_of
@@ -150,24 +148,19 @@ class DepthSource:
             is_listening=lambda: self._gate.is_open,
             callback=self._on_image,
         )
-        self._info_name = f"{prefix}camera_info"
-        self._info_topic = node.resolve_topic_name(self._info_name)
-        self._info: CameraInfo | None = None
-        self._infos: Subscription[Any] | None = None
-        self._infos_qos = NEWEST
+        self._calibration = Calibration(node, prefix, self._gate)
         self._missing_since: float | None = None  # while pictures in a row are without depth
         self._throttle = Throttle(_WARNING_PERIOD)
 
     def start(self) -> None:
         """Subscribe, unless that is done."""
         self._source.start()
-        if self._infos is None:
-            self._subscribe_to_info(self._wanted_info_qos())
+        self._calibration.start()
 
     def stop(self) -> None:
         """Unsubscribe and drop the images; keep camera_info, which may be sent only once."""
         self._source.stop()
-        self._unsubscribe_from_info()
+        self._calibration.stop()
         self._missing_since = None
         self._images.clear()
 
@@ -178,9 +171,7 @@ class DepthSource:
     def watch(self) -> None:
         """Update the subscriptions; call at 1 Hz."""
         self._source.watch()
-        if self._infos is not None and (wanted := self._wanted_info_qos()) != self._infos_qos:
-            self._unsubscribe_from_info()
-            self._subscribe_to_info(wanted)
+        self._calibration.watch()
 
     def expect(self, header: Header) -> None:
         """Announce that a picture with this header will be looked up."""
@@ -206,22 +197,6 @@ class DepthSource:
             self._missing_since = None
         return found
 
-    def _wanted_info_qos(self) -> QoSProfile:
-        """Return the QoS that matches the publishers: transient local if theirs is."""
-        found = publishers_of(self._node, self._info_name, "sensor_msgs/msg/CameraInfo")
-        return image_qos("auto", found)
-
-    def _subscribe_to_info(self, qos: QoSProfile) -> None:
-        self._infos_qos = qos
-        self._infos = self._node.create_subscription(
-            CameraInfo, self._info_name, self._on_info, qos, callback_group=self._gate
-        )
-
-    def _unsubscribe_from_info(self) -> None:
-        if self._infos is not None:
-            self._node.destroy_subscription(self._infos)
-        self._infos = None
-
     def _find(self, header: Header, size: tuple[int, int]) -> tuple[DepthImage, CameraModel] | None:
         stamp = header.stamp
         nearest = self._images.nearest(stamp)
@@ -234,7 +209,8 @@ class DepthSource:
                 f"{'newer' if apart > 0 else 'older'}: expected at most {self._slop:g} s; give "
                 "both the same clock, or raise the parameter depth.slop"
             )
-        if self._info is None:
+        info = self._calibration.info
+        if info is None:
             raise CalibrationError(
                 "no camera_info came: expected one with each picture; remap `camera_info` to the "
                 "topic beside the images"
@@ -246,7 +222,7 @@ class DepthSource:
                 f"picture's, '{header.frame_id}'; remap `depth` to the driver's depth image that "
                 "is registered to the picture"
             )
-        camera = camera_of(self._info)
+        camera = camera_of(info)
         if camera.size != size:
             raise CalibrationError(
                 f"camera_info is for pictures of {camera.size[1]} x {camera.size[0]}: expected "
@@ -262,11 +238,8 @@ class DepthSource:
         if now - self._missing_since >= _PATIENCE and self._throttle.passes("depth"):
             self._node.get_logger().warning(
                 f"{self._label}: keypoints have no place in space, from {self._source.topic} and "
-                f"{self._info_topic}: {error}"
+                f"{self._calibration.topic}: {error}"
             )
 
     def _on_image(self, message: Image) -> None:
         self._images.put(nanoseconds(message.header.stamp), message)
-
-    def _on_info(self, message: CameraInfo) -> None:
-        self._info = message

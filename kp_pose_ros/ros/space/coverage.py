@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`coverage`: where a camera would have shown a person, and up to which distance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rclpy.node import Node
+
+from kp_pose_ros.errors import CalibrationError
+from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.image.frame import Size
+from kp_pose_ros.image.jpeg import MinWidth
+from kp_pose_ros.msg import Coverage as CoverageMsg
+from kp_pose_ros.ros.messages import header_to_msg
+from kp_pose_ros.ros.qos import RESULTS
+from kp_pose_ros.ros.space.calibration import Calibration
+from kp_pose_ros.space.coverage import PERSON_HEIGHT, RECALL, Coverage, coverage_of
+from kp_pose_ros.space.messages import camera_of
+
+
+class CoverageTopic:
+    """Publishes what the images of one camera cover, once it has sent a camera_info.
+
+    The worker calls `expect` and `publish`, the executor everything else. One camera_info is
+    enough: the subscription then ends, until images come that it is not for.
+    """
+
+    def __init__(self, node: Node, prefix: str, label: str) -> None:
+        """Create the publisher.
+
+        Args:
+            node: the node that publishes.
+            prefix: stands before each topic's name.
+            label: what the log calls the camera.
+        """
+        self._node = node
+        self._label = label
+        self._publisher = node.create_publisher(CoverageMsg, f"{prefix}coverage", RESULTS)
+        self._calibration = Calibration(node, prefix)
+        self._image: tuple[Size, MinWidth] | None = None  # what the newest image is like
+        self._known: tuple[Size, MinWidth] | None = None  # what `_coverage` is for
+        self._coverage: Coverage | None = None
+        self._trouble = ""
+
+    def start(self) -> None:
+        """Subscribe to camera_info, if it is not known."""
+        if self._known is None:
+            self._calibration.start()
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        self._calibration.stop()
+
+    def close(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_publisher(self._publisher)
+
+    def wanted(self) -> bool:
+        """Return whether anybody subscribes."""
+        return bool(self._publisher.get_subscription_count())
+
+    def facts(self) -> dict[str, str]:
+        """Return what /diagnostics says."""
+        known = self._coverage
+        reach = "unknown without camera_info" if known is None else f"{known.max_distance:.1f}"
+        return {f"finds a person of {PERSON_HEIGHT} m up to (m)": self._trouble or reach}
+
+    def watch(self) -> None:
+        """Look after the subscription, and work out what is covered; call at 1 Hz."""
+        self._calibration.watch()
+        info, image = self._calibration.info, self._image
+        if info is None or image is None or image == self._known:
+            return
+        size, network_width = image
+        try:
+            camera = camera_of(info)
+            if camera.size != size:
+                raise CalibrationError(
+                    f"{self._calibration.topic} is for images of {camera.size[1]} x "
+                    f"{camera.size[0]}: expected {size[1]} x {size[0]}, as these have"
+                )
+        except CalibrationError as error:
+            self._coverage = self._known = None
+            self._calibration.start()
+            if self._trouble != str(error):
+                self._node.get_logger().warning(f"{self._label}: coverage is unknown: {error}")
+            self._trouble = str(error)
+            return
+        self._calibration.stop()
+        self._coverage, self._known, self._trouble = (
+            coverage_of(camera, network_width(size)),
+            image,
+            "",
+        )
+
+    def expect(self, size: Size, network_width: MinWidth) -> None:
+        """Take note of what the images are like.
+
+        Args:
+            size: (height, width) of the newest one, pixels.
+            network_width: how many columns of a picture the network takes in.
+        """
+        self._image = size, network_width
+
+    def publish(self, header: Header) -> None:
+        """Publish what the image with a header covers, if that is known."""
+        known = self._coverage
+        if known is not None and self._image == self._known and self.wanted():
+            self._publisher.publish(
+                CoverageMsg(header=header_to_msg(header), recall=RECALL, **asdict(known))
+            )

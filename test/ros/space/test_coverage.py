@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node says of how far it sees, as soon as a camera_info has come."""
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from kp_pose_ros.msg import Coverage
+from peer import image_of
+from sensor_msgs.msg import CameraInfo
+
+from kp_pose_ros.space.coverage import LEAST_HEIGHT, PERSON_HEIGHT, RECALL
+
+FOCAL = 500.0
+FACT = "finds a person of 1.7 m up to (m)"
+
+
+def info(width=640, height=480):
+    return CameraInfo(
+        width=width, height=height, k=[FOCAL, 0, 319.5, 0, FOCAL, 239.5, 0, 0, 1],
+        distortion_model="plumb_bob", d=[0.0] * 5,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def node(start_node):
+    return start_node("-r", "__ns:=/reach").wait_until_ready()
+
+
+@pytest.fixture
+def facts(ros_node):
+    """What /diagnostics said of the camera's reach, the latest last."""
+    found = []
+
+    def take(message):
+        found.extend(
+            each.value
+            for status in message.status
+            if status.name == "reach/kp_pose: camera"
+            for each in status.values
+            if each.key == FACT
+        )
+
+    subscription = ros_node.create_subscription(DiagnosticArray, "/diagnostics", take, 10)
+    yield found
+    ros_node.destroy_subscription(subscription)
+
+
+def test_coverage_comes_with_each_image_once_camera_info_has_come(node, peer, ros_node, bus, facts):
+    camera = peer("reach", results=Coverage, topic="coverage").connect()
+    camera.send_until(lambda: facts, lambda: image_of(bus))
+    assert facts[-1] == "unknown without camera_info"
+    assert camera.received == []
+    calibration = ros_node.create_publisher(CameraInfo, "/reach/camera_info", 1)
+
+    def send(message):
+        calibration.publish(message)
+        return image_of(bus)
+
+    camera.send_until(
+        lambda: "is for images of 320 x 240" in facts[-1], lambda: send(info(320, 240))
+    )
+    assert camera.received == []
+    camera.send_until(lambda: camera.received, lambda: send(info()))
+    found = camera.received[-1]
+    assert found.header.frame_id == "camera_optical_frame"
+    assert found.header.stamp.nanosec == 123456789
+    assert found.max_distance == pytest.approx(FOCAL * PERSON_HEIGHT / LEAST_HEIGHT)
+    assert found.recall == pytest.approx(RECALL)
+    assert np.tan((found.left, found.right)) == pytest.approx((-0.64, 0.64))
+    camera.send_until(lambda: facts[-1] == f"{found.max_distance:.1f}", lambda: image_of(bus))
+    # One camera_info is enough: they come as often as the images.
+    camera.spin_until(lambda: not calibration.get_subscription_count())
+    ros_node.destroy_publisher(calibration)
