@@ -46,17 +46,6 @@ def test_what_is_no_video_is_told_in_one_sentence(
     assert phrase in told
 
 
-def test_the_cost_of_people_is_a_table_of_a_row_for_each_number(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["measure_people.py", "0", "3"])
-    runpy.run_path(str(ROOT / "tools" / "measure_people.py"), run_name="__main__")
-    head, _, *rows = [
-        line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()
-    ]
-    assert head == ["people", "decode", "track", "encode", "together"]
-    assert [row[0] for row in rows] == ["0", "3"]
-    assert all(float(cost) >= 0 for row in rows for cost in row)
-
-
 def test_the_documents_program_follows_people(
     capsys, monkeypatch, tmp_path, demo_weights, demo_photo
 ):
