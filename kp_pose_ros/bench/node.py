@@ -173,6 +173,7 @@ class NodeUnderTest:
             "skeleton": str(settings.skeleton or ""),
             "engine": settings.engine,
             "precision": settings.precision,
+            "threads": str(settings.threads or "auto"),
             "imgsz": "{}, {}".format(*settings.imgsz) if settings.imgsz else "auto",
             "cameras": self._names,
             "image_qos": "reliable",

@@ -8,6 +8,7 @@ import argparse
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from kp_pose_ros.commands.estimator_arguments import (
 from kp_pose_ros.errors import SettingsError, show
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.frame import Frame, Pixels
+from kp_pose_ros.inference.cores import CoreWatch
 from kp_pose_ros.inference.factory import make_estimator
 from kp_pose_ros.inference.letterbox import Letterbox
 
@@ -125,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _measure(args: argparse.Namespace, node_under_test: type[NodeUnderTest]) -> None:
     settings = estimator_settings(args, max_batch=args.cameras)
+    # With auto, the node would give threads up for the relay's turns.
+    settings = replace(settings, threads=CoreWatch(None).threads().count)
     pictures = np.stack(_pictures(args.inputs, tuple(args.size)))
     model, estimator = make_estimator(settings)
     frames = [Frame(picture) for picture in pictures]
