@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Records of images -> events of activities; `flink.py` says the same in SQL."""
+"""Turns records of images into events of activities; `flink.py` does the same in SQL."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ VERSION = 1
 Subject = tuple[int, ...]  # a track id, or two in increasing order
 Record = Mapping[str, Any]
 
-_SESSIONS = 8  # of a camera that records which come twice are known by
-_FORGET = 60_000  # milliseconds after which a subject that is not even listed as gone is forgotten
+_SESSIONS = 8  # of a camera, remembered to recognize repeated records
+_FORGET = 60_000  # milliseconds after which a subject is dropped that records do not list at all
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An activity has started, or ended.
+    """The start or the end of an activity.
 
     Attributes:
         robot: the record's.
@@ -44,11 +44,11 @@ class Event:
         session: the record's.
         activity: the rule's name.
         state: START or END.
-        track_ids: who: one track id, or two in increasing order.
-        since_ms: stamp of the image from which on the condition held.
+        track_ids: one track id, or two in increasing order.
+        since_ms: stamp of the first image in which the condition held.
         until_ms: stamp of the latest image in which it held.
-        stamp_ms: stamp of the image that decided this.
-        images: in how many images it held from `since_ms` to `until_ms`.
+        stamp_ms: stamp of the image that caused the event.
+        images: number of images in which it held, from `since_ms` to `until_ms`.
     """
 
     robot: str
@@ -77,7 +77,7 @@ class Event:
         """Return the event of a JSON form, as this module, Flink or Spark writes it.
 
         Raises:
-            SettingsError: it is none.
+            SettingsError: the record is not an event.
         """
         try:
             fields: dict[str, Any] = {name: record[name] for name in cls.__slots__}
@@ -98,12 +98,12 @@ class Event:
 
 @dataclass(slots=True)
 class Run:
-    """What is known of one rule and subject.
+    """The state of one rule for one subject.
 
     Attributes:
         since: stamp of the first image of the latest run of images in which the condition held.
         until: stamp of the last one.
-        images: how many they are.
+        images: number of images in that run.
         is_active: whether the activity has started and not ended.
     """
 
@@ -115,12 +115,12 @@ class Run:
 
 @dataclass(slots=True)
 class History:
-    """What is known of one subject.
+    """The state of one subject.
 
     Attributes:
         seen: stamp of its latest row.
         past: see `Row.past`.
-        runs: by rule.
+        runs: by the rule's name.
     """
 
     seen: int = 0
@@ -130,12 +130,12 @@ class History:
 
 @dataclass(slots=True)
 class CameraState:
-    """Everything that is remembered of one camera; plain data, which can be pickled.
+    """All state of one camera; plain data, which can be pickled.
 
     Attributes:
-        newest: by session, the highest seq.
-        session: the latest one's name.
-        subjects: what is known of each, in that session.
+        newest: the highest seq of each session.
+        session: the latest session's name.
+        subjects: the history of each subject in that session.
         previous: the subjects in its latest record.
     """
 
@@ -157,7 +157,7 @@ class Matcher:
         ]
 
     def check(self, keypoint_names: Sequence[str]) -> Iterator[str]:
-        """Yield a sentence for each rule that can never hold, as a model lacks its keypoints."""
+        """Yield a warning for each rule that may never hold because the model lacks a keypoint."""
         for rule in self._rules:
             if missing := rule.missing(keypoint_names):
                 yield (
@@ -166,9 +166,9 @@ class Matcher:
                 )
 
     def update(self, state: CameraState, record: Record) -> list[Event]:
-        """Take in the next record of a camera; return the events that it decides.
+        """Process the next record of a camera; return the events that it causes.
 
-        A record that has come before is left out.
+        A repeated record is ignored.
 
         Raises:
             SettingsError: the record contradicts the schema; the state is as it was.
@@ -196,7 +196,7 @@ class Matcher:
         return events
 
     def _close(self, state: CameraState, image: _Image) -> Iterator[Event]:
-        """Yield the ends of what went on when another session began."""
+        """Yield the END events of activities that were active when another session began."""
         for subject in state.previous:
             for name, run in state.subjects[subject].runs.items():
                 if run.is_active:
@@ -204,20 +204,20 @@ class Matcher:
 
 
 class Activities:
-    """The rules applied to any number of cameras, and what goes on before each of them."""
+    """Applies the rules to any number of cameras, and keeps each camera's active activities."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        """Begin without any records."""
+        """Start without records."""
         self.matcher = Matcher(rules)
         self._states: dict[tuple[str, str], CameraState] = {}
 
     def update(self, record: Record) -> list[Event]:
-        """Take in the next record of its camera; see `Matcher.update`."""
+        """Process the next record of its camera; see `Matcher.update`."""
         key = str(record.get("robot")), str(record.get("camera"))
         return self.matcher.update(self._states.setdefault(key, CameraState()), record)
 
     def active(self, robot: str, camera: str) -> dict[int, list[str]]:
-        """Return the names of the activities that go on, by track id."""
+        """Return the names of the active activities, by track id."""
         found: dict[int, list[str]] = {}
         state = self._states.get((robot, camera), CameraState())
         for subject, history in state.subjects.items():
@@ -231,7 +231,7 @@ class Activities:
 class _Image:
     """One record, checked.
 
-    `people` has the known points, in pixels and in metres, by track id; those gone have none.
+    `people` has the known points, in pixels and in metres, by track id; a gone track has none.
     """
 
     robot: str
@@ -244,10 +244,10 @@ class _Image:
 
     @classmethod
     def read(cls, record: Record) -> _Image:
-        """Return what a record says.
+        """Return the image of a record.
 
         Raises:
-            SettingsError: it contradicts the schema.
+            SettingsError: the record contradicts the schema.
         """
         try:
             people: dict[int, tuple[Points, Points]] = {
@@ -277,7 +277,7 @@ class _Image:
             ) from error
 
     def event(self, name: str, state: str, subject: Subject, run: Run, session: str) -> Event:
-        """Return the event that this image decides."""
+        """Return the event that this image causes."""
         who = self.robot, self.camera, session
         return Event(*who, name, state, subject, run.since, run.until, self.stamp_ms, run.images)
 
@@ -304,7 +304,7 @@ class _RuleSet:
                 self._moving[key] = compile_point(term.args[0], space)
 
     def update(self, history: History, image: _Image, subject: Subject) -> Iterator[Event]:
-        """Take in a subject's row; yield the events that it decides."""
+        """Process a subject in an image; yield the events that it causes."""
         people = [image.people[track_id] for track_id in subject]
         row = Row(
             image.stamp_ms,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Terms -> Python functions, with the arithmetic of SQL on doubles; None is unknown."""
+"""Compiles terms to Python functions that compute as SQL does on doubles; None is unknown."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Value = Any  # float, Point, bool, or None: unknown
 Compute = Callable[["Row"], Value]
 Past = Sequence[tuple[int, Mapping[str, Point | None]]]
 
-# A velocity is measured to an earlier image of the same subject: the first of these, counted in its
-# images, that is at least SPEED_SPAN old. Flink has no window of event time over arrival order, but
-# LAG.
+# A velocity is measured relative to an earlier image of the same subject: the first of these lags,
+# counted in its images, that is at least SPEED_SPAN old. For rows in order of arrival, Flink has
+# no windows of event time, only LAG.
 LAGS = (2, 4, 8, 16)
-SPEED_SPAN, SPEED_AGE = 200, 1000  # milliseconds: at least, at most
+SPEED_SPAN, SPEED_AGE = 200, 1000  # least and greatest age of that image, milliseconds
 _MOVING = {"velocity": "", "speed": "", "speed_m": "3d"}  # the space of each one's point
 
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one subject (a person or a pair) in one image.
+    """The data of one subject (a person or a pair) in one image.
 
     Attributes:
         stamp_ms: of the image.
         size: (width, height) in pixels.
-        people: known keypoints of each person in pixels; none of someone who has gone.
+        people: known keypoints of each person in pixels; none of a person who is gone.
         people_3d: the same in metres.
         past: stamps and moving points of the subject's earlier rows, the latest last.
-        memo: values computed already.
+        memo: values already computed.
     """
 
     stamp_ms: int
@@ -53,12 +53,12 @@ def moving(term: Term) -> str | None:
 
 
 def compile_term(term: Term) -> Compute:
-    """Return the function that computes a term of a row."""
+    """Return the function that computes a term from a row."""
     return _COMPILERS[term.op](term)
 
 
 def compile_point(term: Term, space: str = "") -> Compute:
-    """Return what computes a point: (x, y) in pixels, or with "3d" (x, y, z) in metres."""
+    """Return the function for a point: (x, y) in pixels, or with "3d" (x, y, z) in metres."""
     if term.op == "keypoint":
         name, person = str(term.value), term.person
         if space:
@@ -79,7 +79,7 @@ def _middle(p: Point, q: Point) -> Point:
 
 
 def _known(function: Callable[..., Value], *args: Compute) -> Compute:
-    """Return what computes a function of values, unknown where one of them is."""
+    """Return the function that applies `function` to values; unknown if one of them is."""
 
     def compute(row: Row) -> Value:
         values = [arg(row) for arg in args]
@@ -110,7 +110,7 @@ def _of_values(function: Callable[..., Value]) -> Callable[[Term], Compute]:
 
 def _length(vector: Sequence[float]) -> float:
     square = 0.0
-    for each in vector:  # not with sum(), which from Python 3.12 on rounds in another way
+    for each in vector:  # not sum(), which rounds differently from Python 3.12 on
         square += each * each
     return math.sqrt(square)
 
@@ -184,7 +184,7 @@ def _not(term: Term) -> Compute:
 
 
 def _connective(decides: bool) -> Callable[[Term], Compute]:
-    """Return the compiler of `and` (decided by False) or `or` (by True); otherwise unknown wins."""
+    """Return the compiler of `and` (decided by False) or `or` (by True); else unknown wins."""
 
     def compile_it(term: Term) -> Compute:
         args = [compile_term(arg) for arg in term.args]

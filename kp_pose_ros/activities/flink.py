@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules -> the SQL of a Flink job that finds the same events as `engine.py`.
 
-The order of rows is that of their arrival (PROCTIME), which is that of the images within a camera:
-a robot that was offline sends late, and a watermark of event time would leave its records behind.
-All times that rules speak of are stamps in the rows. Every step is a window over one partition, so
-that what the job remembers of a person ends with `table.exec.state.ttl`. A quantified
-MATCH_RECOGNIZE keeps all rows of a run until it ends, and can tell neither that nobody came nor
-that a run is over, which is why the two-row patterns here are LAGs.
+Rows are ordered by arrival (PROCTIME), which within a camera is the order of its images: a robot
+that was offline sends late, and with event time a watermark would drop its records. All times in
+rules are stamps in the rows. Every step is a window over one partition, so the state of a person
+expires with `table.exec.state.ttl`. The two-row patterns here are LAGs because a quantified
+MATCH_RECOGNIZE keeps all rows of a run until it ends, and detects neither that nobody came nor that
+a run is over.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ _COLUMNS = {
 
 _CARRIED = "robot, camera, session, stamp_ms, arrival, closing"
 
-# Records that have not come before, in the order of arrival; and with the first of a session, once
-# more the people of the image before it, who end with their session.
+# Records that are not repeats, in the order of arrival. The first record of a session is preceded
+# by a closing copy of the people in the image before it, since they end with their session.
 _IMAGES = """\
 CREATE TEMPORARY VIEW kp_numbered AS
 SELECT *, MAX(seq) OVER (PARTITION BY robot, camera, session ORDER BY arrival
@@ -78,8 +78,8 @@ CROSS JOIN UNNEST(CASE WHEN last_session <> session THEN ARRAY[TRUE, FALSE] ELSE
 WHERE last_session IS NULL OR last_session <> session OR last_seq <> seq;
 """
 
-# From conditions to events, as `engine.py` has it: a run of images is over when the next one in
-# which the condition holds is more than gap_ms later.
+# From conditions to events, as in `engine.py`: a run of images is over when the next image in which
+# the condition holds is more than gap_ms later.
 _EVENTS = """\
 CREATE TEMPORARY VIEW kp_held AS
 SELECT *,
@@ -130,7 +130,7 @@ WHERE active <> COALESCE(was_active, FALSE);
 
 
 def flink_sql(rules: Sequence[Rule], brokers: str, poses_topic: str, events_topic: str) -> str:
-    """Return a whole job between two Kafka topics, for Flink's SQL client."""
+    """Return a complete job from one Kafka topic to another, for Flink's SQL client."""
     kafka = {"connector": "kafka", "properties.bootstrap.servers": brokers, "format": "json"}
     source = {
         **kafka,
@@ -175,7 +175,7 @@ def views(rules: Sequence[Rule]) -> str:
 
 
 def _subjects(columns: Columns, size: int) -> str:
-    """Return the view with a row for each person or pair in an image, and those who are gone."""
+    """Return the view with a row for each person or pair in an image, including those gone."""
     people = PEOPLE[:size]
     ids = ["a.track_id AS a_id", f"{'b.track_id' if size == 2 else '-1'} AS b_id"]
     seen = []
@@ -215,7 +215,7 @@ def _moving(columns: Columns, size: int) -> str:
 
 
 def _velocity(name: str) -> str:
-    """Return the change of a column a second, to the first of its lags that is old enough."""
+    """Return a column's change per second, relative to its first lag that is old enough."""
     cases = []
     for lag in LAGS:
         age = f"stamp_ms - stamp_ms_{lag}"

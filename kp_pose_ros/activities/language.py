@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The expressions of rules: what may be written, and the unit of everything that is.
+"""The expressions of rules: their syntax, and the unit of each term.
 
-An expression is Python's own syntax, read with `ast` and never executed: what is not in the tables
-below is refused. It becomes a tree of terms, which `evaluate.py` computes and `flink.py` writes as
-SQL. Each term has a unit, so that pixels are compared with multiples of a person's own length,
-never with a bare number.
+An expression uses Python's syntax, is parsed with `ast` and never executed: anything not in the
+tables below is refused. It becomes a tree of terms, which `evaluate.py` computes and `flink.py`
+writes as SQL. Each term has a unit, so pixels are compared with multiples of a length measured on
+the person, never with a bare number.
 
-Any value may be unknown: that of a keypoint that was not seen, and whatever is computed from it.
+Any value may be unknown: that of a keypoint that was not seen, and everything computed from it.
 `and`, `or` and `not` treat unknown as SQL does: `unknown and false` is false, `unknown or true` is
 true, all else unknown.
 """
@@ -25,7 +25,7 @@ POINT, VELOCITY, CONDITION = "a point", "a velocity", "a condition"
 NUMBER, PIXELS, METRES, DEGREES = "a number", "pixels", "metres", "degrees"
 PIXEL_SPEED, METRE_SPEED = "pixels a second", "metres a second"
 
-PEOPLE = ("a", "b")  # what a rule about pairs calls its two people
+PEOPLE = ("a", "b")  # the names of the two people in a rule about pairs
 MAX_TERMS = 2000
 _MAX_TEXT = 2000
 
@@ -39,12 +39,12 @@ class Term:
     """A node of an expression's tree.
 
     Attributes:
-        op: what it computes: an operator, a function, "number", "keypoint", ".x" or ".y".
-        unit: of its value.
-        args: what it computes this from.
-        value: of a number; a keypoint's name; a zone's corners.
-        person: whose keypoint: 0 or 1 (`b` of a pair).
-        size: how many terms it consists of.
+        op: its kind: an operator, a function, "number", "keypoint", ".x" or ".y".
+        unit: the unit of its value.
+        args: the terms that it is computed from.
+        value: a number's value, a keypoint's name, or a zone's corners.
+        person: whose keypoint it is: 0, or 1 (`b` of a pair).
+        size: the number of terms that it consists of.
     """
 
     op: str
@@ -57,12 +57,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the names in an expression mean, besides keypoints.
+    """The meaning of names in an expression, other than keypoints.
 
     Attributes:
         definitions: terms by name, for each of a rule's people.
         zones: polygons by name.
-        is_pair: names are written `a.name` and `b.name`.
+        is_pair: whether names are written `a.name` and `b.name`.
     """
 
     definitions: tuple[Mapping[str, Term], ...] = ({}, {})
@@ -70,7 +70,7 @@ class Scope:
     is_pair: bool = False
 
 
-# Function: units of its arguments, unit of its value. The last unit may repeat after "...".
+# Function: units of its arguments, unit of its value. With "...", the last unit may repeat.
 _FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "distance": ((POINT, POINT), PIXELS),
     "distance_m": ((POINT, POINT), METRES),
@@ -100,7 +100,7 @@ _NO_ARITHMETIC = {POINT, VELOCITY, CONDITION}
 
 
 class _PlacedError(Exception):
-    """What is wrong, and with which node."""
+    """An error in an expression, and the node that has it."""
 
     def __init__(self, node: ast.AST, message: str) -> None:
         super().__init__(message)
@@ -111,7 +111,7 @@ def parse(text: object, scope: Scope) -> Term:
     """Return the tree of an expression.
 
     Raises:
-        SettingsError: it says something that the language does not have, or mixes units.
+        SettingsError: it is not valid in the language, or mixes units.
     """
     if not isinstance(text, str) or not text.strip():
         raise SettingsError(f"expected an expression, found {brief(text)}")
@@ -300,8 +300,8 @@ def _product(left: str, right: str) -> str | None:
     return left if right == NUMBER else right if left == NUMBER else None
 
 
-# pixels a second / pixels is 1 / s: a plain number, so that speeds compare in torso lengths a
-# second.
+# Pixels a second divided by pixels is 1 / s: a plain number, so that speeds can be compared in
+# torso lengths a second.
 _QUOTIENTS = {(PIXEL_SPEED, PIXELS): NUMBER, (METRE_SPEED, METRES): NUMBER}
 
 
@@ -315,7 +315,7 @@ _UNITS: dict[str, Callable[[str, str], str | None]] = {
     "*": _product,
     "/": _quotient,
 }
-# Each reader takes the node that it stands beside.
+# The reader for each type of node.
 _READERS: dict[type[ast.AST], Callable[[_Reader, Any], Term]] = {
     ast.Constant: _Reader._number,
     ast.Name: _Reader._name,
@@ -329,14 +329,14 @@ _READERS: dict[type[ast.AST], Callable[[_Reader, Any], Term]] = {
 
 
 def describe(term: Term) -> str:
-    """Return a point as text, the same for equal points."""
+    """Return a point as text; equal points have equal texts."""
     if term.op == "keypoint":
         return f"{PEOPLE[term.person]}.{term.value}"
     return f"{term.op}({', '.join(map(describe, term.args))})"
 
 
 def terms_of(term: Term) -> list[Term]:
-    """Return a term and all that it consists of, each once."""
+    """Return a term and all of its subterms, each once."""
     found: dict[int, Term] = {}
     waiting = [term]
     while waiting:

@@ -15,8 +15,7 @@ from kp_pose_ros.activities.language import CONDITION, Scope, Term, Zone, parse,
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.resources import load_yaml
 
-# Seconds. A gone track is listed in the records for 5 s, in which the end of its activities has to
-# be seen.
+# Seconds. The records list a gone track for 5 s; within that time its activities must end.
 MAX_GAP = 4.0
 MAX_HOLD = 3600.0
 MAX_RULES = 100
@@ -28,17 +27,17 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 class Rule:
     """One activity.
 
-    It starts when `when` has held for `hold_ms`, and ends when it has not held for `gap_ms`. It is
-    taken to hold from one image in which it is true to the next if they are at most `gap_ms` apart,
-    whatever lies between them.
+    It starts when `when` has held for `hold_ms`, and ends when `when` has not held for `gap_ms`.
+    The condition counts as holding from one image in which it is true to the next if they are at
+    most `gap_ms` apart, even if it is false or unknown in between.
 
     Attributes:
-        name: of the activity.
+        name: the activity's name.
         when: the condition.
-        hold_ms: for how long it has to hold, in milliseconds, more than 0.
+        hold_ms: for how long it must hold, in milliseconds, more than 0.
         gap_ms: for how long it may be false or unknown, in milliseconds.
-        cameras: the cameras that it is for; none: every camera.
-        is_pair: about two people, not one.
+        cameras: names of the cameras that it applies to; empty: all cameras.
+        is_pair: whether it is about two people, not one.
     """
 
     name: str
@@ -49,7 +48,7 @@ class Rule:
     is_pair: bool = False
 
     def missing(self, keypoint_names: Collection[str]) -> list[str]:
-        """Return the keypoints that the rule names and a model does not have, by name."""
+        """Return the names of keypoints that the rule uses and a model lacks."""
         named = {str(each.value) for each in terms_of(self.when) if each.op == "keypoint"}
         return sorted(named.difference(keypoint_names))
 
@@ -58,8 +57,7 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
     """Read a rules file.
 
     Raises:
-        SettingsError: it cannot be read or says something that makes no sense; the message has the
-        place.
+        SettingsError: it cannot be read, or has an invalid entry; the message says where.
     """
     content = load_yaml(path, SettingsError)
     with _at(f"the rules file {path} is wrong"):
@@ -123,7 +121,7 @@ def _rule(
 
 
 def _about_b(term: Term, known: dict[Term, Term]) -> Term:
-    """Return a definition as it is for the second of two people; what it shares stays shared."""
+    """Return a definition for the second of two people; shared terms stay shared."""
     if term not in known:
         args = tuple(_about_b(arg, known) for arg in term.args)
         known[term] = Term(term.op, term.unit, args, term.value, person=1, size=term.size)

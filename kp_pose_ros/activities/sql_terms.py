@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Terms -> SQL over the columns of `flink.py`'s views, with the arithmetic of `evaluate.py`."""
+"""Writes terms as SQL over the columns of `flink.py`'s views, computing as `evaluate.py` does."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def double(value: float) -> str:
 class Columns:
     """The columns that the rules of one kind need, and the SQL of their terms.
 
-    A keypoint's are called `a_nose_x`, `a_nose_y`; those of other points `p0_x`, and of velocities
-    `v0_x`.
+    The columns of a keypoint are named like `a_nose_x` and `a_nose_y`, those of other points like
+    `p0_x`, and those of velocities like `v0_x`.
 
     Attributes:
         keypoints: person, name and space of each keypoint.
-        points: SQL of each coordinate of the points made of keypoints, by its column.
-        moving: the columns whose velocity is needed, by the velocity's column.
+        points: by column, the SQL of each coordinate of points derived from keypoints.
+        moving: by a velocity's column, the column that it is the velocity of.
     """
 
     def __init__(self, conditions: Iterable[Term]) -> None:

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The colours of people's clothes: a small histogram of the torso and one of the legs.
+"""The colours of people's clothes: one small histogram of the torso and one of the legs.
 
-Pixels are sampled between keypoints, so that a person costs microseconds. Histograms are of hue,
-and of brightness where there is no hue to speak of; they are compared by the Hellinger distance
+Pixels are sampled between keypoints, so a person costs microseconds. The histograms are of hue,
+or of brightness where a pixel is nearly grey; they are compared by the Hellinger distance
 (of the Bhattacharyya coefficient; Comaniciu, Ramesh, Meer: Kernel-Based Object Tracking, IEEE
 Transactions on Pattern Analysis and Machine Intelligence, 2003, section 3).
 """
@@ -28,18 +28,18 @@ BINS = _HUES + _GRAYS
 _NAMES = tuple(
     f"{side}_{joint}" for joint in ("shoulder", "hip", "knee") for side in ("left", "right")
 )
-_LEAST = 0.4  # of a part's samples have to be visible
+_LEAST = 0.4  # share of a part's samples that must be visible
 
-# Saturation times brightness, of 1, at which a pixel begins and ceases to be grey.
+# Saturation times brightness (0 to 1): the bounds between grey and coloured pixels.
 _GRAY_BELOW, _COLOUR_ABOVE = 0.08, 0.25
 
-_VIEWS = 6  # that are remembered of a person: front, back, sides, in light and shade
-_NEW_VIEW = 0.18  # distance from all known ones
+_VIEWS = 6  # remembered for each person: front, back, sides, in light and shade
+_NEW_VIEW = 0.18  # a look this far from all known views is a new one
 _LEARNING = 0.1  # share of a new image in a known view
 
 
 def _grid(across: Array, along: Array) -> Array:
-    """Return (m, 2), all pairs of the two."""
+    """Return all pairs of the two, (m, 2)."""
     return np.stack(np.meshgrid(across, along), axis=-1).reshape(-1, 2)
 
 
@@ -50,7 +50,7 @@ _LEGS = np.linspace(0.15, 1.0, 40)
 
 
 class Wardrobe:
-    """Describes the clothes of people with a skeleton's keypoints."""
+    """Describes people's clothes, located by a skeleton's keypoints."""
 
     def __init__(self, keypoint_names: Sequence[str]) -> None:
         """Look for shoulders, hips and knees by name; without them, nothing is described."""
@@ -64,8 +64,8 @@ class Wardrobe:
             picture: (h, w, 3) BGR, the source image or the same at a lower resolution.
             poses: the people in it.
             size: (height, width) of the source image, in whose pixels the poses are.
-            ranks: (n,), lower for people who are nearer: what their boxes cover of others is not
-                counted.
+            ranks: (n,), lower for nearer people: samples inside a nearer person's box are not
+                counted for the people behind.
         """
         found = np.full((len(poses), PARTS, BINS), np.nan)
         if len(self._indices) < len(_NAMES) or not len(poses):
@@ -84,7 +84,7 @@ class Wardrobe:
         return found
 
     def _uncovered(self, samples: Array, poses: Poses, ranks: Array) -> Bools:
-        """Return (n, m), which samples lie in nobody's box who is nearer."""
+        """Return which samples lie outside the boxes of all nearer people, (n, m)."""
         low, high = poses.boxes[:, :2], poses.boxes[:, 2:]
         inside = np.all((samples[:, :, None] >= low) & (samples[:, :, None] <= high), axis=-1)
         nearer: Bools = np.less(ranks[None, :], ranks[:, None])
@@ -102,7 +102,7 @@ def _torso(points: Array, seen: Bools) -> tuple[Array, Bools]:
 
 
 def _legs(points: Array, seen: Bools) -> tuple[Array, Bools]:
-    """Return samples along both thighs; one is enough."""
+    """Return samples along both thighs, like `_torso`; one thigh is enough."""
     down = _LEGS[:, None]
     samples, known = [], []
     for hip, knee in ((2, 4), (3, 5)):
@@ -115,7 +115,7 @@ def _legs(points: Array, seen: Bools) -> tuple[Array, Bools]:
 def _histograms(pixels: Pixels, counted: Bools) -> Array:
     """Return the (n, BINS) histograms of (n, m, 3) BGR pixels; each sums to 1.
 
-    A pixel between two bins counts for both, so that a little more light changes little.
+    A pixel between two bins counts for both, so a small change of light changes the result little.
     """
     hsv = cv2.cvtColor(pixels, cv2.COLOR_BGR2HSV).astype(np.float64)
     hue, value = hsv[..., 0] * (_HUES / 180), hsv[..., 2] * ((_GRAYS - 1) / 255)
@@ -143,15 +143,15 @@ class Views:
     def distances(self, looks: Array) -> Array:
         """Return the Hellinger distances of (n, PARTS, BINS) looks to the nearest view: (n,).
 
-        They are from 0 (the same) to 1; NaN if no part is known in both, or no view yet.
+        From 0 (the same) to 1; NaN if no part is known in both, or there is no view yet.
         """
         nearest = _distances(looks, self._views).min(axis=1, initial=np.inf)
         return np.where(np.isfinite(nearest), nearest, np.nan)
 
     def learn(self, look: Array) -> None:
-        """Take in a (PARTS, BINS) look of which it is certain that it is this person's.
+        """Add a (PARTS, BINS) look that is certain to be this person's.
 
-        One without a torso is left out.
+        A look without a torso is ignored.
         """
         if not np.isfinite(look[TORSO]).all():
             return
@@ -161,7 +161,7 @@ class Views:
             learned = np.where(np.isfinite(view), view + _LEARNING * (look - view), look)
             view[:] = np.where(np.isfinite(look), learned, view)
         else:
-            # Instead of the oldest, once there are many.
+            # Replaces the oldest view once there are _VIEWS of them.
             self._views = np.concatenate((self._views, look[None]))[-_VIEWS:]
 
 

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which person is the target, from image to image, and how certain that is.
 
-Everybody in sight is remembered, not only the target: by where they are expected, by the colours of
-their clothes and by their track_id. Each image's people are assigned to the remembered ones so that
-the sum of the evidence is largest. The target is in the image only if every other explanation, such
-as that somebody in similar clothes came out from behind a pillar, is clearly less likely. Otherwise
-nobody is.
+All people in sight are remembered, not only the target: by their expected position, the colours of
+their clothes and their track_id. The people in each image are assigned to the remembered ones so
+that the sum of the evidence is largest. A person counts as the target only if every other
+explanation, such as a person in similar clothes who steps out from behind a pillar, is clearly less
+likely. Otherwise the image does not show the target.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ Indices = npt.NDArray[np.intp]
 
 NOBODY = -1
 
-_CERTAIN = 3.0  # logarithm of the likelihood ratio between the best explanation and every other one
-_CLEARLY = 1.0  # by which it exceeds the largest of somebody else who vanished since
+_CERTAIN = 3.0  # log likelihood ratio by which the best explanation must exceed every other one
+_CLEARLY = 1.0  # by which it must exceed that of any other person who has vanished since
 
 # Seconds.
-_REPLACES = 0.3  # for which a person must fit to be recognized as the target
-_ARRIVAL = 0.5  # of a new track, in which its place tells whether the target has come back
-_TRUST_AGAIN = 0.5  # after people came near each other, until their ids count again
-_RECENT = 2.0  # out of sight for no longer, people may still be near
-_REMEMBERED = 60.0  # for which people out of sight are remembered
+_REPLACES = 0.3  # a person must fit this long to be recognized as the target
+_ARRIVAL = 0.5  # the start of a new track, when its position shows if the target has come back
+_TRUST_AGAIN = 0.5  # until ids are trusted again after two people came near each other
+_RECENT = 2.0  # people out of sight for at most this long may still be near
+_REMEMBERED = 60.0  # how long people out of sight are remembered
 _MOST_PEOPLE = 30
-_WITNESSES = 3  # people who shift alike: the camera turns
-# Two people come near each other if their bodies are closer than this in the image, in torso
-# lengths, and nearly as far from the camera: their ids may be confused.
+_WITNESSES = 3  # if this many people shift alike, the camera is turning
+# Two people are near each other, so that the tracker may swap their ids, if their bodies are closer
+# than this in the image, in torso lengths, and about equally far from the camera.
 _NEAR = 1.2
-_NEAR_RANGE = 0.25  # of the logarithm
+_NEAR_RANGE = 0.25  # difference of the logarithms of the distances
 
 
 class Sight(Enum):
     """What an image shows of the target."""
 
     VISIBLE = "visible"
-    AMBIGUOUS = "ambiguous"  # somebody may be the target
+    AMBIGUOUS = "ambiguous"  # a person may be the target
     ABSENT = "absent"
 
 
@@ -59,8 +59,8 @@ class Newcomer:
 
     Attributes:
         since: stamp of its first image.
-        fit: how well its place fitted the target when it began.
-        rival: the largest evidence that it is one of the others.
+        fit: how well its position fitted the target when it began.
+        rival: the largest evidence that it is another remembered person.
     """
 
     since: int
@@ -71,12 +71,12 @@ class Newcomer:
 
 @dataclass(slots=True)
 class Claim:
-    """What speaks for a track being the target while that is out of sight.
+    """The evidence that a track is the target while the target is out of sight.
 
     Attributes:
-        evidence: the largest so far, 0 while somebody else explains it better.
+        evidence: the largest so far; 0 while another person explains the track better.
         seen: stamp of its latest image.
-        beside: the tracks that were in an image together with it, who are other people.
+        beside: tracks that were in an image together with it, and so are other people.
     """
 
     evidence: float = 0.0
@@ -85,7 +85,7 @@ class Claim:
 
 
 class Follower:
-    """Follows one person; `update` it with every image, in the order of their stamps."""
+    """Follows one person; call `update` with every image, in the order of their stamps."""
 
     def __init__(self, people: People, target: int, stamp: int) -> None:
         """Begin with an image that shows the target.
@@ -98,7 +98,7 @@ class Follower:
         self._stamp = stamp
         self._others: list[Person] = []
         self._target = Person(int(people.track_ids[target]))
-        # By track that may be the target: since when, and the latest image in which it was so.
+        # By track that may be the target: since when, and the latest image in which it fitted.
         self._candidates: dict[int, tuple[int, int]] = {}
         self._claims: dict[int, Claim] = {}  # by track, while the target is out of sight
         self._newcomers: dict[int, Newcomer] = {}  # by track
@@ -111,12 +111,12 @@ class Follower:
 
     @property
     def image_position(self) -> tuple[float, float, float, float]:
-        """Where the target is expected in the image, x and y, and its velocity: pixels, / s."""
+        """The target's expected x and y in the image, pixels, and its velocity, pixels / s."""
         mean = self._target.filter.mean
         return float(mean[0, X]), float(mean[0, Y]), float(mean[1, X]), float(mean[1, Y])
 
     def update(self, people: People, stamp: int) -> tuple[Sight, int]:
-        """Take in an image; return what it shows of the target, and its index or NOBODY."""
+        """Process an image; return what it shows of the target, and its index or NOBODY."""
         seconds = max(0.0, (stamp - self._stamp) * 1e-9)
         self._stamp = stamp
         persons = [self._target, *self._others]
@@ -135,7 +135,7 @@ class Follower:
             for person, column, row in zip(persons, _certain(evidence), evidence, strict=True)
         ]
         index = columns[0]
-        # Of others, what is known of them explains a detection at least as well.
+        # Another remembered person explains the detection at least as well.
         rivals = evidence[1:].max(axis=0, initial=0)
         self._note_rivals(people, evidence, columns)
         self._claim(people.track_ids, np.where(evidence[0] > rivals, evidence[0], 0))
@@ -149,12 +149,12 @@ class Follower:
         return Sight.AMBIGUOUS if may_be.any() else Sight.ABSENT, NOBODY
 
     def _filters(self, persons: list[Person]) -> list[Filter]:
-        """Return those of everybody."""
+        """Return the filters of all people."""
         newcomers = self._newcomers.values()
         return [*(each.filter for each in persons), *(each.filter for each in newcomers)]
 
     def _shift(self, persons: list[Person], people: People) -> None:
-        """Undo the shift that everybody has in common: the camera's turn."""
+        """Undo the shift that all people have in common: the camera's rotation."""
         by_id = {person.track_id: person for person in persons}
         pairs = [
             (by_id[track_id], row)
@@ -190,7 +190,7 @@ class Follower:
                 person.trust = min(1.0, person.trust + seconds / _TRUST_AGAIN)
 
     def _find_jumps(self, persons: list[Person], people: People) -> None:
-        """Note whose track goes on where they cannot be: it is another person's now."""
+        """Note whose track continues where they cannot be: it is another person's now."""
         rows = dict(zip(people.track_ids.tolist(), people.coordinates, strict=True))
         for person in persons:
             row = rows.get(person.track_id)
@@ -198,9 +198,9 @@ class Follower:
                 person.has_jumped = True
 
     def _judge_newcomers(self, people: People) -> Array:
-        """Return how well people's places fit the target: of new tracks, how they did at first.
+        """Return how well people's positions fit the target; for new tracks, how well at first.
 
-        The longer the target is out of sight, the more places it may be in: somebody who walks
+        The longer the target is out of sight, the more positions are possible: anybody walking
         about would fit sooner or later.
         """
         fits = self._target.filter.evidence(people.coordinates, people.size)
@@ -222,9 +222,9 @@ class Follower:
         return fits
 
     def _is_recognized(self, people: People, index: int, evidence: float) -> bool:
-        """Return whether a detection that is likely the target can be taken for it already.
+        """Return whether a detection that is likely the target can be accepted as it already.
 
-        Unless it is the plain continuation of a track, it has to be so for a while.
+        Unless it plainly continues a track, it has to stay likely for a while.
         """
         track_id, stamp = int(people.track_ids[index]), self._stamp
         if self._target.is_continued(people, index):
@@ -241,7 +241,7 @@ class Follower:
         return (stamp - since) * 1e-9 >= _REPLACES
 
     def _note_rivals(self, people: People, evidence: Array, columns: list[int]) -> None:
-        """Note how well newcomers fit the others who are not seen elsewhere."""
+        """Note how well newcomers fit the other people, as far as these are not seen elsewhere."""
         for index, track_id in enumerate(people.track_ids.tolist()):
             if (newcomer := self._newcomers.get(track_id)) is not None:
                 rows = [row for row, column in enumerate(columns) if column in (NOBODY, index)]
@@ -251,7 +251,7 @@ class Follower:
     def _claim(self, track_ids: Ints, evidence: Array) -> None:
         """Note who may be the target, by (n,) evidence, and who was beside them.
 
-        A track that was out of sight meanwhile may have become somebody else's.
+        A track that was out of sight in between may now be another person's.
         """
         present = set(track_ids.tolist())
         for track_id, each in zip(track_ids.tolist(), evidence.tolist(), strict=True):
@@ -264,7 +264,7 @@ class Follower:
             claim.beside |= present
 
     def _rival_claim(self, track_id: int) -> float:
-        """Return the evidence that another one, who was beside this track, is the target."""
+        """Return the evidence that another track, seen beside this one, is the target."""
         claims = [
             claim.evidence
             for other, claim in self._claims.items()
@@ -273,7 +273,7 @@ class Follower:
         return max(claims, default=-math.inf)
 
     def _learn(self, persons: list[Person], people: People, columns: list[int]) -> None:
-        """Take in the detections of people who are known."""
+        """Update the known people with their detections."""
         for person, column in zip(persons, columns, strict=True):
             if column != NOBODY:
                 is_same = person.track_id == people.track_ids[column]
@@ -283,9 +283,9 @@ class Follower:
                     person.views.learn(people.looks[column])
 
     def _remember(self, people: People, columns: list[int]) -> None:
-        """Remember the people beside the target who are new; forget those gone for long.
+        """Remember new people seen beside the target; forget those gone for long.
 
-        While the target is out of sight, nobody is new: it may be the target.
+        While the target is out of sight, nobody is added: a new person may be the target.
         """
         self._newcomers.clear()
         self._candidates.clear()
@@ -304,13 +304,13 @@ class Follower:
 
 
 def _certain(evidence: Array) -> list[int]:
-    """Return the detection of each person, or NOBODY unless it is certain.
+    """Return the detection of each person; NOBODY where it is not certain.
 
-    It is if the sum of evidence of the best assignment exceeds that of the best one in which the
-    person has another detection, or none.
+    It is certain if the best assignment has clearly more evidence, in sum, than the best one that
+    gives the person another detection, or none.
 
     Args:
-        evidence: (persons, detections); what is not positive stays apart.
+        evidence: (persons, detections); pairs whose evidence is not positive are never assigned.
     """
     worth = np.maximum(evidence, 0)
     rows, columns, best = _assign(worth)

@@ -3,11 +3,10 @@
 """Where people are expected to be, and how well a detection fits there.
 
 Each person has four coordinates: x and y of the body's middle in the image, the logarithm of the
-size in the image and, with depth, the logarithm of the distance from the camera. They do not
-depend on the direction in which a turning camera looks, but for a shift in x and y that all people
-share. Each coordinate has a Kalman filter with white noise acceleration (Bar-Shalom, Li,
-Kirubarajan: Estimation with Applications to Tracking and Navigation, 2001, section 6.2.2), and with
-velocities that decay.
+size in the image and, with depth, the logarithm of the distance from the camera. When the camera
+turns, they change only by a shift in x and y that all people share. Each coordinate has a Kalman
+filter with white noise acceleration (Bar-Shalom, Li, Kirubarajan: Estimation with Applications to
+Tracking and Navigation, 2001, section 6.2.2) and a decaying velocity.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ COORDINATES = 4
 # In body units (x and y: torso lengths, about half a metre) and logarithms.
 _NOISE = np.array((0.13, 0.16, 0.09, 0.05))  # standard deviations of a detection
 _AGITATION = np.array((3.0, 0.3, 0.1, 0.15))  # change of velocity, squared, per second
-_FADE = 1.0  # seconds in which a velocity decays to 1/e; people out of sight stop, or turn round
+_FADE = 1.0  # seconds in which a velocity decays to 1/e: people out of sight may stop or turn
 _FIRST_VELOCITY = np.array((2.0, 0.5, 0.4, 0.4))  # per second
-# A span of the values that people in the image take, for what a coincidence is worth.
+# The range of values among the people in an image: how likely a match by chance is.
 _SIZE_SPAN = _RANGE_SPAN = 1.5
-_ANYWHERE = 0.05  # probability that a person who was out of sight for long is anywhere
+_ANYWHERE = 0.05  # probability that a person out of sight for _LONG may be anywhere
 _LONG = 1.0  # seconds
 
 _BODY = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
-_TORSO_OF_BOX = 0.3  # length of a torso in heights of the box, where no keypoint tells
+_TORSO_OF_BOX = 0.3  # length of a torso in heights of the box, where keypoints do not show it
 
 
 def coordinates(poses: Poses, positions: Array, keypoint_names: Sequence[str]) -> Array:
@@ -46,7 +45,7 @@ def coordinates(poses: Poses, positions: Array, keypoint_names: Sequence[str]) -
     Args:
         poses: n people in one image.
         positions: (n, 3) metres from the camera, NaN where not known.
-        keypoint_names: the skeleton's; without shoulders and hips the boxes count.
+        keypoint_names: the skeleton's; without shoulders and hips, the boxes are used.
     """
     found = np.full((len(poses), COORDINATES), np.nan)
     boxes = poses.boxes.astype(np.float64)
@@ -75,7 +74,7 @@ class Filter:
 
     Attributes:
         seen: seconds since the last detection.
-        unit: pixels of a torso length.
+        unit: length of a torso, pixels.
     """
 
     seen: float = 0.0
@@ -84,7 +83,7 @@ class Filter:
     variance: Array = field(default_factory=lambda: np.zeros((3, COORDINATES)))
 
     def scale(self) -> Array:
-        """Return what a unit of each coordinate is: pixels, pixels, 1 and 1."""
+        """Return the unit of each coordinate: pixels, pixels, 1 and 1."""
         return np.array((self.unit, self.unit, 1.0, 1.0))
 
     def predict(self, seconds: float) -> None:
@@ -103,7 +102,7 @@ class Filter:
         velocity += power * seconds
 
     def correct(self, measured: Array) -> None:
-        """Take in a detection's coordinates."""
+        """Update the filter with a detection's coordinates."""
         self.seen = 0.0
         if np.isfinite(measured[SIZE]):
             self.unit = math.exp(measured[SIZE])
@@ -121,7 +120,7 @@ class Filter:
         self.variance[:2] *= 1 - gains[0]
 
     def evidence(self, measured: Array, size: tuple[int, int]) -> Array:
-        """Return (n,), how much likelier detections are if they are this person than by chance.
+        """Return how much likelier detections are as this person than by chance, (n,).
 
         Natural logarithms of likelihood ratios, over the coordinates that are known.
 
@@ -140,10 +139,10 @@ class Filter:
         return np.asarray(np.logaddexp(total, math.log(anywhere)))
 
     def surprise(self, measured: Array) -> float:
-        """Return by how much one detection differs: the sum of its squared errors, in variances."""
+        """Return how far off one detection is: the sum of its squared errors, in variances."""
         return float(np.nansum(self._compare(measured)[0]))
 
     def _compare(self, measured: Array) -> tuple[Array, Array]:
-        """Return squared errors, (..., COORDINATES), in variances, and these, (COORDINATES,)."""
+        """Return squared errors in variances, (..., COORDINATES), and the variances."""
         variance = self.variance[0] + (_NOISE * self.scale()) ** 2
         return (measured - self.mean[0]) ** 2 / variance, variance

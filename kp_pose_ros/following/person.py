@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The people in an image, and a person who is remembered."""
+"""The people in an image, and a remembered person."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Array = npt.NDArray[np.float64]
 MOMENT = 0.25  # seconds; after a longer time out of sight a track may be another person's
 
 # Evidence, in natural logarithms of likelihood ratios.
-_KNOWN = 1.5  # that somebody in the image is one of those who were seen before, no stranger
+_KNOWN = 1.5  # that a person in the image was seen before and is no stranger
 _SAME_ID = 3.0  # that a track_id means the same person as before, if nobody came near
-_BLIND = 6.0  # that is needed to recognize somebody without their clothes
-_OTHER_CLOTHES = -1.0  # of clothes, below which they are taken for another person's
-# Clothes. The standard deviation of the distance between two looks of one person, the share of
-# looks that may be anything (wrong keypoints, half hidden), and the share of strangers in the same
-# clothes; by the pedestrians of vtest.avi.
+_BLIND = 6.0  # needed to recognize a person without their clothes
+_OTHER_CLOTHES = -1.0  # from clothes; below this they count as another person's
+# Clothes: the standard deviation of the distance between two looks of one person, the share of
+# looks that are outliers (wrong keypoints, half hidden), and the share of strangers in the same
+# clothes; measured with the pedestrians of vtest.avi.
 _SAME_CLOTHES, _ODD_LOOK, _UNIFORMED = 0.16, 0.06, 0.08
 
-# Squared errors, in variances, beyond which a detection is a jump; and the same after a jump, which
-# may have been one detection that was off, and without known clothes.
+# Squared errors, in variances, beyond which a detection is a jump; and the limit that applies right
+# after a jump (which may have been a single bad detection) and where clothes are unknown.
 SURPRISE, _CALM = 14.0, 5.0
 
 
@@ -38,7 +38,7 @@ class People:
     """The n people with a track in one image.
 
     Attributes:
-        poses: them; all have a track_id.
+        poses: their poses; all have a track_id.
         positions: (n, 3) metres from the camera, x right, y down, z forward; NaN where not known.
         velocities: (n, 3) metres / s; NaN where not known.
         looks: (n, PARTS, BINS), see `clothes`; NaN where not known.
@@ -64,11 +64,11 @@ class People:
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """Somebody who is remembered.
+    """A remembered person.
 
     Attributes:
         track_id: the latest.
-        trust: 0 to 1, whether that id still means the same person.
+        trust: 0 to 1, how sure it is that the id still means the same person.
         has_jumped: whether the latest detection with that id was too far off to be the same person.
     """
 
@@ -79,11 +79,11 @@ class Person:
     views: Views = field(default_factory=Views)
 
     def evidence(self, people: People, fits: Array | None = None) -> Array:
-        """Return (n,), how much likelier the people in an image are this person than a stranger.
+        """Return how much likelier each person in an image is this one than a stranger, (n,).
 
         Args:
             people: those in the image.
-            fits: (n,), how well their places fit; None: as they do now.
+            fits: (n,), how well their positions fit; None: as they do now.
         """
         if fits is None:
             fits = self.filter.evidence(people.coordinates, people.size)
@@ -92,14 +92,14 @@ class Person:
         return total
 
     def clothes(self, people: People) -> Array:
-        """Return (n,), how well people's clothes fit; 0 where they are not known."""
+        """Return how well people's clothes fit, (n,); 0 where they are not known."""
         return _clothes_evidence(self.views.distances(people.looks))
 
     def is_continued(self, people: People, index: int) -> bool:
         """Return whether a detection plainly continues this person's track.
 
-        It has the same id, after no more than a moment, without a jump in place or size, and not in
-        other clothes.
+        It has the same id after no more than MOMENT, no jump in position or size, and no other
+        clothes.
         """
         if self.track_id != people.track_ids[index] or self.filter.seen > MOMENT:
             return False
@@ -109,14 +109,14 @@ class Person:
         return bool(is_near and clothes >= _OTHER_CLOTHES)
 
     def fits(self, people: People, index: int, evidence: float) -> bool:
-        """Return whether a detection may be taken for this person: by the clothes, or blindly."""
+        """Return whether a detection may be this person: by the clothes, or without them."""
         clothes = self.clothes(people)[index]
         is_recognized = clothes > 0 or (evidence >= _BLIND and clothes >= _OTHER_CLOTHES)
         return self.is_continued(people, index) or bool(is_recognized)
 
 
 def _clothes_evidence(distances: Array) -> Array:
-    """Return how much likelier looks at such distances are of one person than of two: (n,)."""
+    """Return how much likelier looks at these distances show one person than two: (n,)."""
     same = np.exp(-0.5 * (distances / _SAME_CLOTHES) ** 2)
     same *= 2 / (_SAME_CLOTHES * math.sqrt(2 * math.pi))  # half of a normal distribution
     same = (1 - _ODD_LOOK) * same + _ODD_LOOK

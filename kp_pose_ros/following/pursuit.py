@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a planner is told of the target: where it is, since when it is out of sight, and why."""
+"""The report on the target to a planner: where it is, or since when it is out of sight and why."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from kp_pose_ros.following.person import People
 Array = npt.NDArray[np.float64]
 
 PREDICTED_FOR = 500_000_000  # nanoseconds for which a person is assumed to walk on
-_RECENT = 1_000_000_000  # nanoseconds in which somebody may have been the target
-# An edge of the image is near if a box is within this share of its width; and somebody who would
-# cross it within so many seconds has left.
+_RECENT = 1_000_000_000  # nanoseconds; a possible target this recent makes a loss AMBIGUOUS
+# An edge of the image is near if the box is within this share of the image's width; a person who
+# would cross it within so many seconds has left.
 _EDGE, _AHEAD = 0.02, 0.5
 
 
@@ -31,7 +31,7 @@ class State(Enum):
 
 
 class Loss(Enum):
-    """Why the target is lost for good, as a sentence about it."""
+    """Why the target is lost for good, in words."""
 
     LEFT_AT_LEFT = "the target left the image at its left"
     LEFT_AT_RIGHT = "the target left the image at its right"
@@ -48,10 +48,10 @@ class Report:
 
     Attributes:
         state: VISIBLE, PREDICTED or LOST.
-        index: of the target among the people in the image; NOBODY unless VISIBLE.
+        index: the target's among the people in the image; NOBODY unless VISIBLE.
         position: (3,) metres, measured or predicted; None: unknown.
         last_visible: stamp of the latest image that showed the target, nanoseconds.
-        loss: why the target is lost for good; None: it is not.
+        loss: why the target is lost for good; None if it is not.
     """
 
     state: State
@@ -73,8 +73,8 @@ class Pursuit:
             people: those in the image.
             target: index of the target among them.
             stamp: of the image, nanoseconds.
-            patience: nanoseconds after which a target without which nothing is known is lost.
-            needs_position: whether a target without a position is of no use.
+            patience: nanoseconds without sight of the target after which it is lost for good.
+            needs_position: whether a target whose position stays unknown for that long is lost.
         """
         self._follower = Follower(people, target, stamp)
         self._patience = patience
@@ -87,7 +87,7 @@ class Pursuit:
         self._see(people, target, stamp)
 
     def update(self, people: People, stamp: int) -> Report:
-        """Take in an image, in the order of their stamps; return what it says of the target."""
+        """Process an image, in the order of stamps; return what it says of the target."""
         sight, index = self._follower.update(people, stamp)
         if sight is Sight.AMBIGUOUS:
             self._ambiguous = stamp
@@ -128,6 +128,6 @@ class Pursuit:
             Loss.LEFT_AT_TOP: y < 0,
             Loss.LEFT_AT_BOTTOM: y > height,
         }
-        # Somebody very near may touch both sides.
+        # A person very near the camera may touch both sides.
         edges = [loss for loss, is_left in leaves.items() if is_left]
         self._edge = edges[0] if len(edges) == 1 else None

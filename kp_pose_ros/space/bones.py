@@ -14,7 +14,7 @@ Bools = npt.NDArray[np.bool_]
 
 # Lengths between joints, in body heights (Drillis and Contini: Body Segment Parameters, 1966, as in
 # Winter: Biomechanics and Motor Control of Human Movement, 4th edition, figure 4.1); those of the
-# head and across the torso follow from them. S stands for either side, O for the other one.
+# head and across the torso are derived from them. S is one side of the body, O the opposite one.
 _BONES = {
     ("S_shoulder", "S_elbow"): 0.186,
     ("S_elbow", "S_wrist"): 0.146,
@@ -22,7 +22,7 @@ _BONES = {
     ("S_knee", "S_ankle"): 0.246,
     ("S_shoulder", "S_hip"): 0.288,
 }
-# These may be shorter: they span a joint that bends, or are too short to tell a height from.
+# These may be shorter: they span a joint that bends, or are too short to infer a height from.
 _SPANS = {
     ("S_shoulder", "S_wrist"): 0.332,
     ("S_hip", "S_ankle"): 0.491,
@@ -35,17 +35,17 @@ _SPANS = {
     ("nose", "S_ear"): 0.09,
     ("S_eye", "S_ear"): 0.07,
 }
-_HEIGHTS = (0.6, 2.1)  # metres, of a toddler and of nearly everybody else
-_USUAL_HEIGHT = 1.7  # where no bone tells
-_TOLERANCE = 1.15  # lengths differ between people, and depth is of the skin, not of the joint
+_HEIGHTS = (0.6, 2.1)  # metres, from a toddler to nearly the tallest adults
+_USUAL_HEIGHT = 1.7  # where no bone shows the height
+_TOLERANCE = 1.15  # proportions differ between people, and depth is of the skin, not of the joint
 _SLACK = 0.03  # metres; the noise of a depth camera matters most for short bones
 
 
 class Bones:
     """The distances between a skeleton's keypoints that no person exceeds.
 
-    They are found by the keypoints' names, as in coco17. A skeleton with other names has none, and
-    then every keypoint is believed.
+    Bones are found by the keypoints' names, as in coco17. A skeleton with other names has none, and
+    every keypoint of it counts as plausible.
     """
 
     def __init__(self, keypoint_names: Sequence[str]) -> None:
@@ -60,7 +60,7 @@ class Bones:
                         first, last = sorted(keypoint_names.index(name) for name in names)
                         pairs[first, last] = length
             if table is _BONES:
-                self._rigid = len(pairs)  # how many of them tell a height
+                self._rigid = len(pairs)  # how many of them show a height
         self._ends = np.array(list(pairs), np.intp).reshape(-1, 2)
         self._lengths = np.array(list(pairs.values()))
         # (bones, k): which keypoints a bone joins.
@@ -71,9 +71,10 @@ class Bones:
     def plausible(self, points: Array) -> Bools:
         """Return which of (n, k, 3) points in metres, NaN where unknown, may be true: (n, k).
 
-        A bone that is too long makes both ends suspect. The one of which the larger share of bones
-        is too long goes first, then the rest is looked at again: so a wrist on the wall goes, and
-        the elbow stays. A keypoint of which no bone is left to vouch for it goes, too.
+        A bone that is too long makes both of its ends suspect. The keypoint with the larger share
+        of bones that are too long is removed first, then the rest is checked again: a wrist whose
+        depth is the wall's is removed, and the elbow stays. A keypoint without any bone left to
+        confirm it is removed, too.
         """
         known: Bools = np.isfinite(points).all(axis=-1)  # type: ignore[assignment]
         if not len(self._ends):
@@ -84,7 +85,7 @@ class Bones:
         alive, too_long = np.isfinite(lengths), lengths > limits
         while (alive & too_long).any():
             bones, bad = alive @ self._joined, (alive & too_long) @ self._joined
-            # Of equal shares the one with more bones goes first: an elbow before its wrist.
+            # With equal shares the one with more bones is removed first: an elbow before its wrist.
             blame = np.where(known, bad / np.maximum(bones, 1) + 1e-3 * bad, 0)
             people = np.flatnonzero(bad.any(axis=1))
             known[people, blame.argmax(axis=1)[people]] = False
@@ -94,7 +95,7 @@ class Bones:
 
     @property
     def tell_heights(self) -> bool:
-        """Whether the skeleton has a bone that tells how tall somebody is."""
+        """Whether the skeleton has a bone that shows how tall a person is."""
         return self._rigid > 0
 
     def heights(self, points: Array) -> Array:
@@ -116,6 +117,6 @@ class Bones:
             return np.full(len(lengths), np.nan)
         told = np.sort(lengths[:, : self._rigid] / self._lengths[: self._rigid], axis=1)
         counts = np.isfinite(told).sum(axis=1)  # NaN comes last
-        # Half of those counted is never behind the last place.
+        # Half of the count is never beyond the last index.
         medians: Array = told[np.arange(len(told)), counts // 2]
         return medians

@@ -16,14 +16,15 @@ from kp_pose_ros.errors import CalibrationError
 
 Array = npt.NDArray[np.float64]
 
-# OpenCV and sensor_msgs/CameraInfo count from the centre of the first pixel, we from its corner.
+# OpenCV and sensor_msgs/CameraInfo count from the centre of the first pixel, this package from its
+# corner.
 _PIXEL_CENTER = 0.5
-# Iterations at most, and the error in pixels at which to stop before.
+# Maximum number of iterations, and the error in pixels at which to stop earlier.
 _ENOUGH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-4)
 _SAME, _HERE = np.eye(3), np.zeros(3)
 _CLOSES = 0.5  # pixels between a pixel and the projection of its ray, at most
-# Rays that a lens's model is checked with: radians from the axis (the widest is 1000 at depth 1),
-# and directions around it.
+# Rays to check a lens's model with: radians from the axis (the widest is 1000 at depth 1), and
+# directions around it.
 _ANGLES = np.linspace(0, np.arctan(1e3), 2000)
 _AROUND = np.linspace(0, 2 * np.pi, 8, endpoint=False)
 
@@ -33,7 +34,7 @@ class _Distortion:
     """How one model bends rays.
 
     Attributes:
-        counts: how many coefficients OpenCV takes; behind them there may be zeros.
+        counts: numbers of coefficients that OpenCV takes; zeros may follow them.
         undistort: (m, 1, 2) pixels, matrix, coefficients -> (m, 1, 2) points at depth 1.
         project: (m, 1, 3) points, matrix, coefficients -> (m, 1, 2) pixels.
     """
@@ -64,7 +65,7 @@ def _project_fisheye(points: Array, matrix: Array, coefficients: Array) -> Any:
 
 
 # Names are those of sensor_msgs/distortion_models.h. OpenCV reads k1 k2 p1 p2, then k3, k4 k5 k6,
-# s1 s2 s3 s4 and tau_x tau_y where they are given, and drivers give more than a name stands for.
+# s1 s2 s3 s4 and tau_x tau_y where given; some drivers give more than the model's name implies.
 _BROWN = _Distortion((4, 5, 8, 12, 14), _undistort_brown, _project_brown)
 _MODELS = {
     "": _Distortion((0,), _undistort_nothing, _project_brown),
@@ -76,7 +77,7 @@ _MODELS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraModel:
-    """What sensor_msgs/CameraInfo says of a camera whose pictures are not rectified.
+    """The sensor_msgs/CameraInfo of a camera whose pictures are not rectified.
 
     Points are in its optical frame: x right, y down, z forward, metres. Pixels are counted from
     the outer corner of the first one, as everywhere in this package.
@@ -85,7 +86,7 @@ class CameraModel:
         size: (height, width) of the pictures, pixels.
         matrix: (3, 3), K: focal lengths and principal point, pixels.
         model: a name of sensor_msgs/distortion_models.h; empty: no distortion.
-        coefficients: the model's, none or all zero: no distortion.
+        coefficients: the model's; none, or all zero: no distortion.
 
     Raises:
         CalibrationError: no camera can be like this, or the model is unknown.
@@ -112,7 +113,7 @@ class CameraModel:
             )
         object.__setattr__(self, "matrix", matrix.reshape(3, 3))
         coefficients = np.array(self.coefficients, np.float64)
-        # Drivers of undistorted cameras fill in any name.
+        # Drivers of cameras without distortion fill in arbitrary names.
         if not coefficients.any():
             object.__setattr__(self, "model", "")
             coefficients = np.zeros(0)
@@ -120,7 +121,7 @@ class CameraModel:
         object.__setattr__(self, "_fold", self._find_fold())
 
     def _as_opencv_takes(self, coefficients: Array) -> Array:
-        """Return the coefficients, checked, without zeros that mean nothing."""
+        """Return the coefficients, checked, without trailing zeros that mean nothing."""
         if self.model not in _MODELS:
             raise CalibrationError(
                 f"camera_info has the distortion model '{self.model}': expected one of "
@@ -138,9 +139,9 @@ class CameraModel:
         return np.append(coefficients, np.zeros(count))[:count]
 
     def at_depth_one(self, pixels: npt.NDArray[np.floating]) -> Array:
-        """Return where the viewing rays of (..., 2) pixels are when z is 1: (..., 2), x y.
+        """Return where the viewing rays of (..., 2) pixels meet the plane z = 1: x y, (..., 2).
 
-        NaN for pixels that no ray in front of the camera reaches, by the lens's calibration.
+        NaN for pixels that, by the lens's calibration, no ray in front of the camera reaches.
         """
         points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2) - _PIXEL_CENTER
         if not len(points):
@@ -153,9 +154,9 @@ class CameraModel:
         return plane.reshape(pixels.shape)
 
     def _leads_back(self, plane: Array, pixels: Array) -> npt.NDArray[np.bool_]:
-        """Return which of (m, 2) points at depth 1 the lens's model takes to (m, 2) pixels.
+        """Return which of (m, 2) points at depth 1 the lens's model projects to (m, 2) pixels.
 
-        Beyond the image circle a model has no inverse, and OpenCV returns anything.
+        Beyond the image circle a model has no inverse, and OpenCV returns arbitrary points.
         """
         known: npt.NDArray[np.bool_] = np.hypot(plane[:, 0], plane[:, 1]) <= self._fold
         points = np.column_stack((plane, np.ones(len(plane))))
@@ -165,9 +166,9 @@ class CameraModel:
         return known
 
     def _find_fold(self) -> float:
-        """Return how far out, at depth 1, rays appear the further outside the wider they are.
+        """Return the radius at depth 1 up to which wider rays appear further from the centre.
 
-        Behind that the model's polynomial turns back towards the centre, as no lens does.
+        Beyond it the model's polynomial turns back towards the centre, as no lens does.
         """
         out = np.tan(_ANGLES)
         around = np.stack((np.cos(_AROUND), np.sin(_AROUND)), axis=-1)
@@ -180,9 +181,9 @@ class CameraModel:
         return float(out[-1] if rising.all() else out[np.argmin(rising)])
 
     def rays(self, pixels: npt.NDArray[np.floating]) -> Array:
-        """Return the unit vectors, (..., 3), along which (..., 2) pixels look, undistorted.
+        """Return the undistorted viewing rays of (..., 2) pixels as unit vectors, (..., 3).
 
-        NaN where `at_depth_one` is.
+        NaN where `at_depth_one` is NaN.
         """
         plane = self.at_depth_one(pixels)
         rays: Array = np.concatenate((plane, np.ones_like(plane[..., :1])), axis=-1)

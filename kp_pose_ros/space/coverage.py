@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a camera and a network would find a person, if there was one."""
+"""Where a camera and a network would find a person."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERSON_HEIGHT = 1.7  # metres
 # tools/measure_recall.py; the table is in docs/space.md. Larger models find smaller people.
 RECALL = 0.9
 LEAST_HEIGHT = 96.0
-_STEPS = 64  # from the edge of an image to its middle, in which the lens's edge is looked for
+_STEPS = 64  # from the edge of an image to its middle, to search for the edge of the lens
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Coverage:
     """Where the share RECALL of people of PERSON_HEIGHT is found.
 
     Attributes:
-        left: angle from the optical axis to the edge of the image, or of what the lens shows of it;
-            radians, positive to the right.
+        left: angle from the optical axis to the edge of the image, or of the part of it that the
+            lens shows; radians, positive to the right.
         right: likewise.
         up: likewise, positive down.
         down: likewise.
-        min_distance: along the optical axis, metres: from here on the person fits into the image.
-        max_distance: along the optical axis, metres: so far the person is large enough.
+        min_distance: along the optical axis, metres: beyond it the person fits into the image.
+        max_distance: along the optical axis, metres: up to it the person is large enough.
     """
 
     left: float
@@ -41,9 +41,9 @@ class Coverage:
 
 
 def coverage_of(camera: CameraModel, network_columns: int) -> Coverage:
-    """Return what a network covers that sees the whole image in so many columns."""
+    """Return the coverage of a network that gets the whole image scaled to so many columns."""
     height, width = camera.size
-    x, y = camera.matrix[:2, 2] + 0.5  # K counts from a pixel's centre, we from its corner
+    x, y = camera.matrix[:2, 2] + 0.5  # K counts from a pixel's centre, poses from its corner
     left, right = (_edge(camera, (end, y), (x, y))[0] for end in (0.0, float(width)))
     up, down = (_edge(camera, (x, end), (x, y))[1] for end in (0.0, float(height)))
     pixels = float(camera.matrix[1, 1]) * network_columns / width  # a metre's, at 1 m

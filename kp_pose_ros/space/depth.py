@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How far away keypoints are, from a depth image."""
+"""The distances of keypoints, from a depth image."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ENCODINGS: dict[str, tuple[np.dtype[Any], float]] = {
 }
 
 _RANGE = (0.1, 50.0)  # metres; no camera measures closer or further
-_REACH = 0.02  # of the looks around a keypoint, in spans: half a forearm's thickness
-_STEPS = np.array((-1, -0.6, 0, 0.45, 1))  # uneven, as holes may come in rows and columns
-_LEAST_KNOWN = 9  # of 25; with less, the limb itself may be a hole
-_LEAST_HITS = 4  # of 25 make a surface; less may be a mixture of limb and background
-_MOST_STRAYS = 1  # more that are nearer than the surface may be a limb that is mostly a hole
+_REACH = 0.02  # of the samples around a keypoint, in spans: half a forearm's thickness
+_STEPS = np.array((-1, -0.6, 0, 0.45, 1))  # uneven, since holes may come in rows and columns
+_LEAST_KNOWN = 9  # of 25; with fewer, the limb itself may be a hole
+_LEAST_HITS = 4  # of 25 make a surface; fewer may be a mixture of limb and background
+_MOST_STRAYS = 1  # samples nearer than the surface; more may be a limb that is mostly a hole
 # How far apart, in metres, depths of one surface may be: a share of the depth, for its slope, and
-# one of its square, for the noise, which grows like this with stereo cameras.
+# a share of its square, for the noise, which in stereo cameras grows with the square.
 _SLOPE, _NOISE = 0.02, 0.01
 
 
@@ -38,7 +38,7 @@ class DepthImage:
 
     Attributes:
         values: (h, w) uint16 or float32 as the camera sent them; 0, NaN and infinity: not measured.
-            It shows what the picture shows (it is registered), but may have another size.
+            It is registered to the picture, but may have another size.
         encoding: a key of `ENCODINGS`.
 
     Raises:
@@ -65,21 +65,21 @@ class DepthImage:
     def at(self, pixels: Array, spans: Array, picture_size: tuple[int, int]) -> Array:
         """Return the depths, (n, k) metres, of keypoints; NaN where none is known.
 
-        25 pixels around each are looked at. The limb is the nearest surface that enough of them
-        share, and the result is their median: holes, the background beside a limb, and the mixture
-        of both at its edge do not count.
+        25 pixels around each keypoint are sampled. The limb is the nearest surface that enough of
+        them share, and the result is their median. Holes, the background beside a limb, and the
+        mixture of both at its edge do not count.
 
         Args:
             pixels: (n, k, 2) in the picture.
             spans: (n,) longer sides of the people's boxes, pixels of the picture.
             picture_size: (height, width) of the picture.
         """
-        size = np.array(self.values.shape[::-1])  # as x and y are
+        size = np.array(self.values.shape[::-1])  # in the order x, y
         scale = size / picture_size[::-1]
-        reach = np.maximum(_REACH * spans[:, None] * scale, 2.0)  # of different pixels
+        reach = np.maximum(_REACH * spans[:, None] * scale, 2.0)  # so that the pixels differ
         looks = (pixels * scale)[..., None] + reach[:, None, :, None] * _STEPS
         inside = (looks >= 0) & (looks < size[:, None])
-        # NaN and huge numbers have no integer.
+        # NaN and huge numbers do not convert to integers.
         places = np.where(inside, looks, 0).astype(np.intp)
         columns, rows = places[..., 0, None, :], places[..., 1, :, None]
         depths = self.values[rows, columns].astype(np.float32)

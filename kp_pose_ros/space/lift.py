@@ -22,15 +22,15 @@ class Lifter:
         self._bones = Bones(keypoint_names)
 
     def lift(self, poses: Poses, depth: DepthImage, camera: CameraModel) -> npt.NDArray[np.float64]:
-        """Return the keypoints in space, (n, k, 3); NaN where that is not known for sure.
+        """Return the keypoints in space, (n, k, 3); NaN where a position is not certain.
 
-        Metres, in the camera's optical frame: x right, y down, z forward. A point is on the skin
-        or the clothes, where the camera looks at the joint. ABSENT keypoints have none.
+        Metres, in the camera's optical frame: x right, y down, z forward. A point lies on the skin
+        or the clothes, where the viewing ray of the joint meets them. ABSENT keypoints are NaN.
 
         Args:
-            poses: in pixels of the camera's pictures.
+            poses: the people, in pixels of the camera's pictures.
             depth: registered to these pictures, of any size.
-            camera: takes the pictures.
+            camera: the one that takes the pictures.
         """
         if not len(poses):
             return np.zeros((*poses.states.shape, 3))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth images and camera_info messages, checked: of any library that gives them ROS's fields."""
+"""Checks depth images and camera_info messages, of any library that gives them ROS's fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kp_pose_ros.space.depth import ENCODINGS, DepthImage
 
 
 class CameraInfoMessage(Protocol):
-    """sensor_msgs/CameraInfo; what is not named here is not read."""
+    """sensor_msgs/CameraInfo; only the fields named here are read."""
 
     height: int
     width: int
@@ -29,7 +29,7 @@ class CameraInfoMessage(Protocol):
 
 
 def depth_of(image: ImageMessage) -> DepthImage:
-    """Return the depths in an Image message: a view of its bytes.
+    """Return the depths in an Image message, as a view of its bytes.
 
     Raises:
         ImageError: a field contradicts the others, or the encoding is no depth.
@@ -50,9 +50,9 @@ def depth_of(image: ImageMessage) -> DepthImage:
 def camera_of(info: CameraInfoMessage) -> CameraModel:
     """Return the camera that a CameraInfo message describes, as its images show it.
 
-    K, height and width are for the full resolution; the images show the region of interest (all of
-    zero: everything), of which binning_x times binning_y pixels (0 means 1) make one. Applied as
-    image_geometry's PinholeCameraModel does.
+    K, height and width are for the full resolution; the images show the region of interest (all
+    zero: the full image), in which binning_x times binning_y pixels (0 means 1) are merged into
+    one. Both are applied as in image_geometry's PinholeCameraModel.
 
     Raises:
         CalibrationError: no camera can be like this, or the distortion model is unknown.
@@ -65,7 +65,7 @@ def camera_of(info: CameraInfoMessage) -> CameraModel:
     )
 
 
-@lru_cache(maxsize=64)  # cameras say the same with every picture
+@lru_cache(maxsize=64)  # cameras repeat the same camera_info with every picture
 def _camera(
     height: int, width: int, k: tuple[float, ...], model: str, d: tuple[float, ...]
 ) -> CameraModel:

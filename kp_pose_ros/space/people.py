@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where people are, as one point each, and how fast they walk.
+"""Positions of people, as one point each, and their velocities.
 
-A Kalman filter of constant velocity for each track (Bar-Shalom, Li, Kirubarajan: Estimation with
-Applications to Tracking and Navigation, 2001, section 6.2.2: white noise acceleration), with the
-same noise in all directions, so that three numbers are the covariance.
+Each track has a constant-velocity Kalman filter (Bar-Shalom, Li, Kirubarajan: Estimation with
+Applications to Tracking and Navigation, 2001, section 6.2.2: white noise acceleration). The noise
+is the same in all directions, so three numbers make up the covariance.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ Indices = npt.NDArray[np.intp]
 _ORIGIN = np.zeros(3)
 _HIPS = ("left_hip", "right_hip")
 _TORSO = (*_HIPS, "left_shoulder", "right_shoulder")
-_LEARNING = 0.15  # share of a new offset between two points that may stand for a person
-_LEAST = 2  # of these keypoints have to be known
+_LEARNING = 0.15  # weight of a new offset between two points that may represent a person
+_LEAST = 2  # of these keypoints must be known
 
 _AGITATION = 0.3  # m^2 / s^3: in a second a person changes their velocity by about 0.5 m/s
 _FIRST_VELOCITY = 1.0  # m/s, standard deviation before anything is known
-_KNOWN = 0.5  # m/s, standard deviation above which a velocity is not given
-_SURPRISE = 5.0  # standard deviations beyond which a measurement is left out
-_MOST_SURPRISES = 3  # in a row; the next one is believed, and the track begins anew
+_KNOWN = 0.5  # m/s, standard deviation above which a velocity is not reported
+_SURPRISE = 5.0  # standard deviations beyond which a measurement is ignored
+_MOST_SURPRISES = 3  # ignored in a row; the next one is accepted and restarts the track
 # Nanoseconds.
-_LATE = 250_000_000  # a stamp that is further back begins a new time
-_FORGET = 5 * 10**9  # a track that was not seen for longer is forgotten
+_LATE = 250_000_000  # a stamp further back than this restarts everything
+_FORGET = 5 * 10**9  # a track not seen for longer is forgotten
 
 
 class PeopleMotion:
-    """Follows the people of one camera, or of one rig, in space."""
+    """Tracks the positions of people in space, for one camera or one rig."""
 
     def __init__(
         self, keypoint_names: Sequence[str], deviation: tuple[float, float] = (0.015, 0.0007)
     ) -> None:
-        """Follow nobody yet.
+        """Start without people.
 
         Args:
             keypoint_names: the skeleton's.
-            deviation: standard deviation of a measured position: metres, and metres for every
-                square metre of its distance from the camera, as stereo cameras have it.
+            deviation: standard deviation of a measured position: a constant in metres, and metres
+                per square metre of the squared distance from the camera, as for stereo cameras.
         """
         names = list(keypoint_names)
         self._hips, self._torso = (
@@ -62,19 +62,19 @@ class PeopleMotion:
         self._state = np.zeros((0, 2, 3))  # position and velocity
         self._variance = np.zeros((0, 3))  # of the position, covariance, of the velocity
         self._surprises = np.zeros(0, np.int64)
-        # Which of `_points` the position is, and how far it is from each of `_sources`.
+        # Which of `_points` the position is, and its offset from each of `_sources`.
         self._reference = np.zeros(0, np.intp)
         self._offsets = np.zeros((0, len(self._torso) + 1, 3))
 
     def update(
         self, track_ids: Ints, keypoints_3d: Array, stamp: int, origin: Array = _ORIGIN
     ) -> Motion:
-        """Return where the people in an image are, and how they move.
+        """Return positions and velocities of the people in an image.
 
         Args:
-            track_ids: (n,) of the people; the UNTRACKED have a position alone.
+            track_ids: (n,) of the people; those UNTRACKED get a position only.
             keypoints_3d: (n, k, 3) metres, in a frame that does not move; NaN where not known.
-            stamp: when the image was taken, nanoseconds. A jump back forgets everybody.
+            stamp: when the image was taken, nanoseconds. A jump back drops all tracks.
             origin: (3,) metres, where the camera was, in the same frame.
         """
         motion = Motion.unknown(len(track_ids))
@@ -104,7 +104,7 @@ class PeopleMotion:
         return motion
 
     def _advance(self, stamp: int) -> None:
-        """Move all tracks on to a stamp, and forget the old ones."""
+        """Predict all tracks to a stamp, and drop the old ones."""
         if stamp < self._stamp - _LATE:
             self._begin()
         before, self._stamp = self._stamp, max(stamp, self._stamp)
@@ -125,7 +125,7 @@ class PeopleMotion:
             setattr(self, name, getattr(self, name)[kept])
 
     def _add(self, track_ids: list[int], references: Indices) -> None:
-        """Make room for tracks that are new."""
+        """Add rows for new tracks."""
         new = [index for index, each in enumerate(track_ids) if each not in self._rows]
         for index in new:
             self._rows[track_ids[index]] = len(self._rows)
@@ -140,9 +140,10 @@ class PeopleMotion:
         )
 
     def _points(self, keypoints_3d: Array) -> Array:
-        """Return the points that may stand for (n,) people, best first: (n, 3 points, 3).
+        """Return the points that may represent (n,) people, best first: (n, 3 points, 3).
 
-        They are the middle of the hips, of the torso, and the median; NaN where not known.
+        They are the middle of the hips, the middle of the torso, and the median of all keypoints;
+        NaN where not known.
         """
         known = np.isfinite(keypoints_3d[..., 0])
         points = np.full((len(keypoints_3d), 3, 3), np.nan)
@@ -155,15 +156,15 @@ class PeopleMotion:
         return points
 
     def _sources(self, keypoints_3d: Array, points: Array) -> Array:
-        """Return what tells where m people are: (m, torso + 1, 3), the torso and the median."""
+        """Return the points that locate m people: torso and median, (m, torso + 1, 3)."""
         return np.concatenate((keypoints_3d[:, self._torso], points[:, 2:]), axis=1)
 
     def _measured(self, rows: Indices, sources: Array, points: Array, best: Indices) -> Array:
         """Return where the reference points of some tracks are, (m, 3).
 
-        It is the mean of what the torso's keypoints say, each by its usual offset: so it does not
-        matter which of them are seen. The first better point takes over as the reference, and the
-        track goes along, so that hips that come into sight are not taken for a step.
+        Each is the mean of the torso's keypoints, each corrected by its usual offset, so it does
+        not matter which of them are seen. The first better point becomes the reference, and the
+        track is moved along with it, so hips that come into sight do not look like a step.
         """
         people = np.arange(len(rows))
         offsets = self._offsets[rows]
@@ -205,7 +206,7 @@ class PeopleMotion:
 
 
 def _mean(points: Array) -> Array:
-    """Return the (m, 3) means of (m, group, 3) points, NaN of none; NaN points do not count."""
+    """Return the (m, 3) means of (m, group, 3) points without NaN; NaN where all are NaN."""
     known = np.isfinite(points)
     counts = known.sum(axis=1)
     return np.where(

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bundle adjustment: the poses of cameras with which people in space appear where they were seen.
+"""Bundle adjustment: the camera poses with the least reprojection error of people's keypoints.
 
 See Triggs et al.: Bundle Adjustment - A Modern Synthesis, 1999. The poses of the cameras are the
-only variables: at every step each keypoint is triangulated anew.
+only variables: every step triangulates each keypoint anew.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Moment = Mapping[str, Poses]  # what cameras saw at one time, by name
 Viewpoints = Mapping[str, Viewpoint]
 
 LEAST_IMAGES = 20  # pairs of images in which two cameras agree on a person
-_NOISE = 2.0  # pixels, a usual error of a keypoint: at first, larger ones count less
-_OUTLIER = 4.0  # standard deviations beyond which a keypoint is left out in the end
+_NOISE = 2.0  # pixels, a usual error of a keypoint; in the first pass, larger ones count less
+_OUTLIER = 4.0  # standard deviations beyond which a keypoint is left out of the last pass
 _FARTHEST = 1e4  # pixels; no error is larger
-_ENOUGH = 1e-4  # share by which a step of the adjustment has to lower the error
+_ENOUGH = 1e-4  # least share by which a step must lower the error; else the adjustment ends
 _MOST_STEPS = 25
-_GAUGE = 1e4  # weight with which the distance between the first two cameras is held
+_GAUGE = 1e4  # weight that keeps the distance between the first two cameras fixed
 
 
 class Seen(NamedTuple):
@@ -40,7 +40,7 @@ class Seen(NamedTuple):
     Attributes:
         pixels: (m, k, v, 2).
         plane: (m, k, v, 2), the same at depth 1.
-        trust: (m, k, v), 1 where a keypoint is used, which is in two views or more, otherwise 0.
+        trust: (m, k, v), 1 where a keypoint is used (which takes two or more views), otherwise 0.
     """
 
     pixels: Array
@@ -48,7 +48,7 @@ class Seen(NamedTuple):
     trust: Array
 
     def only(self, used: npt.NDArray[np.bool_]) -> Seen:
-        """Return what is left if only some keypoints of those used are, (m, k, v)."""
+        """Return the same with only those keypoints that are also `used`, (m, k, v)."""
         trust = self.trust * used
         return self._replace(trust=trust * (trust.sum(axis=-1, keepdims=True) >= 2))
 
@@ -110,11 +110,11 @@ def _errors(viewpoints: Viewpoints, seen: Seen) -> Array:
 
 
 class Refined(NamedTuple):
-    """Cameras' poses of least error.
+    """The camera poses of least error.
 
     Attributes:
         viewpoints: the cameras.
-        errors: (n, 2), of the keypoints that are used, pixels.
+        errors: (n, 2), reprojection errors of the keypoints used, pixels.
         angles: (v,), standard deviation of the rotations, radians.
         distances: (v,), standard deviation of the positions.
     """
@@ -126,10 +126,10 @@ class Refined(NamedTuple):
 
 
 def refine(viewpoints: Viewpoints, seen: Seen, loss: str) -> Refined:
-    """Return the poses of least error. The first camera stays, and so does its distance to another.
+    """Return the poses of least error. The first camera and its distance to another stay fixed.
 
-    The standard deviations follow from the errors that are left. A body counts as one measurement,
-    because the errors of its keypoints are alike.
+    The standard deviations follow from the remaining errors. A body counts as one measurement,
+    because the errors of its keypoints are correlated.
     """
     names = list(viewpoints)
     apart = np.linalg.norm(viewpoints[names[1]].pose[:3, 3])
@@ -175,13 +175,13 @@ def _moved(view: Viewpoint, step: Array) -> Viewpoint:
 
 
 def scaled(viewpoints: Viewpoints, scale: float) -> dict[str, Viewpoint]:
-    """Return the cameras with another unit of length."""
+    """Return the cameras with all lengths multiplied by `scale`."""
     scales = np.array((*[[1, 1, 1, scale]] * 3, (1, 1, 1, 1)))
     return {name: Viewpoint(each.camera, each.pose * scales) for name, each in viewpoints.items()}
 
 
 def without_outliers(viewpoints: Viewpoints, seen: Seen) -> Seen:
-    """Return what is left without keypoints whose error is none of the usual ones."""
+    """Return the same without keypoints whose error is unusually large."""
     errors = np.linalg.norm(_errors(viewpoints, seen), axis=-1)
     # Of a two-dimensional normal error, the median length is 1.1774 standard deviations.
     usual = np.median(errors[seen.trust > 0]) / 1.1774

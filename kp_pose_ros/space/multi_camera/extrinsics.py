@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the cameras of a rig are, from people whom they see at the same times.
+"""The poses of a rig's cameras, from people whom they see at the same times.
 
-First two by two, from essential matrices, chained by the sizes of the people; then all together by
+First pairwise, from essential matrices, chained by the sizes of the people; then all together by
 bundle adjustment.
 """
 
@@ -40,25 +40,25 @@ Array = npt.NDArray[np.float64]
 Item = TypeVar("Item")
 Heights = dict[tuple[str, int], float]  # of people, by camera and track
 
-_MOST_MOMENTS = 60  # that are refined with for each camera, spread over the recording
-_ROUNDS = 2  # of joining people by the poses found so far, and refining these
-_LEAST_WALK = 0.3  # body heights, standard deviation of where people were
-# Standard deviations of a camera's pose above which it is not given.
+_MOST_MOMENTS = 60  # used per camera in the refinement, spread over the recording
+_ROUNDS = 2  # of joining people by the poses found so far, then refining these poses
+_LEAST_WALK = 0.3  # body heights, standard deviation of people's positions
+# Standard deviations of a camera's pose above which the result is refused.
 _UNSURE_ANGLE = np.radians(1)
 _UNSURE_PLACE = 0.05  # of the distance between the first two cameras
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extrinsics:
-    """Where cameras are. The common frame is the first one's optical frame.
+    """The poses of cameras. The common frame is the first one's optical frame.
 
     Attributes:
         viewpoints: the cameras, by name.
         angles: (cameras,), standard deviation of each one's rotation, radians.
         distances: (cameras,), standard deviation of each one's position, metres.
-        errors: (n,) pixels, from each keypoint used to the projection of its point in space.
-        left_out: share of the keypoints that contradict the others.
-        moments: number of times at which the keypoints were seen.
+        errors: (n,) reprojection errors of the keypoints used, pixels.
+        left_out: share of the keypoints that were left out, because they contradict the others.
+        moments: number of points in time at which the keypoints were seen.
     """
 
     viewpoints: dict[str, Viewpoint]
@@ -77,17 +77,18 @@ def find_extrinsics(
     height: float | None = None,
     baseline: float | None = None,
 ) -> Extrinsics:
-    """Return where cameras that stand still are.
+    """Return the poses of cameras that do not move.
 
     Args:
         cameras: by name, two or more.
-        recording: what they saw, in order of time; an id means one track of a camera throughout.
+        recording: what they saw, in order of time; within a camera, an id means the same track
+            throughout.
         keypoint_names: the skeleton's.
-        height: of the people, on average, metres; either this or `baseline`.
+        height: average height of the people, metres; either this or `baseline`.
         baseline: the distance between the first two cameras, metres.
 
     Raises:
-        CalibrationError: the recording does not tell.
+        CalibrationError: the recording does not determine the poses.
     """
     if len(cameras) < 2:
         raise CalibrationError(
@@ -124,7 +125,7 @@ def find_extrinsics(
 
 
 def _moments(cameras: Collection[str], recording: Sequence[Moment]) -> list[Moment]:
-    """Return times at which two or more cameras show people, of each camera about as many."""
+    """Return moments at which two or more cameras show people, about as many for each camera."""
     of_cameras = defaultdict(list)
     for index, moment in enumerate(recording):
         with_people = [name for name in cameras if len(moment.get(name, ()))]
@@ -144,10 +145,10 @@ class _Edge(NamedTuple):
     """Two cameras that see the same people.
 
     Attributes:
-        images: in how many pairs of images.
-        names: of the cameras.
+        images: number of pairs of images that show them.
+        names: the cameras' names.
         pose: (4, 4), of the second in the first's frame; the distance between them is 1.
-        heights: of the people, in that unit.
+        heights: the people's heights, in that unit.
     """
 
     images: int
@@ -159,9 +160,9 @@ class _Edge(NamedTuple):
 def _chain(
     cameras: Mapping[str, CameraModel], recording: Sequence[Moment], bones: Bones
 ) -> dict[str, Viewpoint]:
-    """Return where the cameras are, roughly: each by the camera with which it shares most images.
+    """Return rough poses: each relative to the camera with which it shares the most images.
 
-    The unit of length is the distance of the first two that are placed.
+    The unit of length is the distance between the first two cameras that are placed.
     """
     edges = [
         edge
@@ -189,11 +190,11 @@ def _chain(
 
 
 def _scale(heights: Heights, known: Heights) -> float:
-    """Return by what to multiply heights to get the known ones of the same people."""
+    """Return the factor that turns heights into the known heights of the same people."""
     if not known:
         return 1.0
     same = [known[each] / height for each, height in heights.items() if each in known]
-    # Without anybody in common: by what people are like on average.
+    # Nobody in common: use the average heights.
     return float(np.median(same or np.median([*known.values()]) / [*heights.values()]))
 
 
@@ -216,7 +217,7 @@ def _edge(
     recording: Sequence[Moment],
     bones: Bones,
 ) -> _Edge | None:
-    """Return where two cameras are to each other; None if the recording does not tell."""
+    """Return the relative pose of two cameras; None if the recording does not determine it."""
     common = [moment for moment in recording if set(names) <= moment.keys()]
     found = find_relative_pose(
         [tuple(_view(cameras[name], moment[name]) for name in names) for moment in common]  # type: ignore[misc]
@@ -236,7 +237,7 @@ def _view(camera: CameraModel, poses: Poses) -> View:
 
 
 def _heights_of_tracks(viewpoints: Viewpoints, moments: Sequence[Moment], bones: Bones) -> Heights:
-    """Return how tall the people are whom two cameras see, in the unit of their distance."""
+    """Return the heights of people whom two cameras see, in the unit of the viewpoints."""
     triangulator = Triangulator(list(viewpoints.values()))
     told: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
     for moment in moments:

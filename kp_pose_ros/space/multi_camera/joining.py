@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Poses of several cameras at one time -> the people that they show, in space."""
+"""Joins poses of several cameras at one time into people in space."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from kp_pose_ros.space.multi_camera.triangulation import MISSING, Triangulator
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
-_KEPT = 1000  # tracks whose joined person is remembered
+_KEPT = 1000  # tracks for which the joined person's id is remembered
 
 
 class JoinedPeople(NamedTuple):
     """The m people whom two or more cameras show, best score first.
 
     Attributes:
-        poses: each with the best score and the age of the oldest of their poses, an id of their
-            own, and, since this is no image, a box and keypoints of zeros, which are ABSENT; a
-            keypoint's score is the best one that a camera gives it.
-        keypoints_3d: (m, k, 3), metres in the common frame; NaN where that is not known.
-        tracks: of each person the ids of their tracks, by the cameras that show them.
+        poses: one per person, with the best score and the age of the oldest of the joined poses,
+            and an id of its own. Since this is no image, box and keypoints are zero, and the
+            keypoints ABSENT; a keypoint's score is the best one that a camera gives it.
+        keypoints_3d: (m, k, 3), metres in the common frame; NaN where unknown.
+        tracks: for each person, the track ids by the name of the camera that shows them.
     """
 
     poses: Poses
@@ -41,7 +41,7 @@ class MultiCamera:
     """Joins the poses that the cameras of a rig see at the same time."""
 
     def __init__(self, viewpoints: Mapping[str, Viewpoint]) -> None:
-        """Prepare for cameras, by name.
+        """Prepare to join the poses of some cameras, by name.
 
         Raises:
             CalibrationError: fewer than two cameras, or two at the same place.
@@ -54,7 +54,7 @@ class MultiCamera:
         """Return the people whom two or more cameras show.
 
         Args:
-            views: the poses of some of the cameras by name, one at least, of one skeleton.
+            views: by name, the poses of one or more of the cameras, all of one skeleton.
         """
         count = next(iter(views.values())).keypoints.shape[1]
         poses = [views.get(name, Poses.empty(count)) for name in self._cameras]
@@ -77,7 +77,7 @@ class MultiCamera:
         """Return a pose for each row of (m, views) indices into the views' poses."""
         everybody = _concatenated(views)
         offsets = np.cumsum([0, *(len(view) for view in views[:-1])])
-        rows = np.where(members == MISSING, -1, members + offsets)  # the last row is nobody
+        rows = np.where(members == MISSING, -1, members + offsets)  # the last row is a placeholder
         scores = everybody.scores[rows]
         best = rows[np.arange(len(rows)), scores.argmax(axis=1)]
         seen = everybody.states[rows] != ABSENT
@@ -95,25 +95,25 @@ class MultiCamera:
 
 
 class _Ids:
-    """Ids that stay with a person while any of their tracks goes on; none is given twice."""
+    """Ids that stay with a person while any of their tracks continues; none is used twice."""
 
     def __init__(self) -> None:
         self._new = itertools.count(1)
         self._known: dict[int, int] = {}  # track -> person
 
     def of(self, tracks: Ints) -> Ints:
-        """Return (m,) ids of people, given (m, views) ids of their tracks, UNTRACKED for none."""
+        """Return (m,) ids of people from the (m, views) ids of their tracks, UNTRACKED for none."""
         ids: list[int] = []
         for row in tracks.tolist():
             own = [track for track in row if track != UNTRACKED]
-            # Two people may have been taken for one before: only one of them keeps the id.
+            # Two people may have been joined as one before: only one of them keeps the id.
             known = {self._known[track] for track in own if track in self._known} - set(ids)
             if not own:
                 ids.append(UNTRACKED)
                 continue
             ids.append(min(known) if known else next(self._new))
             for track in own:
-                self._known.pop(track, None)  # to come last
+                self._known.pop(track, None)  # moves it to the end
                 self._known[track] = ids[-1]
         for track in list(self._known)[:-_KEPT]:
             del self._known[track]
@@ -121,7 +121,7 @@ class _Ids:
 
 
 def _concatenated(views: list[Poses]) -> Poses:
-    """Return the poses of all views, one after the other, and behind them one of nobody."""
+    """Return the poses of all views, one after the other, and a placeholder at the end."""
     k = views[0].keypoints.shape[1]
     nobody = Poses(
         np.zeros((1, 4), np.float32), np.zeros(1, np.float32), np.zeros((1, k, 3), np.float32)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several calibrated cameras: the point in space on which their views of a keypoint agree.
+"""Several calibrated cameras, and the point in space on which their views of a keypoint agree.
 
 Weighted linear least squares, in two passes (Hartley and Zisserman: Multiple View Geometry in
 Computer Vision, 2nd edition, section 12.2; the weights of the second pass: Hartley and Sturm:
@@ -25,7 +25,7 @@ _SAME_PLACE = 1e-3  # metres
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Viewpoint:
-    """A camera and where it stands.
+    """A camera and its pose.
 
     Attributes:
         camera: its model.
@@ -33,7 +33,7 @@ class Viewpoint:
             transform that tf gives from the camera's frame to the common one.
 
     Raises:
-        CalibrationError: the pose is no rotation and translation.
+        CalibrationError: the pose is not a rotation and translation.
     """
 
     camera: CameraModel
@@ -52,15 +52,15 @@ class Viewpoint:
 
 
 class Rig:
-    """Cameras that stand still with respect to each other.
+    """Cameras that do not move relative to each other.
 
     Attributes:
         viewpoints: the cameras.
-        centers: (views, 3), where they stand in the common frame, metres.
+        centers: (views, 3), their positions in the common frame, metres.
     """
 
     def __init__(self, viewpoints: Sequence[Viewpoint]) -> None:
-        """Prepare for some cameras.
+        """Build a rig of some cameras.
 
         Raises:
             CalibrationError: fewer than two cameras, or two at the same place.
@@ -88,12 +88,12 @@ class Rig:
     def triangulate(self, seen: Array, trust: Array, tolerance: float) -> Array:
         """Return the (m, k, 3) points that the views agree on, NaN where none do.
 
-        A view that contradicts the others is left out, one after the other.
+        Views that contradict the others are left out, one at a time.
 
         Args:
             seen: (m, k, views, 2), at depth 1.
             trust: (m, k, views), weights; 0 where a view shows nothing.
-            tolerance: radians by which a view may miss the point.
+            tolerance: radians by which a view's ray may miss the point.
         """
         for _ in range(seen.shape[-2] - 2):
             worst = self._errors(self.solve(seen, trust), seen, trust).max(axis=-1)
@@ -116,7 +116,7 @@ class Rig:
         return np.where(good[..., None], points, np.nan)
 
     def solve(self, seen: Array, trust: Array) -> Array:
-        """Return the (m, k, 3) points of least squares; nonsense with fewer than two views."""
+        """Return the least-squares points, (m, k, 3); meaningless with fewer than two views."""
         rows = self._projections[:, None, 2] * seen[..., None] - self._projections[:, :2]
         weights = trust
         for _ in range(2):
@@ -125,23 +125,23 @@ class Rig:
             )
             left, right = weighted[..., :3], -weighted[..., 3:]
             normal = np.swapaxes(left, -1, -2) @ left
-            # Keeps what cannot be solved from raising.
+            # Keeps unsolvable systems from raising.
             size = np.trace(normal, axis1=-2, axis2=-1)[..., None, None]
             normal += 1e-12 * (1 + size) * np.eye(3)
             points = np.linalg.solve(normal, np.swapaxes(left, -1, -2) @ right)[..., 0]
-            # Divided by the depth, what is minimised is the error in the picture.
+            # Weights divided by the depth: this minimises the error in the picture.
             depths = self.in_cameras(points)[..., 2]
             weights = trust / np.maximum(depths, 1e-3)
         return points
 
     def in_cameras(self, points: Array) -> Array:
-        """Return (m, k, views, 3): where (m, k, 3) points are in each camera's frame."""
+        """Return (m, k, 3) points in each camera's frame, (m, k, views, 3)."""
         turned = np.einsum("vij,mkj->mkvi", self._projections[:, :, :3], points)
         places: Array = turned + self._projections[:, :, 3]
         return places
 
     def _errors(self, points: Array, seen: Array, trust: Array) -> Array:
-        """Return (m, k, views), by how much a view contradicts a point, as an angle at depth 1."""
+        """Return how far each view is off each point, as an angle at depth 1: (m, k, views)."""
         places = self.in_cameras(points)
         in_front = places[..., 2] > 0
         plane = places[..., :2] / np.where(in_front, places[..., 2], 1)[..., None]

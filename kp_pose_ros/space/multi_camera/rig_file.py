@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The file that says where cameras stand; docs/space.md explains it."""
+"""The rig file with the poses of cameras; docs/space.md explains it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UNIT = 0.01  # by how much the length of a quaternion, rounded by hand, may dif
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RigFile:
-    """Calibrated cameras that stand still with respect to each other.
+    """Calibrated cameras that do not move relative to each other.
 
     Attributes:
         frame_id: the common frame.
@@ -39,10 +39,10 @@ class RigFile:
 
     @classmethod
     def load(cls, path: str | Path) -> RigFile:
-        """Read a rig, and the calibration of its cameras.
+        """Read a rig and the calibrations of its cameras.
 
         Raises:
-            CalibrationError: a file cannot be read, or the cameras cannot be like this.
+            CalibrationError: a file cannot be read, or its values are impossible for cameras.
         """
         content = _read(Path(path))
         try:
@@ -70,9 +70,9 @@ def write_rig(
     """Write a new rig file.
 
     Args:
-        path: of a file that does not exist.
+        path: the file, which must not exist.
         frame_id: the common frame.
-        poses: (4, 4), of each camera by name, as a `Viewpoint` has it.
+        poses: each camera's (4, 4) pose by name, as in a `Viewpoint`.
         calibrations: paths of the cameras' calibrations.
 
     Raises:
@@ -117,10 +117,10 @@ def _viewpoint(label: str, camera: Mapping[str, Any], folder: Path) -> Viewpoint
 
 
 def read_calibration(path: Path) -> CameraModel:
-    """Read a camera from the kind of file that camera_info_manager and its like read.
+    """Read a camera from a calibration file, in the format of camera_info_manager.
 
     Raises:
-        CalibrationError: the file cannot be read, or no camera can be like this.
+        CalibrationError: the file cannot be read, or its values are impossible for a camera.
     """
     content = _read(path)
     height, width = content.get("image_height"), content.get("image_width")

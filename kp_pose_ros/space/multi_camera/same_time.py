@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What several cameras saw at the same time, put together by the stamps of their images."""
+"""Groups what several cameras saw at the same time, by the stamps of their images."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 # Nanoseconds.
-_SILENCE = 2 * 10**9  # a camera without an image for longer is not waited for
-_LATE = 250_000_000  # an image older than its camera's newest by more begins a new time
-_MOST = 500  # items of a camera that wait; more come only from stamps that hardly advance
+_SILENCE = 2 * 10**9  # a camera without images for longer is no longer waited for
+_LATE = 250_000_000  # an image older than its camera's newest by more starts everything over
+_MOST = 500  # waiting items of a camera; more arise only from stamps that hardly advance
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +26,24 @@ class Seen(Generic[Item]):
 
 
 class SameTime(Generic[Item]):
-    """Sets of items of different cameras, complete as soon as they can be; each item is in one."""
+    """Groups items of different cameras into sets, as early as possible; each item is in one."""
 
     def __init__(self, cameras: Iterable[str], slop: int) -> None:
-        """Prepare for some cameras; stamps in a set differ by at most `slop` nanoseconds."""
+        """Start without items; stamps in a set differ by at most `slop` nanoseconds."""
         self._waiting: dict[str, list[Seen[Item]]] = {name: [] for name in cameras}
         self._newest: dict[str, int] = {}
         self._slop = slop
 
     def newest(self) -> dict[str, int]:
-        """Return the newest stamp of each camera that has given an item."""
+        """Return the newest stamp of each camera that an item came from."""
         return dict(self._newest)
 
     def put(self, camera: str, stamp: int, item: Item) -> list[dict[str, Seen[Item]]]:
-        """Take an item in; return the sets, by camera, that are complete now, oldest first.
+        """Add an item; return the sets, by camera, that are complete now, oldest first.
 
-        A set has two cameras at least. It is complete when each of the others has gone on, or has
-        been silent for long. A clock that jumps back begins anew. Of a camera's items of one stamp
-        the last one counts.
+        A set has items of at least two cameras. It is complete when each other camera has sent a
+        later item or has been silent for long. A stamp that jumps back starts everything over. If a
+        camera sends several items with one stamp, the last one counts.
         """
         newest = self._newest.get(camera, stamp)
         if stamp < newest - _LATE:
@@ -70,7 +70,7 @@ class SameTime(Generic[Item]):
             del items[:-_MOST]
 
     def _take(self) -> dict[str, Seen[Item]] | None:
-        """Remove and return the items that belong to the oldest one; None if more may come."""
+        """Remove and return the set of the oldest item; None if more of its items may come."""
         now = max(self._newest.values())
         first = {}
         for name, items in self._waiting.items():

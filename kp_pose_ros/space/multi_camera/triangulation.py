@@ -27,8 +27,8 @@ Group = dict[int, int]  # the same person in several views: view -> index
 Views = tuple[int, int]
 
 MISSING = -1
-_LEAST_COMMON = 4  # keypoints that two views must share to say that they show one person
-_FAR_OFF = 3.0  # in tolerances: a single keypoint says no more against two being one
+_LEAST_COMMON = 4  # keypoints that two views must share to be matched as one person
+_FAR_OFF = 3.0  # tolerances; the most that one keypoint counts against a match
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Joined:
 
     Attributes:
         points: (m, k, 3), metres, in the common frame; NaN where fewer than two views agree.
-        members: (m, views), index of the person in the poses of each view, or MISSING.
+        members: (m, views), the person's index in the poses of each view, or MISSING.
     """
 
     points: Array
@@ -45,15 +45,15 @@ class Joined:
 
 
 class Triangulator:
-    """Joins the poses of cameras that stand still with respect to each other."""
+    """Joins the poses of cameras that do not move relative to each other."""
 
     def __init__(self, viewpoints: Sequence[Viewpoint], tolerance: float = 0.02) -> None:
-        """Prepare for some cameras.
+        """Prepare to join the poses of some cameras.
 
         Args:
             viewpoints: two or more, in the order in which `join` gets their poses.
-            tolerance: radians that two views of a keypoint may contradict each other, and still
-                show the same; 0.02 is 12 pixels of a camera with a focal length of 600.
+            tolerance: radians by which two views of the same keypoint may contradict each other;
+                0.02 is 12 pixels of a camera with a focal length of 600.
 
         Raises:
             CalibrationError: fewer than two cameras, or two at the same place.
@@ -65,7 +65,7 @@ class Triangulator:
         """Return the people whom several views show, and their keypoints in the common frame.
 
         Args:
-            views: the poses of each camera, taken at the same time, of one skeleton.
+            views: each camera's poses at the same time, all of one skeleton.
         """
         planes = [
             view.camera.at_depth_one(poses.keypoints[..., :2])
@@ -85,7 +85,7 @@ class Triangulator:
         return Joined(self._rig.triangulate(seen, trust, self._tolerance), members)
 
     def _match(self, planes: list[Array], weights: list[Array]) -> Indices:
-        """Return (m, views): who is one person."""
+        """Return the matched people, (m, views), as in `Joined.members`."""
         pairs = list(itertools.combinations(range(len(planes)), 2))
         gaps = {}
         for a, b in pairs:
@@ -102,13 +102,13 @@ class Triangulator:
     def _links(
         self, a: int, b: int, gaps: dict[Views, Array], views: int
     ) -> list[tuple[float, Person, Person]]:
-        """Return who of two views may be one person, each once at most, and how far off."""
+        """Return likely matches between two views, with their gaps; a person is in one at most."""
         gap = gaps[a, b].copy()
-        # Where two views cannot tell people apart a third one can: somebody there has to fit both.
+        # Where two views cannot tell people apart, a third can: a person in it must fit both.
         for other in set(range(views)) - {a, b}:
             both = gaps[a, other][:, None] + gaps[other, b].T[None]
             gap += np.minimum(both.min(axis=2, initial=np.inf), 2 * self._tolerance)
-        worst = self._tolerance * (2 * views - 3)  # that the sum can be, if the two fit
+        worst = self._tolerance * (2 * views - 3)  # largest sum for two that fit
         similarity = np.where(gaps[a, b] <= self._tolerance, 1 - gap / (worst + 1e-9), 0)
         rows, columns = assign(similarity.clip(0), 1e-6)
         return [
@@ -119,7 +119,7 @@ class Triangulator:
     def _merge(
         self, groups: dict[Person, Group], first: Person, second: Person, gaps: dict[Views, Array]
     ) -> None:
-        """Make the groups of two people one, unless anybody in them contradicts that."""
+        """Merge the groups of two people, unless members of the groups contradict each other."""
         group, other = (groups.get(person, dict([person])) for person in (first, second))
         for (a, i), (b, j) in itertools.product(group.items(), other.items()):
             if a == b or self._tolerance < gaps[a, b][i, j] < np.inf:
@@ -128,9 +128,9 @@ class Triangulator:
         groups.update(dict.fromkeys(merged.items(), merged))
 
     def _gaps(self, a: int, b: int, planes: list[Array], weights: list[Array]) -> Array:
-        """Return (n_a, n_b), how far people of two views are from each other's epipolar planes.
+        """Return how far people of two views are from each other's epipolar planes, (n_a, n_b).
 
-        It is the mean angle of their keypoints' rays; infinite where too few are common.
+        It is the mean angle over their keypoints' rays; infinite where too few are in common.
         """
         first = self._rig.directions(a, planes[a])[:, None]
         second = self._rig.directions(b, planes[b])[None]

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where one camera is relative to another, except for the scale, from people whom both see.
+"""The relative pose of two cameras, up to scale, from people whom both see.
 
-Nothing tells which tracks of the two cameras are one person's. So each pair of tracks that overlap
-in time is a hypothesis: it yields an essential matrix (Nister: An Efficient Solution to the
+It is not known which tracks of the two cameras show the same person. So each pair of tracks that
+overlap in time is a hypothesis: it yields an essential matrix (Nister: An Efficient Solution to the
 Five-Point Relative Pose Problem, PAMI 2004, as implemented by OpenCV), and the one on which most
 pairs of tracks agree wins.
 """
@@ -23,20 +23,20 @@ from kp_pose_ros.poses import UNTRACKED, Ints
 Array = npt.NDArray[np.float64]
 
 _WITHIN = 0.005  # at depth 1: 4 pixels of a camera with a focal length of 800
-_AGREE = 0.5  # share of the keypoints of two tracks within that, if they are one person's
-_LEAST_IMAGES = 10  # that two tracks have in common
-_MOST_IMAGES = 120  # of two tracks that are looked at, spread over their time
-_HYPOTHESES = 8  # pairs of tracks, those with most images in common
+_AGREE = 0.5  # least share of keypoints within that, for two tracks to be one person's
+_LEAST_IMAGES = 10  # that two tracks must have in common
+_MOST_IMAGES = 120  # used of two tracks, spread over their time
+_HYPOTHESES = 8  # pairs of tracks: those with the most images in common
 _CONFIDENCE = 0.999  # of RANSAC
-_FARTHEST = 1e4  # baselines; beyond OpenCV's 50 are all the people that a stereo camera sees
-_ROUNDS = 3  # of choosing the tracks that agree and estimating again
+_FARTHEST = 1e4  # baselines; OpenCV's default, 50, excludes everybody whom a stereo camera sees
+_ROUNDS = 3  # of selecting the tracks that agree and estimating again
 
 
 class View(NamedTuple):
     """The n tracked people whom one camera sees at one time.
 
     Attributes:
-        plane: (n, k, 2), their keypoints at depth 1; NaN where one is not known.
+        plane: (n, k, 2), their keypoints at depth 1; NaN where unknown.
         track_ids: (n,), all different, UNTRACKED where there is no track.
     """
 
@@ -45,7 +45,7 @@ class View(NamedTuple):
 
 
 class RelativePose(NamedTuple):
-    """Where a second camera is in the frame of a first one.
+    """The pose of a second camera in the frame of a first one.
 
     Attributes:
         pose: (4, 4), from the second's optical frame to the first's; the translation has length 1.
@@ -57,10 +57,10 @@ class RelativePose(NamedTuple):
 
 
 def find_relative_pose(views: Sequence[tuple[View, View]]) -> RelativePose | None:
-    """Return where the second camera is; None if the views do not tell.
+    """Return the pose of the second camera; None if the views do not determine it.
 
     Args:
-        views: what the two saw at the same times; an id means one track throughout.
+        views: what the two saw at the same times; a track id means the same track in all of them.
     """
     matches, alone = _matches(views)
     hypotheses = sorted(matches, key=len, reverse=True)[:_HYPOTHESES]
@@ -81,10 +81,10 @@ def find_relative_pose(views: Sequence[tuple[View, View]]) -> RelativePose | Non
 
 
 def _matches(views: Sequence[tuple[View, View]]) -> tuple[list[Array], list[Array]]:
-    """Return what pairs of tracks show, and what those show who are alone in both pictures.
+    """Return the matches of pairs of tracks, and those of people who are alone in both pictures.
 
-    Each is (images, k, 4): x y of a keypoint in the first camera, and x y in the second. Whoever is
-    alone is one person, however often the track was lost.
+    Each is (images, k, 4): x y of a keypoint in the first camera, and x y in the second. A person
+    who is alone counts as the same one throughout, however often the track was lost.
     """
     tracks: defaultdict[tuple[int, int], list[Array]] = defaultdict(list)
     alone = []
@@ -128,7 +128,7 @@ def _estimate(matches: Array) -> Array | None:
 
 
 def _agreeing(pose: Array, matches: Array) -> int:
-    """Return how many keypoints of two tracks agree with a pose; 0 if they are not one person's.
+    """Return how many keypoints of two tracks agree with a pose; 0 if not one person's tracks.
 
     By the Sampson distance (Hartley and Zisserman, 2nd edition, equation 11.9).
     """
