@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The message types that bags are read and written with."""
+"""The message types used to read and write bags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from kp_pose_ros.resources import interfaces_path
 
-# Of vision_msgs 4, which rosbags does not bring along.
+# From vision_msgs 4, which rosbags does not include.
 _VISION = {
     "Point2D": "float64 x\nfloat64 y",
     "Pose2D": "Point2D position\nfloat64 theta",
@@ -27,9 +27,9 @@ _VISION = {
 
 
 def make_typestore() -> Any:
-    """Return a rosbags typestore of ROS's own types, vision_msgs and ours.
+    """Return a rosbags typestore with ROS's own types, vision_msgs and this package's.
 
-    ROS's own are those of Humble: a bag of a later distribution has its definitions inside.
+    ROS's own are those of Humble: bags of later distributions contain their definitions.
     """
     store = get_typestore(Stores.ROS2_HUMBLE)
     texts = {f"vision_msgs/msg/{name}": text for name, text in _VISION.items()}

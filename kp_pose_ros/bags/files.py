@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags on disk: reading one, and writing another that begins as its copy."""
+"""Bags on disk: reads one, and writes a copy with added messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from kp_pose_ros.errors import BagError
 
 _FOREVER = QosTime(sec=9223372036, nsec=854775807)
-# Metadata of this version is read from Humble on; later ones are not.
+# Humble and later read metadata of this version; Humble does not read later versions.
 _VERSION: Final = 8
 
 
@@ -61,7 +61,7 @@ def read_messages(bag: Reader) -> Iterator[tuple[Any, int, bytes]]:
 def _reading(path: object) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # rosbags lets errors of sqlite, of decompressors and struct through
+    except Exception as error:  # rosbags lets errors of sqlite, decompressors and struct through
         raise BagError(
             f"the bag {path} cannot be read ({error}): expected a rosbag2 folder with its "
             "metadata.yaml, which `ros2 bag reindex` restores, or an .mcap file; after a recorder "
@@ -70,15 +70,15 @@ def _reading(path: object) -> Iterator[None]:
 
 
 class Output:
-    """A new bag, whole whenever it is left, also by an error or an interruption."""
+    """A new bag, complete however its `with` block ends, even by an error or interruption."""
 
     def __init__(self, path: Path, source: Reader, store: Any) -> None:
         """Create the bag, with every topic of `source`.
 
         Args:
             path: the folder to make.
-            source: the bag that will be copied; its kind of storage is used.
-            store: a typestore that knows what bags without definitions do not.
+            source: the bag that will be copied; the new one gets the same kind of storage.
+            store: a typestore with the types for bags that lack definitions.
 
         Raises:
             BagError: the folder exists or cannot be made.
@@ -108,21 +108,21 @@ class Output:
                 raise
 
     def copy(self, connection: Any, stamp: int, content: bytes) -> None:
-        """Write a message of the source as it is."""
+        """Write a message of the source unchanged."""
         with self._errors():
             self._writer.write(self._copies[connection.id], stamp, content)
 
     def write(
         self, topic: str, type_name: str, stamp: int, content: bytes, *, latched: bool = False
     ) -> None:
-        """Write a message of ours; the topic is made with its first one.
+        """Write a new message; the first one on a topic creates it.
 
         Args:
             topic: its name.
             type_name: of a type in the typestore.
             stamp: when it was received, in nanoseconds.
             content: the serialized message.
-            latched: whether a player has to keep it for subscribers that come late.
+            latched: whether a player must keep it for late subscribers.
         """
         with self._errors():
             if topic not in self._results:
@@ -147,7 +147,7 @@ class Output:
         )
 
     def _definition(self, type_name: str) -> tuple[str, str]:
-        """Return what the bag lacks. Nothing can be said of a type that is not ROS's own."""
+        """Return the definition and hash that a bag lacks; empty for types that are not ROS's."""
         if type_name not in self._store.fielddefs:
             self._store.register(get_types_from_msg("", type_name))
         return (
@@ -167,7 +167,7 @@ class Output:
 
 
 def _digest(connection: Any) -> str:
-    """Return the hash of a type whose definition has none, as in the bags of Humble."""
+    """Return the hash of a type that the bag has no hash of, as in bags of Humble."""
     store = get_typestore(Stores.EMPTY)
     text = connection.msgdef.data
     if connection.msgdef.format == MessageDefinitionFormat.MSG:
@@ -180,7 +180,7 @@ def _digest(connection: Any) -> str:
 
 
 def _storage(source: Reader) -> StoragePlugin:
-    """Return the kind of storage that a bag has."""
+    """Return a bag's kind of storage."""
     path = Path(str(source.path))
     files = [path, *path.glob("*")]
     is_mcap = any(".mcap" in file.suffixes for file in files)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A bag's messages copied, and the poses in its images written beside them."""
+"""Copies a bag's messages, and adds the poses found in its images."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ class BagImage:
 
 @dataclass(slots=True)
 class Count:
-    """What became of one topic's images.
+    """The counts of one topic's images.
 
     Attributes:
         images: how many were processed.
         poses: how many poses were found in them.
         bad: how many could not be read.
-        reason: why the first of them could not.
+        reason: why the first of these could not be read.
     """
 
     images: int = 0
@@ -81,12 +81,12 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What is made of the poses besides messages.
+    """Outputs besides the messages with poses.
 
     Attributes:
         recorders: by image topic; None: neither records nor activities are wanted.
-        records: where the records go, if they are wanted.
-        activities: finds those that are written on `activities`, if they are wanted.
+        records: where the records go, if wanted.
+        activities: finds the activities, written on `activities`, if wanted.
     """
 
     recorders: Mapping[str, Recorder] | None = None
@@ -95,11 +95,11 @@ class Results:
 
 
 class Rerun:
-    """Copies messages in the order that they are given, and adds the results.
+    """Copies messages in their order, and adds the results.
 
     Attributes:
         counts: by image topic.
-        waited: seconds for which there was nothing to do but wait for the engine.
+        waited: seconds spent only waiting for the engine.
     """
 
     def __init__(
@@ -119,14 +119,14 @@ class Rerun:
 
         Args:
             output: where everything goes.
-            estimator: what finds the poses.
-            vocabulary: what the model's indices mean.
-            prefixes: what stands before the names of results, by image topic.
-            trackers: by image topic, what tells who is who from image to image.
-            annotator: draws pictures that are written, too; None for none.
+            estimator: finds the poses.
+            vocabulary: the meaning of the model's indices.
+            prefixes: the prefix of the results' names, by image topic.
+            trackers: the trackers, by image topic.
+            annotator: draws the annotated pictures, which are written as well; None for none.
             results: records and activities, besides the messages.
-            min_width: how many columns of a picture the network takes in; a JPEG that is not drawn
-                on is decoded no larger.
+            min_width: how many columns of a picture the network takes; a JPEG that is not drawn on
+                is decoded no larger than needed for them.
             progress: called after each image.
         """
         self.counts = {topic: Count() for topic in prefixes}
@@ -149,11 +149,11 @@ class Rerun:
 
         Args:
             messages: connection, time of arrival in nanoseconds and content of each.
-            interrupted: asked after each message.
+            interrupted: called after each message; returns whether to stop.
 
         Raises:
-            BagError: the output cannot be written; or the input breaks off, after what came before
-                has been processed.
+            BagError: the output cannot be written; or the input breaks off, in which case the
+                messages before have been processed.
             EngineError: the engine failed.
         """
         source = _Source(messages, interrupted)
@@ -219,7 +219,7 @@ class Rerun:
         self._progress()
 
     def _write_record(self, image: BagImage, poses: Poses) -> Mapping[int, Sequence[str]] | None:
-        """Write the record and the activities of an image; return what people do, by track id."""
+        """Write an image's record and activities; return the active activities by track id."""
         results = self._results
         if results.recorders is None:
             return None
@@ -240,7 +240,7 @@ class Rerun:
 
 
 def _activity(event: Event, header: Header) -> bytes:
-    """Return a serialized Activity: of the image with this header."""
+    """Return a serialized Activity for the image with this header."""
     writer = cdr.CdrWriter()
     writer.header(header)
     writer.text(event.camera)
@@ -255,7 +255,7 @@ def _activity(event: Event, header: Header) -> bytes:
 
 
 class _Source:
-    """Messages up to their end, to an interruption or to damage, which is kept in `broken`."""
+    """Messages until they end, the user interrupts or the bag is damaged (kept in `broken`)."""
 
     def __init__(
         self, messages: Iterable[tuple[Any, int, bytes]], interrupted: Callable[[], bool]

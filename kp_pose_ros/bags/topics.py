@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which topics of a bag are images, and where their results go."""
+"""Which topics of a bag have images, and the topics of their results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ImageReader:
         return [(image.header, self._bit_depth.of(image_to_frame(image)))]
 
     def finish(self) -> Images:
-        """Return the images that are still held back when the topic ends."""
+        """Return the images still held back when the topic ends."""
         return []
 
 
@@ -80,18 +80,18 @@ IMAGE_TYPES: dict[str, Callable[[], ImageReader]] = {
     "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": partial(VideoReader, read_ffmpeg_packet),
     "foxglove_msgs/msg/CompressedVideo": partial(VideoReader, read_compressed_video),
 }
-_DEPTH = "/compressedDepth"  # of the type CompressedImage, but no picture
-_TRANSPORTS = ("/compressed", "/ffmpeg", "/foxglove")  # behind the image's own name
+_DEPTH = "/compressedDepth"  # has the type CompressedImage, but no pictures
+_TRANSPORTS = ("/compressed", "/ffmpeg", "/foxglove")  # suffixes after the raw image's name
 POSES, DETECTIONS, SKELETON, ANNOTATED = "poses", "detections", "skeleton", "annotated/compressed"
 ACTIVITIES = "activities"
 
 
 def image_topics(types: Mapping[str, str], wanted: Sequence[str] | None) -> list[str]:
-    """Return the image topics to look at.
+    """Return the image topics to process.
 
     Args:
         types: type of each of the bag's topics, by its name.
-        wanted: the names to look at, or None for all images.
+        wanted: the topics to process, or None for all images.
 
     Raises:
         SettingsError: a wanted topic does not exist or has no images, or there are none at all.
@@ -113,18 +113,18 @@ def image_topics(types: Mapping[str, str], wanted: Sequence[str] | None) -> list
 
 
 def result_prefixes(images: Sequence[str], taken: Collection[str]) -> dict[str, str]:
-    """Return by image topic what stands before the names of its results.
+    """Return, by image topic, the prefix of its results' names.
 
-    Results lie beside the image, as the node's would: /front/poses for /front/image_raw, and for
-    /front/image_raw/compressed. Where another topic has that name they lie below the image:
+    Results go beside the image, like those of the node: /front/poses for /front/image_raw, and for
+    /front/image_raw/compressed. If another topic has that name, they go below the image:
     /front/image_raw/poses.
 
     Args:
-        images: the image topics that are looked at.
+        images: the image topics that are processed.
         taken: the names of all topics in the bag.
 
     Raises:
-        SettingsError: the names below an image are taken, too.
+        SettingsError: the names below an image are taken as well.
     """
     beside = {topic: _namespace(topic) for topic in images}
     count = Counter(beside.values())

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Shows the node at work: a camera in one process, the node in another, a consumer in this one."""
+"""The demo: a camera in one process, the node in another, a consumer in this one."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _show(args: argparse.Namespace, receiver: Receiver) -> None:
     tune_process()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
-        # Of its own, in case another demo runs on this machine.
+        # A unique one, in case another demo runs on this machine.
         _watch(args, receiver, namespace=f"/demo_{os.getpid()}")
     finally:
         rclpy.shutdown()

@@ -30,10 +30,10 @@ from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.process import Ending, own_arguments
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
-_PICTURE_RATE = 10.0  # frames a second of a still picture
-_SHOWN = 3.0  # seconds that a still picture is shown
+_PICTURE_RATE = 10.0  # frames a second, for a still picture
+_SHOWN = 3.0  # seconds for which a still picture is shown
 _LONGEST_PAUSE = 0.1  # seconds without a frame when a video decodes too slowly
-_PATIENCE = 60.0  # seconds for the node to answer a picture, on the slowest of machines
+_PATIENCE = 60.0  # seconds for the node to answer a picture, even on the slowest machine
 
 
 class Stopped(Exception):  # noqa: N818  # no error
@@ -41,7 +41,7 @@ class Stopped(Exception):  # noqa: N818  # no error
 
 
 def main() -> int:
-    """Send what the command line names; return the exit code."""
+    """Publish the source on the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="demo_camera", description=__doc__)
     parser.add_argument("source", help="picture, video, folder of them, or number of a webcam")
     parser.add_argument("--loop", action="store_true", help="start again at the end")
@@ -93,7 +93,7 @@ class Camera:
         """Send one picture until it has that many answers.
 
         Raises:
-            KpPoseError: no answer comes.
+            KpPoseError: the answers do not come in time.
         """
         deadline = monotonic() + _PATIENCE
         while self._answers[name] < answers:
@@ -107,8 +107,8 @@ class Camera:
     def play(self, name: str, pictures: Iterable[Pixels], rate: float) -> None:
         """Send pictures at a rate in frames a second.
 
-        A picture that is ready only when the next one is due is dropped, as a camera would, unless
-        nothing was sent for too long.
+        A picture that is ready only when the next one is due is dropped, as a camera would do,
+        unless nothing was sent for _LONGEST_PAUSE.
         """
         start, sent = monotonic(), -inf
         for index, picture in enumerate(pictures):
@@ -125,7 +125,7 @@ class Camera:
         """Send one picture now.
 
         Raises:
-            Stopped: a signal came.
+            Stopped: a signal was received.
         """
         self.sent += 1
         stamp = self._node.get_clock().now().nanoseconds
@@ -143,7 +143,7 @@ class Camera:
 
 
 def _send_all(camera: Camera, args: argparse.Namespace) -> int:
-    """Send what the command line names; return the number of files that could not be read.
+    """Publish the source on the command line; return how many files could not be read.
 
     Raises:
         KpPoseError: the source does not exist, or the node does not answer.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's folder: what an earlier run wrote goes, and whatever else lies there stays."""
+"""The demo's folder: deletes the files of the run before, and keeps all other files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LIST = ".written_by_demo"
 
 
 class Folder:
-    """A folder that a run writes files into, and no other run meanwhile."""
+    """A folder that one run at a time writes its files into."""
 
     def __init__(self, path: Path) -> None:
-        """Make the folder, and delete the files that the run before has listed.
+        """Make the folder, and delete the files that the run before listed.
 
         Raises:
-            SettingsError: it cannot be written, or another demo writes into it now.
+            SettingsError: it cannot be written, or another demo is writing into it.
         """
         self._path = path
         try:
@@ -39,10 +39,10 @@ class Folder:
             raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
 
     def file(self, name: str) -> Path:
-        """Return the path of a file that this run writes, and the next one deletes.
+        """Return the path of a file that this run writes and the next run deletes.
 
         Raises:
-            SettingsError: there is one of that name, which no demo wrote.
+            SettingsError: a file of that name exists that no demo wrote.
         """
         if (self._path / name).exists():
             raise SettingsError(

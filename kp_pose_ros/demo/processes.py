@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's other processes: each has a log, and ends with the demo."""
+"""The demo's other processes: each has a log file, and ends with the demo."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.ros.process import large_images_environment
 
-_PATIENCE = 5.0  # seconds that a process has to end
+_PATIENCE = 5.0  # seconds for a process to end
 
 
 class Processes:
-    """Processes that end with a `with` statement, last started first."""
+    """Processes that are ended at the end of a `with` block, last started first."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepare; `folder` is where the logs go."""
+        """Prepare; the logs go to `folder`."""
         self._folder = folder
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
 
@@ -35,7 +35,7 @@ class Processes:
                 process.kill()
 
     def start(self, name: str, module: str, *arguments: str) -> None:
-        """Run a Python module; its output goes to the file NAME.log."""
+        """Run a Python module, with its output in the file NAME.log."""
         with self._log(name).open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],

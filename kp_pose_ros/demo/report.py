@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo prints and writes of the messages it receives."""
+"""The demo's report: what it prints and writes about the messages it receives."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.skeleton import Skeleton
 
 _ROW = "{:>14}  {:<16} {:>8}  {:>6}  {:>8}  {}"
-_ROW_LENGTH = 1.0  # seconds of one image source that a row stands for, at most
+_ROW_LENGTH = 1.0  # seconds of one image source that a row covers, at most
 _SCORES_SHOWN = 8
 
 
 @dataclass(slots=True)
 class _Row:
-    """Messages in a row about images of one name; the table shows the last one's poses."""
+    """Consecutive messages about images of one name; the table shows the last one's poses."""
 
     name: str
     start: float  # of the first image, in seconds
@@ -94,7 +94,7 @@ class Report:
             show(self._row)
 
     def add_picture(self, name: str, stamp: int, picture: Pixels) -> None:
-        """Keep an annotated picture, if no other of that name shows more people."""
+        """Keep an annotated picture, unless one of the same name shows more people."""
         people = self._people.get(stamp, 0)
         if people >= self._best.get(name, (0,))[0]:
             self._best[name] = people, picture
@@ -113,7 +113,7 @@ class Report:
         return paths
 
     def summary(self) -> str:
-        """Return how many messages came, and how late, in one sentence."""
+        """Return the number of messages and their latency, in one sentence."""
         if not self.latencies:
             return "No poses were received."
         return (

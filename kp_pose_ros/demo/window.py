@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A window that shows pictures, by Python's own toolkit: our OpenCV has none."""
+"""A window that shows pictures, with tkinter, since the OpenCV used here has no windows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Window:
         self._label.configure(image=self._image)
 
     def update(self) -> None:
-        """Let the window work."""
+        """Process the window's events."""
         if not self.closed:
             self._root.update()
 

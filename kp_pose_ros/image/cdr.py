@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Serialized messages with pictures -> their fields, without copying the picture.
+"""Reads the fields of serialized messages with pictures, without copying the picture.
 
-CDR as ROS 2 writes it (OMG DDSI-RTPS 10.5, classic CDR): 4 bytes of encapsulation, then the fields,
-each aligned to its own size counted from there; a string is its length with the NUL, then its
-bytes.
+The format is CDR as ROS 2 writes it (OMG DDSI-RTPS 10.5, classic CDR): 4 bytes of encapsulation,
+then the fields, each aligned to its own size relative to the first one; a string is its length
+including the NUL, then its bytes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Pixels
 
-_START = 4  # of the fields, behind the encapsulation
-_TEXT_LIMIT = 1024  # bytes; a frame_id or an encoding that is longer is no text
+_START = 4  # offset of the fields, after the encapsulation
+_TEXT_LIMIT = 1024  # bytes; no valid frame_id or encoding is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class VideoPacket:
 
     Attributes:
         header: of the packet's picture.
-        codec: as the message names it, such as h264 or libx264;yuv420p;bgr8;bgr8.
+        codec: the message's name of it, such as h264 or libx264;yuv420p;bgr8;bgr8.
         data: the packet, a view of the message; parameter sets come with key frames (H.264 and
             H.265: Annex B).
     """
@@ -103,9 +103,9 @@ def read_ffmpeg_packet(message: Pixels) -> VideoPacket:
     """
     reader = _Reader(message)
     header = reader.header()
-    reader.numbers("ii")  # width and height, which the stream has, too
+    reader.numbers("ii")  # width and height, which the stream contains as well
     codec = reader.text()
-    reader.numbers("Q")  # the encoder's own count of pictures
+    reader.numbers("Q")  # the encoder's picture counter
     reader.numbers("BB")  # flags and byte order
     return VideoPacket(header, codec, reader.data())
 
@@ -134,7 +134,7 @@ class _Reader:
         return Header(seconds * 10**9 + nanoseconds, self.text())
 
     def numbers(self, codes: str) -> tuple[int, ...]:
-        """Read numbers of one size, given by their codes of `struct`."""
+        """Read numbers of one size, given as `struct` format characters."""
         layout = struct.Struct(self._order + codes)
         size = layout.size // len(codes)
         start = self._at + (_START - self._at) % size

@@ -3,8 +3,8 @@
 """The size that a picture file claims, read before a decoder allocates memory for it.
 
 A decoder allocates what the header says, so a file of a few hundred bytes can cost gigabytes. The
-walks below find the same header that the decoder will find, and refuse a file whose structure does
-not lie inside its own bytes.
+functions below find the same header that the decoder will find, and refuse a file whose structure
+extends beyond its bytes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from kp_pose_ros.image.frame import Size
 
 MAX_PIXELS = 2**26  # 67 megapixels, more than the cameras of robots have
 
-# A JPEG of several scans is kept as coefficients, in twice the memory of its pixels, and each scan
-# passes over all of them. Encoders make about ten.
+# The decoder keeps a JPEG of several scans as coefficients, in twice the memory of its pixels, and
+# each scan passes over all of them. Encoders make about ten scans.
 _MAX_BUFFERED_PIXELS = MAX_PIXELS // 2
 _MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
 
@@ -32,11 +32,11 @@ _MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = (0xC0, 0xC1)
-_PIXELS_PER_BYTE = 512  # a block of 8 x 8 pixels has a bit at least
+_PIXELS_PER_BYTE = 512  # a block of 8 x 8 pixels takes at least one bit
 
 
 def claimed_size(content: bytes, kinds: Collection[str]) -> Size:
-    """Return height and width that a picture file claims.
+    """Return the height and width that a picture file claims.
 
     Args:
         content: the file.
@@ -114,7 +114,7 @@ def _png(content: bytes) -> Size:
 def _bmp(content: bytes) -> Size:
     (header_length,) = struct.unpack_from("<I", content, 14)
     width, height = struct.unpack_from("<HH" if header_length == 12 else "<ii", content, 18)
-    return abs(height), width  # negative where the first row comes first
+    return abs(height), width  # negative where the top row comes first
 
 
 def _webp(content: bytes) -> Size:
@@ -131,7 +131,7 @@ def _webp(content: bytes) -> Size:
 
 
 def _tiff(content: bytes) -> Size:
-    """Read the first directory (TIFF 6.0); a tile may be no larger than a picture."""
+    """Read the first directory (TIFF 6.0); a tile must not be larger than a picture may be."""
     order = "<" if content[:2] == b"II" else ">"
     (start,) = struct.unpack_from(order + "I", content, 4)
     (count,) = struct.unpack_from(order + "H", content, start)

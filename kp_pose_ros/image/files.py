@@ -24,9 +24,9 @@ PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"})
 
 _LARGEST_PICTURE = 4 * MAX_PIXELS  # bytes
-_USUAL_RATE = 25.0  # frames a second of a video that does not state a possible one
+_USUAL_RATE = 25.0  # frames a second, for a video that does not state a plausible rate
 _HIGHEST_RATE = 1000.0
-_COMPLETE = 0.9  # of the frames announced: many containers only estimate their number
+_COMPLETE = 0.9  # of the announced frames: many containers only estimate their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Source:
     Attributes:
         path: the file.
         frame_rate: frames a second; 0 for a picture.
-        frame_count: how many frames it has, by its own word; 0 if it does not say.
+        frame_count: how many frames the file claims to have; 0 if it does not say.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class Source:
         """Yield each frame as (height, width, 3) uint8 BGR.
 
         Raises:
-            FrameError: the file cannot be read; of a video, perhaps after some frames.
+            FrameError: the file cannot be read; for a video, possibly after some frames.
         """
         if not self.is_video:
             yield read_picture(self.path)
@@ -70,7 +70,7 @@ class Source:
 
 
 def find_sources(paths: Iterable[Path]) -> list[Source]:
-    """Return the pictures and videos that `paths` name; folders are searched, not recursively.
+    """Return the pictures and videos at `paths`; folders are searched, but not recursively.
 
     Raises:
         FrameError: a path does not exist, is neither picture nor video, or a folder has none.
@@ -120,7 +120,7 @@ def _open(path: Path) -> Source:
     try:
         with _capture(path) as video:
             rate, count = (video.get(k) for k in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
-    except FrameError:  # reported when it is read, so that it does not stop the others
+    except FrameError:  # reported when the file is read, so that it does not stop the others
         rate = count = 0
     return Source(
         path,
@@ -130,10 +130,10 @@ def _open(path: Path) -> Source:
 
 
 def write_picture(path: Path, picture: Pixels) -> None:
-    """Write a (height, width, 3) BGR picture, of the kind that the name's ending says.
+    """Write a (height, width, 3) BGR picture; the extension of the path selects the format.
 
     Raises:
-        SettingsError: it cannot be written.
+        SettingsError: the file cannot be written.
     """
     try:
         content = cv2.imencode(path.suffix, picture)[1].tobytes()
@@ -159,7 +159,7 @@ class VideoFile:
         self._writer: cv2.VideoWriter | None = None
         self._written = 0
         try:
-            # A folder that only we can write to: OpenCV follows links that others planted.
+            # A folder that only this user can write to: OpenCV follows links that others planted.
             self._folder = tempfile.TemporaryDirectory(prefix=".", dir=path.parent)
             self._temporary = _opencv_path(Path(self._folder.name) / "video.mp4")
         except (OSError, UnicodeDecodeError) as error:
@@ -178,7 +178,7 @@ class VideoFile:
             raise self._error()
 
     def close(self) -> None:
-        """Complete the file; without a picture there is none.
+        """Complete the file; if no picture was written, there is none.
 
         Raises:
             SettingsError: what was written cannot be read again.
@@ -209,7 +209,7 @@ class VideoFile:
 
 
 def _opencv_path(path: Path) -> str:
-    """Return a path as OpenCV takes it, which ends the process if a text is not UTF-8.
+    """Return a path for OpenCV, which aborts the process if a string is not UTF-8.
 
     Raises:
         UnicodeDecodeError: the path is not UTF-8.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera frame as the camera sent it, and its way to BGR."""
+"""A camera frame as the camera sent it, and its conversion to BGR."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Encoding:
     """How the bytes of one camera encoding lie in memory.
 
     Attributes:
-        channels: array elements a pixel; 1 means that the array is two-dimensional.
-        to_bgr: makes a (height, width, 3) uint8 BGR picture of the array, reduced to uint8.
+        channels: array elements per pixel; 1 means that the array is two-dimensional.
+        to_bgr: converts the array, reduced to uint8, to a (height, width, 3) uint8 BGR picture.
         dtype: type of one array element.
         half_rows: array rows for every two picture rows: 2, or 3 where a half-height chroma plane
             follows the luma plane.
@@ -82,7 +82,7 @@ ENCODINGS |= {
     if name.startswith(("bgr", "rgb", "mono", "bayer_"))
 }
 
-# How many bits a camera may use of each 16. Values lie in the low bits, as drivers publish them.
+# How many of 16 bits a camera may use. Drivers publish values in the low bits.
 _BIT_DEPTHS = (8, 10, 12, 14, 16)
 
 
@@ -95,10 +95,10 @@ class Frame:
             is (height, width, channels), without the last axis where there is one channel, and
             (height * 3 / 2, width) for nv12 and nv21.
         encoding: a key of `ENCODINGS`.
-        reduction: how many times smaller the pixels are than the camera's picture, in each
-            direction: a JPEG decoder can leave out detail that nobody needs.
+        reduction: factor by which `pixels` is smaller than the camera's picture, in each direction:
+            a JPEG decoder can skip detail that is not needed.
         bit_depth: how many low bits of a 16-bit encoding the camera uses; 0: as many as this frame
-            needs. `BitDepth` keeps it steady from frame to frame.
+            needs. `BitDepth` keeps it constant from frame to frame.
 
     Raises:
         FrameError: the encoding is unknown, the array's shape or type contradicts it, or there is
@@ -117,7 +117,7 @@ class Frame:
                 f"encoding '{self.encoding}' is unknown: expected one of {', '.join(ENCODINGS)}"
             )
         shape, grid = self.pixels.shape, layout.grid
-        if shape[:2] == (1, 1):  # which OpenCV 4.5 (Humble) does not take
+        if shape[:2] == (1, 1):  # OpenCV 4.5 (Humble) does not accept it
             raise FrameError("there is one pixel: expected a picture")
         # A pixel of one channel has no axis of its own.
         channels = shape[2:] or (1,)
@@ -137,7 +137,7 @@ class Frame:
 
     @property
     def size(self) -> Size:
-        """Height and width of the picture that is here, in pixels."""
+        """Height and width of this picture, in pixels."""
         rows, columns = self.pixels.shape[:2]
         return rows * 2 // ENCODINGS[self.encoding].half_rows, columns
 
@@ -163,18 +163,18 @@ class Frame:
 
 
 class BitDepth:
-    """How many bits of 16 one camera uses: the most that any of its frames has needed.
+    """How many of 16 bits one camera uses: the most that any of its frames has needed.
 
     Many sensors put 10 or 12 bits into a 16-bit encoding, which does not say how many. A single
-    frame does not tell either, since a dark picture needs fewer; so the brightness of a camera's
-    pictures changes only when a brighter one shows that there are more bits.
+    frame does not show it either, since a dark picture needs fewer. With the maximum, the
+    brightness of a camera's pictures changes only when a brighter one shows that it uses more bits.
     """
 
     def __init__(self) -> None:
         self._bits = 0
 
     def of(self, frame: Frame) -> Frame:
-        """Return the frame with the camera's bit depth; one of an 8-bit encoding as it is."""
+        """Return the frame with the camera's bit depth; a frame of an 8-bit encoding unchanged."""
         if frame.pixels.dtype.itemsize == 1:
             return frame
         self._bits = max(self._bits, used_bits(frame.pixels))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one decoder of picture files: bytes that claim an acceptable size -> pixels; and back."""
+"""Decodes all picture files, after a check of the size that they claim, and encodes JPEG."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kp_pose_ros.image.frame import Frame, Pixels, Size
 # Given a picture's (height, width), returns how many columns of it are needed.
 MinWidth = Callable[[Size], int]
 
-# What a CompressedImage calls the JPEG of a bgr8 picture: image_transport's subscribers learn from
-# it which colour comes first.
+# The format field of a CompressedImage with the JPEG of a bgr8 picture: it tells image_transport's
+# subscribers the order of the colours.
 JPEG_FORMAT = "bgr8; jpeg compressed bgr8"
 
-# A JPEG can be decoded 2, 4 or 8 times smaller in a fraction of the time: its blocks of 8 x 8
-# pixels are computed with 4 x 4, 2 x 2 or 1 x 1.
+# A JPEG can be decoded 2, 4 or 8 times smaller in a fraction of the time: each of its blocks of
+# 8 x 8 pixels is computed as 4 x 4, 2 x 2 or 1 x 1.
 _REDUCTIONS = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
     4: cv2.IMREAD_REDUCED_COLOR_4,
@@ -36,32 +36,32 @@ def decode_compressed(content: bytes, min_width: MinWidth | None = None) -> Fram
 
     Args:
         content: the file.
-        min_width: how many columns of the picture are needed; a JPEG is reduced as long as they
-            remain. None decodes in full.
+        min_width: how many columns of the picture are needed; a JPEG is decoded at the greatest
+            reduction that keeps as many. None decodes at full size.
 
     Raises:
-        FrameError: the data is of neither kind, cut short, damaged or too large.
+        FrameError: the data is neither JPEG nor PNG, cut short, damaged or too large.
     """
     size = claimed_size(content, ("JPEG", "PNG"))
     is_jpeg = content.startswith(b"\xff\xd8")
     reduction = _reduction(size, min_width(size)) if min_width is not None and is_jpeg else 1
-    # The pixels as the sensor gave them: its calibration does not know of an EXIF rotation.
+    # The pixels as the sensor gave them: the calibration does not include an EXIF rotation.
     picture = _decode(content, _REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
     return Frame(picture, reduction=reduction)
 
 
 def decode_picture(content: bytes) -> Pixels:
-    """Return the picture in a file of any kind of `KINDS`, (height, width, 3) BGR, upright.
+    """Return the picture in a file of one of `KINDS`, (height, width, 3) BGR, upright.
 
     Raises:
-        FrameError: the data is of another kind, cut short, damaged or too large.
+        FrameError: the data is of no such kind, cut short, damaged or too large.
     """
     claimed_size(content, KINDS)
     return _decode(content, cv2.IMREAD_COLOR)
 
 
 def encode_jpeg(picture: Pixels, quality: int) -> npt.NDArray[np.uint8]:
-    """Return a (height, width, 3) BGR picture as the bytes of a JPEG; `quality` is 1 to 100."""
+    """Encode a (height, width, 3) BGR picture as JPEG bytes; `quality` is 1 to 100."""
     return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
 
 
@@ -76,7 +76,7 @@ def _decode(content: bytes, flags: int) -> Pixels:
 
 
 def _reduction(size: Size, columns: int) -> int:
-    """Return the greatest that leaves enough columns, and no part of a pixel at the edges."""
+    """Return the greatest reduction that keeps enough columns and divides both sides evenly."""
     height, width = size
     fitting = (
         each

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages -> Frames, checked: messages of any library that gives them ROS's fields."""
+"""Checks image messages, of any library that gives them ROS's fields, and makes Frames of them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class CameraImage:
     """One image of a camera.
 
     Attributes:
-        header: its message's.
+        header: the message's header.
         frame: the picture.
-        message: the serialized sensor_msgs/Image of which the frame is a view; None if the picture
+        message: the serialized sensor_msgs/Image that the frame is a view of; None if the picture
             came in another form.
     """
 
@@ -53,7 +53,7 @@ class ImageError(FrameError):
     """An image message that cannot be read.
 
     Attributes:
-        field: the one at fault.
+        field: the name of the field at fault.
     """
 
     def __init__(self, field: str, sentence: str) -> None:
@@ -62,7 +62,7 @@ class ImageError(FrameError):
 
 
 def image_to_frame(image: ImageMessage) -> Frame:
-    """Return the picture in an Image message: a view of its bytes.
+    """Return the picture in an Image message, as a view of its bytes.
 
     Raises:
         ImageError: a field contradicts the others, or the encoding cannot be read.
@@ -98,7 +98,7 @@ def compressed_to_frame(image: CompressedImageMessage, min_width: MinWidth | Non
         min_width: see `decode_compressed`.
 
     Raises:
-        ImageError: the data is of neither kind, cut short or damaged.
+        ImageError: the data is neither JPEG nor PNG, cut short or damaged.
     """
     try:
         return decode_compressed(bytes(image.data), min_width)
@@ -129,7 +129,7 @@ def pixels_of(image: ImageMessage, rows: int, channels: int, dtype: np.dtype[Any
         image: the message.
         rows: of the array; the message's height, or more where planes follow each other.
         channels: elements a pixel; with 1 the array is (rows, width), else it has a third axis.
-        dtype: of an element; the array has it in the byte order that the message says.
+        dtype: type of an element; the array has it in the message's byte order.
 
     Raises:
         ImageError: a field contradicts the others.

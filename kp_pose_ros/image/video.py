@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Packets of a video stream, as cameras and recorders publish them -> frames, through PyAV."""
+"""Decodes packets of video streams, as cameras and recorders publish them, with PyAV."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kp_pose_ros.image.cdr import Header, VideoPacket
 from kp_pose_ros.image.claims import MAX_PIXELS
 from kp_pose_ros.image.frame import Frame
 
-# What a message's codec, or the encoder that it names instead (libx264, hevc_nvenc), contains ->
-# the decoder of libavcodec.
+# Part of a message's codec, or of the encoder that it names instead (libx264, hevc_nvenc) ->
+# libavcodec's decoder.
 _DECODERS = {
     "264": "h264",
     "265": "hevc",
@@ -26,12 +26,12 @@ _DECODERS = {
 }
 
 
-_HELD_BACK = 32  # packets, at most, between a picture's and the one it comes with; H.265 allows 16
+_HELD_BACK = 32  # packets at most by which a decoder delays a picture; H.265 allows 16
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a stream, which costs little before it is converted to a frame."""
+    """A decoded picture of a stream; the costly conversion to a Frame is done on demand."""
 
     header: Header
     picture: Any
@@ -49,11 +49,11 @@ class Picture:
 
 
 class VideoStream:
-    """Decodes the packets of one topic. A picture may come some packets later than its own.
+    """Decodes the packets of one topic. A picture may come some packets after its own.
 
-    Most pictures say only what is new in them. So the stream begins with a key frame, and begins
-    anew with the next one after a packet that is missing or damaged: the pictures in between would
-    be wrong, and are left out.
+    Most packets encode only changes. So decoding begins with a key frame and, after a missing or
+    damaged packet, begins again with the next one: the pictures in between would be wrong, and are
+    dropped.
     """
 
     def __init__(self) -> None:
@@ -61,10 +61,10 @@ class VideoStream:
         self._context: Any = None
         self._headers: dict[int, Header] = {}
         self._packets = 0
-        self._is_whole = False  # since the last key frame
+        self._is_whole = False  # no packet has been missing since the last key frame
 
     def interrupt(self) -> None:
-        """Forget what is held back and wait for the next key frame: packets are missing here."""
+        """Drop the pictures held back and wait for a key frame, because packets are missing."""
         self._is_whole = False
         self._headers.clear()
         if self._context is not None:
@@ -86,7 +86,7 @@ class VideoStream:
         return self._take(packet.data.tobytes())
 
     def finish(self) -> list[Picture]:
-        """Return the pictures that were held back, at the end of the stream."""
+        """Return the pictures that the decoder still holds back at the end of the stream."""
         return [] if self._context is None else self._take(None)
 
     def _take(self, data: bytes | None) -> list[Picture]:
@@ -103,7 +103,7 @@ class VideoStream:
             raise FrameError(f"the video packet cannot be decoded: {error}") from error
 
     def _picture(self, picture: Any) -> Picture | None:
-        """Return a decoded picture with its header; None if the stream is not whole before it."""
+        """Return a decoded picture with its header; None if packets are missing before it."""
         header = self._headers.pop(picture.pts, None)
         self._is_whole = (self._is_whole or picture.key_frame) and not picture.is_corrupt
         if header is None or not self._is_whole:

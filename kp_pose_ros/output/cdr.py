@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Poses -> serialized messages, for topics and bags alike, without a message object in between.
+"""Serializes poses directly to messages, for topics and bags, without message objects in between.
 
-rclpy makes 100 people into Python objects and those into bytes in 5 ms; this takes a tenth of that.
-See image/cdr.py for the format.
+rclpy needs 5 ms to turn 100 people into Python objects and these into bytes; this takes a tenth of
+that. See image/cdr.py for the format.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MOTION = np.dtype(
 )
 _KEYPOINT_PADDING, _KEYPOINT_3D_PADDING = 3, 7
 _NO_MOTION = bytes(_MOTION.itemsize) + b"\1\0\0\0\0"  # and an empty frame_id
-# Where nothing is known, ROS's own default: no rotation and no covariance.
+# ROS's default for unknown values: no rotation and no covariance.
 _NO_POSE = struct.pack("<43d", 0, 0, 0, 0, 0, 0, 1, *[0] * 36)
 
 
@@ -61,12 +61,12 @@ def pose_array(
     Args:
         header: the image's.
         size: (height, width) of the image in pixels.
-        poses: what was found in it.
-        vocabulary: what the indices in `poses` mean.
-        keypoints_3d: (n, k, 3) metres, NaN where a keypoint's position is not known; None: there is
+        poses: those found in it.
+        vocabulary: the meaning of the indices in `poses`.
+        keypoints_3d: (n, k, 3) metres, NaN where a keypoint's position is unknown; None if there is
             no depth.
-        motion: of the people; None: not known.
-        joined: of each person the tracks that were joined, by camera; None: none were.
+        motion: of the people; None if unknown.
+        joined: for each person, the joined tracks by camera; None if none were joined.
     """
     writer = CdrWriter()
     writer.header(header)
@@ -81,7 +81,7 @@ def pose_array(
 def detections(header: Header, poses: Poses, vocabulary: Vocabulary) -> bytes:
     """Return the boxes as a serialized vision_msgs/Detection2DArray.
 
-    The `id` is the track's, empty without one.
+    The `id` is the track's id, or empty.
     """
     writer = CdrWriter()
     writer.header(header)
@@ -127,7 +127,7 @@ def compressed_image(header: Header, format_: str, content: Pixels) -> bytes:
 
 
 class ImageMessage:
-    """A serialized bgr8 sensor_msgs/Image, whose memory serves every picture of one size.
+    """A serialized bgr8 sensor_msgs/Image that reuses its memory for pictures of one size.
 
     Attributes:
         content: its CDR bytes.
@@ -162,20 +162,20 @@ class CdrWriter:
         self._at = 0
 
     def content(self) -> bytes:
-        """Return the message."""
+        """Return the serialized message."""
         return b"".join(self._parts)
 
     def raw(self, content: bytes, alignment: int) -> None:
-        """Write bytes as they are."""
+        """Write bytes unchanged, aligned to `alignment`."""
         if padding := -self._at % alignment:
             self._parts.append(bytes(padding))
         self._parts.append(content)
         self._at += padding + len(content)
 
     def fields(self, codes: str, *values: float | bytes) -> None:
-        """Write fields by their codes of `struct`, each aligned to its own size.
+        """Write fields given as `struct` format characters, each aligned to its own size.
 
-        Bytes (`5s`) are not aligned, unless `0d` or the like stands before them.
+        Bytes (`5s`) are not aligned, unless preceded by `0d` or the like.
         """
         layout = _layout(codes, self._at % 8)
         self._parts.append(layout.pack(*values))
@@ -200,7 +200,7 @@ class CdrWriter:
 
 @lru_cache(maxsize=1024)
 def _layout(codes: str, start: int) -> struct.Struct:
-    """Return the layout of fields, with their padding, that begin `start` bytes behind 8 n."""
+    """Return the padded layout of fields that begin at an offset of `start` modulo 8."""
     layout, at = "<", start
     for code in re.findall(r"\d*\D", codes):
         alignment = 1 if code[-1] == "s" else struct.calcsize(f"<{code[-1]}")
@@ -251,7 +251,7 @@ def _write_people(
 
 
 def _points(keypoints_3d: Points) -> npt.NDArray[np.void]:
-    """Return Keypoint3D elements, at the origin where a position is not known."""
+    """Return Keypoint3D elements, at the origin where a position is unknown."""
     points = np.zeros(keypoints_3d.shape[:2], _KEYPOINT_3D)
     points["valid"] = np.isfinite(keypoints_3d).all(axis=2)
     points["position"] = np.where(points["valid"][..., None], keypoints_3d, 0)

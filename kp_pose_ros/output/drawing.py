@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draws poses on a picture, for people to look at."""
+"""Draws poses on a picture."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class Annotator:
         Args:
             picture: (height, width, 3) uint8 BGR.
             poses: those in it.
-            notes: what to write after the label of a track, by track id.
+            notes: text to append to the label of a track, by track id.
         """
         style = self.style
         thickness = max(1, round(min(picture.shape[:2]) / 360))
         visible = poses.states != ABSENT
-        # A pixel's centre is half a pixel from its edge, where our coordinates begin.
+        # OpenCV counts from a pixel's centre, half a pixel from its edge, where poses count from.
         points = _fixed_point(poses.keypoints[..., :2] - 0.5)
         colors = [person_color(poses, index) for index in range(len(poses))]
         if style.boxes:
@@ -170,7 +170,7 @@ def _fixed_point(xy: npt.NDArray[np.float32]) -> Points:
 
 
 def person_color(poses: Poses, index: int) -> Color:
-    """Return a colour that stays with a track; without tracks, one for each place in the list."""
+    """Return a colour that stays with a track; without tracks, one per index."""
     track_id = int(poses.track_ids[index])
     number = index if track_id == UNTRACKED else track_id
     red, green, blue = colorsys.hsv_to_rgb((number * _GOLDEN_RATIO) % 1, 0.75, 1.0)
@@ -192,9 +192,9 @@ def _draw_label(
 
 @lru_cache(maxsize=1024)
 def _ink(word: str, thickness: int) -> Pixels:
-    """Return how much ink a word has in each pixel, 0 to 255.
+    """Return the coverage of each pixel by a word, 0 to 255.
 
-    The words of a label hardly change from picture to picture, and OpenCV takes 0.3 ms for one.
+    The words of labels hardly change from picture to picture, and OpenCV takes 0.3 ms to draw one.
     """
     scale = 0.4 * thickness + 0.1
     (width, height), baseline = cv2.getTextSize(word, _FONT, scale, thickness)
@@ -206,14 +206,14 @@ def _ink(word: str, thickness: int) -> Pixels:
 
 @lru_cache(maxsize=256)
 def _shades(color: Color) -> Pixels:
-    """Return a colour under 0 to 255 of black ink, (256, 3)."""
+    """Return a colour mixed with 0 to 255 parts of black ink, (256, 3)."""
     return (np.outer(np.arange(255, -1, -1), color) // 255).astype(np.uint8)
 
 
 def _draw_column(
     picture: Pixels, names: list[str], points: Points, *, edge: int, is_right: bool, thickness: int
 ) -> None:
-    """Write names one below the other beyond `edge`, each joined to its point by a line."""
+    """Write names one below the other beyond `edge`, each connected to its point by a line."""
     scale, gap = 0.3 * thickness + 0.1, 12 * thickness
     line_height = 1.5 * cv2.getTextSize("Xy", _FONT, scale, thickness)[0][1]
     y = -line_height

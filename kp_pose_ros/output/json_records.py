@@ -18,8 +18,8 @@ from kp_pose_ros.poses import OBSERVED, UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Skeleton
 
 VERSION = 1
-# A lost track is listed in every record of this many milliseconds, counted from the first record
-# without it, so that a consumer that groups records by track learns when an activity ends.
+# The records list a lost track for this many milliseconds after the first record without it, so
+# that a consumer that groups records by track learns when an activity ends.
 LISTED_AS_GONE = 5000
 
 _MS = 10**6  # nanoseconds
@@ -28,8 +28,8 @@ _MS = 10**6  # nanoseconds
 class Recorder:
     """Makes the records of one camera, in the order of its images.
 
-    A session is a run of images with increasing stamps whose track ids mean the same people. It
-    ends with `begin_session`, and by itself when the stamps go back: a bag was started again, or a
+    A session is a run of images with increasing stamps in which a track id means the same person.
+    It ends with `begin_session`, or when the stamps jump back, because a bag was restarted or a
     clock was set.
     """
 
@@ -46,7 +46,7 @@ class Recorder:
 
         Args:
             skeleton: names the keypoints.
-            class_names: the model's, by class id; a class beyond them is called by its number.
+            class_names: the model's, by class id; a class without a name is named by its number.
             robot: the robot's name.
             camera: the camera's name, unique on the robot.
             session: the first session's name; None: a random one.
@@ -57,7 +57,7 @@ class Recorder:
         self._begin(session or _random_name())
 
     def begin_session(self) -> None:
-        """Begin another session: from now on, track ids mean other people."""
+        """Begin another session, in which track ids mean other people."""
         self._begin(_random_name())
 
     def _begin(self, session: str) -> None:
@@ -111,7 +111,7 @@ class Recorder:
         names = self.skeleton.keypoint_names
         points = poses.keypoints.astype(np.float64)
         points[..., 2] *= poses.states == OBSERVED
-        # float32 has no short decimal form for most numbers: 0.9 would be written as 0.899999976.
+        # Most float32 numbers have no short decimal form: 0.9 would be written as 0.899999976.
         rounded = np.concatenate([points[..., :2].round(2), points[..., 2:].round(4)], -1).tolist()
         boxes, scores = _rounded(poses.boxes, 2), _rounded(poses.scores, 4)
         ids, class_ids = poses.track_ids.tolist(), poses.class_ids.tolist()

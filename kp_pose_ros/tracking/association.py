@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Association: the similarity of tracks and detections, and the best pairs."""
+"""Association: the similarity of tracks and detections, and the best matches."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BOX_WEIGHT = 4.0  # the box counts as this many keypoints
 # and the track's by this many standard deviations of its position on each side.
 _ENLARGED, _REACH = 1.25, 3.0
 _LIKELY = 0.02  # a track and a detection of at least this similarity may be one person
-_WITNESSES = 3  # if so many people move alike, the camera moves
+_WITNESSES = 3  # if this many people move alike, the camera moves
 _LEAST_SHIFT = 0.01  # of the camera, in spans; as much as the noise of a detection
 
 
@@ -113,7 +113,7 @@ def common_shift(tracks: Tracks, detections: Detections, similarities: Array) ->
     """Return the shift that all people have in common, (2,) pixels: the motion of the camera.
 
     It is the median over all keypoints of the likely pairs, so that the motion of one person does
-    not affect it. None: too few people to tell, or a shift within the noise.
+    not affect it. None if there are too few people to estimate it, or it is within the noise.
 
     Args:
         tracks: t people, predicted to the time of the image.

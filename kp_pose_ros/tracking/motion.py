@@ -3,7 +3,7 @@
 """Prediction of people and their keypoints: a batched Kalman filter.
 
 The state of n people is an (n, 7, p) array for p = 2 + k points: the box's centre, its size and the
-keypoints. Each point moves on its own, with the same noise in x and y, and has seven numbers:
+keypoints. Each point moves independently, with the same noise in x and y, and has seven numbers:
 
     x, y (pixels), their velocities (pixels / s),
     variance of the position, covariance, variance of the velocity (of x and y alike).
@@ -122,7 +122,7 @@ class _Step:
         kept: (7, p), factors for each of a point's numbers.
         travel: (p,), the distance covered by a velocity of 1.
         spreading: (2, p), the share of the covariance that adds to the variance of the position,
-            and of the variance of the velocity that adds to the covariance.
+            and the share of the variance of the velocity that adds to the covariance.
         spreading_twice: (p,), the share of the velocity's variance that adds to the position's.
         carried: (4, p), the share of the centre's velocity that adds to each number of the mean.
         noise: (3, p), process noise, for a span of 1, of variance, covariance and variance of the
@@ -171,5 +171,5 @@ def _ornstein_uhlenbeck(seconds: float, fade: float, agitation: float) -> tuple[
 
 
 def _kinds(points: int) -> Indices:
-    """Return which of three kinds each of (p,) points is: the centre, the size, a keypoint."""
+    """Return the kind of each of (p,) points: 0 the centre, 1 the size, 2 a keypoint."""
     return np.minimum(np.arange(points), FIRST_KEYPOINT)

@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 Stamps = npt.NDArray[np.int64]
 
 _STILL_CUTOFF = 0.35  # Hz, of a point at rest
-_REST_SPEED = 0.15  # spans / s; anything slower is at rest, as the noise of a model is
+_REST_SPEED = 0.15  # spans / s; slower points, such as those moved by a model's noise, are at rest
 _CUTOFF_PER_SPEED = 60.0  # Hz per span / s above that
 _SHORTEST = 1e-3  # seconds; two images with the same stamp have no speed
 _SPEED_CUTOFF = 1.3  # Hz, of the low-pass filter of the speed itself
@@ -38,14 +38,14 @@ def smooth(
     """Return the next state and stamps of the filter; the arguments are not modified.
 
     Args:
-        state: (n, k, 4) steady positions of keypoints (pixels) and their velocities (pixels / s).
+        state: (n, k, 4) smoothed positions of keypoints (pixels) and velocities (pixels / s).
         stamps: (n, k) when each keypoint was last filtered, nanoseconds; NEVER: it starts over.
         measured: (n, k, 2) positions, pixels.
-        weights: (n, k), how far each is trusted: 1 fully, 0 not at all. Those of weight 0 are
-            returned unchanged, and start over when they are trusted again.
+        weights: (n, k), how much to trust each keypoint, from 0 (not at all) to 1 (fully). Those of
+            weight 0 are returned unchanged, and start over when they are trusted again.
         stamp: when the image was taken, nanoseconds.
         spans: (n,) of the people, pixels.
-        strength: above 0, divides the cutoff: more is steadier and lags more.
+        strength: above 0; divides the cutoff: higher values are steadier and lag more.
     """
     fresh = ((stamps == NEVER) | (weights == 0))[..., None]
     value: Array = np.where(fresh, measured, state[..., :2])

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tracker: identities from image to image, and smooth keypoints.
+"""Tracks people from image to image, and smooths their keypoints.
 
 Association follows ByteTrack (Zhang et al.: ByteTrack: Multi-Object Tracking by Associating Every
 Detection Box, ECCV 2022): detections with a high score are matched first, those with a low score
-can only continue the remaining tracks. Three things differ: similarity (of keypoints, not only of
-boxes), the motion model, and limits, which are times instead of numbers of images.
+can only continue the remaining tracks. Three things differ: the similarity (of keypoints, not only
+of boxes), the motion model, and the limits, which are times instead of numbers of images.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ States = npt.NDArray[np.uint8]
 _SIMILAR = 0.2
 _SIMILAR_UNCERTAIN = 0.4
 _UNMATCHED = -1
-_CUT_PEOPLE = 2  # fewer people who are replaced by others are not evidence of a camera cut
+_CUT_PEOPLE = 2  # if fewer people are replaced by others, that is no evidence of a camera cut
 _LATE = 250_000_000  # nanoseconds; an image older than the newest by more restarts tracking
-# Minimum of nanoseconds between two images, so that tracks age even if stamps stand still.
+# Minimum nanoseconds counted between two images, so that tracks age even if stamps stand still.
 _SHORTEST_STEP = 1_000_000
 
 _log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Tracker:
         """Make a tracker without tracks; see also `make_trackers`.
 
         Args:
-            settings: what the user chose.
+            settings: the user's settings.
             sigmas: (k,), the uncertainty of each keypoint; see `association.sigmas_of`.
             ids: the source of new ids; trackers that share it never give the same id twice.
             camera: its name, for the log.
@@ -110,7 +110,7 @@ class Tracker:
         """End all tracks. Their ids are not reused."""
         self._tracks = self._no_tracks
         self._newest: int | None = None  # stamp of the images so far
-        self._now = 0  # nanoseconds on our own clock, which never stands still
+        self._now = 0  # nanoseconds on the tracker's own clock, which never stands still
         self._size: tuple[int, int] | None = None  # of the last image
 
     def update(self, poses: Poses, stamp: int, size: tuple[int, int] | None = None) -> Poses:
@@ -120,7 +120,7 @@ class Tracker:
         predicted positions. People whom the image does not show are not added.
 
         Args:
-            poses: what the model found in one image, `states` being OBSERVED or ABSENT.
+            poses: those found in one image; their `states` are OBSERVED or ABSENT.
             stamp: when the image was taken, nanoseconds. One that is a little older than the newest
                 counts as late; one that is much older resets.
             size: (height, width) of the image. A change of size resets.
@@ -150,7 +150,7 @@ class Tracker:
         return self._describe(poses, rows, columns)
 
     def _reset_if_interrupted(self, stamp: int, size: tuple[int, int] | None) -> None:
-        """End all tracks, with a log line, if an image cannot be a continuation of those before."""
+        """End all tracks, with a log line, if an image cannot continue those before."""
         if self._newest is None:
             return
         reason = ""
@@ -173,7 +173,7 @@ class Tracker:
         """Predict all tracks from the time of the last image to now, and end those too old."""
         tracks = self._tracks
         kept = self._now - tracks.seen <= self.settings.max_age * 1e9
-        # A person without an id has to be in every image.
+        # A person without an id must be in every image.
         kept &= (tracks.ids != UNTRACKED) | (tracks.seen == before)
         if not kept.all():
             ended = tracks.ids[~kept]
@@ -275,7 +275,7 @@ class Tracker:
 def make_trackers(
     skeleton: Skeleton, labels: Mapping[str, str], settings: TrackingSettings | None = None
 ) -> dict[str, Tracker]:
-    """Return a tracker for each camera, by its name; they share the ids, which start at 1.
+    """Return a tracker for each camera, by its name; they share one series of ids, from 1.
 
     Args:
         skeleton: the model's.

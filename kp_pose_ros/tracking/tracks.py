@@ -39,7 +39,7 @@ class _Rows:
         return type(self)(*(column[index] for column in self._columns()))
 
     def joined(self: R, other: R) -> R:
-        """Return our rows, followed by those of `other`."""
+        """Return these rows, followed by those of `other`."""
         pairs = zip(self._columns(), other._columns(), strict=True)
         return type(self)(*map(np.concatenate, pairs))
 
@@ -90,7 +90,7 @@ class Tracks(_Rows):
     Attributes:
         ids: (n,), UNTRACKED until a track is confirmed.
         classes: (n,).
-        hits: (n,), the number of images that showed them.
+        hits: (n,), the number of images that showed each person.
         born: (n,), when the first of these was taken.
         seen: (n,), when the last of these was taken.
         keypoints_seen: (n, k), when each keypoint was last OBSERVED, or NEVER.
@@ -130,7 +130,7 @@ class Tracks(_Rows):
 
     def update(self, rows: Indices, detections: Detections, columns: Indices, stamp: int) -> None:
         """Update with the image of this stamp: `rows` of the tracks are `columns` of detections."""
-        # In the usual case, that the image shows everybody, nothing is copied.
+        # In the usual case, where the image shows all tracked people, nothing is copied.
         chosen = slice(None) if len(rows) == len(self) else rows
         seen = detections.seen.take(columns, axis=0)
         self.hits[chosen] += 1
