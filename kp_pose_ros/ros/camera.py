@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One camera of the node: its images in, its results out, and what became of each image."""
+"""One camera of the node: receives its images, publishes its results and counts its images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from kp_pose_ros.ros.transports import TRANSPORTS, transport_of
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
-_LATENCIES = 1000  # kept between two looks at them
+_LATENCIES = 1000  # kept at most until they are taken
 
 
 class Camera:
@@ -39,7 +39,7 @@ class Camera:
     Attributes:
         name: the prefix of its topics; empty: none.
         label: its name in the log.
-        counts: what became of its images.
+        counts: numbers of its images by outcome.
         image: size and encoding of the newest readable image.
         always_on: whether its images are processed without a subscriber.
         is_listening: whether the worker is waiting for its images.
@@ -51,7 +51,7 @@ class Camera:
         """Create the publishers; `start` subscribes.
 
         Raises:
-            SettingsError: image_transport cannot be read here.
+            SettingsError: images of the parameter image_transport cannot be read here.
         """
         self.name = name
         self.label = f"camera '{name}'" if name else "camera"
@@ -62,7 +62,7 @@ class Camera:
         self._clock = node.get_clock()
         self._logger = node.get_logger()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
-        self._stamp = -1  # of the image processed last, nanoseconds
+        self._stamp = -1  # of the last image processed, nanoseconds
         self._throttle = Throttle(_WARNING_PERIOD)
         self._losses = Losses()
         prefix = f"{name}/" if name else ""
@@ -112,7 +112,7 @@ class Camera:
             self.depth.start()
 
     def stop(self) -> None:
-        """Receive no more images."""
+        """Unsubscribe from the images."""
         self.images.stop()
         self.coverage.stop()
         if self.depth is not None:
@@ -127,7 +127,7 @@ class Camera:
         self.coverage.close()
 
     def watch(self) -> bool:
-        """Update the subscriptions; call at 1 Hz. Return whether that of the images is new."""
+        """Update the subscriptions, at 1 Hz; return whether that to the images is a new one."""
         if self.depth is not None:
             self.depth.watch()
         if sentence := self._losses.look(self.counts):
@@ -145,7 +145,7 @@ class Camera:
         return is_first or self.always_on or any(wanted() for wanted in self.wanted_by)
 
     def take(self) -> Pixels | None:
-        """Take the newest image; return the CDR bytes of its message, None if it is not needed.
+        """Take the newest image; return its message's CDR bytes, None if there is no need for it.
 
         Raises: see `ImageSubscription.take`.
         """
@@ -180,8 +180,8 @@ class Camera:
         """Return the image in a message, or None, with a warning, if it cannot be read.
 
         Args:
-            content: the message's CDR bytes; the frame is a view of them where it can be.
-            network_width: how many columns of a picture the network takes in.
+            content: the message's CDR bytes; the frame is a view of them where possible.
+            network_width: how many columns of a picture the network takes.
             presentation: how results are published.
         """
 
@@ -202,9 +202,9 @@ class Camera:
     def lift(
         self, image: CameraImage, poses: Poses, presentation: Presentation
     ) -> npt.NDArray[np.float64] | None:
-        """Return the keypoints in space, (n, k, 3) metres, NaN where that is not known.
+        """Return the keypoints in space, (n, k, 3) metres, NaN where unknown.
 
-        None without depth: it is off, or there is none for this image.
+        None without depth: it is off, or this image has none.
         """
         if self.depth is None:
             return None
@@ -236,7 +236,7 @@ class Camera:
             )
 
     def take_latencies(self) -> list[float]:
-        """Return the seconds from stamp to publish of the images since the last call."""
+        """Return the seconds from stamp to publication, of the images since the last call."""
         latencies, self._latencies = self._latencies, deque(maxlen=_LATENCIES)
         return list(latencies)
 
@@ -250,7 +250,7 @@ class Camera:
             )
 
     def _advise(self, topics: Mapping[str, list[str]]) -> str:
-        """Return how to read images of another kind, as a part of a sentence."""
+        """Return how to read an image topic of another kind, as part of a sentence."""
         base = self.images.topic.removesuffix(self._transport.suffix)
         for name, each in TRANSPORTS.items():
             if each.type_name in topics.get(base + each.suffix, ()):
@@ -261,10 +261,10 @@ class Camera:
         return ""
 
     def _watch_for_doubles(self) -> None:
-        """Warn if another node publishes on our poses topic."""
+        """Warn if another node publishes on this camera's poses topic."""
         publishers = publishers_of(self._node, self._poses_topic, "kp_pose_ros/msg/PoseArray")
         was_double, self._is_double = self._is_double, len(publishers) > 1
-        # Not at once: nodes that are restarted may overlap.
+        # Not at once: a restarted node may overlap with the old one.
         if self._is_double and was_double and not self._was_told_of_double:
             self._was_told_of_double = True
             nodes = ", ".join(

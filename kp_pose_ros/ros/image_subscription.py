@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The subscription to one image topic: follows the publishers' QoS and reports missing images."""
+"""The subscription to an image topic: follows the publishers' QoS and reports missing images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kp_pose_ros.ros.compat import (
 )
 from kp_pose_ros.ros.qos import image_qos, publishers_of
 
-SILENCE = 5.0  # seconds without an image after which the log says so
+SILENCE = 5.0  # seconds without an image before a warning
 IMAGE_TYPES = {
     "sensor_msgs/msg/Image",
     "sensor_msgs/msg/CompressedImage",
@@ -38,10 +38,10 @@ IMAGE_TYPES = {
 
 
 def message_class(type_name: str) -> Any:
-    """Return the class of messages of a type, such as sensor_msgs/msg/Image.
+    """Return the class of a message type such as sensor_msgs/msg/Image.
 
     Raises:
-        SettingsError: its package is not installed.
+        SettingsError: the type's package is not installed.
     """
     package, _, name = type_name.split("/")
     try:
@@ -57,8 +57,8 @@ def message_class(type_name: str) -> Any:
 class Untaken(CallbackGroup):
     """A callback group that no executor serves: the worker takes the messages itself.
 
-    The middleware's queue of one holds the newest image until then. The executor does not wake up
-    for images, as it would even if it waited only for the QoS events of the subscription.
+    Until then the middleware's queue of one holds the newest image. The executor does not wake up
+    for images, as it would even if it waited only for the subscription's QoS events.
     """
 
     def can_execute(self, entity: Any) -> bool:
@@ -79,7 +79,7 @@ class ImageSubscription:
     Attributes:
         topic: its resolved name.
         current: rclpy's subscription; None while stopped.
-        is_gap: whether messages are missing between the one taken last and the one before.
+        is_gap: whether messages are missing directly before the one last taken.
     """
 
     def __init__(
@@ -101,17 +101,17 @@ class ImageSubscription:
 
         Args:
             node: the node that subscribes.
-            name: the topic's, as rclpy takes it: a name that is resolved already is remapped twice.
+            name: the unresolved topic name (rclpy would remap a resolved one a second time).
             type_name: one of `IMAGE_TYPES`.
-            label: what the log calls the camera.
+            label: the camera's name in the log.
             qos: the parameter image_qos.
             group: the callback group; `Untaken` if messages are taken with `take`.
-            queue: how many messages wait for `take`; 1, since older images are stale.
-            is_listening: returns whether images are taken now; else none counts as missing.
+            queue: the size of the queue for `take`; usually 1, since older images are stale.
+            is_listening: returns whether images are taken now; if not, none count as missing.
             callback: called with each message, in the executor.
             on_lost: called with the number of images that the middleware reports as lost.
             advise: called with the image topics of other nodes and their types, if the topic has no
-                publisher; returns what the user can do, as a part of a sentence.
+                publisher; returns advice to the user, as part of a sentence.
 
         Raises:
             SettingsError: the package of the type is not installed.
@@ -128,18 +128,18 @@ class ImageSubscription:
         self._is_listening = is_listening
         self._callback = callback
         self._on_lost = on_lost
-        self._lost = 0  # lost images whose gap in the sequence numbers was not seen yet
+        self._lost = 0  # lost images whose gap in the sequence numbers has not been seen yet
         self._numbers: dict[bytes, int] = {}  # by publisher, the number of its last image
         self._advise = advise
         self._queue = queue
         self._profile = image_qos(qos, (), queue)  # before the user's overrides
         self.is_gap = True
-        self._events = Lock()  # the executor and the worker handle them
+        self._events = Lock()  # both the executor and the worker handle events
         self._has_come = self._is_silent = False
         self._last = monotonic()  # when the newest image came, or none could come
 
     def start(self) -> None:
-        """Subscribe, unless that is done."""
+        """Subscribe, unless already subscribed."""
         if self.current is None:
             self._last = monotonic()
             self._is_silent = False
@@ -156,7 +156,7 @@ class ImageSubscription:
         """Take the newest message, in any thread; None if there is none.
 
         Returns:
-            Its CDR bytes, and how many images arrived since the last one without being taken.
+            Its CDR bytes, and how many images arrived since the last one taken but were skipped.
 
         Raises:
             MiddlewareError: rcl failed.
@@ -236,7 +236,7 @@ class ImageSubscription:
             self._node.get_logger().info(f"{self._label}: images arrive again on {self.topic}")
 
     def handle_events(self) -> None:
-        """Count the images that were lost, in any thread, if no executor does it."""
+        """Count the lost images if no executor does; in any thread."""
         with self._events, suppress(rcl.InvalidHandle):
             if self.current is not None and isinstance(self._group, Untaken):
                 rcl.handle_events(self._node.context, self.current)
@@ -252,10 +252,10 @@ class ImageSubscription:
             return 0
         self.is_gap = self._numbers.get(publisher) != number - 1
         before = self._numbers.get(publisher, number - 1)
-        self._numbers = {publisher: number}  # of a restarted camera, only the new publisher
+        self._numbers = {publisher: number}  # after a restart of the camera, only its new publisher
         gap = max(0, number - before - 1)
         if gap:
-            self.handle_events()  # which report lost images
+            self.handle_events()  # they report lost images
         lost = min(gap, self._lost)
         self._lost -= lost
         return gap - lost
@@ -291,7 +291,7 @@ class ImageSubscription:
         topics: dict[str, list[str]] = {}
         # By node, since rclpy remaps topics that are looked up by name.
         for other in set(self._node.get_node_names_and_namespaces()) - {us}:
-            with suppress(NodeNameNonExistentError):  # it has just ended
+            with suppress(NodeNameNonExistentError):  # the node has just ended
                 topics.update(
                     (topic, found)
                     for topic, found in self._node.get_publisher_names_and_types_by_node(*other)

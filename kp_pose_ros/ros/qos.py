@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The quality of service of the node's topics: ours, a camera's, and what its user overrides."""
+"""The QoS of the node's topics: its own, a camera's, and the user's overrides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from kp_pose_ros.ros.compat import PrintableNode, declared_names, overrides
 from kp_pose_ros.settings import Setting
 
-# Reliable, because that matches consumers of both kinds.
+# Reliable, because that matches both reliable and best-effort subscribers.
 RESULTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10)
 NEWEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1)
 LATCHED = QoSProfile(
@@ -40,13 +40,13 @@ def image_qos(
     Args:
         parameter: the value of the parameter image_qos.
         publishers: those of the topic.
-        queue: how many messages wait until they are taken.
+        queue: the queue size.
 
     Returns:
-        Under `auto`, reliable if there are publishers
-        and all of them are: then nothing is lost on the way. If all of them are transient local,
-        too, so is the subscription, which gets the message that was sent before it began. Otherwise
-        best effort and volatile, which every publisher matches.
+        With `auto`, reliable if there are publishers and all of them are, so that nothing is lost
+        on the way. If all of them are also transient local, so is the subscription, and it gets the
+        message that was sent before it began. Otherwise best effort and volatile, which matches
+        every publisher.
     """
     profile = copy(NEWEST)
     profile.depth = queue
@@ -62,7 +62,7 @@ def image_qos(
 
 
 def publishers_of(node: Node, topic: str, type_name: str) -> list[TopicEndpointInfo]:
-    """Return the publishers of one type on a topic; `topic` as rclpy takes it, not resolved."""
+    """Return the publishers of one type on a topic; `topic` is unresolved, as rclpy expects."""
     found = node.get_publishers_info_by_topic(topic)
     return [each for each in found if each.topic_type == type_name]
 
@@ -75,7 +75,7 @@ def _one_of(*choices: str) -> Setting:
     return Setting(choices[0], "", choices=(*choices, "system_default"))
 
 
-# What may be overridden, with the values that rclpy takes.
+# The policies that may be overridden, with the values that rclpy accepts.
 _POLICIES = {
     "reliability": _one_of("reliable", "best_effort"),
     "durability": _one_of("volatile", "transient_local"),
@@ -89,10 +89,10 @@ _POLICIES = {
 
 
 class OverridableQos(PrintableNode):
-    """A node whose user may override the QoS of each topic, as that of C++ nodes.
+    """A node whose user can override the QoS of each topic, as with C++ nodes.
 
-    `qos_overrides./poses.publisher.depth: 1` in a parameter file does it. Only what is given
-    becomes a parameter: all else stays with the code, which may follow the publishers.
+    An example is `qos_overrides./poses.publisher.depth: 1` in a parameter file. Only given policies
+    become parameters: the code chooses all others, and may follow the publishers' QoS.
     """
 
     def __init__(self, name: str, **node_arguments: Any) -> None:
@@ -131,5 +131,5 @@ class OverridableQos(PrintableNode):
             for policy in _POLICIES
             if prefix + policy in overrides(self)
         ]
-        # A copy, because rclpy writes the overrides into it.
+        # A copy, because rclpy writes the overrides into the profile.
         return {"qos_profile": copy(qos), "qos_overriding_options": QoSOverridingOptions(kinds)}

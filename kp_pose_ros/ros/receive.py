@@ -18,13 +18,13 @@ from kp_pose_ros.ros.rcl import InvalidHandle, WaitSet
 if TYPE_CHECKING:
     from kp_pose_ros.ros.camera import Camera
 
-# Seconds between two looks at cameras whose poses have no subscriber, to count their images. A new
-# subscriber waits no longer than this for the next one.
+# Seconds between two checks of cameras whose poses have no subscriber, to count their images. A new
+# subscriber waits at most this much longer for an image.
 _IDLE_PERIOD = 0.1
 
 
 class Receiver:
-    """Waits for images in the worker's thread. Any thread may wake, pause, resume and close it."""
+    """Waits for images in the worker's thread. Any thread may wake, pause, resume or close it."""
 
     def __init__(
         self, context: Context, cameras: Sequence[Camera], settle: Callable[[], None] = lambda: None
@@ -33,15 +33,15 @@ class Receiver:
 
         Args:
             context: rclpy's; when it is shut down, this closes.
-            cameras: whose images to take.
+            cameras: the cameras whose images to take.
             settle: called in the worker's thread before the callbacks of `pause`; waits until the
                 other threads that work on images are idle.
         """
         self._context = context
         self._wait_set = WaitSet(context)
-        self._turns = list(cameras)  # the one that was served longest ago first
+        self._turns = list(cameras)  # least recently served first
         self._settle = settle
-        self._looked = 0.0  # when unwanted images were counted last
+        self._looked = 0.0  # when unwanted images were last counted
         self._is_paused = self._is_closed = self._has_left = False
         self._lock = Lock()
         self._when_idle: list[Callable[[], None]] = []
@@ -50,15 +50,15 @@ class Receiver:
     def take(
         self, limit: int, *, is_busy: bool, at_once: bool = False
     ) -> list[tuple[Camera, Pixels]]:
-        """Wait for images and return what is there: at most `limit`, one a camera.
+        """Wait for images and return those available: at most `limit`, one per camera.
 
-        Where more cameras have one, those served longest ago go first.
+        If more cameras have an image, the least recently served go first.
 
         Args:
             limit: how many images to take.
-            is_busy: whether the worker still has to finish what it took before. Then `wake` ends
-                the wait.
-            at_once: whether to take what is there without waiting; for a busy worker.
+            is_busy: whether the worker still has to finish the images that it took before. Then
+                `wake` ends the wait.
+            at_once: whether to return available images without waiting; for a busy worker.
 
         Returns:
             Cameras and the CDR bytes of their images. Empty if closed, and, while busy, if woken or
@@ -79,7 +79,7 @@ class Receiver:
                 self._wait_set.wake()
 
     def pause(self, when_idle: Callable[[], None]) -> None:
-        """Take nothing from now on; call `when_idle`, in any thread, when all work has ended."""
+        """Stop taking images; `when_idle` is called, in any thread, when all work has ended."""
         with self._lock:
             self._is_paused = True
             self._when_idle.append(when_idle)
@@ -88,7 +88,7 @@ class Receiver:
         self.wake()
 
     def resume(self) -> None:
-        """Take images again."""
+        """Start taking images again."""
         self._is_paused = False
         self.wake()
 
@@ -98,7 +98,7 @@ class Receiver:
         self.wake()
 
     def leave(self) -> None:
-        """Free everything; the worker calls this after its last `take`."""
+        """Free all resources; the worker calls this after its last `take`."""
         with self._lock:
             self._is_closed = self._has_left = True
             self._wait_set.close()
@@ -113,7 +113,7 @@ class Receiver:
             callback()
 
     def _wait(self, seconds: float) -> list[Camera]:
-        """Wait; return the cameras that have an image, none if woken."""
+        """Wait; return the cameras that have an image, empty if woken."""
         cameras = self._cameras_to_serve()
         subscriptions = {
             subscription: camera
@@ -134,7 +134,7 @@ class Receiver:
         finally:
             for camera in cameras:
                 camera.is_listening = False
-        if not ready:  # a lost image, too, ends each wait until its event is handled
+        if not ready:  # a lost image also ends every wait, until its event is handled
             for camera in cameras:
                 camera.images.handle_events()
         return [subscriptions[each] for each in ready]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of image topics that image_transport has: their names, and how messages are read."""
+"""The kinds of image topics of image_transport: their names, and readers of their messages."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from kp_pose_ros.image.video import Picture, VideoStream
 Fail = Callable[[FrameError], None]
 Found = tuple[CameraImage | None, int]
 
-_PACKETS = 100  # that wait; three seconds at 30 Hz, which an engine may need for its first image
+_PACKETS = 100  # queue size; three seconds at 30 Hz, as an engine may need for its first image
 
 
 class Reader(Protocol):
-    """Reads what one camera sends. Each message is put first, and then skipped or read."""
+    """Reads the messages of one camera. Each is first passed to `put`, then skipped or read."""
 
     def put(self, content: Pixels, is_gap: bool) -> None:
-        """Keep the CDR bytes of a message; `is_gap`: others are missing before it."""
+        """Keep the CDR bytes of a message; `is_gap`: messages are missing before it."""
 
     def skip(self) -> int:
-        """Forget what was put; return how many messages that were."""
+        """Drop the messages kept; return how many there were."""
 
     def read(self, content: Pixels, min_width: MinWidth, fail: Fail) -> Found:
-        """Return the newest image, None if there is none, and how many messages were of no use.
+        """Return the newest image, None if there is none, and how many messages were not used.
 
         Args:
-            content: the message that was put first, of those not read yet.
+            content: the first of the messages kept.
             min_width: see `decode_compressed`.
             fail: called with the error of each message that cannot be read.
         """
 
 
 class StillReader:
-    """Reads messages that each hold an image of their own. See `Reader`."""
+    """Reads messages with one complete image each. See `Reader`."""
 
     def __init__(self, parse: Callable[[Pixels, MinWidth], CameraImage]) -> None:
         self._parse = parse
@@ -71,13 +71,13 @@ class StillReader:
 class VideoReader:
     """Reads a video stream. See `Reader`.
 
-    A decoder cannot skip packets, so all that came are decoded, and all pictures but the newest are
-    dropped. Where packets are missing (lost, or not taken while nobody wanted poses), it waits for
-    the next key frame.
+    A decoder cannot skip packets, so all packets are decoded, and all pictures but the newest are
+    dropped. Where packets are missing (lost, or not taken while poses had no subscriber), it waits
+    for the next key frame.
     """
 
     def __init__(self, parse: Callable[[Pixels], VideoPacket]) -> None:
-        """Prepare to read the messages that `parse` reads.
+        """Prepare to read messages with `parse`.
 
         Raises:
             SettingsError: PyAV is not installed.
@@ -129,10 +129,10 @@ class Transport:
     """A kind of image topic.
 
     Attributes:
-        type_name: what ROS calls its type.
-        suffix: what its topics have behind the name of the raw image's.
+        type_name: the ROS name of its message type.
+        suffix: the suffix of its topics after the raw image's name.
         reader: makes the reader of one camera; may raise SettingsError.
-        queue: how many messages wait; 1, since older images are stale.
+        queue: the queue size; usually 1, since older images are stale.
     """
 
     type_name: str
@@ -141,16 +141,17 @@ class Transport:
     queue: int = 1
 
     def topic(self, node: Node, name: str) -> str:
-        """Return the topic's name for that of the raw image.
+        """Return the topic's name from that of the raw image.
 
-        As image_transport does: a remapped `image` takes its compressed form along. A name that is
-        one of this transport already stays, and is not resolved, which would remap it twice.
+        As with image_transport, remapping `image` also remaps its compressed form. A name that
+        already is one of this transport stays as it is, unresolved, since it would be remapped
+        twice.
         """
         resolved = node.resolve_topic_name(name)
         return name if resolved.endswith(self.suffix) else resolved + self.suffix
 
 
-# By the names that image_transport has for them.
+# By image_transport's names of them.
 TRANSPORTS = {
     "raw": Transport("sensor_msgs/msg/Image", "", partial(StillReader, read_raw)),
     "compressed": Transport(
@@ -172,11 +173,11 @@ TRANSPORTS = {
 
 
 def transport_of(topic: str, parameter: str) -> Transport:
-    """Return the kind of an image topic: what its name ends with, else what the parameter says.
+    """Return the kind of an image topic, by the suffix of its name, else by the parameter.
 
     Args:
         topic: the resolved name of `image`.
-        parameter: image_transport.
+        parameter: the value of the parameter image_transport.
     """
     named = (each for each in TRANSPORTS.values() if each.suffix and topic.endswith(each.suffix))
     return next(named, TRANSPORTS[parameter])

@@ -52,7 +52,7 @@ OnPoses = Callable[[str, Poses, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images of different cameras that the engine works on, and its candidates to come."""
+    """Images of different cameras in the engine, and the candidates that it will return."""
 
     images: list[tuple[Camera, CameraImage]]
     frames: list[Frame]
@@ -63,9 +63,10 @@ class Worker:
     """Opens model and engine in a thread of its own and works until `receiver` is closed.
 
     Attributes:
-        opened: done when the engine is open; its result is the error that ended the thread before.
+        opened: done when the engine is open, or when the thread has ended before that; its result
+            is the error that ended it.
         ended: done when the thread has ended; its result is the error that ended it, or None.
-        receiver: where the images come from; any thread may pause, resume and close it.
+        receiver: the source of images; any thread may pause, resume and close it.
         times: how long the stages of the latest images took.
         engine: the engine's name.
     """
@@ -84,12 +85,12 @@ class Worker:
         """Make a worker that does not run yet.
 
         Args:
-            parameters: what to work with; see `adopt`.
-            cameras: where images come from and results go to.
+            parameters: the node's parameters; see `adopt`.
+            cameras: the sources of images and destinations of results.
             logger: the node's.
             context: the node's.
-            call: has the executor call a function; the two futures are awaited there.
-            on_poses: called in the thread with the poses of every image.
+            call: makes the executor call a function; the two futures are awaited there.
+            on_poses: called in the worker's thread with the poses of every image.
             joint: joins the poses of all cameras.
         """
         self.opened: Future[BaseException | None] = Future()
@@ -98,7 +99,7 @@ class Worker:
         self.receiver = Receiver(context, cameras, self._painter.settle)
         self.times = StageTimes()  # the engine's, once it is open
         self.engine = "not open yet"
-        self.output_faults: Mapping[str, int] = {}  # frames by what was wrong in the network's rows
+        self.output_faults: Mapping[str, int] = {}  # frames by fault in the network's output
         self._parameters = parameters
         self._cameras = cameras
         self._logger = logger
@@ -108,12 +109,12 @@ class Worker:
         self._progress = ProgressLog()
         self._trouble = ""  # the engine's current error
         self._painting_failed: BaseException | None = None
-        # A daemon: a thread inside a library's call of minutes must not hold up the exit.
+        # A daemon: a thread in a library call that takes minutes must not delay the exit.
         self._thread = Thread(target=self._run, name="engine", daemon=True)
 
     @property
     def building(self) -> str:
-        """How far the build of an engine is; empty while none is built."""
+        """The progress of an engine build; empty while none is running."""
         return self._progress.status
 
     def start(self) -> None:
@@ -121,7 +122,7 @@ class Worker:
         self._thread.start()
 
     def adopt(self, parameters: Parameters) -> None:
-        """Use other parameters from the next image on; those that cannot change stay."""
+        """Use new parameters from the next image on; those that cannot change stay as they are."""
         self._parameters = parameters
 
     def join(self, timeout: float) -> bool:
@@ -142,7 +143,7 @@ class Worker:
             finally:
                 self._painter.close()
                 estimator.engine.close()
-        except BaseException as error:  # it would be lost with the thread
+        except BaseException as error:  # would otherwise be lost with the thread
             failure = error
         self._call(partial(self._end, failure))
         self.receiver.leave()
@@ -169,7 +170,7 @@ class Worker:
         while batch is not None:
             following = self._begin(is_busy=True) if estimator.engine.overlaps else None
             candidates = self._try(batch, batch.candidates.result)
-            # The engine goes on while the poses are published.
+            # The engine works on the next images while the poses are published.
             following = following or self._begin(is_busy=True, at_once=True)
             if candidates:
                 decode = partial(estimator.decode, batch.frames, candidates)
@@ -213,7 +214,7 @@ class Worker:
         return None
 
     def _try(self, batch: Batch, step: Callable[[], list[T]]) -> list[T]:
-        """Do a step of a batch's work; return nothing, and count and log it, if it fails."""
+        """Do a step of a batch's work; if it fails, count and log that and return an empty list."""
         try:
             return step()
         except GpuLostError:
@@ -248,7 +249,7 @@ class Worker:
         self._report(error)
 
     def _report(self, error: KpPoseError | None) -> None:
-        """Log an engine's error when it begins, changes and ends; each image is tried again."""
+        """Log an engine's error when it begins, changes and ends; every next image is tried."""
         trouble = str(error or "")
         if trouble and trouble != self._trouble:
             self._logger.error(f"{trouble}; the next images are tried all the same")

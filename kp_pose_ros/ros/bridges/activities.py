@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ros2 run kp_pose_ros activities`: what people do, found by rules in their poses."""
+"""`ros2 run kp_pose_ros activities`: what people do, found in their poses by rules."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from kp_pose_ros.ros.bridges.records import (
 from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import run_node
 
-_EVENTS = QoSProfile(depth=100)  # a crowd may start many at once
+_EVENTS = QoSProfile(depth=100)  # a crowd may start many activities at once
 
 
 class ActivitiesNode(PrintableNode):
-    """Applies the rules of a file to the poses of all cameras, or hands on what Kafka has of them.
+    """Applies the rules of a file to the poses of all cameras, or forwards events from Kafka.
 
     With `brokers` set, the rules run elsewhere, in Flink or Spark, and this node publishes the
-    events of its robot.
+    events of its own robot.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -72,11 +72,11 @@ class ActivitiesNode(PrintableNode):
             self._inputs[camera] = CameraRecords(self, robot, camera, self._on_record)
 
     def close(self, timeout: float) -> bool:
-        """End the reading; return whether its thread has ended within `timeout` seconds."""
+        """Stop reading; return whether the thread has ended within `timeout` seconds."""
         return self._reader is None or self._reader.stop(timeout)
 
     def _on_event(self, event: Event) -> None:
-        """Publish an event from Kafka, if it is of this robot and of one of the cameras."""
+        """Publish an event from Kafka, if it is from this robot and one of the cameras."""
         if event.robot == self._robot and event.camera in self._outputs:
             header = Header(stamp=_time(event.stamp_ms))
             self._outputs[event.camera].publish(_to_msg(event, header))
@@ -93,7 +93,7 @@ class ActivitiesNode(PrintableNode):
             self._outputs[camera].publish(_to_msg(event, header))
 
     def _check(self, keypoint_names: tuple[str, ...]) -> None:
-        """Warn, once for a skeleton, of rules that name keypoints it does not have."""
+        """Warn, once per skeleton, of rules that use keypoints which it lacks."""
         if keypoint_names not in self._checked:
             self._checked.add(keypoint_names)
             for sentence in self._activities.matcher.check(keypoint_names):

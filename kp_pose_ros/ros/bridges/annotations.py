@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ros2 run kp_pose_ros annotations`: poses that Foxglove draws on the image by itself."""
+"""`ros2 run kp_pose_ros annotations`: poses for Foxglove to draw on the image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.subscription import Subscription
 
 from kp_pose_ros.msg import PoseArray, Skeleton
@@ -20,16 +20,16 @@ from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.process import has_package, run_node
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
-_TICK = 0.1  # seconds between two looks for subscribers
-_THIN = 360  # pixels of the image's shorter side for each pixel of a line, as on `annotated`
+_TICK = 0.1  # seconds between two checks for subscribers
+_THIN = 360  # pixels of the image's shorter side per pixel of line width, as on `annotated`
 _LETTER, _DOT = 12, 4  # height and diameter, in widths of a line
 
 
 class AnnotationsNode(PrintableNode):
     """Publishes `poses` as annotations of their image.
 
-    It subscribes to `poses` only while somebody needs them, so that the network need not run
-    otherwise.
+    It subscribes to `poses` only while its own topic has a subscriber, so that the network need not
+    run otherwise.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -79,10 +79,10 @@ def annotations_in(message: PoseArray, edges: Sequence[int]) -> Any:
 
     Args:
         message: the poses. Foxglove counts pixels from the same corner.
-        edges: pairs of indices of keypoints, one after the other, as a Skeleton has them.
+        edges: pairs of keypoint indices, one after the other, as in a Skeleton.
 
     Raises:
-        ValueError: its poses have different numbers of keypoints.
+        ValueError: the poses have different numbers of keypoints.
     """
     from foxglove_msgs.msg import Color, ImageAnnotations, Point2, PointsAnnotation, TextAnnotation
 

@@ -19,8 +19,8 @@ from kp_pose_ros.msg import KeypointPose, PoseArray
 Array = npt.NDArray[np.float64]
 
 _TORSO = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
-# Metres; hips and shoulders of an adult are about 0.6 apart, together. Of somebody seen from the
-# side a camera measures the near ones only, which say nothing of where the body faces.
+# Metres; the widths of an adult's hips and shoulders add up to about 0.6. From the side, a camera
+# measures only the near hip and shoulder, which do not show where the body faces.
 _LEAST_WIDTH = 0.3
 
 
@@ -39,8 +39,8 @@ class BodyFrames:
         """Broadcast the frames of the people in a message.
 
         Args:
-            message: its header's frame becomes their parent.
-            keypoint_names: those of its skeleton.
+            message: the poses; the header's frame becomes the parent of the frames.
+            keypoint_names: the skeleton's.
         """
         if not set(_TORSO) <= set(keypoint_names):
             return
@@ -68,10 +68,10 @@ class BodyFrames:
 
 
 def body_poses(torsos: Array) -> tuple[list[list[float]], list[list[float]]]:
-    """Return positions x y z and quaternions x y z w of n bodies.
+    """Return the positions x y z and quaternions x y z w of n bodies.
 
-    The origin is in the middle of the hips; x points forward, y to the body's left, z to the head.
-    A quaternion is NaN where it is not clear where the body faces.
+    The origin is the middle of the hips; x points forward, y to the body's left, z to the head. A
+    quaternion is NaN if it is not clear where the body faces.
 
     Args:
         torsos: (n, 4, 3) metres: left hip, right hip, left shoulder, right shoulder.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whom a goal of follow_target asks for."""
+"""The person that a goal of follow_target asks for."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Choice:
         return self.patience or _PATIENCE
 
     def rule(self, rules: Iterable[Rule]) -> Rule | None:
-        """Return the rule of the goal's activity; None if it has none.
+        """Return the rule of the goal's activity; None if the goal has no activity.
 
         Raises:
             SettingsError: there is no such rule about one person.
@@ -93,14 +93,14 @@ class Choice:
             raise SettingsError(
                 f"the activity {brief(self.activity)} {problem}: expected one of {names}"
             )
-        return replace(rule, cameras=())  # the goal asks for it here
+        return replace(rule, cameras=())  # the goal applies it to this camera anyway
 
     def choose(self, people: People, active: Iterable[int]) -> int:
-        """Return the index of the person to follow, the nearest of those who match, or NOBODY.
+        """Return the index of the person to follow: the nearest match, or NOBODY.
 
         Args:
             people: those in the image.
-            active: the track ids of those who do the goal's activity.
+            active: track ids of the people for whom the goal's activity is active.
         """
         matches = self._matches(people, active)
         distances = np.hypot(people.positions[:, 0], people.positions[:, 2])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ros2 run kp_pose_ros event_feed`: a JSON record for every image, to Kafka or into files."""
+"""`ros2 run kp_pose_ros event_feed`: a JSON record for every image, to Kafka or to files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -92,7 +92,7 @@ class EventFeed(PrintableNode):
         self._diagnostics.publish(message)
 
     def close(self, timeout: float) -> bool:
-        """End the sending; return whether its thread has ended within `timeout` seconds."""
+        """Stop sending; return whether the thread has ended within `timeout` seconds."""
         has_ended = self._sender.stop(timeout)
         if has_ended:
             self._spool.close()

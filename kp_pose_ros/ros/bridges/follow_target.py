@@ -15,7 +15,7 @@ import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from std_msgs.msg import Header
@@ -41,7 +41,7 @@ from kp_pose_ros.ros.qos import RESULTS
 Array = npt.NDArray[np.float64]
 Result, Feedback = FollowTarget.Result, FollowTarget.Feedback
 
-_TICK = 0.05  # seconds between two checks of the times
+_TICK = 0.05  # seconds between two checks of the timeouts
 _NS = 10**9
 _SILENCE = 2 * _NS  # without poses
 _LATE = 250_000_000  # nanoseconds by which an image may be older than the newest
@@ -61,11 +61,11 @@ class Hunt:
 
     Attributes:
         handle: the action server's.
-        choice: whom it asks for.
-        changed: when it came, or the latest poses did, in nanoseconds of the server's clock.
-        ended: gets the result from whatever ends the goal first.
-        rule: of the activity that it asks for; None: of none.
-        pursuit: of the person who was chosen; None: nobody yet.
+        choice: the person that it asks for.
+        changed: when the goal or the latest poses came, in nanoseconds of the server's clock.
+        ended: completed with the result by the first event that ends the goal.
+        rule: of the activity that it asks for; None: it asks for no activity.
+        pursuit: of the chosen person; None: nobody has been chosen yet.
         newest: stamp of the newest image, nanoseconds.
         last_seen: the latest message on `target`.
         missing: why nobody could be chosen so far.
@@ -82,7 +82,7 @@ class Hunt:
     missing: str = "no message came on 'poses'"
 
     def end(self, error_code: int = Result.NONE, error_msg: str = "") -> None:
-        """End the goal, unless it has ended."""
+        """End the goal, unless it has already ended."""
         if not self.ended.done():
             self.ended.set_result(
                 Result(error_code=error_code, error_msg=error_msg, last_seen=self.last_seen)
@@ -90,7 +90,7 @@ class Hunt:
 
     def check_time(self, now: int) -> None:
         """End the goal if it has waited too long; `now` is in nanoseconds of the server's clock."""
-        if not 0 < self.changed <= now:  # simulated time has just begun, or started again
+        if not 0 < self.changed <= now:  # simulated time has just begun or restarted
             self.changed = now
         waited, timeout = now - self.changed, self.choice.timeout
         if self.pursuit is not None:
@@ -101,7 +101,7 @@ class Hunt:
             self.end(Result.NOT_FOUND, f"timeout after {timeout / _NS:g} s: {self.missing}")
 
     def update(self, people: People, header: Header, active: list[int]) -> Report | None:
-        """Take in an image; return what it says of the target, None while nobody is chosen."""
+        """Process an image; return its report on the target, None while nobody is chosen."""
         stamp = nanoseconds(header.stamp)
         if self.pursuit is not None:
             return self.pursuit.update(people, stamp)
@@ -119,7 +119,7 @@ class Hunt:
 
 
 class FollowTargetServer(PrintableNode):
-    """Serves one FollowTarget goal at a time; a new one replaces the one before.
+    """Serves one FollowTarget goal at a time; a new goal replaces the open one.
 
     It subscribes to `poses`, `image` and `camera_info` only while a goal is open.
     """
@@ -194,7 +194,7 @@ class FollowTargetServer(PrintableNode):
         return result
 
     def _on_cancel(self, handle: ServerGoalHandle[Any, Any, Any]) -> CancelResponse:
-        # Not by its id: Humble's messages with arrays are equal if one element is.
+        # Not by goal id: in Humble, messages with arrays are equal if any one element is.
         if self._hunt is not None and self._hunt.handle is handle:
             self._hunt.end()
         return CancelResponse.ACCEPT
@@ -287,7 +287,7 @@ def _choice(goal: Any) -> Choice:
 
 
 def _describe(feedback: Any, people: People, index: int) -> None:
-    """Fill in what only an image says that shows the target."""
+    """Fill in the fields that are known only from an image that shows the target."""
     feedback.track_id = int(people.track_ids[index])
     left, top, right, bottom = people.poses.boxes[index].tolist()
     center = feedback.bbox.center.position
@@ -317,8 +317,9 @@ def _pose(header: Header, position: Array) -> PoseStamped:
     pose = PoseStamped(header=header)
     pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = position.tolist()
     yaw = math.atan2(-position[0], position[2])
-    # First from the optical frame (x right, y down, z forward) to x forward and z up, then by yaw
-    # about z: the product of the quaternions (0.5, -0.5, 0.5, 0.5) and (0, 0, sin, cos).
+    # First the rotation from the optical frame (x right, y down, z forward) to x forward and z up,
+    # then the yaw about z: the product of the quaternions (0.5, -0.5, 0.5, 0.5) and (0, 0, sin,
+    # cos).
     half_sin, half_cos = 0.5 * math.sin(yaw / 2), 0.5 * math.cos(yaw / 2)
     rotation = pose.pose.orientation
     rotation.x = rotation.w = half_cos - half_sin

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The people in `poses` as bodies of REP-155 (ROS4HRI): each has topics of its own."""
+"""Publishes the people in `poses` as bodies of REP-155 (ROS4HRI), each with its own topics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hri_msgs.msg import (
     Skeleton2D,
 )
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import Image
@@ -35,9 +35,9 @@ from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.settings import Setting
 
-_TOPICS = "/humans/bodies"  # absolute, in whatever namespace the node is: one list for a robot
+_TOPICS = "/humans/bodies"  # absolute, whatever the node's namespace: one list per robot
 _TICK = 0.1  # seconds between two checks for bodies that are gone
-_PATIENCE = Duration(seconds=0.5)  # for the last message, which would be lost with its publisher
+_PATIENCE = Duration(seconds=0.5)  # to deliver the last message before its publisher is destroyed
 _RULES = {
     "cameras": Setting(("",), "The pose node's cameras; one empty name: no prefix."),
     "timeout": Setting(1.0, "Seconds out of sight after which a body is gone.", limits=(0.1, 60)),
@@ -49,7 +49,7 @@ class Body:
     """The topics of one body.
 
     Attributes:
-        seen: when it was seen last: seconds of the node's clock and of the steady clock.
+        seen: when it was last seen: seconds of the node's clock and of the steady clock.
     """
 
     def __init__(self, node: Node, name: str) -> None:
@@ -68,7 +68,7 @@ class Body:
     def publish(
         self, header: Header, box: list[float], score: float, joints: list[list[float]]
     ) -> None:
-        """Publish what one image shows, as fractions of it: x1 y1 x2 y2, and 18 times x y score."""
+        """Publish one image's box, x1 y1 x2 y2, and 18 joints, x y score, as fractions of it."""
         if self._region.get_subscription_count():
             region = NormalizedRegionOfInterest2D(header=header, c=score)
             region.xmin, region.ymin, region.xmax, region.ymax = box
@@ -96,7 +96,7 @@ class Body:
 
 
 class Camera:
-    """One camera of the pose node: its skeleton, and its latest images if they are wanted."""
+    """One camera of the pose node: its skeleton, and its latest images if they are needed."""
 
     def __init__(self, node: Node, name: str) -> None:
         self.prefix = f"{name}/" if name else ""
@@ -107,7 +107,7 @@ class Camera:
 class HriBodies(PrintableNode):
     """Publishes the people in `poses` who have a track as bodies.
 
-    A body out of sight keeps its topics for a moment, because the tracker keeps its id as well.
+    A body out of sight keeps its topics for `timeout` seconds, as the tracker keeps its id, too.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -121,7 +121,7 @@ class HriBodies(PrintableNode):
         self._frames = BodyFrames(self) if has_frames else None
         self._cameras = [Camera(self, name) for name in names]
         self._bodies: dict[str, Body] = {}
-        self._moved = self._now()  # when the node's clock moved last
+        self._moved = self._now()  # when the node's clock last moved
         self._tracked = self.create_publisher(IdsList, f"{_TOPICS}/tracked", RESULTS)
         for camera in self._cameras:
             on_skeleton, on_poses = (
@@ -135,14 +135,14 @@ class HriBodies(PrintableNode):
         self.get_logger().info(f"ready: publishes the people in {topics} on {_TOPICS}")
 
     async def finish(self) -> None:
-        """Say that nobody is tracked any more."""
+        """Publish that no bodies are tracked any more."""
         self._forget(list(self._bodies))
         self._tracked.wait_for_all_acked(_PATIENCE)
 
     def _parameter(self, name: str) -> Any:
         rule = _RULES[name]
         default = list(rule.default) if isinstance(rule.default, tuple) else rule.default
-        # Of any type, so that the rule can say in a sentence what is wrong with it.
+        # Dynamically typed, so that the rule's check can report a wrong type in a clear sentence.
         about = ParameterDescriptor(
             description=rule.description, read_only=True, dynamic_typing=True
         )
@@ -159,7 +159,7 @@ class HriBodies(PrintableNode):
 
     def _on_poses(self, camera: Camera, message: PoseArray) -> None:
         if camera.skeleton is None or camera.skeleton[0].name != message.skeleton:
-            return  # it has not come yet, or is not a body's
+            return  # the skeleton has not come yet, or is not that of a body
         skeleton, indices = camera.skeleton
         if not _fits(message, skeleton):
             self._warn(
@@ -205,10 +205,10 @@ class HriBodies(PrintableNode):
         now = self._now()
         if now[0] != self._moved[0]:
             self._moved = now
-        # Simulated time stands still without /clock: then the steady clock counts.
+        # Simulated time stands still without /clock: then use the steady clock.
         index = int(now[1] - self._moved[1] > self._timeout)
         ages = {name: now[index] - body.seen[index] for name, body in self._bodies.items()}
-        # The node's clock steps back when a bag starts again.
+        # The node's clock steps back when a bag restarts.
         self._forget([name for name, age in ages.items() if not 0 <= age <= self._timeout])
         wanted = any(body.wants_images for body in self._bodies.values())
         for camera in self._cameras:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the bridges share of Kafka: its parameters, and the events that an engine found."""
+"""Kafka for the bridges: their common parameters, and the events from a stream engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Warn = Callable[[str], object]
 
 
 def declare_kafka(node: Node, without: str) -> dict[str, Any]:
-    """Declare `brokers` and `kafka_config`; return librdkafka's settings, none without brokers.
+    """Declare `brokers` and `kafka_config`; return librdkafka's settings, empty without brokers.
 
     Raises:
         SettingsError: the file of settings cannot be used.
@@ -40,7 +40,7 @@ def declare_kafka(node: Node, without: str) -> dict[str, Any]:
 
 
 class EventReader(Thread):
-    """Reads events from a Kafka topic, from now on, until stopped."""
+    """Reads new events from a Kafka topic until stopped."""
 
     def __init__(
         self, topic: str, config: dict[str, Any], on_event: Callable[[Event], object], warn: _Warn
@@ -48,10 +48,10 @@ class EventReader(Thread):
         """Make a reader; `start` starts it.
 
         Args:
-            topic: where the engine writes its events, one JSON object a message.
+            topic: where the engine writes its events, one JSON object per message.
             config: librdkafka's settings.
-            on_event: called, by this thread, with each event.
-            warn: called, by this thread, with a sentence about a problem.
+            on_event: called in this thread with each event.
+            warn: called in this thread with a sentence about a problem.
 
         Raises:
             SettingsError: confluent-kafka is not installed, or refuses the settings.
@@ -66,7 +66,7 @@ class EventReader(Thread):
             raise SettingsError(
                 "reading from Kafka needs confluent-kafka: pip install confluent-kafka"
             ) from error
-        # A group of its own for each process: every robot gets every event, and keeps its own.
+        # One consumer group per process: every robot gets all events, and uses only its own.
         group = {"group.id": f"activities-{uuid4()}", "enable.auto.commit": False}
         try:
             self._consumer = Consumer({**group, "auto.offset.reset": "latest", **config})

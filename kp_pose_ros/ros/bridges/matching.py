@@ -16,23 +16,23 @@ from kp_pose_ros.poses import OBSERVED, Floats, Poses
 
 Mask = npt.NDArray[np.bool_]
 
-# Nanoseconds between two images after which nothing is known about the time in between.
+# Nanoseconds; if two images are further apart, the time in between counts as unknown.
 MAX_GAP = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Which people match, how many have to, and for how long.
+    """Which people match, how many must match, and for how long.
 
     Attributes:
-        count: people who have to match in one image, 1 and up.
+        count: people who must match in one image, 1 and up.
         min_score: the lowest score that matches, in [0, 1].
-        keypoints: names of keypoints that have to be OBSERVED.
-        region: where the centre of the bounding box has to be: left, top, right and bottom as
+        keypoints: names of keypoints that must be OBSERVED.
+        region: where the centre of the bounding box must be: left, top, right and bottom as
             fractions of the image in [0, 1]; empty for anywhere.
         min_distance: metres from the camera.
-        max_distance: metres; with 0 and infinity the distance may be unknown.
-        hold: nanoseconds that the match has to last, 0 and up.
+        max_distance: metres; if min_distance is 0 and this infinite, the distance may be unknown.
+        hold: nanoseconds that the match must last, 0 and up.
         timeout: nanoseconds to wait at most; 0 for no limit.
 
     Raises:
@@ -77,13 +77,13 @@ class Condition:
         keypoint_names: Sequence[str],
         distances: Floats,
     ) -> Mask:
-        """Return (n,), for each of the n poses whether it matches.
+        """Return which of the n poses match, (n,).
 
         Args:
             poses: the people in one image.
             size: (height, width) of the image in pixels.
             keypoint_names: of the poses' skeleton; may be empty if the condition names none.
-            distances: (n,) metres from the camera, not a number where unknown.
+            distances: (n,) metres from the camera; NaN where unknown.
 
         Raises:
             SettingsError: a keypoint of the condition is not among `keypoint_names`.
@@ -114,7 +114,7 @@ class Hold:
     """For how long a condition has been met without a break, by the stamps of images.
 
     Attributes:
-        longest: nanoseconds that it has been met at most.
+        longest: nanoseconds of the longest time that it has been met.
         gap: nanoseconds between the two latest images; None before the second one.
     """
 
@@ -124,10 +124,10 @@ class Hold:
     _latest: int | None = field(default=None, init=False)
 
     def update(self, is_met: bool, stamp: int) -> int:
-        """Add one image; return the nanoseconds since the first one of an unbroken series.
+        """Add an image; return the nanoseconds since the first image of the unbroken series.
 
-        A gap of more than `MAX_GAP` between two images, or a clock that steps back, as when a bag
-        starts again, breaks the series.
+        A gap of more than `MAX_GAP` between two images breaks the series, and so does a clock that
+        steps back, as when a bag restarts.
 
         Args:
             is_met: whether the condition is met in this image.
@@ -146,7 +146,7 @@ class Hold:
 
 
 def check_region(region: tuple[float, ...]) -> None:
-    """Check a goal's region: left, top, right and bottom as fractions of the image, or nothing.
+    """Check a goal's region: left, top, right and bottom as fractions of the image, or empty.
 
     Raises:
         SettingsError: it is neither.
@@ -161,7 +161,7 @@ def check_region(region: tuple[float, ...]) -> None:
 
 
 def in_region(boxes: Floats, region: tuple[float, ...], size: tuple[int, int]) -> Mask:
-    """Return (n,), which boxes have their centre in a region of an image of (height, width)."""
+    """Return which boxes are centred in a region of an image of (height, width), (n,)."""
     left, top, right, bottom = region
     height, width = size
     x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bodies in the form of OpenPose's COCO model, which REP-155's hri_msgs/Skeleton2D has, too.
+"""Bodies in the form of OpenPose's COCO model, as used by REP-155's hri_msgs/Skeleton2D.
 
-It has 18 joints: COCO's 17 in an order of its own, and the neck between the shoulders.
+It has 18 joints: COCO's 17 in a different order, and the neck between the shoulders.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _SEEN = (
 
 
 def body_indices(skeleton: str, keypoint_names: Sequence[str]) -> Ints:
-    """Return (17,), where a skeleton has the keypoints that `openpose_joints` needs.
+    """Return the indices of the keypoints that `openpose_joints` needs, (17,).
 
     Args:
-        skeleton: its name, for the error.
-        keypoint_names: its keypoints; it may have more than a body's.
+        skeleton: the skeleton's name, for the error.
+        keypoint_names: its keypoints, which may be more than a body's.
 
     Raises:
-        ModelError: it lacks one.
+        ModelError: the skeleton lacks one of them.
     """
     missing = [name for name in _SEEN if name not in keypoint_names]
     if missing:
@@ -60,9 +60,9 @@ def body_indices(skeleton: str, keypoint_names: Sequence[str]) -> Ints:
 def openpose_joints(poses: Poses, indices: Ints, size: tuple[int, int]) -> Floats:
     """Return the (n, 18, 3) joints of n poses: x and y as fractions of the image, and a score.
 
-    All are in [0, 1]: a joint outside of the image lies at its edge. One that is ABSENT is all
-    zero, since the form has no other way to say so. The neck lies midway between the shoulders,
-    with the lower one's score; without both of them it is all zero.
+    All are in [0, 1]: a joint outside the image lies at its edge. One that is ABSENT is all zero,
+    since the form cannot express it otherwise. The neck lies midway between the shoulders, with the
+    lower of their scores; unless both are present it is all zero.
 
     Args:
         poses: of a skeleton.
@@ -70,7 +70,7 @@ def openpose_joints(poses: Poses, indices: Ints, size: tuple[int, int]) -> Float
         size: (height, width) of the image in pixels, 1 and up.
     """
     joints = np.zeros((len(poses), 18, 3), np.float32)
-    if not len(poses):  # nobody may have no keypoints either
+    if not len(poses):  # without people, the keypoint axis may be empty, too
         return joints
     seen = [joint for joint in range(18) if joint != NECK]
     known = poses.states[:, indices, None] != ABSENT

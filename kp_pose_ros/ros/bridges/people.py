@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from geometry_msgs.msg import Point
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.subscription import Subscription
 
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
@@ -18,14 +18,14 @@ from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import has_package, run_node
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
-_TICK = 0.1  # seconds between two looks for subscribers
+_TICK = 0.1  # seconds between two checks for subscribers
 
 
 class PeopleNode(PrintableNode):
     """Publishes the people in `poses` whose position is known.
 
-    It subscribes to `poses` only while somebody needs them, so that the network need not run
-    otherwise.
+    It subscribes to `poses` only while they are needed (`people` has a subscriber, or TF frames are
+    broadcast), so that the network need not run otherwise.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -65,12 +65,12 @@ class PeopleNode(PrintableNode):
 
 
 def people_in(message: PoseArray) -> Any:
-    """Return the people_msgs/People of a PoseArray, in the frame of their `motion`."""
+    """Return the people in a PoseArray as people_msgs/People, in the frame of their `motion`."""
     from people_msgs.msg import People
 
     people = [each for each in message.poses if each.motion.position_valid]
     found = People(header=message.header, people=[_person(each) for each in people])
-    if people:  # the motions of one image have one frame
+    if people:  # all motions of an image have the same frame
         found.header.frame_id = people[0].motion.frame_id
     return found
 

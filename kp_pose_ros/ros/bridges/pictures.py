@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's latest images, to look up the one that poses were found in."""
+"""A camera's latest images, to look up the image of given poses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.ros.messages import nanoseconds
 
 _IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
-_KEPT = 10  # the poses of an image come later by the latency of the network
+_KEPT = 10  # images; the poses of an image arrive later, by the latency of the network
 
 
 class Pictures:
-    """Subscribes to raw images while they are wanted."""
+    """Subscribes to raw images while they are needed."""
 
     def __init__(self, node: Node, topic: str) -> None:
         """Prepare; `want` subscribes."""
@@ -46,7 +46,7 @@ class Pictures:
         """Return the BGR picture with a header's stamp; None if it was not received.
 
         Raises:
-            FrameError: it cannot be read.
+            FrameError: the image cannot be read.
         """
         image = self._images.get(nanoseconds(header.stamp))
         return None if image is None else image_to_frame(image).to_bgr()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The poses of cameras, as records: what event_feed sends and activities are found in."""
+"""Turns the poses of cameras into records, for event_feed and the search for activities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg, skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
 
-# A second or more of images, which wait while the process is not scheduled.
+# Buffers a second or more of images while the process is not scheduled.
 _WAITING = 100
 _EVERY_ONE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_WAITING)
 
@@ -35,7 +35,7 @@ def declare(node: Node, name: str, default: Any, about: str) -> Any:
 
 
 def declare_cameras(node: Node) -> list[str]:
-    """Declare the pose node's parameter of that name; return the cameras, [""] for the only one."""
+    """Declare the parameter `cameras`, as in the pose node; return the names, [""] for one."""
     about = "Names of the cameras, as the pose node has them; empty: it has one, without a name."
     return [each for each in declare(node, "cameras", [""], about) or [] if each] or [""]
 
@@ -50,12 +50,12 @@ class CameraRecords:
     """Subscribes to one camera's poses and skeleton."""
 
     def __init__(self, node: Node, robot: str, camera: str, on_record: OnRecord) -> None:
-        """Begin to listen.
+        """Subscribe.
 
         Args:
-            node: what subscribes.
-            robot: its name.
-            camera: its name; "" for the only one.
+            node: the node that subscribes.
+            robot: the robot's name.
+            camera: the camera's name; "" for the only one.
             on_record: called with each image's record and header.
         """
         self.keypoint_names: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class CameraRecords:
         self._camera = camera
         self._on_record = on_record
         self._recorder: Recorder | None = None
-        # Poses that arrive before the latched skeleton does.
+        # Poses that arrive before the latched skeleton.
         self._early: deque[PoseArray] = deque(maxlen=_WAITING)
         prefix = f"{camera}/" if camera else ""
         self._topic = f"{prefix}poses"
@@ -72,7 +72,7 @@ class CameraRecords:
         node.create_subscription(PoseArray, self._topic, self._on_poses, _EVERY_ONE)
 
     def _on_skeleton(self, message: Skeleton) -> None:
-        """Begin a session: a pose node has started, and its track ids begin anew."""
+        """Begin a session: a pose node has started, and its track ids start over."""
         skeleton = skeleton_from_msg(message)
         self.keypoint_names = skeleton.keypoint_names
         names = list(message.class_names)
@@ -105,7 +105,7 @@ def record_of(recorder: Recorder, message: PoseArray) -> dict[str, Any]:
     """Return the record of a message.
 
     Raises:
-        ValueError: the message contradicts itself, or has numbers that are not finite.
+        ValueError: the message is inconsistent, or has numbers that are not finite.
     """
     poses = poses_from_msg(message)
     expected = len(recorder.skeleton)

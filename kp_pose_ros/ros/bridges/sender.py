@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Records from a spool to Kafka: at least once, in order for each camera."""
+"""Sends records from a spool to Kafka: at least once, in order for each camera."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from kp_pose_ros.ros.bridges.spool import Position, Spool
 
 _IN_FLIGHT = 1000  # records
 _PERIOD = 0.5  # seconds between two syncs of the disk
-_PAUSE = 2.0  # seconds before another try after the broker refused something
+_PAUSE = 2.0  # seconds before a retry after the broker refused a record
 _POLL = 0.05  # seconds to wait for the broker's answers, or for new records
-# Idempotence: the client repeats what is lost on the way without changing the order. It waits for
-# the broker without end, since the records are safe on the disk.
+# Idempotence: the client resends lost records without changing the order. It waits for the broker
+# forever, since the records are safe on disk.
 _SETTINGS: dict[str, Any] = {
     "enable.idempotence": True,
     "message.timeout.ms": 0,
     "linger.ms": 20,
     "compression.type": "lz4",
 }
-_log = logging.getLogger(__name__)  # librdkafka's own lines; problems are said by `warn`
+_log = logging.getLogger(__name__)  # librdkafka's log lines; problems are reported with `warn`
 
 
 @dataclass(slots=True)
 class _Sent:
-    """A record on its way; `error` is what the broker says of it, None if it has it."""
+    """A record in flight; `error` is the broker's error, None once the broker has the record."""
 
     after: Position
     is_answered: bool = False
@@ -42,13 +42,13 @@ class _Sent:
 
 
 class Sender(Thread):
-    """Sends what is in a spool and what comes, until stopped; without a broker it only syncs.
+    """Sends the records of a spool, old and new, until stopped; without a broker, only syncs.
 
     Attributes:
         sent: how many records the broker has acknowledged.
         in_flight: how many it has not answered yet.
-        damaged: how many lines were no records, or are larger than the broker takes.
-        problem: what went wrong last; empty while all is well.
+        damaged: how many lines were no valid records, or larger than the broker accepts.
+        problem: the current problem; empty if there is none.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class Sender(Thread):
         """Make a sender; `start` starts it.
 
         Args:
-            spool: what to send.
-            topic: where to.
-            config: librdkafka's settings; without any there is no broker.
-            warn: called, by this thread, with a sentence about a problem.
+            spool: the records to send.
+            topic: the Kafka topic to send them to.
+            config: librdkafka's settings; empty: there is no broker.
+            warn: called in this thread with a sentence about a problem.
 
         Raises:
             SettingsError: confluent-kafka is not installed, or refuses the settings.
@@ -76,7 +76,7 @@ class Sender(Thread):
         self._warn = warn
         self._stopped = Event()
         self._synced = monotonic()
-        self._done: Position | None = None  # acknowledged, but not yet written down
+        self._done: Position | None = None  # acknowledged, but not yet committed to the spool
         if self._config:
             self._producer = self._make_producer()
 
@@ -113,7 +113,7 @@ class Sender(Thread):
                 self._stopped.wait(_PAUSE)
 
     def _send(self) -> None:
-        """Send from the committed position on, until stopped or refused."""
+        """Send from the committed position on, until stopped or a record is refused."""
         pending: deque[_Sent] = deque()
         position = self._spool.committed
         while True:
@@ -157,12 +157,12 @@ class Sender(Thread):
 
         try:
             self._producer.produce(self._topic, line, key, on_delivery=answer)
-        except Exception as error:  # a full queue, and what the client finds wrong by itself
+        except Exception as error:  # a full queue, or an error found by the client itself
             answer(getattr(error, "args", [error])[0], None)
         return sent
 
     def _begin_again(self, error: object, done: Position | None) -> None:
-        """Start from the last record that the broker has, with another client."""
+        """Restart after the last record that the broker has, with a new client."""
         self._report(f"Kafka refused a record ({error}); it will be sent again")
         self._sync(done or self._done)
         self._done = None
@@ -188,7 +188,7 @@ class Sender(Thread):
 
 
 def _key(line: bytes) -> bytes | None:
-    """Return what keeps a camera's records in order: robot/camera; None if this is no record."""
+    """Return the key that keeps a camera's records in order, robot/camera; None if no record."""
     try:
         record = json.loads(line)
         return f"{record['robot']}/{record['camera']}".encode()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The people in a camera's poses, with where they are and what they wear, while they are wanted."""
+"""The people in a camera's poses, with their positions and the colours of their clothes."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Array = npt.NDArray[np.float64]
 
 
 class Sightings:
-    """Subscribes to `skeleton`, and while wanted to `poses`, `image` and `camera_info`."""
+    """Subscribes to `skeleton`, and while needed to `poses`, `image` and `camera_info`."""
 
     def __init__(self, node: Node, on_poses: Callable[[PoseArray], None]) -> None:
         """Prepare; `want` subscribes.
 
         Args:
-            node: what subscribes.
+            node: the node that subscribes.
             on_poses: called with each message on `poses`.
         """
         self._node = node
@@ -51,7 +51,7 @@ class Sightings:
         node.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
 
     def want(self, is_wanted: bool) -> None:
-        """Subscribe, or unsubscribe, unless that is done."""
+        """Subscribe or unsubscribe, unless already done."""
         self._pictures.want(is_wanted)
         if is_wanted and not self._subscriptions:
             create = self._node.create_subscription
@@ -71,18 +71,18 @@ class Sightings:
         return self._recorder.skeleton.keypoint_names
 
     def record(self, message: PoseArray) -> dict[str, Any]:
-        """Return the message as a record, in which activities are found.
+        """Return the message as a record, the input of the search for activities.
 
         Raises:
-            ValueError: the message contradicts itself or the skeleton, or has numbers that are not
-                finite.
+            ValueError: the message is inconsistent or contradicts the skeleton, or has numbers that
+                are not finite.
         """
         if self._recorder is None:
             raise ValueError("its skeleton did not come on 'skeleton'")
         return record_of(self._recorder, message)
 
     def people(self, message: PoseArray) -> People:
-        """Return the people with a track in a message of which `record` has been made."""
+        """Return the people with a track in a message that `record` has accepted."""
         everybody = poses_from_msg(message)
         tracked = np.flatnonzero(everybody.track_ids != UNTRACKED)
         poses = everybody[tracked]
@@ -120,7 +120,7 @@ class Sightings:
             self._warn(f"a message on 'image' was ignored: {error}")
         if picture is None or not min(size):
             return np.full((len(poses), PARTS, BINS), np.nan)
-        # Of people on one floor those are nearer whose feet are lower in the image.
+        # On a common floor, people whose feet are lower in the image are nearer.
         return self._wardrobe.describe(picture, poses, size, -poses.boxes[:, 3].astype(np.float64))
 
     def _on_skeleton(self, message: Skeleton) -> None:

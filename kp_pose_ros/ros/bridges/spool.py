@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Records on disk, in order, until a broker has them."""
+"""A queue of records on disk, in order, until a broker has them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kp_pose_ros.resources import replace_file
 
 SEGMENT_SECONDS = 60.0
 _LARGEST_SEGMENT = 2**23  # bytes
-_SEGMENTS = 8  # at least: the oldest of them is what a full spool loses at once
+_SEGMENTS = 8  # at least; a full spool drops the oldest one as a whole
 _CHUNK = 2**18
 
 
@@ -33,20 +33,20 @@ class Position(NamedTuple):
 class Spool:
     """A folder of segments: files of JSON lines with increasing numbers.
 
-    The segment that is being written has a dot before its name, so that whoever reads the folder as
-    a source of records (Flink and Spark do) takes whole segments only. One thread appends; another
-    may read, commit and sync.
+    The name of the segment being written begins with a dot, so that programs that read the folder
+    as a source of records (such as Flink and Spark) take complete segments only. One thread
+    appends; another may read, commit and sync.
 
     Attributes:
-        dropped: records that were lost: the oldest of a full spool, and new ones on a full disk.
+        dropped: number of records lost: the oldest of a full spool, and new ones on a full disk.
     """
 
     def __init__(self, folder: Path, largest: int) -> None:
-        """Take over a folder, with what a process before this one left in it.
+        """Open a folder, with the records that an earlier process left in it.
 
         Args:
             folder: made if it does not exist.
-            largest: bytes that the segments may take together.
+            largest: bytes that all segments together may take.
 
         Raises:
             SettingsError: the folder cannot be used, or another process uses it.
@@ -79,7 +79,7 @@ class Spool:
             ) from error
 
     def _recover(self) -> Iterator[tuple[int, int]]:
-        """Close what was being written; yield number and size of every segment, in order."""
+        """Close an unfinished segment; yield number and size of every segment, in order."""
         for path in self._folder.glob(".*.part"):
             path.unlink(missing_ok=True)
         for path in sorted(self._folder.glob(".*.jsonl")):
@@ -118,7 +118,7 @@ class Spool:
         return stored
 
     def rotate_if_due(self) -> None:
-        """Close a segment that is a minute old, also when no record comes."""
+        """Close a segment that is a minute old, even if no record comes."""
         with self._guard:
             if self._is_due():
                 self._rotate()
@@ -139,7 +139,7 @@ class Spool:
             self._sizes[self._newest] += written
             self._is_dirty = True
             return True
-        if written:  # half a line: what follows it must not continue it
+        if written:  # part of a line: the next record must not continue it
             try:
                 os.ftruncate(self._descriptor, self._sizes[self._newest])
             except OSError:
@@ -177,10 +177,10 @@ class Spool:
                 yield chunk
 
     def sync(self) -> None:
-        """Have the disk keep what was appended until now.
+        """Sync all records appended so far to disk.
 
         Raises:
-            OSError: the disk cannot.
+            OSError: the sync failed.
         """
         with self._guard:
             waiting, self._unsynced = self._unsynced, []
@@ -200,7 +200,7 @@ class Spool:
     def read(self, position: Position) -> list[tuple[bytes, Position]]:
         """Return the next records after a position, each with the position after it.
 
-        A position in a segment that was dropped continues with the oldest one.
+        After a position in a dropped segment, reading continues with the oldest segment.
         """
         with self._guard:
             sizes = dict(self._sizes)
@@ -226,10 +226,10 @@ class Spool:
         return content
 
     def commit(self, position: Position) -> None:
-        """Forget records before a position: a broker has them.
+        """Drop the records before a position: a broker has them.
 
         Raises:
-            OSError: this cannot be written down; the records will be read again after a restart.
+            OSError: the position cannot be saved; the records will be read again after a restart.
         """
         with self._guard:
             self.committed = position
@@ -246,7 +246,7 @@ class Spool:
                 self._delete(number)
 
     def waiting(self) -> int:
-        """Return how many bytes of records are not committed yet."""
+        """Return the bytes of records that are not committed yet."""
         with self._guard:
             newer = [size for n, size in self._sizes.items() if n >= self.committed.segment]
             is_begun = self.committed.segment in self._sizes
@@ -260,7 +260,7 @@ class Spool:
             return Position(0, 0)
 
     def close(self) -> None:
-        """Sync and close the segment, so that every record is in a whole one."""
+        """Sync and close the segment, so that every record is in a complete one."""
         with self._guard:
             if self._descriptor >= 0:
                 self._unsynced.append(self._descriptor)
@@ -276,7 +276,7 @@ class Spool:
 
 
 def _lines(content: bytes, number: int, begin: int) -> Iterator[tuple[bytes, Position]]:
-    """Yield the whole lines of a piece of a segment."""
+    """Yield the complete lines of a part of a segment, each with the position after it."""
     end = 0
     while (next_end := content.find(b"\n", end) + 1) > 0:
         yield content[end : next_end - 1], Position(number, begin + next_end)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Duration
 from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from rclpy.task import Future
@@ -42,12 +42,12 @@ class Wait:
 
     Attributes:
         handle: the action server's.
-        condition: what is waited for.
-        began: when the goal came, in nanoseconds of the server's clock.
-        ended: gets the result from whatever ends the wait first.
+        condition: what the goal waits for.
+        began: when the goal arrived, in nanoseconds of the server's clock.
+        ended: completed with the result by the first event that ends the wait.
         hold: for how long enough people have matched.
         most: the largest number of people who matched in one image; -1 before the first image.
-        unnamed: whether images came whose keypoints have no names.
+        unnamed: whether there were images whose keypoints have no known names.
     """
 
     handle: ServerGoalHandle[Any, Any, Any]
@@ -59,7 +59,7 @@ class Wait:
     unnamed: bool = False
 
     def end(self, error_code: int = Result.NONE, error_msg: str = "", **fields: Any) -> None:
-        """End the wait, unless it has ended."""
+        """End the wait, unless it has already ended."""
         if not self.ended.done():
             self.ended.set_result(Result(error_code=error_code, error_msg=error_msg, **fields))
 
@@ -92,7 +92,7 @@ class Wait:
 
     def check_time(self, now: int) -> None:
         """End the wait if it has lasted too long; `now` is in nanoseconds of the server's clock."""
-        if not 0 < self.began <= now:  # simulated time has just begun, or started again
+        if not 0 < self.began <= now:  # simulated time has just begun or restarted
             self.began = now
         timeout = self.condition.timeout
         if timeout and now - self.began >= timeout:
@@ -196,7 +196,7 @@ class WaitForPoseServer(PrintableNode):
 
     def _on_cancel(self, handle: ServerGoalHandle[Any, Any, Any]) -> CancelResponse:
         for wait in self._waits:
-            # Not by their ids: Humble's messages with arrays are equal if one element is.
+            # Not by goal id: in Humble, messages with arrays are equal if any one element is.
             if wait.handle is handle:
                 wait.end()
         return CancelResponse.ACCEPT
@@ -218,7 +218,7 @@ class WaitForPoseServer(PrintableNode):
             wait.update(message, poses, names, distances)
 
     def _names_for(self, message: PoseArray) -> list[str]:
-        """Return the names of the keypoints; none unless the latest skeleton is the poses'."""
+        """Return the names of the keypoints; empty unless the poses have the latest skeleton."""
         names, same = self._skeleton.keypoint_names, self._skeleton.name == message.skeleton
         fits = all(len(each.keypoints) == len(names) for each in message.poses)
         return list(names) if same and fits else []

@@ -28,8 +28,8 @@ class Calibration:
 
         Args:
             node: the node that subscribes.
-            prefix: stands before the topic's name.
-            group: in which the message is taken; None: the node's.
+            prefix: the prefix of the topic's name.
+            group: the callback group of the subscription; None: the node's default.
         """
         self._node = node
         self._name = f"{prefix}camera_info"
@@ -40,7 +40,7 @@ class Calibration:
         self.info: CameraInfo | None = None
 
     def start(self) -> None:
-        """Subscribe, unless that is done."""
+        """Subscribe, unless already subscribed."""
         if self._subscription is None:
             self._subscribe(self._wanted_qos())
 
@@ -51,13 +51,13 @@ class Calibration:
         self._subscription = None
 
     def watch(self) -> None:
-        """Look after the subscription; call at 1 Hz."""
+        """Update the subscription; call at 1 Hz."""
         if self._subscription is not None and (wanted := self._wanted_qos()) != self._qos:
             self.stop()
             self._subscribe(wanted)
 
     def _wanted_qos(self) -> QoSProfile:
-        """Return the QoS that matches the publishers: transient local if theirs is."""
+        """Return the QoS that matches the publishers': transient local if theirs is."""
         found = publishers_of(self._node, self._name, "sensor_msgs/msg/CameraInfo")
         return image_qos("auto", found)
 

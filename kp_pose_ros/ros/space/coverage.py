@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`coverage`: where a camera would have shown a person, and up to which distance."""
+"""`coverage`: the region in which the network would find a person in a camera's images."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from kp_pose_ros.space.messages import camera_of
 
 
 class CoverageTopic:
-    """Publishes what the images of one camera cover, once it has sent a camera_info.
+    """Publishes the coverage of one camera's images, once it has sent a camera_info.
 
     The worker calls `expect` and `publish`, the executor everything else. One camera_info is
-    enough: the subscription then ends, until images come that it is not for.
+    enough: the subscription then ends, until images come that the camera_info does not fit.
     """
 
     def __init__(self, node: Node, prefix: str, label: str) -> None:
@@ -32,20 +32,20 @@ class CoverageTopic:
 
         Args:
             node: the node that publishes.
-            prefix: stands before each topic's name.
-            label: what the log calls the camera.
+            prefix: the prefix of each topic's name.
+            label: the camera's name in the log.
         """
         self._node = node
         self._label = label
         self._publisher = node.create_publisher(CoverageMsg, f"{prefix}coverage", RESULTS)
         self._calibration = Calibration(node, prefix)
-        self._image: tuple[Size, MinWidth] | None = None  # what the newest image is like
+        self._image: tuple[Size, MinWidth] | None = None  # of the newest image
         self._known: tuple[Size, MinWidth] | None = None  # what `_coverage` is for
         self._coverage: Coverage | None = None
         self._trouble = ""
 
     def start(self) -> None:
-        """Subscribe to camera_info, if it is not known."""
+        """Subscribe to camera_info, unless it is known."""
         if self._known is None:
             self._calibration.start()
 
@@ -58,17 +58,17 @@ class CoverageTopic:
         self._node.destroy_publisher(self._publisher)
 
     def wanted(self) -> bool:
-        """Return whether anybody subscribes."""
+        """Return whether the topic has a subscriber."""
         return bool(self._publisher.get_subscription_count())
 
     def facts(self) -> dict[str, str]:
-        """Return what /diagnostics says."""
+        """Return the values for /diagnostics."""
         known = self._coverage
         reach = "unknown without camera_info" if known is None else f"{known.max_distance:.1f}"
         return {f"finds a person of {PERSON_HEIGHT} m up to (m)": self._trouble or reach}
 
     def watch(self) -> None:
-        """Look after the subscription, and work out what is covered; call at 1 Hz."""
+        """Update the subscription and the coverage; call at 1 Hz."""
         self._calibration.watch()
         info, image = self._calibration.info, self._image
         if info is None or image is None or image == self._known:
@@ -96,16 +96,16 @@ class CoverageTopic:
         )
 
     def expect(self, size: Size, network_width: MinWidth) -> None:
-        """Take note of what the images are like.
+        """Note the size of the images.
 
         Args:
-            size: (height, width) of the newest one, pixels.
-            network_width: how many columns of a picture the network takes in.
+            size: (height, width) of the newest image, pixels.
+            network_width: how many columns of a picture the network takes.
         """
         self._image = size, network_width
 
     def publish(self, header: Header) -> None:
-        """Publish what the image with a header covers, if that is known."""
+        """Publish the coverage of the image with this header, if known."""
         known = self._coverage
         if known is not None and self._image == self._known and self.wanted():
             self._publisher.publish(

@@ -25,12 +25,12 @@ from kp_pose_ros.timing import Throttle
 
 Item = TypeVar("Item")
 
-_KEPT = 8  # a quarter of a second at 30 Hz; they may be megabytes each
-_EXPECTED = 4  # pictures under way: one in the engine, one or two that wait
+_KEPT = 8  # items: a quarter of a second at 30 Hz; each may take megabytes
+_EXPECTED = 4  # pictures being processed: one in the engine, one or two waiting
 
 
 class Recent(Generic[Item]):
-    """The latest items by stamp. One thread puts them in, another looks them up."""
+    """The latest items by stamp. One thread adds them, another looks them up."""
 
     def __init__(self) -> None:
         self._items: list[tuple[int, Item]] = []
@@ -40,13 +40,13 @@ class Recent(Generic[Item]):
     def expect(self, stamp: int) -> None:
         """Keep the item nearest to a stamp, in nanoseconds, until it is looked up.
 
-        A slow engine may take longer than the other items are kept.
+        A slow engine may take longer than items are kept otherwise.
         """
         with self._lock:
             self._expected.append(stamp)
 
     def put(self, stamp: int, item: Item) -> None:
-        """Add an item with its stamp, in nanoseconds; it replaces the oldest one not expected."""
+        """Add an item with its stamp, nanoseconds; it may replace the oldest one not expected."""
         with self._lock:
             self._items.append((stamp, item))
             if len(self._items) > _KEPT:
@@ -57,7 +57,7 @@ class Recent(Generic[Item]):
     def nearest(self, stamp: int) -> tuple[int, Item] | None:
         """Return the item whose stamp is nearest to `stamp`, with its stamp; None if there is none.
 
-        Items that came before it are dropped, since later look-ups have later stamps.
+        Older items are dropped, since later look-ups have later stamps.
         """
         with self._lock:
             while self._expected and self._expected[0] <= stamp:
@@ -74,19 +74,19 @@ class Recent(Generic[Item]):
             self._expected.clear()
 
     def _nearest(self, stamp: int) -> int:
-        # The latest of equal ones, since some drivers leave all stamps at 0.
+        # The latest of equally near ones, since some drivers leave all stamps at 0.
         latest_first = reversed(range(len(self._items)))
         return min(latest_first, key=lambda index: abs(self._items[index][0] - stamp))
 
 
-_PATIENCE = 2.0  # seconds; a picture without depth now and then is no reason for a warning
+_PATIENCE = 2.0  # seconds without depth before a warning; single pictures without it are normal
 _WARNING_PERIOD = 10.0  # seconds
 
 
 class Gate(CallbackGroup):
-    """A callback group that an executor serves only while somebody wants its messages.
+    """A callback group that an executor serves only while its messages are wanted.
 
-    To take messages that nobody needs costs as much as to use them.
+    Taking messages that nobody needs costs as much as using them.
     """
 
     def __init__(self, node: Node) -> None:
@@ -96,24 +96,24 @@ class Gate(CallbackGroup):
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody wants the messages."""
+        """Whether the messages are wanted."""
         return bool(self._wanted_by)
 
     def want(self, name: str, is_wanted: bool) -> None:
-        """Open it for somebody, or close it if nobody else wants it; in any thread."""
+        """Register or remove a user, by name; the gate is open while there is one. Any thread."""
         if is_wanted == (name in self._wanted_by):
             return
         opens = not self._wanted_by
         (self._wanted_by.add if is_wanted else self._wanted_by.discard)(name)
         if opens and self._node.executor is not None:
-            self._node.executor.wake()  # to look again at what it may take
+            self._node.executor.wake()  # so that it checks again which entities it may take
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether the executor may wait for the entity."""
         return self.is_open
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Return whether what was found ready may be taken after all."""
+        """Return whether an entity that was found ready may still be taken."""
         return self.is_open
 
     def ending_execution(self, entity: Any) -> None:
@@ -121,15 +121,15 @@ class Gate(CallbackGroup):
 
 
 class DepthSource:
-    """Receives depth and calibration; its callbacks run in the executor, `look_up` elsewhere."""
+    """Receives depth and calibration in the executor; `look_up` runs in another thread."""
 
     def __init__(self, node: Node, prefix: str, *, label: str, qos: str, slop: float) -> None:
         """Prepare; `start` subscribes.
 
         Args:
             node: the node that subscribes.
-            prefix: stands before each topic's name.
-            label: what the log calls the camera.
+            prefix: the prefix of each topic's name.
+            label: the camera's name in the log.
             qos: the parameter image_qos.
             slop: seconds by which the stamps of a picture and its depth image may differ.
         """
@@ -149,11 +149,11 @@ class DepthSource:
             callback=self._on_image,
         )
         self._calibration = Calibration(node, prefix, self._gate)
-        self._missing_since: float | None = None  # while pictures in a row are without depth
+        self._missing_since: float | None = None  # None unless the latest pictures had no depth
         self._throttle = Throttle(_WARNING_PERIOD)
 
     def start(self) -> None:
-        """Subscribe, unless that is done."""
+        """Subscribe, unless already subscribed."""
         self._source.start()
         self._calibration.start()
 
@@ -165,7 +165,7 @@ class DepthSource:
         self._images.clear()
 
     def want(self, is_wanted: bool) -> None:
-        """Receive depth images from now on, or leave them in the middleware; in any thread."""
+        """Start or stop taking depth images from the middleware; in any thread."""
         self._gate.want(self._label, is_wanted)
 
     def watch(self) -> None:
@@ -180,9 +180,9 @@ class DepthSource:
     def look_up(
         self, header: Header, size: tuple[int, int]
     ) -> tuple[DepthImage, CameraModel] | None:
-        """Return the depth and the camera of a picture; None if one is missing.
+        """Return the depth image and camera of a picture; None if one is missing.
 
-        A warning says why if that lasts.
+        If that lasts, a warning says why.
 
         Args:
             header: the picture's.
@@ -201,7 +201,7 @@ class DepthSource:
         stamp = header.stamp
         nearest = self._images.nearest(stamp)
         if nearest is None:
-            return None  # about which the source complains
+            return None  # the source warns about it
         apart = (nearest[0] - stamp) * 1e-9
         if abs(apart) > self._slop:
             raise FrameError(

@@ -23,13 +23,13 @@ from kp_pose_ros.skeleton import Vocabulary
 
 # Metres.
 _DOT, _LIMB, _LETTER = 0.06, 0.03, 0.15
-_ABOVE = 0.2  # the highest keypoint, where the label is
-# A few images, also of a slow engine: after that nothing is left of a node that died.
+_ABOVE = 0.2  # height of the label above the highest keypoint
+# A few images, even with a slow engine; after that, the markers of a dead node disappear.
 _LIFETIME = Duration(nanosec=500_000_000)
 
 
 class Markers:
-    """Makes the markers of one camera, and deletes those of whom the next image does not show."""
+    """Makes the markers of one camera, and deletes those of people gone from the next image."""
 
     def __init__(self) -> None:
         self._shown: set[tuple[str, int]] = set()  # namespace and id of each marker
@@ -45,8 +45,8 @@ class Markers:
 
         Args:
             header: the image's.
-            poses: what was found in it.
-            places: (n, k, 3) metres in the header's frame, NaN where they are not known.
+            poses: those found in it.
+            places: (n, k, 3) metres in the header's frame, NaN where unknown.
             vocabulary: the model's.
         """
         message, common = MarkerArray(), header_to_msg(header)
@@ -76,7 +76,7 @@ def _person(
         "action": Marker.ADD,
         "lifetime": _LIFETIME,
         "color": ColorRGBA(r=red, g=green, b=blue, a=1.0),
-        # Ids of tracks are 0 and up.
+        # Track ids are 0 and up.
         "id": -1 - index if track_id == UNTRACKED else track_id,
     }
     points = {

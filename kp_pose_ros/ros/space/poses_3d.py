@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`poses_3d`: the people whom several cameras of the node show, in their common frame."""
+"""`poses_3d`: the people seen by several cameras of the node, in their common frame."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from kp_pose_ros.space.multi_camera.same_time import SameTime
 from kp_pose_ros.timing import Throttle
 
 # Seconds.
-_WARNING_PERIOD = 10.0  # between two warnings about the same
-_DEVIATION = 0.02, 0.0  # metres, of a position, wherever it is between the cameras
-_PATIENCE = 5.0  # without images of one time, before the log says so
+_WARNING_PERIOD = 10.0  # between two warnings about the same fault
+_DEVIATION = 0.02, 0.0  # metres, of a position, independent of its distance from the cameras
+_PATIENCE = 5.0  # without images of the same time, before a warning
 
 
 class JointPoses:
-    """Joins what the node's cameras see at the same time. One thread calls `add`."""
+    """Joins poses of the node's cameras taken at the same time. One thread calls `add`."""
 
     def __init__(self, node: Node, parameters: Parameters, transforms: Transforms | None) -> None:
         """Read the rig and create the publishers on `node`.
 
         Raises:
-            CalibrationError: the rig cannot be used, or is not that of the node's cameras.
+            CalibrationError: the rig cannot be used, or does not have the node's cameras.
         """
         path = parameters.rig.file
         rig = RigFile.load(path)
@@ -54,7 +54,7 @@ class JointPoses:
             rig.viewpoints, round(parameters.rig.slop * 1e9)
         )
         self._slop = parameters.rig.slop
-        self._joined: float | None = None  # when images of one time came last
+        self._joined: float | None = None  # when images of the same time last came
         self._node = node
         self._transforms = transforms
         self._throttle = Throttle(_WARNING_PERIOD)
@@ -62,7 +62,7 @@ class JointPoses:
         self._skeleton = node.create_publisher(SkeletonMsg, "skeleton", LATCHED)
 
     def wanted(self) -> bool:
-        """Return whether anybody subscribes to it."""
+        """Return whether its topics have a subscriber."""
         return self._poses.get_subscription_count() > 0
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class JointPoses:
             self._node.destroy_publisher(publisher)
 
     def describe(self, vocabulary: Vocabulary) -> None:
-        """Publish, for good, what the indices in the messages mean."""
+        """Publish, latched, the meaning of the indices in the messages."""
         self._skeleton.publish(cdr.skeleton(vocabulary))
         names = vocabulary.skeleton.keypoint_names
         self._people = PeopleInFrame(names, self._transforms, _DEVIATION)
@@ -79,14 +79,14 @@ class JointPoses:
     def add(
         self, camera: str, header: Header, size: Size, poses: Poses, presentation: Presentation
     ) -> None:
-        """Take in what one camera sees; publish what is complete with it.
+        """Add the poses of one camera's image; publish the sets that it completes.
 
         Args:
             camera: its name.
             header: its image's.
             size: (height, width) of its image, pixels.
             poses: the people in it.
-            presentation: how they are published.
+            presentation: how poses are published.
         """
         if not self.wanted():
             self._joined = None
@@ -119,7 +119,7 @@ class JointPoses:
             )
 
     def _watch_stamps(self, is_joined: bool) -> None:
-        """Warn if images of several cameras come, but for long none of one time."""
+        """Warn if images of several cameras come, but for long none of the same time."""
         now, newest = monotonic(), self._same_time.newest()
         if is_joined or len(newest) < 2 or self._joined is None:
             self._joined = now

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""People's positions and velocities in `target_frame`, which a robot that moves does not move."""
+"""People's positions and velocities in `target_frame`, which stays fixed when the robot moves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kp_pose_ros.space.people import PeopleMotion
 
 Array = npt.NDArray[np.float64]
 
-# As tf2_ros.TransformListener subscribes.
+# The QoS of tf2_ros.TransformListener.
 _TOPICS = {
     "/tf": ("set_transform", QoSProfile(depth=100)),
     "/tf_static": (
@@ -34,18 +34,18 @@ _TOPICS = {
         QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
     ),
 }
-_LATE = 10**9  # nanoseconds; a stamp that is further back begins a new time, as a bag that loops
+_LATE = 10**9  # nanoseconds; a stamp further back, as when a bag loops, restarts everything
 
 
 class Transforms:
-    """Looks up where frames are in `target_frame`. TF comes in the executor, look-ups elsewhere.
+    """Looks up transforms to `target_frame`. The executor receives TF, other threads look up.
 
     Attributes:
         frame_id: the target frame.
     """
 
     def __init__(self, node: Node, frame_id: str) -> None:
-        """Subscribe to TF; nothing is received before somebody wants it.
+        """Subscribe to TF; nothing is received until `want` is called.
 
         Raises:
             SettingsError: tf2_ros is not installed.
@@ -83,17 +83,20 @@ class Transforms:
             self._node.destroy_subscription(each)
 
     def want(self, camera: str, is_wanted: bool) -> None:
-        """Receive TF from now on for a camera, or leave it in the middleware; in any thread."""
+        """Start or stop receiving TF for a camera; TF is taken while any camera wants it.
+
+        Any thread may call it.
+        """
         if is_wanted and not self._gate.is_open:
-            self._buffer.clear()  # tf2 would interpolate across the time in which none came
+            self._buffer.clear()  # tf2 would interpolate across the gap
         self._gate.want(camera, is_wanted)
 
     def at(self, frame_id: str, stamp: int) -> tuple[Array, Array] | None:
         """Return the rotation (3, 3) and the translation (3,) from a frame to the target frame.
 
-        None if they are not known at the stamp, nanoseconds. It does not wait for them.
+        None if the transform at the stamp (nanoseconds) is unknown. It does not wait for it.
         """
-        if stamp <= 0:  # tf2 would take 0 for the newest
+        if stamp <= 0:  # tf2 would take 0 to mean the newest
             self._miss(frame_id, stamp, "the image has no stamp")
             return None
         try:
@@ -106,11 +109,11 @@ class Transforms:
         return rotation, np.array((shift.x, shift.y, shift.z))
 
     def clear(self) -> None:
-        """Forget the transforms, which would make tf2 refuse those of an earlier time."""
+        """Drop all transforms: with them, tf2 would refuse those of an earlier time."""
         self._buffer.clear()
 
     def take_trouble(self) -> str:
-        """Return what was missing since the last call, in words; empty if nothing was."""
+        """Return which transforms were missing since the last call, in words; empty if none."""
         missing, self._missing = self._missing, 0
         return f"people in {missing} of the images had {self._trouble}" if missing else ""
 
@@ -128,9 +131,9 @@ class Transforms:
 
 
 class PeopleInFrame:
-    """Follows people in the target frame; without a transform, in that of their image.
+    """Tracks people's motion in the target frame; without a transform, in that of their image.
 
-    Each frame has a filter of its own, so that measurements of two frames are never mixed.
+    Each frame has its own filter, so measurements of two frames are never mixed.
     """
 
     def __init__(
@@ -139,21 +142,21 @@ class PeopleInFrame:
         transforms: Transforms | None,
         deviation: tuple[float, float] | None = None,
     ) -> None:
-        """Follow nobody yet.
+        """Start without people.
 
         Args:
             keypoint_names: the skeleton's.
-            transforms: those to the target frame; None: there is none.
+            transforms: those to the target frame; None: there is no target frame.
             deviation: see PeopleMotion.
         """
         self._transforms = transforms
         extra = () if deviation is None else (deviation,)
         self._new = partial(PeopleMotion, keypoint_names, *extra)
-        self._filters: dict[str, PeopleMotion] = {}  # of the target frame and of one other
-        self._stamp = 0  # of the image before, nanoseconds
+        self._filters: dict[str, PeopleMotion] = {}  # for the target frame and one other
+        self._stamp = 0  # of the previous image, nanoseconds
 
     def update(self, header: Header, track_ids: Ints, keypoints_3d: Array) -> Motion:
-        """Return where the people in an image are, and how they move.
+        """Return positions and velocities of the people in an image.
 
         Args:
             header: the image's.
