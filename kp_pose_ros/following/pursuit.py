@@ -38,7 +38,7 @@ class Loss(Enum):
     LEFT_AT_TOP = "the target left the image at its top"
     LEFT_AT_BOTTOM = "the target left the image at its bottom"
     HIDDEN = "the target vanished within the image: something hides it, or the model misses it"
-    AMBIGUOUS = "somebody in the image may be the target, but it is not certain"
+    AMBIGUOUS = "a person in the image may be the target, but it is not certain"
     NO_DEPTH = "the target is in sight, but its distance is unknown"
 
 

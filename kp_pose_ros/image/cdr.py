@@ -144,7 +144,7 @@ class _Reader:
     def text(self) -> str:
         (length,) = self.numbers("I")
         if length > _TEXT_LIMIT:
-            raise FrameError(f"a text of the message has {length} bytes: the message is damaged")
+            raise FrameError(f"a string in the message has {length} bytes: the message is damaged")
         start, self._at = self._at, self._end(self._at, length)
         return self._message[start : self._at].tobytes().rstrip(b"\0").decode(errors="replace")
 

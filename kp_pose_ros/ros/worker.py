@@ -252,7 +252,7 @@ class Worker:
         """Log an engine's error when it begins, changes and ends; every next image is tried."""
         trouble = str(error or "")
         if trouble and trouble != self._trouble:
-            self._logger.error(f"{trouble}; the next images are tried all the same")
+            self._logger.error(f"{trouble}; the next images are still tried")
         elif self._trouble and not trouble:
             self._logger.info("the engine works again")
         self._trouble = trouble

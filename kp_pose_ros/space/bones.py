@@ -85,7 +85,7 @@ class Bones:
         alive, too_long = np.isfinite(lengths), lengths > limits
         while (alive & too_long).any():
             bones, bad = alive @ self._joined, (alive & too_long) @ self._joined
-            # With equal shares the one with more bones is removed first: an elbow before its wrist.
+            # With equal shares, the one with more such bones goes first: an elbow before its wrist.
             blame = np.where(known, bad / np.maximum(bones, 1) + 1e-3 * bad, 0)
             people = np.flatnonzero(bad.any(axis=1))
             known[people, blame.argmax(axis=1)[people]] = False

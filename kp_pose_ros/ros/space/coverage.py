@@ -79,7 +79,7 @@ class CoverageTopic:
             if camera.size != size:
                 raise CalibrationError(
                     f"{self._calibration.topic} is for images of {camera.size[1]} x "
-                    f"{camera.size[0]}: expected {size[1]} x {size[0]}, as these have"
+                    f"{camera.size[0]}: expected {size[1]} x {size[0]}, the size of the images"
                 )
         except CalibrationError as error:
             self._coverage = self._known = None

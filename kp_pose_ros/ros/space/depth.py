@@ -226,8 +226,8 @@ class DepthSource:
         if camera.size != size:
             raise CalibrationError(
                 f"camera_info is for pictures of {camera.size[1]} x {camera.size[0]}: expected "
-                f"{size[1]} x {size[0]}, as these have; remap `camera_info` to the topic beside "
-                "the images"
+                f"{size[1]} x {size[0]}, the size of the pictures; remap `camera_info` to the "
+                "topic beside the images"
             )
         return depth_of(image), camera
 
