@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble's place of it
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.task import Future
 from std_srvs.srv import SetBool
 
