@@ -160,7 +160,7 @@ def test_markers_show_whoever_has_keypoints_in_space(node, camera, bus):
 WRONG = {
     "zeros": ({"info": {"k": [0.0] * 9}}, "camera_info has the matrix K"),
     "lens": ({"info": {"distortion_model": "thin_prism"}}, "distortion model 'thin_prism'"),
-    "larger": ({"info": {"width": 1280, "height": 960}}, "1280 x 960: expected 320 x 240, as"),
+    "larger": ({"info": {"width": 1280, "height": 960}}, "1280 x 960: expected 320 x 240, the size"),
     "picture": ({"depth": {"encoding": "bgr8"}}, "encoding is 'bgr8': expected one of 16UC1"),
     "short": ({"depth": {"height": 121}}, "data has 38400 bytes: expected 38720"),
     "unregistered": ({"frame_id": "depth_frame"}, "is in the frame 'depth_frame'"),
