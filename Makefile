@@ -5,7 +5,7 @@ run := tools/in_ros_env
 reference := .venv-reference/.made_from
 data := build/demo/models/yolo11n-pose.pt build/demo/photos/bus.jpg build/demo/photos/zidane.jpg
 
-.PHONY: events help demo test lint jazzy reference mutants fuzz clean
+.PHONY: attack events help demo test lint jazzy reference mutants fuzz clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1	\2/p' Makefile
@@ -38,9 +38,11 @@ reference:  ## set up ultralytics and torch, which some tests compare with
 mutants: $(data)  ## change the core in 200 small ways and count how many the tests notice
 	@$(run) tools/mutate.py
 
-fuzz:  ## feed every reader with CASES mutated inputs (default 20000), and every node with hostile messages
+fuzz:  ## feed every reader with CASES mutated inputs (default 20000), within limits of time and memory
 	@$(run) python3 test/fuzz/fuzz.py $(if $(CASES),--cases $(CASES))
-	@$(run) python3 test/fuzz/nodes.py $(if $(CASES),--cases $(CASES) --pairs $(CASES))
+
+attack:  ## send every node CASES hostile messages, requests, parameters and goals (default 2000)
+	@$(run) python3 test/fuzz/nodes.py $(if $(CASES),--cases $(CASES))
 
 clean:  ## delete what was built; the .venvs stay
 	rm -rf build install log

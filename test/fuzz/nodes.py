@@ -33,7 +33,7 @@ os.environ["ROS_DOMAIN_ID"] = str(101 + os.getpid() % 100)
 
 import rclpy  # noqa: E402
 from echo_model import write_echo_model  # noqa: E402
-from node_process import START, NodeProcess  # noqa: E402
+from node_process import PATIENCE, NodeProcess  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 from rclpy.action.graph import get_action_server_names_and_types_by_node  # noqa: E402
 from rclpy.node import Node  # noqa: E402
@@ -311,7 +311,7 @@ def lost_signals(pairs):
         child = os.fork()  # importing rclpy anew would take a second each
         if child == 0:
             _run_node_in_child(sending)
-        if select.select([receiving], [], [], START)[0]:
+        if select.select([receiving], [], [], PATIENCE)[0]:
             os.read(receiving, 1)
         sleep(random.uniform(0, 0.05))  # before, while and after it begins to wait
         for each in random.permutation([signal.SIGTERM, signal.SIGINT]):
