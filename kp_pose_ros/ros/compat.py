@@ -10,9 +10,11 @@ from functools import cache
 from typing import Any
 
 from rclpy import node
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.impl import rcutils_logger
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNodeMixin
+from rclpy.timer import Timer
 
 from kp_pose_ros.errors import printable_lines
 
@@ -59,6 +61,10 @@ def get_logger(name: str) -> PrintableLogger:
 
 class PrintableNode(node.Node):
     """A node whose log lines are printable, whatever text they hold."""
+
+    def create_steady_timer(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Return a timer by the steady clock, because simulated time may stand still."""
+        return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def get_logger(self) -> PrintableLogger:
         """Return the node's logger."""

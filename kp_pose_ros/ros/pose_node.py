@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.task import Future
 from std_srvs.srv import SetBool
 
@@ -91,10 +90,9 @@ class PoseNode(ManagedNode):
         self._trouble = ""  # the error that stopped the node
         follow_changes(self, self._values, self._adopt, lambda: self.state)
         self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
-        # A steady clock, since simulated time may stand still. A task, since Humble's executor
-        # fails if a timer destroys a subscription in which an image waits.
-        clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_WATCH_PERIOD, partial(self._do, self._watch), clock=clock)
+        # A task, since Humble's executor fails if a timer destroys a subscription in which an
+        # image waits.
+        self.create_steady_timer(_WATCH_PERIOD, partial(self._do, self._watch))
         if self._values.starts_itself:
             self._handover.call(partial(self._do, self._start))
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -17,13 +16,13 @@ from kp_pose_ros.activities.engine import Activities, Event
 from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.msg import Activity
-from kp_pose_ros.resources import config_path
 from kp_pose_ros.ros.bridges.kafka import EventReader, declare_kafka
 from kp_pose_ros.ros.bridges.records import (
     CameraRecords,
     declare,
     declare_cameras,
     declare_robot,
+    declare_rules,
 )
 from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import run_node
@@ -45,8 +44,7 @@ class ActivitiesNode(PrintableNode):
             SettingsError: the rules, or the settings of Kafka, cannot be used.
         """
         super().__init__("activities", **node_arguments)
-        about = "File of rules; empty: the shipped config/activities.yaml."
-        path = declare(self, "rules", "", about)
+        rules = declare_rules(self)
         robot, cameras = declare_robot(self), declare_cameras(self)
         topic = declare(self, "topic", "activities", "The Kafka topic of the events, with brokers.")
         config = declare_kafka(self, "empty: the rules run here")
@@ -64,9 +62,7 @@ class ActivitiesNode(PrintableNode):
             self._reader = EventReader(topic, config, self._on_event, warn)
             self._reader.start()
             return
-        self._activities = Activities(
-            load_rules(Path(path) if path else config_path("activities.yaml"))
-        )
+        self._activities = Activities(load_rules(rules))
         self._checked: set[tuple[str, ...]] = set()
         for camera in cameras:
             self._inputs[camera] = CameraRecords(self, robot, camera, self._on_record)

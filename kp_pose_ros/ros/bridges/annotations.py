@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
-from rclpy.subscription import Subscription
 
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import ABSENT, UNTRACKED
+from kp_pose_ros.ros.bridges.on_demand import OnDemand
 from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.process import has_package, run_node
@@ -38,23 +37,17 @@ class AnnotationsNode(PrintableNode):
 
         super().__init__("annotations", **node_arguments)
         self._skeleton = Skeleton()
-        self._poses: Subscription[Any] | None = None
+        self._poses = OnDemand(self, PoseArray, "poses", self._on_poses, RESULTS)
         self._annotations = self.create_publisher(ImageAnnotations, "annotations", RESULTS)
         self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
-        # By the steady clock, because simulated time may stand still.
-        self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_steady_timer(_TICK, self._tick)
         self.get_logger().info(
             f"ready: publishes the people in '{self.resolve_topic_name('poses')}' on "
             f"'{self.resolve_topic_name('annotations')}'"
         )
 
     def _tick(self) -> None:
-        wanted = self._annotations.get_subscription_count() > 0
-        if wanted and self._poses is None:
-            self._poses = self.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
-        elif not wanted and self._poses is not None:
-            self.destroy_subscription(self._poses)
-            self._poses = None
+        self._poses.want(self._annotations.get_subscription_count() > 0)
 
     def _on_skeleton(self, message: Skeleton) -> None:
         self._skeleton = message

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -53,8 +52,7 @@ class EventFeed(PrintableNode):
         self._is_to_kafka = bool(config)
         self._cameras = [CameraRecords(self, robot, each, self._store) for each in cameras]
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self.create_steady_timer(1.0, self._publish_diagnostics)
         self._sender.start()
 
     def _store(self, record: dict[str, Any], _: Header) -> None:

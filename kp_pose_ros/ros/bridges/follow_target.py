@@ -7,16 +7,13 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
-from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
-from rclpy.qos import QoSProfile
+from rclpy.action.server import CancelResponse
 from rclpy.task import Future
 from std_msgs.msg import Header
 
@@ -29,9 +26,9 @@ from kp_pose_ros.following.person import People
 from kp_pose_ros.following.pursuit import Pursuit, Report, State
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.poses import UNTRACKED
-from kp_pose_ros.resources import config_path
 from kp_pose_ros.ros.bridges.choice import Choice
-from kp_pose_ros.ros.bridges.records import declare
+from kp_pose_ros.ros.bridges.goals import Handle, serve_goals
+from kp_pose_ros.ros.bridges.records import declare_rules
 from kp_pose_ros.ros.bridges.sightings import Sightings
 from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.messages import nanoseconds
@@ -51,8 +48,6 @@ _STATES = {
     State.PREDICTED: Feedback.PREDICTED,
     State.LOST: Feedback.LOST,
 }
-# Requests that may wait for the server: with the default, 10, a burst of goals loses the others.
-_REQUESTS = QoSProfile(depth=200)
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +66,7 @@ class Hunt:
         missing: why nobody could be chosen so far.
     """
 
-    handle: ServerGoalHandle[Any, Any, Any]
+    handle: Handle
     choice: Choice
     changed: int
     ended: Future[Any] = field(default_factory=Future)
@@ -131,33 +126,16 @@ class FollowTargetServer(PrintableNode):
             SettingsError: the rules of the activities cannot be read.
         """
         super().__init__("follow_target", **node_arguments)
-        path = declare(
-            self, "rules", "", "File of rules; empty: the shipped config/activities.yaml."
-        )
-        self._rules = load_rules(Path(path) if path else config_path("activities.yaml"))
+        self._rules = load_rules(declare_rules(self))
         self._hunt: Hunt | None = None
         self._stopped = False
         self._sightings = Sightings(self, self._on_poses)
         self._activities = Activities(())
         self._target = self.create_publisher(PoseStamped, "target", RESULTS)
-        # By the steady clock, because simulated time may stand still.
-        self._timer = self.create_timer(
-            _TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        self._timer = self.create_steady_timer(_TICK, self._tick)
         self._timer.cancel()
-        self._server = ActionServer(
-            self,
-            FollowTarget,
-            "follow_target",
-            execute_callback=self._execute,
-            cancel_callback=self._on_cancel,
-            goal_service_qos_profile=_REQUESTS,
-            result_service_qos_profile=_REQUESTS,
-            cancel_service_qos_profile=_REQUESTS,
-        )
-        self.get_logger().info(
-            f"ready: serves the action '{self.resolve_service_name('follow_target')}' from "
-            f"'{self.resolve_topic_name('poses')}'"
+        self._server = serve_goals(
+            self, FollowTarget, "follow_target", self._execute, self._on_cancel
         )
 
     async def finish(self) -> None:
@@ -166,7 +144,7 @@ class FollowTargetServer(PrintableNode):
         if self._hunt is not None:
             self._hunt.end(*_STOPPED)
 
-    async def _execute(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
+    async def _execute(self, handle: Handle) -> Any:
         """Follow until the goal ends; return its result."""
         try:
             choice = _choice(handle.request)
@@ -193,7 +171,7 @@ class FollowTargetServer(PrintableNode):
         handle.abort()
         return result
 
-    def _on_cancel(self, handle: ServerGoalHandle[Any, Any, Any]) -> CancelResponse:
+    def _on_cancel(self, handle: Handle) -> CancelResponse:
         # Not by goal id: in Humble, messages with arrays are equal if any one element is.
         if self._hunt is not None and self._hunt.handle is handle:
             self._hunt.end()

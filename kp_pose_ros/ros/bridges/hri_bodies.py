@@ -17,7 +17,6 @@ from hri_msgs.msg import (
     Skeleton2D,
 )
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
 from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import Image
@@ -129,8 +128,7 @@ class HriBodies(PrintableNode):
             )
             self.create_subscription(Skeleton, f"{camera.prefix}skeleton", on_skeleton, LATCHED)
             self.create_subscription(PoseArray, f"{camera.prefix}poses", on_poses, RESULTS)
-        # By the steady clock, because simulated time may stand still.
-        self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_steady_timer(_TICK, self._tick)
         topics = ", ".join(self.resolve_topic_name(f"{each.prefix}poses") for each in self._cameras)
         self.get_logger().info(f"ready: publishes the people in {topics} on {_TOPICS}")
 

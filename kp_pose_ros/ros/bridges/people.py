@@ -8,11 +8,10 @@ import sys
 from typing import Any
 
 from geometry_msgs.msg import Point
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
-from rclpy.subscription import Subscription
 
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
+from kp_pose_ros.ros.bridges.on_demand import OnDemand
 from kp_pose_ros.ros.bridges.records import declare
 from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import has_package, run_node
@@ -36,23 +35,17 @@ class PeopleNode(PrintableNode):
         about = "Broadcast the TF frames body_<id>, also if nobody subscribes to people."
         self._frames = BodyFrames(self) if declare(self, "frames", False, about) else None
         self._skeleton = Skeleton()
-        self._poses: Subscription[Any] | None = None
+        self._poses = OnDemand(self, PoseArray, "poses", self._on_poses, RESULTS)
         self._people = self.create_publisher(People, "people", RESULTS)
         self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
-        # By the steady clock, because simulated time may stand still.
-        self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_steady_timer(_TICK, self._tick)
         self.get_logger().info(
             f"ready: publishes the people in '{self.resolve_topic_name('poses')}' on "
             f"'{self.resolve_topic_name('people')}'"
         )
 
     def _tick(self) -> None:
-        wanted = self._frames is not None or self._people.get_subscription_count() > 0
-        if wanted and self._poses is None:
-            self._poses = self.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
-        elif not wanted and self._poses is not None:
-            self.destroy_subscription(self._poses)
-            self._poses = None
+        self._poses.want(self._frames is not None or self._people.get_subscription_count() > 0)
 
     def _on_skeleton(self, message: Skeleton) -> None:
         self._skeleton = message

@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.image.message import image_to_frame
+from kp_pose_ros.ros.bridges.on_demand import OnDemand
 from kp_pose_ros.ros.messages import nanoseconds
 
 _IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -26,20 +25,13 @@ class Pictures:
 
     def __init__(self, node: Node, topic: str) -> None:
         """Prepare; `want` subscribes."""
-        self._node = node
-        self._topic = topic
         self._images: OrderedDict[int, Image] = OrderedDict()  # by stamp
-        self._subscription: Subscription[Any] | None = None
+        self._subscription = OnDemand(node, Image, topic, self._keep, _IMAGES)
 
     def want(self, is_wanted: bool) -> None:
         """Subscribe to the images, or unsubscribe."""
-        if is_wanted and self._subscription is None:
-            self._subscription = self._node.create_subscription(
-                Image, self._topic, self._keep, _IMAGES
-            )
-        elif not is_wanted and self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
+        self._subscription.want(is_wanted)
+        if not is_wanted:
             self._images.clear()
 
     def at(self, header: Header) -> Pixels | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from std_msgs.msg import Header
 
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
+from kp_pose_ros.resources import config_path
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg, skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
 
@@ -38,6 +40,12 @@ def declare_cameras(node: Node) -> list[str]:
     """Declare the parameter `cameras`, as in the pose node; return the names, [""] for one."""
     about = "Names of the cameras, as the pose node has them; empty: it has one, without a name."
     return [each for each in declare(node, "cameras", [""], about) or [] if each] or [""]
+
+
+def declare_rules(node: Node) -> Path:
+    """Declare the file of rules for activities; return its path."""
+    path = declare(node, "rules", "", "File of rules; empty: the shipped config/activities.yaml.")
+    return Path(path) if path else config_path("activities.yaml")
 
 
 def declare_robot(node: Node) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
@@ -22,6 +21,7 @@ from kp_pose_ros.following.person import People
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import UNTRACKED, Poses
+from kp_pose_ros.ros.bridges.on_demand import OnDemand
 from kp_pose_ros.ros.bridges.pictures import Pictures
 from kp_pose_ros.ros.bridges.records import record_of
 from kp_pose_ros.ros.messages import poses_from_msg, skeleton_from_msg
@@ -42,27 +42,21 @@ class Sightings:
             on_poses: called with each message on `poses`.
         """
         self._node = node
-        self._on_poses = on_poses
         self._recorder: Recorder | None = None
         self._wardrobe = Wardrobe(())
         self._info: CameraInfo | None = None
         self._pictures = Pictures(node, "image")
-        self._subscriptions: list[Subscription[Any]] = []
+        self._subscriptions = (
+            OnDemand(node, PoseArray, "poses", on_poses, RESULTS),
+            OnDemand(node, CameraInfo, "camera_info", self._on_info, NEWEST),
+        )
         node.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
 
     def want(self, is_wanted: bool) -> None:
         """Subscribe or unsubscribe, unless already done."""
         self._pictures.want(is_wanted)
-        if is_wanted and not self._subscriptions:
-            create = self._node.create_subscription
-            self._subscriptions = [
-                create(PoseArray, "poses", self._on_poses, RESULTS),
-                create(CameraInfo, "camera_info", self._on_info, NEWEST),
-            ]
-        elif not is_wanted:
-            for each in self._subscriptions:
-                self._node.destroy_subscription(each)
-            self._subscriptions = []
+        for each in self._subscriptions:
+            each.want(is_wanted)
 
     def keypoint_names(self, message: PoseArray) -> tuple[str, ...] | None:
         """Return the names of the poses' keypoints; None before the skeleton has come."""

@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # where Humble has it
-from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
+from rclpy.action.server import CancelResponse
 from rclpy.task import Future
 
 from kp_pose_ros.action import WaitForPose
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.poses import Floats, Poses
+from kp_pose_ros.ros.bridges.goals import Handle, serve_goals
 from kp_pose_ros.ros.bridges.matching import MAX_GAP, Condition, Hold
+from kp_pose_ros.ros.bridges.on_demand import OnDemand
 from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.ros.process import run_node
@@ -32,8 +31,6 @@ Result = WaitForPose.Result
 _TICK = 0.05  # seconds between two checks of the timeouts
 _NS = 10**9
 _STOPPED = Result.STOPPED, "the server was stopped"
-# Requests that may wait for the server: with the default, 10, a burst of goals loses the others.
-_REQUESTS = QoSProfile(depth=200)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +47,7 @@ class Wait:
         unnamed: whether there were images whose keypoints have no known names.
     """
 
-    handle: ServerGoalHandle[Any, Any, Any]
+    handle: Handle
     condition: Condition
     began: int
     ended: Future[Any] = field(default_factory=Future)
@@ -133,26 +130,12 @@ class WaitForPoseServer(PrintableNode):
         self._waits: list[Wait] = []
         self._stopped = False
         self._skeleton = Skeleton()
-        self._poses: Subscription[Any] | None = None
+        self._poses = OnDemand(self, PoseArray, "poses", self._on_poses, RESULTS)
         self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
-        # By the steady clock, because simulated time may stand still.
-        self._timer = self.create_timer(
-            _TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        self._timer = self.create_steady_timer(_TICK, self._tick)
         self._timer.cancel()
-        self._server = ActionServer(
-            self,
-            WaitForPose,
-            "wait_for_pose",
-            execute_callback=self._execute,
-            cancel_callback=self._on_cancel,
-            goal_service_qos_profile=_REQUESTS,
-            result_service_qos_profile=_REQUESTS,
-            cancel_service_qos_profile=_REQUESTS,
-        )
-        self.get_logger().info(
-            f"ready: serves the action '{self.resolve_service_name('wait_for_pose')}' from "
-            f"'{self.resolve_topic_name('poses')}'"
+        self._server = serve_goals(
+            self, WaitForPose, "wait_for_pose", self._execute, self._on_cancel
         )
 
     async def finish(self) -> None:
@@ -161,7 +144,7 @@ class WaitForPoseServer(PrintableNode):
         for wait in self._waits:
             wait.end(*_STOPPED)
 
-    async def _execute(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
+    async def _execute(self, handle: Handle) -> Any:
         """Wait until a goal ends; return its result."""
         try:
             wait = Wait(handle, _condition(handle.request), self._now())
@@ -190,11 +173,10 @@ class WaitForPoseServer(PrintableNode):
             if client and other.handle.request.client == client:
                 other.end(Result.PREEMPTED, f"the client {brief(client)} sent another goal")
         self._waits.append(wait)
-        if self._poses is None:
-            self._poses = self.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)
+        if self._poses.want(True):
             self._timer.reset()
 
-    def _on_cancel(self, handle: ServerGoalHandle[Any, Any, Any]) -> CancelResponse:
+    def _on_cancel(self, handle: Handle) -> CancelResponse:
         for wait in self._waits:
             # Not by goal id: in Humble, messages with arrays are equal if any one element is.
             if wait.handle is handle:
@@ -224,10 +206,8 @@ class WaitForPoseServer(PrintableNode):
         return list(names) if same and fits else []
 
     def _tick(self) -> None:
-        if not self._waits and self._poses is not None:
+        if not self._waits and self._poses.want(False):
             self._timer.cancel()
-            self.destroy_subscription(self._poses)
-            self._poses = None
         now = self._now()
         for wait in self._waits:
             wait.check_time(now)

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Action servers, as the bridges set them up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+# Requests that may wait for the server: with the default, 10, a burst of goals loses the others.
+_REQUESTS = QoSProfile(depth=200)
+
+Handle = ServerGoalHandle[Any, Any, Any]
+
+
+def serve_goals(
+    node: Node,
+    action_type: type[Any],
+    name: str,
+    execute: Callable[[Handle], Awaitable[Any]],
+    on_cancel: Callable[[Handle], CancelResponse],
+) -> ActionServer[Any, Any, Any]:
+    """Serve the goals of an action, which are reached by the topic `poses`, and log that.
+
+    Args:
+        node: the node that serves.
+        action_type: type of the action.
+        name: of the action.
+        execute: works on a goal; returns its result.
+        on_cancel: called when a client asks to cancel a goal.
+    """
+    server: ActionServer[Any, Any, Any] = ActionServer(
+        node,
+        action_type,
+        name,
+        execute_callback=execute,
+        cancel_callback=on_cancel,
+        goal_service_qos_profile=_REQUESTS,
+        result_service_qos_profile=_REQUESTS,
+        cancel_service_qos_profile=_REQUESTS,
+    )
+    node.get_logger().info(
+        f"ready: serves the action '{node.resolve_service_name(name)}' from "
+        f"'{node.resolve_topic_name('poses')}'"
+    )
+    return server
