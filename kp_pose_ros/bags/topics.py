@@ -12,14 +12,12 @@ from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.image.cdr import (
     Header,
     VideoPacket,
-    read_compressed_image,
     read_compressed_video,
     read_ffmpeg_packet,
-    read_image,
 )
 from kp_pose_ros.image.frame import BitDepth, Frame, Pixels
 from kp_pose_ros.image.jpeg import MinWidth
-from kp_pose_ros.image.message import compressed_to_frame, image_to_frame
+from kp_pose_ros.image.message import read_compressed, read_raw
 from kp_pose_ros.image.video import VideoStream
 
 Images = list[tuple[Header, Frame]]
@@ -41,8 +39,8 @@ class ImageReader:
         Raises:
             FrameError: the message cannot be read.
         """
-        image = read_image(content)
-        return [(image.header, self._bit_depth.of(image_to_frame(image)))]
+        image = read_raw(content)
+        return [(image.header, self._bit_depth.of(image.frame))]
 
     def finish(self) -> Images:
         """Return the images still held back when the topic ends."""
@@ -54,8 +52,8 @@ class CompressedImageReader(ImageReader):
 
     def read(self, content: Pixels, min_width: MinWidth | None) -> Images:
         """See `ImageReader`."""
-        image = read_compressed_image(content)
-        return [(image.header, compressed_to_frame(image, min_width))]
+        image = read_compressed(content, min_width)
+        return [(image.header, image.frame)]
 
 
 class VideoReader(ImageReader):
