@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Any, TextIO
@@ -18,17 +19,17 @@ from kp_pose_ros.bags.files import Output
 from kp_pose_ros.bags.topics import (
     ACTIVITIES,
     ANNOTATED,
+    DECODERS,
     DETECTIONS,
-    IMAGE_TYPES,
     POSES,
     SKELETON,
-    ImageReader,
-    Images,
 )
 from kp_pose_ros.errors import BagError, FrameError
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.jpeg import JPEG_FORMAT, MinWidth, encode_jpeg
+from kp_pose_ros.image.topics import Decoder
+from kp_pose_ros.image.video import Picture
 from kp_pose_ros.inference.estimator import Pending, PoseEstimator, overlapping
 from kp_pose_ros.output import cdr
 from kp_pose_ros.output.drawing import Annotator
@@ -140,7 +141,7 @@ class Rerun:
         self._results = results
         self._min_width = None if annotator else min_width
         self._progress = progress
-        self._readers: dict[str, ImageReader] = {}
+        self._decoders: dict[str, Decoder] = {}
 
     def run(
         self, messages: Iterable[tuple[Any, int, bytes]], interrupted: Callable[[], bool]
@@ -181,16 +182,17 @@ class Rerun:
             self._output.copy(connection, stamp, content)
             topic = connection.topic
             if topic in self._prefixes:
-                reader = self._readers.setdefault(topic, IMAGE_TYPES[connection.msgtype]())
+                decoder = self._decoders.setdefault(topic, DECODERS[connection.msgtype]())
                 buffer = np.frombuffer(content, np.uint8)
-                found = self._read(topic, lambda: reader.read(buffer, self._min_width))  # noqa: B023
-                yield from (BagImage(topic, stamp, *each) for each in found)
-        for topic, reader in self._readers.items():
-            yield from (BagImage(topic, stamp, *each) for each in self._read(topic, reader.finish))
+                decode = partial(decoder.decode, buffer, self._min_width)
+                yield from self._read(topic, stamp, decode)
+        for topic, decoder in self._decoders.items():
+            yield from self._read(topic, stamp, decoder.finish)
 
-    def _read(self, topic: str, read: Callable[[], Images]) -> Images:
+    def _read(self, topic: str, stamp: int, decode: Callable[[], list[Picture]]) -> list[BagImage]:
         try:
-            return read()
+            images = [picture() for picture in decode()]
+            return [BagImage(topic, stamp, each.header, each.frame) for each in images]
         except FrameError as error:
             count = self.counts[topic]
             count.bad += 1

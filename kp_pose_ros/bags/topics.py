@@ -5,81 +5,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.image.cdr import (
-    Header,
-    VideoPacket,
-    read_compressed_video,
-    read_ffmpeg_packet,
-)
-from kp_pose_ros.image.frame import BitDepth, Frame, Pixels
-from kp_pose_ros.image.jpeg import MinWidth
-from kp_pose_ros.image.message import read_compressed, read_raw
-from kp_pose_ros.image.video import VideoStream
+from kp_pose_ros.image.topics import TRANSPORTS
 
-Images = list[tuple[Header, Frame]]
-
-
-class ImageReader:
-    """Reads the raw images of one topic."""
-
-    def __init__(self) -> None:
-        self._bit_depth = BitDepth()
-
-    def read(self, content: Pixels, min_width: MinWidth | None) -> Images:
-        """Return the images that a message completes.
-
-        Args:
-            content: the serialized message.
-            min_width: see `decode_compressed`.
-
-        Raises:
-            FrameError: the message cannot be read.
-        """
-        image = read_raw(content)
-        return [(image.header, self._bit_depth.of(image.frame))]
-
-    def finish(self) -> Images:
-        """Return the images still held back when the topic ends."""
-        return []
-
-
-class CompressedImageReader(ImageReader):
-    """Reads the JPEG and PNG images of one topic."""
-
-    def read(self, content: Pixels, min_width: MinWidth | None) -> Images:
-        """See `ImageReader`."""
-        image = read_compressed(content, min_width)
-        return [(image.header, image.frame)]
-
-
-class VideoReader(ImageReader):
-    """Reads the video stream of one topic."""
-
-    def __init__(self, parse: Callable[[Pixels], VideoPacket]) -> None:
-        self._parse = parse
-        self._stream = VideoStream()
-
-    def read(self, content: Pixels, min_width: MinWidth | None) -> Images:
-        """See `ImageReader`."""
-        return [(each.header, each.frame()) for each in self._stream.decode(self._parse(content))]
-
-    def finish(self) -> Images:
-        """See `ImageReader`."""
-        return [(each.header, each.frame()) for each in self._stream.finish()]
-
-
-IMAGE_TYPES: dict[str, Callable[[], ImageReader]] = {
-    "sensor_msgs/msg/Image": ImageReader,
-    "sensor_msgs/msg/CompressedImage": CompressedImageReader,
-    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": partial(VideoReader, read_ffmpeg_packet),
-    "foxglove_msgs/msg/CompressedVideo": partial(VideoReader, read_compressed_video),
-}
+DECODERS = {each.type_name: each.decoder for each in TRANSPORTS.values()}
 _DEPTH = "/compressedDepth"  # has the type CompressedImage, but no pictures
-_TRANSPORTS = ("/compressed", "/ffmpeg", "/foxglove")  # suffixes after the raw image's name
 POSES, DETECTIONS, SKELETON, ANNOTATED = "poses", "detections", "skeleton", "annotated/compressed"
 ACTIVITIES = "activities"
 
@@ -97,11 +29,11 @@ def image_topics(types: Mapping[str, str], wanted: Sequence[str] | None) -> list
     images = [
         topic
         for topic, type_name in types.items()
-        if type_name in IMAGE_TYPES and not topic.endswith(_DEPTH)
+        if type_name in DECODERS and not topic.endswith(_DEPTH)
     ]
     if not images:
         raise SettingsError(
-            f"the bag has no images: expected a topic of type {', '.join(IMAGE_TYPES)}"
+            f"the bag has no images: expected a topic of type {', '.join(DECODERS)}"
         )
     for topic in wanted or ():
         if topic not in images:
@@ -138,8 +70,8 @@ def result_prefixes(images: Sequence[str], taken: Collection[str]) -> dict[str, 
 
 
 def _namespace(topic: str) -> str:
-    for transport in _TRANSPORTS:
-        topic = topic.removesuffix(transport)
+    for transport in TRANSPORTS.values():
+        topic = topic.removesuffix(transport.suffix)
     return topic.rpartition("/")[0] + "/"
 
 

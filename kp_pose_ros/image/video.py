@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from kp_pose_ros.errors import FrameError, printable
 from kp_pose_ros.image.cdr import Header, VideoPacket
 from kp_pose_ros.image.claims import MAX_PIXELS
-from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.frame import Frame, Pixels
+from kp_pose_ros.image.jpeg import MinWidth
+from kp_pose_ros.image.message import CameraImage
 
 # Part of a message's codec, or of the encoder that it names instead (libx264, hevc_nvenc) ->
 # libavcodec's decoder.
@@ -29,34 +32,21 @@ _DECODERS = {
 _HELD_BACK = 32  # packets at most by which a decoder delays a picture; H.265 allows 16
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded picture of a stream; the costly conversion to a Frame is done on demand."""
-
-    header: Header
-    picture: Any
-
-    def frame(self) -> Frame:
-        """Return it as bgr8.
-
-        Raises:
-            FrameError: its format cannot be converted.
-        """
-        try:
-            return Frame(self.picture.to_ndarray(format="bgr24"))
-        except ValueError as error:
-            raise FrameError(f"the video picture cannot be converted: {error}") from error
+# Makes an image of a decoded picture, which may be costly; raises FrameError.
+Picture = Callable[[], CameraImage]
 
 
 class VideoStream:
-    """Decodes the packets of one topic. A picture may come some packets after its own.
+    """Decodes the video of one topic; see `topics.Decoder`. A picture may come some packets late.
 
     Most packets encode only changes. So decoding begins with a key frame and, after a missing or
     damaged packet, begins again with the next one: the pictures in between would be wrong, and are
     dropped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[[Pixels], VideoPacket]) -> None:
+        """Prepare to decode messages that `read` parses."""
+        self._read = read
         self._codec = ""
         self._context: Any = None
         self._headers: dict[int, Header] = {}
@@ -70,12 +60,13 @@ class VideoStream:
         if self._context is not None:
             self._context.flush_buffers()
 
-    def decode(self, packet: VideoPacket) -> list[Picture]:
-        """Return the pictures that are complete with this packet, each with its own header.
+    def decode(self, message: Pixels, _: MinWidth | None = None) -> list[Picture]:
+        """Return the pictures that are complete with this message, each with its own header.
 
         Raises:
             FrameError: PyAV is missing, or the codec is unknown, or the packet is damaged.
         """
+        packet = self._read(message)
         if self._context is None or packet.codec != self._codec:
             self._context, self._codec = _open(packet.codec), packet.codec
             self._headers.clear()
@@ -108,7 +99,14 @@ class VideoStream:
         self._is_whole = (self._is_whole or picture.key_frame) and not picture.is_corrupt
         if header is None or not self._is_whole:
             return None
-        return Picture(header, picture)
+        return partial(_image, header, picture)
+
+
+def _image(header: Header, picture: Any) -> CameraImage:
+    try:
+        return CameraImage(header, Frame(picture.to_ndarray(format="bgr24")))
+    except ValueError as error:
+        raise FrameError(f"the video picture cannot be converted: {error}") from error
 
 
 def _open(codec: str) -> Any:

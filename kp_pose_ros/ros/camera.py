@@ -13,9 +13,10 @@ from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.frame import Pixels, Size
+from kp_pose_ros.image.frame import Size
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage, ImageError
+from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import Presentation
 from kp_pose_ros.ros.diagnostics import Counts, Losses
@@ -26,7 +27,7 @@ from kp_pose_ros.ros.qos import publishers_of
 from kp_pose_ros.ros.space.coverage import CoverageTopic
 from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.ros.space.transforms import Transforms
-from kp_pose_ros.ros.transports import TRANSPORTS, transport_of
+from kp_pose_ros.ros.transports import Reader, topic_of, transport_of
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
@@ -72,19 +73,19 @@ class Camera:
         self._is_double = self._was_told_of_double = False
         topic = f"{prefix}image"
         self._transport = transport_of(node.resolve_topic_name(topic), parameters.image_transport)
+        self._reader = Reader(self._transport)
         self.images = ImageSubscription(
             node,
-            self._transport.topic(node, topic),
+            topic_of(self._transport, node, topic),
             type_name=self._transport.type_name,
             label=self.label,
             qos=parameters.image_qos,
             group=Untaken(),
-            queue=self._transport.queue,
+            queue=self._reader.queue,
             is_listening=lambda: self.is_listening,
             on_lost=self._on_lost,
             advise=self._advise,
         )
-        self._reader = self._transport.reader()
         # Last of what can fail, so that a failure leaves no publishers behind.
         self.publishers = Publishers(
             node, prefix, in_space=parameters.depth.enabled, transforms=transforms
@@ -144,15 +145,14 @@ class Camera:
         is_first = not self.counts.processed
         return is_first or self.always_on or any(wanted() for wanted in self.wanted_by)
 
-    def take(self) -> Pixels | None:
-        """Take the newest image; return its message's CDR bytes, None if there is no need for it.
+    def take(self) -> bool:
+        """Take the newest image for `read`; return whether there is one and it is needed.
 
         Raises: see `ImageSubscription.take`.
         """
-        content = self._take_message()
-        if content is None:
-            return None
-        while self._transport.queue > 1 and self._take_message() is not None:
+        if not self._take_message():
+            return False
+        while self._reader.queue > 1 and self._take_message():
             pass
         is_wanted = self.is_wanted()
         if self.depth is not None:
@@ -161,26 +161,22 @@ class Camera:
             self._transforms.want(self.name, is_wanted)
         if not is_wanted:
             self.counts.unwanted += self._reader.skip()
-            return None
-        return content
+        return is_wanted
 
-    def _take_message(self) -> Pixels | None:
+    def _take_message(self) -> bool:
         taken = self.images.take()
         if taken is None:
-            return None
+            return False
         content, skipped = taken
         self.counts.received += 1 + skipped
         self.counts.dropped += skipped
         self._reader.put(content, self.images.is_gap)
-        return content
+        return True
 
-    def read(
-        self, content: Pixels, network_width: MinWidth, presentation: Presentation
-    ) -> CameraImage | None:
-        """Return the image in a message, or None, with a warning, if it cannot be read.
+    def read(self, network_width: MinWidth, presentation: Presentation) -> CameraImage | None:
+        """Return the image taken, or None, with a warning, if it cannot be read.
 
         Args:
-            content: the message's CDR bytes; the frame is a view of them where possible.
             network_width: how many columns of a picture the network takes.
             presentation: how results are published.
         """
@@ -189,7 +185,7 @@ class Camera:
             annotated = self.publishers.annotated.min_width(size, presentation.jpeg)
             return max(annotated, network_width(size))
 
-        image, unused = self._reader.read(content, min_width, self._complain)
+        image, unused = self._reader.read(min_width, self._complain)
         self.counts.dropped += unused
         if image is None:
             return None

@@ -20,6 +20,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.compat import (
     SubscriptionEventCallbacks,
@@ -29,12 +30,7 @@ from kp_pose_ros.ros.compat import (
 from kp_pose_ros.ros.qos import image_qos, publishers_of
 
 SILENCE = 5.0  # seconds without an image before a warning
-IMAGE_TYPES = {
-    "sensor_msgs/msg/Image",
-    "sensor_msgs/msg/CompressedImage",
-    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
-    "foxglove_msgs/msg/CompressedVideo",
-}
+_IMAGE_TYPES = {each.type_name for each in TRANSPORTS.values()}
 
 
 def message_class(type_name: str) -> Any:
@@ -102,7 +98,7 @@ class ImageSubscription:
         Args:
             node: the node that subscribes.
             name: the unresolved topic name (rclpy would remap a resolved one a second time).
-            type_name: one of `IMAGE_TYPES`.
+            type_name: the ROS name of the message type.
             label: the camera's name in the log.
             qos: the parameter image_qos.
             group: the callback group; `Untaken` if messages are taken with `take`.
@@ -295,6 +291,6 @@ class ImageSubscription:
                 topics.update(
                     (topic, found)
                     for topic, found in self._node.get_publisher_names_and_types_by_node(*other)
-                    if IMAGE_TYPES & set(found)
+                    if _IMAGE_TYPES & set(found)
                 )
         return topics

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from rclpy.context import Context
 
-from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.ros.rcl import InvalidHandle, WaitSet
 
 if TYPE_CHECKING:
@@ -47,10 +46,8 @@ class Receiver:
         self._when_idle: list[Callable[[], None]] = []
         context.on_shutdown(self.close)
 
-    def take(
-        self, limit: int, *, is_busy: bool, at_once: bool = False
-    ) -> list[tuple[Camera, Pixels]]:
-        """Wait for images and return those available: at most `limit`, one per camera.
+    def take(self, limit: int, *, is_busy: bool, at_once: bool = False) -> list[Camera]:
+        """Wait for images and take those available: one per camera, of at most `limit` cameras.
 
         If more cameras have an image, the least recently served go first.
 
@@ -61,8 +58,8 @@ class Receiver:
             at_once: whether to return available images without waiting; for a busy worker.
 
         Returns:
-            Cameras and the CDR bytes of their images. Empty if closed, and, while busy, if woken or
-            if there are none.
+            The cameras whose image was taken. Empty if closed, and, while busy, if woken or if
+            there are none.
         """
         while not self._is_closed:
             if not is_busy:
@@ -149,13 +146,11 @@ class Receiver:
             return self._turns
         return wanted
 
-    def _take(self, ready: list[Camera], limit: int) -> list[tuple[Camera, Pixels]]:
+    def _take(self, ready: list[Camera], limit: int) -> list[Camera]:
         taken = []
         for camera in ready[:limit] if not self._is_paused else ():
             with suppress(InvalidHandle):  # unsubscribed at this moment
-                content = camera.take()
-                if content is not None:
-                    taken.append((camera, content))
-        served = [camera for camera, _ in taken]
-        self._turns = [camera for camera in self._turns if camera not in served] + served
+                if camera.take():
+                    taken.append(camera)
+        self._turns = [camera for camera in self._turns if camera not in taken] + taken
         return taken

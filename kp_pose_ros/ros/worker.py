@@ -5,7 +5,7 @@
 An image passes through, in this order:
 
     Worker._begin            Receiver.take -> Camera.take -> ImageSubscription.take -> rcl.take
-                             Camera.read -> StillReader.read -> message.read_raw -> image_to_frame
+                             Camera.read -> Reader.read -> message.read_raw -> image_to_frame
                              Engine.submit: letterbox and network, in the engine's own threads
     Worker._work             PoseEstimator.decode -> decode.decode
     Worker._publish          Tracker.update, Camera.lift
@@ -197,8 +197,8 @@ class Worker:
                 self._apply_parameters()
             images = [
                 (camera, image)
-                for camera, content in taken
-                if (image := camera.read(content, self._network_width, self._presentation))
+                for camera in taken
+                if (image := camera.read(self._network_width, self._presentation))
             ]
             frames = [image.frame for _, image in images]
             try:

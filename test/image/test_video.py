@@ -13,13 +13,17 @@ from kp_pose_ros.image.video import VideoStream
 av = pytest.importorskip("av")
 
 
+def make_stream():
+    """A stream whose messages are packets that have been read."""
+    return VideoStream(lambda packet: packet)
+
+
 def decoded(codec, sent):
-    stream = VideoStream()
-    found = []
+    stream, found = make_stream(), []
     for pts, data in sent:
         with suppress(FrameError):
             found += stream.decode(VideoPacket(Header(pts, "c"), codec, data))
-    return [(each.header, each.frame()) for each in found + stream.finish()]
+    return [picture() for picture in found + stream.finish()]
 
 
 @pytest.mark.parametrize(
@@ -32,15 +36,15 @@ def decoded(codec, sent):
 )
 def test_every_packet_becomes_the_picture_of_its_header(codec, options):
     found = decoded(codec, video_packets(**options))
-    assert sorted(header.stamp for header, _ in found) == [0, 1, 2, 3, 4, 5]
-    for header, frame in found:
-        assert frame.size == (48, 64)
-        assert abs(int(frame.pixels.mean()) - GRAYS[header.stamp]) < 10
+    assert sorted(each.header.stamp for each in found) == [0, 1, 2, 3, 4, 5]
+    for each in found:
+        assert each.frame.size == (48, 64)
+        assert abs(int(each.frame.pixels.mean()) - GRAYS[each.header.stamp]) < 10
 
 
 def test_a_stream_that_begins_in_the_middle_starts_with_the_next_key_frame():
     found = decoded("h264", video_packets(g="3")[1:])
-    assert [header.stamp for header, _ in found] == [3, 4, 5]
+    assert [each.header.stamp for each in found] == [3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -54,26 +58,26 @@ def test_a_stream_that_begins_in_the_middle_starts_with_the_next_key_frame():
 @pytest.mark.parametrize("is_told", [True, False], ids=["and told", "in silence"])
 def test_after_a_gap_only_pictures_since_the_next_key_frame_are_given(encoder, options, is_told):
     sent = video_packets(encoder, g="4", **options)
-    stream, found = VideoStream(), []
+    stream, found = make_stream(), []
     for pts, data in sent:
         if pts == 1:
             if is_told:
                 stream.interrupt()
             continue
         found += stream.decode(VideoPacket(Header(pts, "c"), encoder, data))
-    found += stream.finish()
-    stamps = [each.header.stamp for each in found]
+    images = [picture() for picture in found + stream.finish()]
+    stamps = [each.header.stamp for each in images]
     assert stamps[0] == 0
     assert stamps[-2:] == [4, 5]
     if is_told:
         assert stamps == [0, 4, 5]
-    for each in found:
+    for each in images:
         if each.header.stamp in (0, 4, 5):
-            assert abs(int(each.frame().pixels.mean()) - GRAYS[each.header.stamp]) < 12
+            assert abs(int(each.frame.pixels.mean()) - GRAYS[each.header.stamp]) < 12
 
 
 def test_headers_of_packets_without_a_picture_are_not_kept_for_ever():
-    stream = VideoStream()
+    stream = make_stream()
     (_, key), *_ = video_packets()
     stream.decode(VideoPacket(Header(0, "c"), "h264", key))
     delimiter = np.array([0, 0, 0, 1, 9, 0xF0], np.uint8)  # of H.264; no picture
@@ -94,12 +98,12 @@ def test_headers_of_packets_without_a_picture_are_not_kept_for_ever():
 )
 def test_what_is_no_stream_is_refused(codec, says):
     with pytest.raises(FrameError, match=says):
-        VideoStream().decode(VideoPacket(Header(0, "c"), codec, np.full(999, 7, np.uint8)))
+        make_stream().decode(VideoPacket(Header(0, "c"), codec, np.full(999, 7, np.uint8)))
 
 
 def test_damaged_packets_cost_their_pictures_only():
     random = np.random.default_rng(0)
-    stream, found = VideoStream(), 0
+    stream, found = make_stream(), 0
     for pts, data in video_packets(g="1") * 50:
         damaged = data.copy()
         damaged[random.integers(len(data), size=3)] = random.integers(0, 256, 3)

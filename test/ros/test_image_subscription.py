@@ -11,11 +11,12 @@ from peer import image_of
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
+from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.ros import image_subscription
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.transports import TRANSPORTS
+from kp_pose_ros.ros.transports import topic_of
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def topics(ros_node):
         for camera in cameras:
             subscription = ImageSubscription(
                 node,
-                TRANSPORTS[transport].topic(node, f"{camera}/image"),
+                topic_of(TRANSPORTS[transport], node, f"{camera}/image"),
                 type_name=TRANSPORTS[transport].type_name,
                 label=camera,
                 qos="auto",

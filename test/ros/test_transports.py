@@ -13,11 +13,12 @@ from recording import VIDEO_TYPES, video, video_packets
 from sensor_msgs.msg import CompressedImage
 
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.ros import rcl, transports
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.image_subscription import message_class
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.transports import TRANSPORTS, transport_of
+from kp_pose_ros.ros.transports import Reader, transport_of
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_package_of_messages_that_is_missing_is_named_with_what_installs_it():
 def test_without_pyav_video_is_refused_with_what_installs_it(monkeypatch, kind):
     monkeypatch.setattr(transports, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match="pip install av"):
-        TRANSPORTS[kind].reader()
+        Reader(TRANSPORTS[kind])
 
 
 class VideoCamera:
@@ -79,8 +80,7 @@ class VideoCamera:
         images, before = [], self.camera.counts.received
 
         def take_all():
-            content = self.camera.take()
-            image = content is not None and self.camera.read(content, lambda size: size[1], None)
+            image = self.camera.take() and self.camera.read(lambda size: size[1], None)
             if image:
                 images.append((image.header.stamp, round(image.frame.pixels.mean(), -1)))
             return self.camera.counts.received - before >= count
