@@ -29,7 +29,7 @@ from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.jpeg import JPEG_FORMAT, MinWidth, encode_jpeg
 from kp_pose_ros.image.topics import Decoder
-from kp_pose_ros.image.video import Picture
+from kp_pose_ros.image.video import Decoded
 from kp_pose_ros.inference.estimator import Pending, PoseEstimator, overlapping
 from kp_pose_ros.output import cdr
 from kp_pose_ros.output.drawing import Annotator
@@ -189,9 +189,9 @@ class Rerun:
         for topic, decoder in self._decoders.items():
             yield from self._read(topic, stamp, decoder.finish)
 
-    def _read(self, topic: str, stamp: int, decode: Callable[[], list[Picture]]) -> list[BagImage]:
+    def _read(self, topic: str, stamp: int, decode: Callable[[], list[Decoded]]) -> list[BagImage]:
         try:
-            images = [picture() for picture in decode()]
+            images = [each() for each in decode()]
             return [BagImage(topic, stamp, each.header, each.frame) for each in images]
         except FrameError as error:
             count = self.counts[topic]

@@ -32,12 +32,12 @@ _DECODERS = {
 _HELD_BACK = 32  # packets at most by which a decoder delays a picture; H.265 allows 16
 
 
-# Makes an image of a decoded picture, which may be costly; raises FrameError.
-Picture = Callable[[], CameraImage]
+# Converts a decoded picture, which may be costly; raises FrameError.
+Decoded = Callable[[], CameraImage]
 
 
 class VideoStream:
-    """Decodes the video of one topic; see `topics.Decoder`. A picture may come some packets late.
+    """Decodes the video of one topic. A picture may come some packets after its own.
 
     Most packets encode only changes. So decoding begins with a key frame and, after a missing or
     damaged packet, begins again with the next one: the pictures in between would be wrong, and are
@@ -60,7 +60,7 @@ class VideoStream:
         if self._context is not None:
             self._context.flush_buffers()
 
-    def decode(self, message: Pixels, _: MinWidth | None = None) -> list[Picture]:
+    def decode(self, message: Pixels, _: MinWidth | None = None) -> list[Decoded]:
         """Return the pictures that are complete with this message, each with its own header.
 
         Raises:
@@ -76,11 +76,11 @@ class VideoStream:
         self._headers.pop(self._packets - _HELD_BACK, None)
         return self._take(packet.data.tobytes())
 
-    def finish(self) -> list[Picture]:
+    def finish(self) -> list[Decoded]:
         """Return the pictures that the decoder still holds back at the end of the stream."""
         return [] if self._context is None else self._take(None)
 
-    def _take(self, data: bytes | None) -> list[Picture]:
+    def _take(self, data: bytes | None) -> list[Decoded]:
         import av
 
         packet = None
@@ -93,7 +93,7 @@ class VideoStream:
             self.interrupt()
             raise FrameError(f"the video packet cannot be decoded: {error}") from error
 
-    def _picture(self, picture: Any) -> Picture | None:
+    def _picture(self, picture: Any) -> Decoded | None:
         """Return a decoded picture with its header; None if packets are missing before it."""
         header = self._headers.pop(picture.pts, None)
         self._is_whole = (self._is_whole or picture.key_frame) and not picture.is_corrupt

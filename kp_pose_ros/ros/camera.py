@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Size
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage, ImageError
-from kp_pose_ros.image.topics import TRANSPORTS
+from kp_pose_ros.image.topics import Reader
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import Presentation
 from kp_pose_ros.ros.diagnostics import Counts, Losses
@@ -27,7 +27,7 @@ from kp_pose_ros.ros.qos import publishers_of
 from kp_pose_ros.ros.space.coverage import CoverageTopic
 from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.ros.space.transforms import Transforms
-from kp_pose_ros.ros.transports import Reader, topic_of, transport_of
+from kp_pose_ros.ros.transports import advice, topic_of, transport_of
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
@@ -84,7 +84,7 @@ class Camera:
             queue=self._reader.queue,
             is_listening=lambda: self.is_listening,
             on_lost=self._on_lost,
-            advise=self._advise,
+            advise=partial(advice, self._transport),
         )
         # Last of what can fail, so that a failure leaves no publishers behind.
         self.publishers = Publishers(
@@ -244,17 +244,6 @@ class Camera:
                 f"{self.label}: an image on {self.images.topic} was left out: {error} "
                 f"({self.counts.bad[field]} such images so far)"
             )
-
-    def _advise(self, topics: Mapping[str, list[str]]) -> str:
-        """Return how to read an image topic of another kind, as part of a sentence."""
-        base = self.images.topic.removesuffix(self._transport.suffix)
-        for name, each in TRANSPORTS.items():
-            if each.type_name in topics.get(base + each.suffix, ()):
-                return (
-                    f", but {base}{each.suffix} has a publisher: set the parameter "
-                    f"image_transport to '{name}' (pose.launch.py: image_transport:={name})"
-                )
-        return ""
 
     def _watch_for_doubles(self) -> None:
         """Warn if another node publishes on this camera's poses topic."""

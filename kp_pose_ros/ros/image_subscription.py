@@ -7,20 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from threading import Lock
 from time import monotonic
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.node import Node, NodeNameNonExistentError
+from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.compat import (
     SubscriptionEventCallbacks,
@@ -28,26 +25,9 @@ from kp_pose_ros.ros.compat import (
     declared_names,
 )
 from kp_pose_ros.ros.qos import image_qos, publishers_of
+from kp_pose_ros.ros.transports import image_topics_of_others, message_class
 
 SILENCE = 5.0  # seconds without an image before a warning
-_IMAGE_TYPES = {each.type_name for each in TRANSPORTS.values()}
-
-
-def message_class(type_name: str) -> Any:
-    """Return the class of a message type such as sensor_msgs/msg/Image.
-
-    Raises:
-        SettingsError: the type's package is not installed.
-    """
-    package, _, name = type_name.split("/")
-    try:
-        return getattr(import_module(f"{package}.msg"), name)
-    except ImportError as error:
-        raise SettingsError(
-            f"the images are {type_name}, and the ROS package {package} is not installed: install "
-            f"it (apt install ros-$ROS_DISTRO-{package.replace('_', '-')}), or set image_transport "
-            "to raw or compressed"
-        ) from error
 
 
 class Untaken(CallbackGroup):
@@ -91,7 +71,7 @@ class ImageSubscription:
         is_listening: Callable[[], bool],
         callback: Callable[[Any], None] = lambda _: None,
         on_lost: Callable[[int], None] = lambda _: None,
-        advise: Callable[[Mapping[str, list[str]]], str] = lambda _: "",
+        advise: Callable[[str, Mapping[str, list[str]]], str] = lambda *_: "",
     ) -> None:
         """Prepare; `start` subscribes.
 
@@ -106,8 +86,7 @@ class ImageSubscription:
             is_listening: returns whether images are taken now; if not, none count as missing.
             callback: called with each message, in the executor.
             on_lost: called with the number of images that the middleware reports as lost.
-            advise: called with the image topics of other nodes and their types, if the topic has no
-                publisher; returns advice to the user, as part of a sentence.
+            advise: returns what to do about a topic without publishers; see `advice`.
 
         Raises:
             SettingsError: the package of the type is not installed.
@@ -274,23 +253,10 @@ class ImageSubscription:
         waiting = f"{self._label}: waiting for {self.topic} ({self._type_name})"
         if publishers:
             return f"{waiting}: it has a publisher, but no image came for {SILENCE:g} s"
-        topics = self._topics_of_others()
+        topics = image_topics_of_others(self._node)
+        advice = self._advise(self.topic, topics)
         existing = ", ".join(f"{name} ({', '.join(topics[name])})" for name in sorted(topics))
         return (
-            f"{waiting}: no node publishes it{self._advise(topics)}; image topics that exist: "
+            f"{waiting}: no node publishes it{advice}; image topics that exist: "
             f"{existing or 'none'}"
         )
-
-    def _topics_of_others(self) -> dict[str, list[str]]:
-        """Return the image topics that other nodes publish, with their types."""
-        us = self._node.get_name(), self._node.get_namespace()
-        topics: dict[str, list[str]] = {}
-        # By node, since rclpy remaps topics that are looked up by name.
-        for other in set(self._node.get_node_names_and_namespaces()) - {us}:
-            with suppress(NodeNameNonExistentError):  # the node has just ended
-                topics.update(
-                    (topic, found)
-                    for topic, found in self._node.get_publisher_names_and_types_by_node(*other)
-                    if _IMAGE_TYPES & set(found)
-                )
-        return topics

@@ -1,89 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's messages by the kind of its topic: which kind it is, and the newest image in them."""
+"""Image topics: of which kind a camera's is, its message class, and those of other nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib.util import find_spec
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 
-from kp_pose_ros.errors import FrameError, SettingsError
-from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.image.jpeg import MinWidth
-from kp_pose_ros.image.message import CameraImage
+from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.image.topics import TRANSPORTS, Transport
-from kp_pose_ros.image.video import Picture
-
-_PACKETS = 100  # queue size; three seconds at 30 Hz, as an engine may need for its first image
-
-
-class Reader:
-    """Reads the messages of one camera.
-
-    A video decoder cannot skip packets, so all packets are decoded, and all pictures but the newest
-    are dropped. Where packets are missing (lost, or not taken while poses had no subscriber), it
-    waits for the next key frame.
-
-    Attributes:
-        queue: the size of the middleware's queue for them: 1, since older images are stale, except
-            for video.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        """Prepare to read the messages of a topic of this kind.
-
-        Raises:
-            SettingsError: PyAV is not installed.
-        """
-        if transport.is_video and find_spec("av") is None:
-            raise SettingsError(
-                "the image_transports ffmpeg and foxglove need PyAV, which is not installed: "
-                "install it with `pip install av`, or set image_transport to raw or compressed"
-            )
-        self.queue = _PACKETS if transport.is_video else 1
-        self._decoder = transport.decoder()
-        self._messages: list[tuple[Pixels, bool]] = []
-
-    def put(self, content: Pixels, is_gap: bool) -> None:
-        """Keep a message's CDR bytes until `skip` or `read`; `is_gap`: some are missing before."""
-        self._messages.append((content, is_gap))
-
-    def skip(self) -> int:
-        """Drop the messages kept; return how many there were."""
-        count = len(self._messages)
-        self._messages.clear()
-        self._decoder.interrupt()
-        return count
-
-    def read(
-        self, min_width: MinWidth, fail: Callable[[FrameError], None]
-    ) -> tuple[CameraImage | None, int]:
-        """Return the newest image, None if there is none, and how many messages were not used.
-
-        Args:
-            min_width: see `decode_compressed`.
-            fail: called with the error of each message that cannot be read.
-        """
-        messages, self._messages = self._messages, []
-        newest: list[Picture] = []
-        unused = len(messages)
-        for content, is_gap in messages:
-            if is_gap:
-                self._decoder.interrupt()
-            try:
-                newest = self._decoder.decode(content, min_width)[-1:] or newest
-            except FrameError as error:
-                fail(error)
-                unused -= 1
-        if not newest:
-            return None, unused
-        try:
-            return newest[0](), unused - 1
-        except FrameError as error:
-            fail(error)
-            return None, unused - 1
 
 
 def topic_of(transport: Transport, node: Node, name: str) -> str:
@@ -105,3 +34,51 @@ def transport_of(topic: str, parameter: str) -> Transport:
     """
     named = (each for each in TRANSPORTS.values() if each.suffix and topic.endswith(each.suffix))
     return next(named, TRANSPORTS[parameter])
+
+
+def message_class(type_name: str) -> Any:
+    """Return the class of a message type such as sensor_msgs/msg/Image.
+
+    Raises:
+        SettingsError: the type's package is not installed.
+    """
+    package, _, name = type_name.split("/")
+    try:
+        return getattr(import_module(f"{package}.msg"), name)
+    except ImportError as error:
+        raise SettingsError(
+            f"the images are {type_name}, and the ROS package {package} is not installed: install "
+            f"it (apt install ros-$ROS_DISTRO-{package.replace('_', '-')}), or set image_transport "
+            "to raw or compressed"
+        ) from error
+
+
+def image_topics_of_others(node: Node) -> dict[str, list[str]]:
+    """Return the image topics that other nodes publish, with their types."""
+    types = {each.type_name for each in TRANSPORTS.values()}
+    us = node.get_name(), node.get_namespace()
+    topics: dict[str, list[str]] = {}
+    # By node, since rclpy remaps topics that are looked up by name.
+    for other in set(node.get_node_names_and_namespaces()) - {us}:
+        with suppress(NodeNameNonExistentError):  # the node has just ended
+            found = node.get_publisher_names_and_types_by_node(*other)
+            topics |= {topic: kinds for topic, kinds in found if types & set(kinds)}
+    return topics
+
+
+def advice(transport: Transport, topic: str, topics: Mapping[str, list[str]]) -> str:
+    """Return how to read the image topic of another kind, as part of a sentence.
+
+    Args:
+        transport: the kind of the camera's topic.
+        topic: its resolved name; it has no publisher.
+        topics: those of other nodes, with their types.
+    """
+    base = topic.removesuffix(transport.suffix)
+    for name, each in TRANSPORTS.items():
+        if each.type_name in topics.get(base + each.suffix, ()):
+            return (
+                f", but {base}{each.suffix} has a publisher: set the parameter image_transport to "
+                f"'{name}' (pose.launch.py: image_transport:={name})"
+            )
+    return ""

@@ -13,12 +13,12 @@ from recording import VIDEO_TYPES, video, video_packets
 from sensor_msgs.msg import CompressedImage
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.image.topics import TRANSPORTS
-from kp_pose_ros.ros import rcl, transports
+from kp_pose_ros.image import topics
+from kp_pose_ros.image.topics import TRANSPORTS, Reader
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.camera import Camera
-from kp_pose_ros.ros.image_subscription import message_class
 from kp_pose_ros.ros.parameters import Parameters
-from kp_pose_ros.ros.transports import Reader, transport_of
+from kp_pose_ros.ros.transports import message_class, transport_of
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_package_of_messages_that_is_missing_is_named_with_what_installs_it():
 
 @pytest.mark.parametrize("kind", ["ffmpeg", "foxglove"])
 def test_without_pyav_video_is_refused_with_what_installs_it(monkeypatch, kind):
-    monkeypatch.setattr(transports, "find_spec", lambda _: None)
+    monkeypatch.setattr(topics, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match="pip install av"):
         Reader(TRANSPORTS[kind])
 
