@@ -24,10 +24,12 @@ from kp_pose_ros.resources import config_path
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
     from rclpy.node import Node
+    from rclpy.task import Task
 
     from kp_pose_ros.ros.executor import GuardedExecutor
 _PATIENCE = 1.0  # seconds for each thread to end
 _LAST_MESSAGES = 0.2  # seconds for what `finish` has sent to arrive
+_ROUNDS = 5  # of the executor: a goal that ends takes one to wake up and two to answer
 _USAGE = "%(prog)s [-h] [--ros-args -p NAME:=VALUE -r NAME:=NAME --log-level LEVEL ...]"
 
 _package = logging.getLogger("kp_pose_ros")
@@ -210,10 +212,18 @@ def _finish(executor: GuardedExecutor, work: Awaitable[None]) -> None:
     async def run() -> None:
         await work
 
-    done = Event()
-    executor.create_task(run).add_done_callback(lambda _: done.set())
-    done.wait(_PATIENCE)
+    async def pass_on() -> None:
+        pass
+
+    for task in (run, *[pass_on] * _ROUNDS):
+        _wait_for(executor.create_task(task))
     sleep(_LAST_MESSAGES)
+
+
+def _wait_for(task: Task[None]) -> None:
+    done = Event()
+    task.add_done_callback(lambda _: done.set())
+    done.wait(_PATIENCE)
 
 
 class RosLogHandler(logging.Handler):

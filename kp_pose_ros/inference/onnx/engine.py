@@ -9,7 +9,7 @@ graphs on other hardware (CUDA, ROCm, QNN, CoreML, ...); which it has depends on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +77,18 @@ def find_providers(names: Sequence[str]) -> list[str]:
     return [*(name for name in dict.fromkeys(chosen) if name != _CPU), _CPU]
 
 
+@cache  # once in a process
+def _share_memory() -> None:
+    """Have sessions on the CPU share the memory of their activations.
+
+    Sessions of other sizes and numbers of threads are open beside the one that runs: three of
+    yolo11n-pose at 384 x 640 take 75 MB instead of 125.
+    """
+    arena = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    where = ort.OrtMemoryInfo("Cpu", arena, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(where, None)
+
+
 class OrtSession:
     """One graph in ONNX Runtime; see `Session`."""
 
@@ -86,9 +98,11 @@ class OrtSession:
         Raises:
             EngineError: ONNX Runtime refuses the graph, or does not start the first provider.
         """
+        _share_memory()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads.count
         options.enable_mem_pattern = False  # it is worth 25 MB, and no time
+        options.add_session_config_entry("session.use_env_allocators", "1")
         # Threads that spin between two images would keep the cores from the camera's driver.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(threads.spin)))

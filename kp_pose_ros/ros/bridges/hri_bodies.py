@@ -121,6 +121,7 @@ class HriBodies(PrintableNode):
         self._cameras = [Camera(self, name) for name in names]
         self._bodies: dict[str, Body] = {}
         self._moved = self._now()  # when the node's clock last moved
+        self._is_ending = False
         self._tracked = self.create_publisher(IdsList, f"{_TOPICS}/tracked", RESULTS)
         for camera in self._cameras:
             on_skeleton, on_poses = (
@@ -133,7 +134,8 @@ class HriBodies(PrintableNode):
         self.get_logger().info(f"ready: publishes the people in {topics} on {_TOPICS}")
 
     async def finish(self) -> None:
-        """Publish that no bodies are tracked any more."""
+        """Publish that no bodies are tracked any more; poses that still come are ignored."""
+        self._is_ending = True
         self._forget(list(self._bodies))
         self._tracked.wait_for_all_acked(_PATIENCE)
 
@@ -156,6 +158,8 @@ class HriBodies(PrintableNode):
         camera.skeleton = message, indices
 
     def _on_poses(self, camera: Camera, message: PoseArray) -> None:
+        if self._is_ending:
+            return
         if camera.skeleton is None or camera.skeleton[0].name != message.skeleton:
             return  # the skeleton has not come yet, or is not that of a body
         skeleton, indices = camera.skeleton
