@@ -18,10 +18,6 @@ RawPixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Size = tuple[int, int]  # height, width
 
 
-def _bgr(pixels: Pixels) -> Pixels:
-    return pixels
-
-
 def _by_code(code: int) -> Callable[[Pixels], Pixels]:
     return lambda pixels: cv2.cvtColor(pixels, code)  # type: ignore[return-value]
 
@@ -58,8 +54,8 @@ def _bayer(code: int) -> Encoding:
 # Names are those of sensor_msgs/image_encodings.hpp. OpenCV names a Bayer pattern by its second
 # row and column, ROS by its first.
 ENCODINGS: dict[str, Encoding] = {
-    "bgr8": Encoding(3, _bgr),
-    "8UC3": Encoding(3, _bgr),
+    "bgr8": Encoding(3, lambda pixels: pixels),
+    "8UC3": Encoding(3, lambda pixels: pixels),
     "rgb8": Encoding(3, _by_code(cv2.COLOR_RGB2BGR)),
     "bgra8": Encoding(4, _by_code(cv2.COLOR_BGRA2BGR)),
     "rgba8": Encoding(4, _by_code(cv2.COLOR_RGBA2BGR)),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.claims import KINDS, claimed_size
 from kp_pose_ros.image.frame import Frame, Pixels, Size
+from kp_pose_ros.settings import setting
 
 # Given a picture's (height, width), returns how many columns of it are needed.
 MinWidth = Callable[[Size], int]
@@ -29,6 +31,34 @@ _REDUCTIONS = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class JpegSettings:
+    """What `annotated/compressed` is like."""
+
+    jpeg_quality: int = setting(
+        80,
+        "Quality of annotated/compressed, from 1 (small) to 100 (like the original).",
+        limits=(1, 100),
+        changeable=True,
+    )
+    max_rate: float = setting(
+        0.0,
+        "Pictures a second on annotated/compressed, at most; 0: every one.",
+        limits=(0, 1000),
+        changeable=True,
+    )
+    max_width: int = setting(
+        0,
+        "Pixels that a picture on annotated/compressed is wide, at most; 0: as wide as the image.",
+        limits=(0, 65500),
+        changeable=True,
+    )
+
+    def width(self, source: Size) -> int:
+        """Return how wide it is for a camera's picture of (height, width)."""
+        return min(source[1], self.max_width or source[1])
 
 
 def decode_compressed(content: bytes, min_width: MinWidth | None = None) -> Frame:

@@ -42,13 +42,6 @@ class ImageMessage(Protocol):
     data: Any
 
 
-class CompressedImageMessage(Protocol):
-    """sensor_msgs/CompressedImage."""
-
-    format: str
-    data: Any
-
-
 class ImageError(FrameError):
     """An image message that cannot be read.
 
@@ -90,23 +83,6 @@ def image_to_frame(image: ImageMessage) -> Frame:
         raise ImageError("width", str(error)) from error
 
 
-def compressed_to_frame(image: CompressedImageMessage, min_width: MinWidth | None = None) -> Frame:
-    """Return the picture in a JPEG or PNG CompressedImage message.
-
-    Args:
-        image: the message.
-        min_width: see `decode_compressed`.
-
-    Raises:
-        ImageError: the data is neither JPEG nor PNG, cut short or damaged.
-    """
-    try:
-        return decode_compressed(bytes(image.data), min_width)
-    except FrameError as error:
-        found = f"{len(image.data)} bytes of data (format '{image.format}')"
-        raise ImageError("data", f"{found} cannot be decoded: {error}") from error
-
-
 def read_raw(message: Pixels, _: MinWidth | None = None) -> CameraImage:
     """Return the image in a serialized sensor_msgs/Image; raises FrameError."""
     image = read_image(message)
@@ -114,12 +90,22 @@ def read_raw(message: Pixels, _: MinWidth | None = None) -> CameraImage:
 
 
 def read_compressed(message: Pixels, min_width: MinWidth | None = None) -> CameraImage:
-    """Return the image in a serialized sensor_msgs/CompressedImage.
+    """Return the JPEG or PNG in a serialized sensor_msgs/CompressedImage.
 
-    Raises: see `compressed_to_frame`, and FrameError.
+    Args:
+        message: the CDR bytes.
+        min_width: see `decode_compressed`.
+
+    Raises:
+        FrameError: the bytes are no such message.
+        ImageError: the data is neither JPEG nor PNG, cut short or damaged.
     """
     image = read_compressed_image(message)
-    return CameraImage(image.header, compressed_to_frame(image, min_width))
+    try:
+        return CameraImage(image.header, decode_compressed(image.data.tobytes(), min_width))
+    except FrameError as error:
+        found = f"{len(image.data)} bytes of data (format '{image.format}')"
+        raise ImageError("data", f"{found} cannot be decoded: {error}") from error
 
 
 def pixels_of(image: ImageMessage, rows: int, channels: int, dtype: np.dtype[Any]) -> Any:

@@ -79,7 +79,10 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
         rows = rows[is_finite.all(axis=1)]
         if not len(rows):
             return _no_poses(kpt_shape[0])
-    chosen = _suppress(rows, settings.iou_threshold) if settings.suppress else _by_score(rows)
+    if settings.suppress:
+        chosen = _suppress(rows, settings.iou_threshold)
+    else:
+        chosen = np.argsort(-rows[:, SCORE], kind="stable")
     rows = rows.take(chosen[: settings.max_poses], axis=0)
     corners, points = rows[:, BOX].reshape(-1, 2, 2), rows[:, KEYPOINTS].reshape(-1, *kpt_shape)
     xy = np.concatenate((corners, points[..., :2]), axis=1)
@@ -97,10 +100,6 @@ def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeS
 @cache
 def _no_poses(keypoint_count: int) -> Poses:
     return Poses.empty(keypoint_count)
-
-
-def _by_score(rows: Floats) -> npt.NDArray[np.intp]:
-    return np.argsort(-rows[:, SCORE], kind="stable")
 
 
 def _suppress(rows: Floats, iou_threshold: float) -> npt.NDArray[np.intp]:

@@ -57,8 +57,8 @@ class Annotator:
         self._skeleton = skeleton
         self._class_names = class_names
         self._edges = np.array(skeleton.edges, np.intp).reshape(-1, 2)
-        self._limb_colors = [_bgr(color) for color in skeleton.edge_colors]
-        self._dot_colors = [_bgr(color) for color in skeleton.keypoint_colors]
+        self._limb_colors = [color[::-1] for color in skeleton.edge_colors]
+        self._dot_colors = [color[::-1] for color in skeleton.keypoint_colors]
 
     def draw(
         self, picture: Pixels, poses: Poses, notes: Mapping[int, Sequence[str]] | None = None
@@ -102,9 +102,7 @@ class Annotator:
         by_person: list[Color] | None,
         thickness: int,
     ) -> None:
-        segments = np.take(
-            points, self._edges, axis=1
-        )  # (n, edges, 2 ends, 2), contiguous for OpenCV
+        segments = points.take(self._edges, axis=1)  # (n, edges, 2 ends, 2), contiguous for OpenCV
         drawn = visible[:, self._edges].all(axis=2)
         groups: defaultdict[Color, list[Points]] = defaultdict(list)
         for person, edge in np.argwhere(drawn).tolist():
@@ -137,20 +135,10 @@ class Annotator:
             if len(named) == 0:
                 continue
             centre, left, right = (f(person[named, 0]) for f in (np.mean, np.min, np.max))
-            for column, is_right in (
-                (named[person[named, 0] < centre], False),
-                (named[person[named, 0] >= centre], True),
-            ):
+            for is_right, edge in ((False, int(left)), (True, int(right))):
+                column = named[(person[named, 0] >= centre) == is_right]
                 names = [self._skeleton.keypoint_names[index] for index in column]
-                edge = int(right if is_right else left)
-                _draw_column(
-                    picture,
-                    names,
-                    person[column],
-                    edge=edge,
-                    is_right=is_right,
-                    thickness=thickness,
-                )
+                _draw_column(picture, names, person[column], edge, is_right, thickness=thickness)
 
     def _label(self, poses: Poses, index: int) -> str:
         class_id, track_id = int(poses.class_ids[index]), int(poses.track_ids[index])
@@ -158,10 +146,6 @@ class Annotator:
         name = self._class_names[class_id] if known else f"class {class_id}"
         track = "" if track_id == UNTRACKED else f" {track_id}"
         return f"{name}{track} {poses.scores[index]:.2f}"
-
-
-def _bgr(rgb: tuple[int, int, int]) -> Color:
-    return rgb[2], rgb[1], rgb[0]
 
 
 def _fixed_point(xy: npt.NDArray[np.float32]) -> Points:
@@ -211,7 +195,7 @@ def _shades(color: Color) -> Pixels:
 
 
 def _draw_column(
-    picture: Pixels, names: list[str], points: Points, *, edge: int, is_right: bool, thickness: int
+    picture: Pixels, names: list[str], points: Points, edge: int, is_right: bool, *, thickness: int
 ) -> None:
     """Write names one below the other beyond `edge`, each connected to its point by a line."""
     scale, gap = 0.3 * thickness + 0.1, 12 * thickness
@@ -225,12 +209,7 @@ def _draw_column(
         x = min(max(x, 0), max(0, picture.shape[1] - width))
         joint = (x if is_right else x + width, round(y - line_height / 4))
         cv2.line(picture, (x_point, y_point), joint, _WHITE, 1, cv2.LINE_AA)
-        _draw_text(picture, names[place], (x, round(y)), scale, thickness)
-
-
-def _draw_text(
-    picture: Pixels, text: str, origin: tuple[int, int], scale: float, thickness: int
-) -> None:
-    """Write outlined text that can be read on any background."""
-    for color, width in ((_BLACK, thickness + 2), (_WHITE, thickness)):
-        cv2.putText(picture, text, origin, _FONT, scale, color, width, cv2.LINE_AA)
+        # An outline, so that it can be read on any background.
+        for color, stroke in ((_BLACK, thickness + 2), (_WHITE, thickness)):
+            origin = (x, round(y))
+            cv2.putText(picture, names[place], origin, _FONT, scale, color, stroke, cv2.LINE_AA)

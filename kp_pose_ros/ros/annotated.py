@@ -16,45 +16,16 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from kp_pose_ros.image.frame import Pixels, Size
-from kp_pose_ros.image.jpeg import JPEG_FORMAT, encode_jpeg
+from kp_pose_ros.image.jpeg import JPEG_FORMAT, JpegSettings, encode_jpeg
 from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.output import cdr
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.qos import NEWEST
-from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
-
-
-@dataclass(frozen=True, slots=True)
-class JpegSettings:
-    """What `annotated/compressed` is like."""
-
-    jpeg_quality: int = setting(
-        80,
-        "Quality of annotated/compressed, from 1 (small) to 100 (like the original).",
-        limits=(1, 100),
-        changeable=True,
-    )
-    max_rate: float = setting(
-        0.0,
-        "Pictures a second on annotated/compressed, at most; 0: every one.",
-        limits=(0, 1000),
-        changeable=True,
-    )
-    max_width: int = setting(
-        0,
-        "Pixels that a picture on annotated/compressed is wide, at most; 0: as wide as the image.",
-        limits=(0, 65500),
-        changeable=True,
-    )
-
-    def width(self, source: Size) -> int:
-        """Return how wide it is for a camera's picture of (height, width)."""
-        return min(source[1], self.max_width or source[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,10 @@ from kp_pose_ros.image.message import CameraImage, ImageError
 from kp_pose_ros.image.topics import Reader
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import Presentation
-from kp_pose_ros.ros.diagnostics import Counts, Losses
-from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
+from kp_pose_ros.ros.diagnostics import Counts, Doubles, Losses
+from kp_pose_ros.ros.image_subscription import ImageSubscription
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Publishers
-from kp_pose_ros.ros.qos import publishers_of
 from kp_pose_ros.ros.space.coverage import CoverageTopic
 from kp_pose_ros.ros.space.depth import DepthSource
 from kp_pose_ros.ros.space.transforms import Transforms
@@ -68,9 +67,7 @@ class Camera:
         self._losses = Losses()
         prefix = f"{name}/" if name else ""
         self._transforms = transforms
-        self._node = node
-        self._poses_topic = f"{prefix}poses"
-        self._is_double = self._was_told_of_double = False
+        self._doubles = Doubles(node, f"{prefix}poses", self.label)
         topic = f"{prefix}image"
         self._transport = transport_of(node.resolve_topic_name(topic), parameters.image_transport)
         self._reader = Reader(self._transport)
@@ -80,7 +77,6 @@ class Camera:
             type_name=self._transport.type_name,
             label=self.label,
             qos=parameters.image_qos,
-            group=Untaken(),
             queue=self._reader.queue,
             is_listening=lambda: self.is_listening,
             on_lost=self._on_lost,
@@ -133,7 +129,7 @@ class Camera:
             self.depth.watch()
         if sentence := self._losses.look(self.counts):
             self._logger.warning(f"{self.label}: {self.images.topic}: {sentence}")
-        self._watch_for_doubles()
+        self._doubles.watch()
         self.coverage.watch()
         return self.images.watch()
 
@@ -244,26 +240,6 @@ class Camera:
                 f"{self.label}: an image on {self.images.topic} was left out: {error} "
                 f"({self.counts.bad[field]} such images so far)"
             )
-
-    def _watch_for_doubles(self) -> None:
-        """Warn if another node publishes on this camera's poses topic."""
-        publishers = publishers_of(self._node, self._poses_topic, "kp_pose_ros/msg/PoseArray")
-        was_double, self._is_double = self._is_double, len(publishers) > 1
-        # Not at once: a restarted node may overlap with the old one.
-        if self._is_double and was_double and not self._was_told_of_double:
-            self._was_told_of_double = True
-            nodes = ", ".join(
-                f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in publishers
-            )
-            self._logger.warning(
-                f"{self.label}: {self._node.resolve_topic_name(self._poses_topic)} has "
-                f"{len(publishers)} publishers, of the nodes {nodes}, so that subscribers get the "
-                "poses more than once: end all but one, or give each a namespace of its own (a "
-                "node that was killed counts for up to 20 s)"
-            )
-        elif not self._is_double and self._was_told_of_double:
-            self._was_told_of_double = False
-            self._logger.info(f"{self.label}: no other node publishes its poses any more")
 
     def _on_lost(self, images: int) -> None:
         self.counts.lost += images

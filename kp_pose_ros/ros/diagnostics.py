@@ -19,6 +19,7 @@ from rclpy.node import Node
 from kp_pose_ros.resources import versions
 from kp_pose_ros.ros.board import readings
 from kp_pose_ros.ros.process import large_images_profile, profile_variable
+from kp_pose_ros.ros.qos import publishers_of
 from kp_pose_ros.settings import setting
 from kp_pose_ros.timing import PERCENTILES, StageTimes, Throttle, percentiles
 
@@ -188,6 +189,36 @@ class Losses:
             f"{profile_variable()}={large_images_profile()}; else let it publish reliably with a "
             "queue of 5, or compressed"
         )
+
+
+class Doubles:
+    """Warns if another node publishes the poses of the same camera; call `watch` at 1 Hz."""
+
+    def __init__(self, node: Node, topic: str, label: str) -> None:
+        self._node = node
+        self._topic = topic
+        self._label = label
+        self._is_double = self._was_told = False
+
+    def watch(self) -> None:
+        """Warn of two publishers on the topic, once, and say when there is only one again."""
+        publishers = publishers_of(self._node, self._topic, "kp_pose_ros/msg/PoseArray")
+        was_double, self._is_double = self._is_double, len(publishers) > 1
+        # Not at once: a restarted node may overlap with the old one.
+        if self._is_double and was_double and not self._was_told:
+            self._was_told = True
+            nodes = ", ".join(f"{e.node_namespace.rstrip('/')}/{e.node_name}" for e in publishers)
+            self._node.get_logger().warning(
+                f"{self._label}: {self._node.resolve_topic_name(self._topic)} has "
+                f"{len(publishers)} publishers, of the nodes {nodes}, so that subscribers get the "
+                "poses more than once: end all but one, or give each a namespace of its own (a "
+                "node that was killed counts for up to 20 s)"
+            )
+        elif not self._is_double and self._was_told:
+            self._was_told = False
+            self._node.get_logger().info(
+                f"{self._label}: no other node publishes its poses any more"
+            )
 
 
 @dataclass(frozen=True, slots=True)

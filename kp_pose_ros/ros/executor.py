@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An executor that survives failing callbacks."""
+"""An executor that survives failing callbacks, and a gate that keeps messages from it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,48 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.executors import Executor, ShutdownException, TimeoutException
+from rclpy.node import Node
 
 from kp_pose_ros.errors import printable
 from kp_pose_ros.ros.compat import get_logger
 
 _REPEAT = 10.0  # seconds between two reports of the same kind of failure
+
+
+class Gate(CallbackGroup):
+    """A callback group that an executor serves only while its messages are wanted.
+
+    Taking messages that nobody needs costs as much as using them.
+    """
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self.is_open = False
+        self._node = node
+        self._wanted_by: set[str] = set()
+
+    def want(self, name: str, is_wanted: bool) -> None:
+        """Register or remove a user, by name; the gate is open while there is one. Any thread."""
+        if is_wanted == (name in self._wanted_by):
+            return
+        opens = not self._wanted_by
+        (self._wanted_by.add if is_wanted else self._wanted_by.discard)(name)
+        self.is_open = bool(self._wanted_by)
+        if opens and self._node.executor is not None:
+            self._node.executor.wake()  # so that it checks again which entities it may take
+
+    def can_execute(self, entity: Any) -> bool:
+        """Return whether the executor may wait for the entity."""
+        return self.is_open
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Return whether an entity that was found ready may still be taken."""
+        return self.is_open
+
+    def ending_execution(self, entity: Any) -> None:
+        """Nothing is held while a callback runs."""
 
 
 class GuardedExecutor(Executor):

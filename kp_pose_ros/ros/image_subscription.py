@@ -24,29 +24,11 @@ from kp_pose_ros.ros.compat import (
     UnsupportedEventTypeError,
     declared_names,
 )
+from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.ros.qos import image_qos, publishers_of
 from kp_pose_ros.ros.transports import image_topics_of_others, message_class
 
 SILENCE = 5.0  # seconds without an image before a warning
-
-
-class Untaken(CallbackGroup):
-    """A callback group that no executor serves: the worker takes the messages itself.
-
-    Until then the middleware's queue of one holds the newest image. The executor does not wake up
-    for images, as it would even if it waited only for the subscription's QoS events.
-    """
-
-    def can_execute(self, entity: Any) -> bool:
-        """Refuse: no executor may wait for the entity."""
-        return False
-
-    def beginning_execution(self, entity: Any) -> bool:
-        """Refuse."""
-        return False
-
-    def ending_execution(self, entity: Any) -> None:
-        """Nothing is ever executed."""
 
 
 class ImageSubscription:
@@ -66,10 +48,10 @@ class ImageSubscription:
         type_name: str,
         label: str,
         qos: str,
-        group: CallbackGroup,
-        queue: int = 1,
         is_listening: Callable[[], bool],
-        callback: Callable[[Any], None] = lambda _: None,
+        group: CallbackGroup | None = None,
+        callback: Callable[[Any], None] | None = None,
+        queue: int = 1,
         on_lost: Callable[[int], None] = lambda _: None,
         advise: Callable[[str, Mapping[str, list[str]]], str] = lambda *_: "",
     ) -> None:
@@ -81,10 +63,10 @@ class ImageSubscription:
             type_name: the ROS name of the message type.
             label: the camera's name in the log.
             qos: the parameter image_qos.
-            group: the callback group; `Untaken` if messages are taken with `take`.
-            queue: the size of the queue for `take`; usually 1, since older images are stale.
             is_listening: returns whether images are taken now; if not, none count as missing.
-            callback: called with each message, in the executor.
+            group: that of `callback`.
+            callback: called with each message, in the executor; None: `take` takes them.
+            queue: the size of the queue for `take`; usually 1, since older images are stale.
             on_lost: called with the number of images that the middleware reports as lost.
             advise: returns what to do about a topic without publishers; see `advice`.
 
@@ -99,7 +81,9 @@ class ImageSubscription:
         self._type_name = type_name
         self._label = label
         self._qos = qos
-        self._group = group
+        # An executor would wake up for every image. Behind a gate that stays closed, the newest one
+        # waits in the middleware's queue until the worker takes it.
+        self._group = group or Gate(node)
         self._is_listening = is_listening
         self._callback = callback
         self._on_lost = on_lost
@@ -202,7 +186,8 @@ class ImageSubscription:
 
     def _on_message(self, message: Any) -> None:
         self._arrived()
-        self._callback(message)
+        if self._callback is not None:
+            self._callback(message)
 
     def _arrived(self) -> None:
         self._last, self._has_come = monotonic(), True
@@ -213,7 +198,7 @@ class ImageSubscription:
     def handle_events(self) -> None:
         """Count the lost images if no executor does; in any thread."""
         with self._events, suppress(rcl.InvalidHandle):
-            if self.current is not None and isinstance(self._group, Untaken):
+            if self.current is not None and self._callback is None:
                 rcl.handle_events(self._node.context, self.current)
 
     def _on_message_lost(self, event: Any) -> None:

@@ -21,11 +21,11 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.image.jpeg import JpegSettings
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import ENGINES, Settings
 from kp_pose_ros.models.layouts import NAMED_LAYOUTS
 from kp_pose_ros.output.drawing import Style
-from kp_pose_ros.ros.annotated import JpegSettings
 from kp_pose_ros.ros.compat import declared_names, overrides
 from kp_pose_ros.ros.diagnostics import Limits
 from kp_pose_ros.settings import Setting, Value, build, group, setting, settings_of, values_of

@@ -103,12 +103,8 @@ class Publishers:
                 rcl.publish(self._poses, np.frombuffer(message, np.uint8))
         if self._detections.get_subscription_count():
             self._detections.publish(cdr.detections(header, poses, vocabulary))
-        # Without depth for once, the latest markers stay for their lifetime.
-        if (
-            self._markers is not None
-            and keypoints_3d is not None
-            and self._markers.get_subscription_count()
-        ):
+        # If an image has no depth, the latest markers stay for their lifetime.
+        if self._markers and keypoints_3d is not None and self._markers.get_subscription_count():
             with times.measure("markers"):
                 markers = self._marker_builder.build(header, poses, keypoints_3d, vocabulary)
                 self._markers.publish(markers)

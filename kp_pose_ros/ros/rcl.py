@@ -40,8 +40,8 @@ class _Allocator(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("a", "d", "r", "z", "state")]
 
 
-class _Bytes(ctypes.Structure):
-    """rcutils_uint8_array_t, whose memory the middleware allocates."""
+class _View(ctypes.Structure):
+    """rcutils_uint8_array_t over memory of ours, which rcl only reads."""
 
     _fields_ = [
         ("buffer", ctypes.c_void_p),
@@ -49,6 +49,10 @@ class _Bytes(ctypes.Structure):
         ("capacity", ctypes.c_size_t),
         ("allocator", _Allocator),
     ]
+
+
+class _Bytes(_View):
+    """The same whose memory the middleware allocates."""
 
     def __del__(self) -> None:
         if self.buffer:
@@ -116,12 +120,6 @@ def publish(publisher: Publisher[Any], content: Pixels) -> None:
         )
     if code != _OK:
         raise MiddlewareError(f"nothing can be published on {publisher.topic_name}: {_error()}")
-
-
-class _View(ctypes.Structure):
-    """rcutils_uint8_array_t over memory of ours, which rcl only reads."""
-
-    _fields_ = _Bytes._fields_
 
 
 class WaitSet:

@@ -46,6 +46,7 @@ from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.tracker import make_trackers
 
 T = TypeVar("T")
+Images = list[tuple[Camera, CameraImage]]
 # Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
 OnPoses = Callable[[str, Poses, int, str], None]
 
@@ -54,7 +55,7 @@ OnPoses = Callable[[str, Poses, int, str], None]
 class Batch:
     """Images of different cameras in the engine, and the candidates that it will return."""
 
-    images: list[tuple[Camera, CameraImage]]
+    images: Images
     frames: list[Frame]
     candidates: Pending
 
@@ -63,12 +64,13 @@ class Worker:
     """Opens model and engine in a thread of its own and works until `receiver` is closed.
 
     Attributes:
-        opened: done when the engine is open, or when the thread has ended before that; its result
-            is the error that ended it.
-        ended: done when the thread has ended; its result is the error that ended it, or None.
+        opened: done when the engine is open or the thread has ended; its result is the error that
+            ended the thread, or None.
+        ended: the same for the end of the thread.
         receiver: the source of images; any thread may pause, resume and close it.
         times: how long the stages of the latest images took.
         engine: the engine's name.
+        output_faults: numbers of frames by fault in the network's output.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Worker:
         self.receiver = Receiver(context, cameras, self._painter.settle)
         self.times = StageTimes()  # the engine's, once it is open
         self.engine = "not open yet"
-        self.output_faults: Mapping[str, int] = {}  # frames by fault in the network's output
+        self.output_faults: Mapping[str, int] = {}
         self._parameters = parameters
         self._cameras = cameras
         self._logger = logger
@@ -164,35 +166,33 @@ class Worker:
         labels = {camera.name: camera.label for camera in self._cameras}
         self._trackers = make_trackers(model.skeleton, labels, self._parameters.tracking)
         self._apply_parameters()
-        self._describe()
+        for topics in (*(camera.publishers for camera in self._cameras), self._joint):
+            if topics is not None:
+                topics.describe(self._presentation.vocabulary)
         self._call(partial(self.opened.set_result, None))
         batch = self._begin()
         while batch is not None:
             following = self._begin(is_busy=True) if estimator.engine.overlaps else None
-            candidates = self._try(batch, batch.candidates.result)
+            candidates = self._try(batch.images, batch.candidates.result)
             # The engine works on the next images while the poses are published.
             following = following or self._begin(is_busy=True, at_once=True)
             if candidates:
                 decode = partial(estimator.decode, batch.frames, candidates)
-                self._publish_all(batch, self._try(batch, decode))
+                if found := self._try(batch.images, decode):
+                    for (camera, image), poses in zip(batch.images, found, strict=True):
+                        self._publish(camera, image, poses)
+                    self._report(None)
             if self._painting_failed is not None:
                 raise self._painting_failed
             batch = following or self._begin()
-
-    def _describe(self) -> None:
-        vocabulary = self._presentation.vocabulary
-        for camera in self._cameras:
-            camera.publishers.describe(vocabulary)
-        if self._joint is not None:
-            self._joint.describe(vocabulary)
 
     def _begin(self, *, is_busy: bool = False, at_once: bool = False) -> Batch | None:
         """Take images and submit those that can be read.
 
         None if there are none; see `Receiver.take`.
         """
-        limit = self._estimator.engine.max_batch
-        while taken := self.receiver.take(limit, is_busy=is_busy, at_once=at_once):
+        engine = self._estimator.engine
+        while taken := self.receiver.take(engine.max_batch, is_busy=is_busy, at_once=at_once):
             if self._applied is not self._parameters:
                 self._apply_parameters()
             images = [
@@ -201,33 +201,24 @@ class Worker:
                 if (image := camera.read(self._network_width, self._presentation))
             ]
             frames = [image.frame for _, image in images]
-            try:
-                if frames:
-                    pending = self._estimator.engine.submit(frames)
-                    if self._estimator.engine.overlaps:
-                        pending.add_done_callback(lambda _: self.receiver.wake())
-                    return Batch(images, frames, pending)
-            except GpuLostError:
-                raise  # this process cannot go on
-            except KpPoseError as error:
-                self._fail(images, error)
+            pending = self._try(images, partial(engine.submit, frames)) if frames else None
+            if pending is not None:
+                if engine.overlaps:
+                    pending.add_done_callback(lambda _: self.receiver.wake())
+                return Batch(images, frames, pending)
         return None
 
-    def _try(self, batch: Batch, step: Callable[[], list[T]]) -> list[T]:
-        """Do a step of a batch's work; if it fails, count and log that and return an empty list."""
+    def _try(self, images: Images, step: Callable[[], T]) -> T | None:
+        """Do a step of the work on images; if it fails, count and log that and return None."""
         try:
             return step()
         except GpuLostError:
             raise  # this process cannot go on
         except KpPoseError as error:
-            self._fail(batch.images, error)
-            return []
-
-    def _publish_all(self, batch: Batch, found: Sequence[Poses]) -> None:
-        for (camera, image), poses in zip(batch.images, found, strict=False):
-            self._publish(camera, image, poses)
-        if found:
-            self._report(None)
+            for camera, _ in images:
+                camera.counts.failed += 1
+            self._report(error)
+            return None
 
     def _publish(self, camera: Camera, image: CameraImage, found: Poses) -> None:
         """Track the people found in an image and publish them."""
@@ -242,11 +233,6 @@ class Worker:
             self._on_poses(camera.name, poses, header.stamp, header.frame_id)
         if self._joint is not None:
             self._joint.add(camera.name, header, size, poses, presentation)
-
-    def _fail(self, images: Sequence[tuple[Camera, CameraImage]], error: KpPoseError) -> None:
-        for camera, _ in images:
-            camera.counts.failed += 1
-        self._report(error)
 
     def _report(self, error: KpPoseError | None) -> None:
         """Log an engine's error when it begins, changes and ends; every next image is tried."""

@@ -18,14 +18,13 @@ from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.commands.activities import parse_record
 from kp_pose_ros.image.cdr import (
     Header,
-    read_compressed_image,
     read_compressed_video,
     read_ffmpeg_packet,
     read_image,
 )
 from kp_pose_ros.image.files import read_picture
 from kp_pose_ros.image.jpeg import decode_compressed
-from kp_pose_ros.image.message import compressed_to_frame, image_to_frame
+from kp_pose_ros.image.message import image_to_frame, read_compressed
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.cdr import CdrWriter, compressed_image
 from kp_pose_ros.resources import config_path
@@ -94,7 +93,7 @@ def read_image_message(content):
 
 
 def read_compressed_message(content):
-    compressed_to_frame(read_compressed_image(np.frombuffer(content, np.uint8)), lambda _: 32)
+    read_compressed(np.frombuffer(content, np.uint8), lambda _: 32)
 
 
 def read_video_message(content):

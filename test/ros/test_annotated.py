@@ -10,11 +10,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.jpeg import JpegSettings
 from kp_pose_ros.image.message import CameraImage, image_to_frame, read_raw
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros import annotated, rcl
-from kp_pose_ros.ros.annotated import AnnotatedPictures, JpegSettings, Painter, Presentation
+from kp_pose_ros.ros.annotated import AnnotatedPictures, Painter, Presentation
 from kp_pose_ros.ros.messages import header_to_msg
 from kp_pose_ros.skeleton import Skeleton, Vocabulary
 from kp_pose_ros.space.lift import Lifter

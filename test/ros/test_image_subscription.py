@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.ros import image_subscription
 from kp_pose_ros.ros.camera import Camera
-from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
+from kp_pose_ros.ros.image_subscription import ImageSubscription
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.transports import topic_of
 
@@ -36,7 +36,6 @@ def topics(ros_node):
                 type_name=TRANSPORTS[transport].type_name,
                 label=camera,
                 qos="auto",
-                group=Untaken(),
                 is_listening=lambda: True,
             )
             subscription.start()

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 from peer import image_of
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import ENCODINGS
-from kp_pose_ros.image.message import ImageError, compressed_to_frame, image_to_frame
+from kp_pose_ros.image.message import ImageError, image_to_frame, read_compressed
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
@@ -147,17 +148,22 @@ def test_thousands_of_mutated_messages_are_read_or_refused_by_field():
     assert read > 500
 
 
+def compressed(form, data):
+    """A serialized CompressedImage."""
+    return np.frombuffer(serialize_message(CompressedImage(format=form, data=data)), np.uint8)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_a_compressed_picture_is_decoded(suffix):
     smooth = cv2.GaussianBlur(PICTURE, (0, 0), 8)
     data = cv2.imencode(suffix, smooth, [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
-    frame = compressed_to_frame(CompressedImage(format="any", data=data.tobytes()))
-    assert np.abs(frame.pixels.astype(int) - smooth).max() <= 4
+    image = read_compressed(compressed("any", data.tobytes()))
+    assert np.abs(image.frame.pixels.astype(int) - smooth).max() <= 4
 
 
 def test_a_damaged_compressed_picture_is_refused_by_field():
     with pytest.raises(ImageError, match=r"3 bytes of data \(format 'jpeg'\)") as refused:
-        compressed_to_frame(CompressedImage(format="jpeg", data=b"abc"))
+        read_compressed(compressed("jpeg", b"abc"))
     assert refused.value.field == "data"
 
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.image.jpeg import JpegSettings
 from kp_pose_ros.output.drawing import Style
-from kp_pose_ros.ros.annotated import JpegSettings
 from kp_pose_ros.ros.parameters import RULES, Parameters
 
 CONFIG = Path(__file__).parents[2] / "config" / "pose.yaml"

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 
 from kp_pose_ros.image.cdr import read_image
 from kp_pose_ros.ros.diagnostics import Counts
-from kp_pose_ros.ros.image_subscription import ImageSubscription, Untaken
+from kp_pose_ros.ros.image_subscription import ImageSubscription
 from kp_pose_ros.ros.rcl import WaitSet
 from kp_pose_ros.ros.receive import Receiver
 
@@ -37,7 +37,6 @@ class Camera:
             type_name="sensor_msgs/msg/Image",
             label=name,
             qos="reliable",
-            group=Untaken(),
             is_listening=lambda: self.is_listening,
         )
         self.driver = node.create_publisher(Image, topic, 5)

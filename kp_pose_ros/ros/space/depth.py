@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections import deque
 from threading import Lock
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.errors import CalibrationError, FrameError, KpPoseError
 from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.ros.image_subscription import ImageSubscription
 from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.space.calibration import Calibration
@@ -81,43 +81,6 @@ class Recent(Generic[Item]):
 
 _PATIENCE = 2.0  # seconds without depth before a warning; single pictures without it are normal
 _WARNING_PERIOD = 10.0  # seconds
-
-
-class Gate(CallbackGroup):
-    """A callback group that an executor serves only while its messages are wanted.
-
-    Taking messages that nobody needs costs as much as using them.
-    """
-
-    def __init__(self, node: Node) -> None:
-        super().__init__()
-        self._node = node
-        self._wanted_by: set[str] = set()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the messages are wanted."""
-        return bool(self._wanted_by)
-
-    def want(self, name: str, is_wanted: bool) -> None:
-        """Register or remove a user, by name; the gate is open while there is one. Any thread."""
-        if is_wanted == (name in self._wanted_by):
-            return
-        opens = not self._wanted_by
-        (self._wanted_by.add if is_wanted else self._wanted_by.discard)(name)
-        if opens and self._node.executor is not None:
-            self._node.executor.wake()  # so that it checks again which entities it may take
-
-    def can_execute(self, entity: Any) -> bool:
-        """Return whether the executor may wait for the entity."""
-        return self.is_open
-
-    def beginning_execution(self, entity: Any) -> bool:
-        """Return whether an entity that was found ready may still be taken."""
-        return self.is_open
-
-    def ending_execution(self, entity: Any) -> None:
-        """Nothing is held while a callback runs."""
 
 
 class DepthSource:

@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 from kp_pose_ros.errors import SettingsError, brief, printable
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.poses import Ints, Motion
-from kp_pose_ros.ros.space.depth import Gate
+from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.space.people import PeopleMotion
 
 Array = npt.NDArray[np.float64]
