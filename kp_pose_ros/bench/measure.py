@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.inference.cores import Machine
 from kp_pose_ros.inference.estimator import Engine
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -170,19 +171,7 @@ class OtherProcesses:
 
     def _state(self) -> npt.NDArray[np.float64]:
         ours = sum(cpu_seconds(process) for process in self._ours)
-        return np.array([monotonic(), _machine_seconds() - ours])
-
-
-def _machine_seconds() -> float:
-    """Return what the cores that we may use have worked so far, or were not given to us."""
-    cores = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-    ticks = 0
-    for line in Path("/proc/stat").read_text().splitlines():
-        name, *fields = line.split()
-        if name in cores:
-            user, nice, system, _idle, _iowait, _irq, _softirq, steal = map(int, fields[:8])
-            ticks += user + nice + system + steal
-    return ticks / _TICKS
+        return np.array([monotonic(), Machine().busy_seconds(os.sched_getaffinity(0)) - ours])
 
 
 def end_with(parent: int) -> None:

@@ -28,7 +28,7 @@ from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.inference.factory import make_estimator
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator, Style
-from kp_pose_ros.output.json_records import Recorder
+from kp_pose_ros.output.json_records import Recorder, open_lines
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.tracking.tracker import make_trackers
 
@@ -62,10 +62,11 @@ def run(args: argparse.Namespace) -> int:
     total = sum(source.frame_count for source in sources)
     counts = _Counts()
     with ExitStack() as opened:
-        lines = opened.enter_context(_open_lines(lines_path))
+        lines = opened.enter_context(open_lines(lines_path, overwrite=True))
         events = lines  # never written to without activities
         if activities is not None:
-            events = opened.enter_context(_open_lines(args.output / "activities.jsonl"))
+            path = args.output / "activities.jsonl"
+            events = opened.enter_context(open_lines(path, overwrite=True))
         progress = opened.enter_context(tqdm(total=total, unit="frame"))
         for source, path in zip(sources, outputs, strict=True):
             results = _Results(lines, activities, events)
@@ -187,16 +188,6 @@ def _output_paths(sources: list[Source], folder: Path) -> list[Path]:
             f"{clash.pop()} would be overwritten by its own result: choose another output folder"
         )
     return paths
-
-
-@contextmanager
-def _open_lines(path: Path) -> Iterator[TextIO]:
-    try:
-        path.unlink(missing_ok=True)  # so "x" below does not follow a planted link
-        with path.open("x", encoding="utf-8") as lines:
-            yield lines
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _make_folder(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +22,7 @@ from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.inference.factory import make_estimator, network_columns
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator
-from kp_pose_ros.output.json_records import Recorder
+from kp_pose_ros.output.json_records import Recorder, open_lines
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.tracking.tracker import make_trackers
 
@@ -108,7 +108,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
         Output(args.output, bag, store) as output,
         tqdm(total=total, unit="image") as progress,
         _interruption() as interrupted,
-        _open_lines(args.records) as records,
+        open_lines(args.records) if args.records else nullcontext() as records,
     ):
         rerun = Rerun(
             output,
@@ -151,19 +151,6 @@ def _results(
         topic: Recorder(model.skeleton, names, camera=topic, session=topic) for topic in topics
     }
     return Results(recorders, records, activities)
-
-
-@contextmanager
-def _open_lines(path: Path | None) -> Iterator[TextIO | None]:
-    """Give a new text file to write to, or None where no path was given."""
-    if path is None:
-        yield None
-        return
-    try:
-        with path.open("x", encoding="utf-8") as lines:
-            yield lines
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager

@@ -37,6 +37,14 @@ MAX_PICTURES = 16
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 _PATIENCE = 8.0  # seconds after an interruption
 _OVERLAYS = {"without": [False], "with": [True], "both": [False, True]}
+# The arguments that are one number: name, type, limits, default, unit and meaning.
+_NUMBERS: tuple[tuple[str, type[int] | type[float], tuple[float, float], float, str, str], ...] = (
+    ("seconds", float, (0.1, 3600), 1.0, "N", "length of each turn"),
+    ("rounds", int, (1, 1000), 12, "N", "turns of each"),
+    ("rate", float, (0, 1000), 0.0, "HZ", "frames a second of each camera; 0: as answered"),
+    ("cameras", int, (1, 64), 1, "N", "how many cameras, and frames in a batch"),
+    ("smoothing", float, (0, 10), 0.0, "S", "the parameter tracking.smoothing"),
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -58,34 +66,14 @@ def add_parser(subparsers: Any) -> None:
         metavar=("H", "W"),
         help="of the cameras' frames; default: 720 1280",
     )
-    parser.add_argument(
-        "--seconds",
-        type=number(float, 0.1, 3600),
-        default=1.0,
-        metavar="N",
-        help="length of each turn; default: 1",
-    )
-    parser.add_argument(
-        "--rounds",
-        type=number(int, 1, 1000),
-        default=12,
-        metavar="N",
-        help="turns of each; default: 12",
-    )
-    parser.add_argument(
-        "--rate",
-        type=number(float, 0, 1000),
-        default=0.0,
-        metavar="HZ",
-        help="frames a second of each camera; default: 0, as answered",
-    )
-    parser.add_argument(
-        "--cameras",
-        type=number(int, 1, 64),
-        default=1,
-        metavar="N",
-        help="how many cameras, and frames in a batch; default: 1",
-    )
+    for name, kind, limits, default, unit, about in _NUMBERS:
+        parser.add_argument(
+            f"--{name}",
+            type=number(kind, *limits),
+            default=default,
+            metavar=unit,
+            help=f"{about}; default: {default}",
+        )
     parser.add_argument(
         "--overlay",
         choices=_OVERLAYS,
@@ -96,13 +84,6 @@ def add_parser(subparsers: Any) -> None:
         "--depth",
         action="store_true",
         help="send a depth image with each frame; adds the stage lift",
-    )
-    parser.add_argument(
-        "--smoothing",
-        type=number(float, 0, 10),
-        default=0.0,
-        metavar="S",
-        help="the parameter tracking.smoothing; default: 0",
     )
     parser.set_defaults(run=run)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kp_pose_ros.commands.estimator_arguments import number
-from kp_pose_ros.commands.info import add_layout_argument
+from kp_pose_ros.commands.info import add_model_arguments, add_size_argument
 from kp_pose_ros.errors import SettingsError, show
 from kp_pose_ros.inference.progress import Progress, ProgressBar, ProgressLog
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
@@ -26,11 +26,9 @@ def add_parser(subparsers: Any) -> None:
         description="Builds the engine that the node would build when it starts: give the model, "
         "size, precision and batch that the node will have. An .engine file is only checked.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
+    add_model_arguments(parser)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the model's own size"
-    )
+    add_size_argument(size)
     size.add_argument(
         "--camera",
         type=number(int, 1, 65535),
@@ -47,8 +45,6 @@ def add_parser(subparsers: Any) -> None:
         "--calibration", type=Path, metavar="DIR", help="folder of pictures from the camera"
     )
     parser.add_argument("--max-batch", type=int, default=1, metavar="N", help="default: 1")
-    parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
-    add_layout_argument(parser)
     parser.set_defaults(run=run)
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from kp_pose_ros.commands.info import add_layout_argument
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import ENGINES, Settings
-
-_DEFAULTS = DecodeSettings()
+from kp_pose_ros.settings import build, settings_of
 
 
 def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,25 +48,15 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the picture's shape"
     )
-    for name, default in (
-        ("score", _DEFAULTS.score_threshold),
-        ("iou", _DEFAULTS.iou_threshold),
-        ("keypoint", _DEFAULTS.keypoint_threshold),
-    ):
+    for name, each in settings_of(DecodeSettings).items():
+        kind = int if isinstance(each.default, int) else float
         parser.add_argument(
-            f"--{name}-threshold",
-            type=number(float, 0, 1),
-            default=default,
-            metavar="0..1",
-            help=f"default: {default}",
+            "--" + name.replace("_", "-"),
+            type=number(kind, *each.limits),  # type: ignore[misc]  # all are numbers
+            default=each.default,
+            metavar="0..1" if kind is float else "N",
+            help=f"{each.description} Default: {each.default}",
         )
-    parser.add_argument(
-        "--max-poses",
-        type=number(int, 1, 1000),
-        default=_DEFAULTS.max_poses,
-        metavar="N",
-        help=f"default: {_DEFAULTS.max_poses}",
-    )
 
 
 def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings:
@@ -82,12 +71,7 @@ def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings
         imgsz=tuple(args.imgsz) if args.imgsz else None,
         precision=args.precision,
         max_batch=max_batch,
-        decode=DecodeSettings(
-            score_threshold=args.score_threshold,
-            iou_threshold=args.iou_threshold,
-            keypoint_threshold=args.keypoint_threshold,
-            max_poses=args.max_poses,
-        ),
+        decode=build(DecodeSettings, vars(args)),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from kp_pose_ros.commands.info import add_layout_argument
+from kp_pose_ros.commands.info import add_model_arguments, add_size_argument
 from kp_pose_ros.errors import SettingsError, printable, show
 from kp_pose_ros.models.model import open_model
 from kp_pose_ros.models.precision import Precision
@@ -27,13 +27,11 @@ def add_parser(subparsers: Any) -> None:
         description="Writes the ONNX graph that the engines run: candidate rows as output, input "
         "and output float32. The node does not need this file; it is for other tools.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
+    add_model_arguments(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="default: named after model and size"
     )
-    parser.add_argument(
-        "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the model's own size"
-    )
+    add_size_argument(parser)
     parser.add_argument("--fp16", action="store_true", help="float16 weights and activations")
     parser.add_argument(
         "--max-batch",
@@ -41,8 +39,6 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="always take N pictures, which some tools need; default: any number",
     )
-    parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
-    add_layout_argument(parser)
     parser.set_defaults(run=run)
 
 

@@ -26,10 +26,22 @@ _NUMBERS = {2: "x y", 3: "x y score"}
 def add_parser(subparsers: Any) -> None:
     """Add `kp_pose info`."""
     parser = subparsers.add_parser("info", help="print a model's metadata and keypoints")
+    add_model_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `open_model` takes: a model, --skeleton and --layout."""
     parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
     parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
     add_layout_argument(parser)
-    parser.set_defaults(run=run)
+
+
+def add_size_argument(parser: Any) -> None:
+    """Add --imgsz to a parser, or to a group of arguments."""
+    parser.add_argument(
+        "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the model's own size"
+    )
 
 
 def add_layout_argument(parser: argparse.ArgumentParser) -> None:

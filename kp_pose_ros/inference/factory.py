@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -118,27 +119,29 @@ def build(model: PoseModel, estimator: PoseEstimator, settings: Settings) -> Pat
     return estimator.engine.prepare(size)
 
 
-def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:
+@contextmanager
+def _needs(engine: str, library: str, package: str) -> Iterator[None]:
+    """Say what to install if the body of the `with` statement cannot import an engine's library."""
     try:
-        from kp_pose_ros.inference.onnx.engine import OnnxEngine
+        yield
     except ImportError as error:
         raise EngineError(
-            f"engine 'onnx' needs ONNX Runtime, which cannot be imported ({error}): "
-            "install it with `pip install onnxruntime`"
+            f"engine '{engine}' needs {library}, which cannot be imported ({error}): "
+            f"install it with `pip install {package}`"
         ) from error
+
+
+def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:
+    with _needs("onnx", "ONNX Runtime", "onnxruntime"):
+        from kp_pose_ros.inference.onnx.engine import OnnxEngine
     return OnnxEngine(
         model, settings.imgsz, settings.max_batch, settings.providers, settings.threads
     )
 
 
 def _openvino(model: PoseModel, settings: Settings, _: Progress) -> Engine:
-    try:
+    with _needs("openvino", "OpenVINO", "openvino"):
         from kp_pose_ros.inference.openvino.engine import OpenVinoEngine
-    except ImportError as error:
-        raise EngineError(
-            f"engine 'openvino' needs OpenVINO, which cannot be imported ({error}): "
-            "install it with `pip install openvino`"
-        ) from error
     return OpenVinoEngine(
         model, settings.imgsz, settings.max_batch, settings.device, settings.threads
     )

@@ -7,13 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
+from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Skeleton
 
@@ -23,6 +26,22 @@ VERSION = 1
 LISTED_AS_GONE = 5000
 
 _MS = 10**6  # nanoseconds
+
+
+@contextmanager
+def open_lines(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
+    """Open a new file for a JSON object a line.
+
+    Raises:
+        SettingsError: it cannot be written, or exists and `overwrite` is false.
+    """
+    try:
+        if overwrite:
+            path.unlink(missing_ok=True)  # so "x" below does not follow a planted link
+        with path.open("x", encoding="utf-8") as lines:
+            yield lines
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
 
 
 class Recorder:
