@@ -8,6 +8,7 @@ Node parameters, their documentation and command-line arguments all come from th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from kp_pose_ros.errors import SettingsError
 Value = bool | int | float | str | tuple[str, ...]
 T = TypeVar("T", bound=Value)
 G = TypeVar("G")
+
+_CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,27 @@ def values_of(settings: Any) -> dict[str, Value]:
             nested = values_of(value)
             found |= {each.metadata["prefix"] + name: inner for name, inner in nested.items()}
     return found
+
+
+def camera_names(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the value of the parameter `cameras`; if it is empty, one camera without a name.
+
+    Raises:
+        SettingsError: a name cannot begin the name of a topic, or comes twice.
+    """
+    names = given or ("",)
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(
+                f"parameter 'cameras' names '{name}' more than once: expected a name of its own "
+                "for each camera"
+            )
+        if not _CAMERA_NAME.fullmatch(name) and names != ("",):
+            raise SettingsError(
+                f"parameter 'cameras' has the name '{name}': expected letters, digits and "
+                "underscores, no digit first, such as 'front'"
+            )
+    return names
 
 
 def _build(owner: type[G], values: Mapping[str, object], prefix: str) -> G:

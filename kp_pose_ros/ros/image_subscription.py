@@ -29,6 +29,7 @@ from kp_pose_ros.ros.qos import image_qos, publishers_of
 from kp_pose_ros.ros.transports import image_topics_of_others, message_class
 
 SILENCE = 5.0  # seconds without an image before a warning
+_PUBLISHERS = 8  # of one topic that are told apart; a restarted camera is a new one
 
 
 class ImageSubscription:
@@ -88,7 +89,8 @@ class ImageSubscription:
         self._callback = callback
         self._on_lost = on_lost
         self._lost = 0  # lost images whose gap in the sequence numbers has not been seen yet
-        self._numbers: dict[bytes, int] = {}  # by publisher, the number of its last image
+        # By publisher, the number of its last image; the latest publisher comes last.
+        self._numbers: dict[bytes, int] = {}
         self._advise = advise
         self._queue = queue
         self._profile = image_qos(qos, (), queue)  # before the user's overrides
@@ -174,6 +176,7 @@ class ImageSubscription:
         )
         events = partial(SubscriptionEventCallbacks, incompatible_qos=self._on_incompatible)
         self._lost = 0
+        self._numbers.clear()  # what is sent between two subscriptions did not arrive
         try:
             self.current = subscribe(event_callbacks=events(message_lost=self._on_message_lost))
         except UnsupportedEventTypeError:  # a middleware that does not report losses
@@ -210,9 +213,13 @@ class ImageSubscription:
         if number is None:
             self.is_gap = False
             return 0
-        self.is_gap = self._numbers.get(publisher) != number - 1
-        before = self._numbers.get(publisher, number - 1)
-        self._numbers = {publisher: number}  # after a restart of the camera, only its new publisher
+        before = self._numbers.pop(publisher, None)
+        self._numbers[publisher] = number
+        if len(self._numbers) > _PUBLISHERS:
+            del self._numbers[next(iter(self._numbers))]
+        self.is_gap = before != number - 1
+        if before is None:
+            return 0
         gap = max(0, number - before - 1)
         if gap:
             self.handle_events()  # they report lost images

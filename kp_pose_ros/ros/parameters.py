@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,12 +25,19 @@ from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import ENGINES, Settings
 from kp_pose_ros.models.layouts import NAMED_LAYOUTS
 from kp_pose_ros.output.drawing import Style
-from kp_pose_ros.ros.compat import declared_names, overrides
 from kp_pose_ros.ros.diagnostics import Limits
-from kp_pose_ros.settings import Setting, Value, build, group, setting, settings_of, values_of
+from kp_pose_ros.settings import (
+    Setting,
+    Value,
+    build,
+    camera_names,
+    group,
+    setting,
+    settings_of,
+    values_of,
+)
 from kp_pose_ros.tracking.tracker import TrackingSettings
 
-_CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
 
 
@@ -154,8 +160,7 @@ class Parameters:
             SettingsError: a value has the wrong type, is out of range or cannot be used.
         """
         parameters = build(cls, values)
-        if not parameters.cameras:
-            parameters = replace(parameters, cameras=("",))
+        parameters = replace(parameters, cameras=camera_names(parameters.cameras))
         parameters._check()
         return parameters
 
@@ -224,17 +229,6 @@ class Parameters:
                 "parameter 'model' is empty: expected the path of a .pt or .onnx file, or the name "
                 "of a model that `kp_pose fetch` got"
             )
-        for name in self.cameras:
-            if self.cameras.count(name) > 1:
-                raise SettingsError(
-                    f"parameter 'cameras' names '{name}' more than once: expected a name of its "
-                    "own for each camera"
-                )
-            if not _CAMERA_NAME.fullmatch(name) and self.cameras != ("",):
-                raise SettingsError(
-                    f"parameter 'cameras' has the name '{name}': expected letters, digits and "
-                    "underscores, no digit first, such as 'front'"
-                )
         if self.target_frame and not self.depth.enabled and not self.rig.file:
             raise SettingsError(
                 f"parameter 'target_frame' is '{self.target_frame}', but nothing says where people "
@@ -261,7 +255,6 @@ def declare_parameters(node: Node) -> Parameters:
         value = node.declare_parameter(name, _to_ros(rule.default), anything).value
         given[name] = [] if value is None else value  # `[]` has no type in ROS
         node.undeclare_parameter(name)
-    _warn_of_unknown_names(node)
     parameters = Parameters.from_values(given)
     for name, value in parameters.values().items():
         descriptor = _descriptor(RULES[name])
@@ -317,19 +310,6 @@ def _check_state(now: Parameters, wanted: Parameters, state: str) -> None:
                 f"'{UNCONFIGURED}', and it is '{state}'; clean the node up, set the parameter, and "
                 "configure the node again"
             )
-
-
-def _warn_of_unknown_names(node: Node) -> None:
-    """Warn of given parameters that do not exist, most likely misspelled.
-
-    This is no error, because a file may hold the parameters of several nodes under `/**`.
-    """
-    known = {*RULES, *declared_names(node)}
-    for name in overrides(node):
-        if name not in known and not name.startswith("qos_overrides."):
-            similar = difflib.get_close_matches(name, RULES, n=1)
-            hint = f": did you mean '{similar[0]}'?" if similar else ""
-            node.get_logger().warning(f"parameter '{name}' is unknown and has no effect{hint}")
 
 
 def _to_ros(value: Value) -> Any:

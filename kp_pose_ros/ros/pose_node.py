@@ -24,7 +24,7 @@ from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.diagnostics import Diagnostics, Level, NodeStatus
 from kp_pose_ros.ros.lifecycle import Handover, ManagedNode
-from kp_pose_ros.ros.parameters import Parameters, declare_parameters, follow_changes
+from kp_pose_ros.ros.parameters import RULES, Parameters, declare_parameters, follow_changes
 from kp_pose_ros.ros.process import RosLogHandler, prioritize_reading, run_node, use_large_images
 from kp_pose_ros.ros.space.poses_3d import JointPoses
 from kp_pose_ros.ros.space.transforms import Transforms
@@ -71,6 +71,7 @@ class PoseNode(ManagedNode):
             SettingsError: a parameter cannot be used.
         """
         super().__init__(name, **node_arguments)
+        self.warn_of_unknown_parameters(RULES)  # first, since it may explain an error
         self._values = declare_parameters(self)
         self._on_poses = on_poses
         self._on_failure = on_failure
@@ -86,13 +87,10 @@ class PoseNode(ManagedNode):
             prioritize_reading(self._values.receive_priority, self.get_logger())
         self._handover = Handover(self, self.waiting_group)
         self._diagnostics = Diagnostics(self)
-        self._unused_overrides: set[str] = set()  # that the log has named
         self._trouble = ""  # the error that stopped the node
         follow_changes(self, self._values, self._adopt, lambda: self.state)
         self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
-        # A task, since Humble's executor fails if a timer destroys a subscription in which an
-        # image waits.
-        self.create_steady_timer(_WATCH_PERIOD, partial(self._do, self._watch))
+        self.create_steady_timer(_WATCH_PERIOD, self._watch)
         if self._values.starts_itself:
             self._handover.call(partial(self._do, self._start))
 
@@ -219,13 +217,7 @@ class PoseNode(ManagedNode):
             camera.start()
         if self._worker is not None:
             self._worker.receiver.resume()
-        for name in set(self.unused_overrides()) - self._unused_overrides:
-            self._unused_overrides.add(name)
-            self.get_logger().warning(
-                f"parameter '{name}' has no effect: expected the full name of a topic of this node,"
-                " 'publisher' or 'subscription', and a QoS policy, such as "
-                "'qos_overrides./poses.publisher.depth'"
-            )
+        self.warn_of_unused_overrides()
 
     async def _rest(self) -> None:
         """Stop receiving images and wait until the worker is idle."""

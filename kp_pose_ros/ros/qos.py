@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any
 
@@ -102,6 +103,8 @@ class OverridableQos(PrintableNode):
             SettingsError: an override has a value that cannot be used.
         """
         super().__init__(name, **node_arguments)
+        self._expected: set[str] = set()  # beginnings of overrides that will be used later
+        self._named: set[str] = set()  # unused overrides that the log has named
         for override, given in overrides(self).items():
             policy = override.rpartition(".")[2]
             if override.startswith(_OVERRIDES) and policy in _POLICIES:
@@ -119,13 +122,52 @@ class OverridableQos(PrintableNode):
         qos = self._overridden("subscription", topic, qos_profile)
         return super().create_subscription(msg_type, topic, callback, **qos, **options)
 
+    def expect_subscription(self, topic: str) -> None:
+        """Announce a subscription that may be created later: its overrides are not unused."""
+        self._expected.add(self._prefix("subscription", topic))
+
     def unused_overrides(self) -> list[str]:
-        """Return the overrides that no publisher or subscription has used so far, by name."""
+        """Return the overrides of which no publisher or subscription is known, by name."""
         given = {name for name in overrides(self) if name.startswith(_OVERRIDES)}
-        return sorted(given - declared_names(self))
+        later = {prefix + policy for prefix in self._expected for policy in _POLICIES}
+        return sorted(given - declared_names(self) - later)
+
+    def warn_of_unused_overrides(self) -> None:
+        """Warn, once each, of overrides without effect; call it when all topics are known."""
+        for name in self.unused_overrides():
+            if name not in self._named:
+                self._named.add(name)
+                self.get_logger().warning(
+                    f"parameter '{name}' has no effect: expected the full name of a topic of this "
+                    "node, 'publisher' or 'subscription', and a QoS policy, such as "
+                    "'qos_overrides./poses.publisher.depth'"
+                )
+
+    def warn_of_unknown_parameters(self, names: Iterable[str] = ()) -> None:
+        """Warn of given parameters that do not exist, most likely misspelled.
+
+        This is no error, because a file may hold the parameters of several nodes under `/**`.
+
+        Args:
+            names: parameters that are not declared yet.
+        """
+        known = {*names, *declared_names(self)}
+        unknown = []
+        for name in sorted({*overrides(self)} - known):
+            if not name.startswith(_OVERRIDES):
+                similar = difflib.get_close_matches(name, known, n=1)
+                hint = f" (did you mean '{similar[0]}'?)" if similar else ""
+                unknown.append(f"'{name}'{hint}")
+        if unknown:
+            self.get_logger().warning(
+                f"parameters that are unknown, and have no effect: {', '.join(unknown)}"
+            )
+
+    def _prefix(self, entity: str, topic: str) -> str:
+        return f"{_OVERRIDES}{self.resolve_topic_name(topic)}.{entity}."
 
     def _overridden(self, entity: str, topic: str, qos: Any) -> dict[str, Any]:
-        prefix = f"{_OVERRIDES}{self.resolve_topic_name(topic)}.{entity}."
+        prefix = self._prefix(entity, topic)
         kinds = [
             QoSPolicyKind[policy.upper()]
             for policy in _POLICIES

@@ -107,13 +107,3 @@ def test_what_configure_reads_changes_only_in_the_state_unconfigured(make_node, 
     assert f"it is '{state}'" in refused.reason
     assert set_model("first.pt").successful, "no change"
     assert [each.model for each in adopted] == ["first.pt", "first.pt"]
-
-
-def test_a_misspelled_parameter_is_named_with_the_likely_one(make_node, monkeypatch):
-    node = make_node(imgz="640", use_sim_time=False)
-    warnings = []
-    monkeypatch.setattr(node.get_logger(), "warning", warnings.append)
-    declare_parameters(node)
-    (warning,) = warnings
-    assert "'imgz' is unknown" in warning
-    assert "did you mean 'imgsz'" in warning

@@ -19,6 +19,19 @@ from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.transports import topic_of
 
 
+def subscribed(node, camera, transport="raw"):
+    subscription = ImageSubscription(
+        node,
+        topic_of(TRANSPORTS[transport], node, f"{camera}/image"),
+        type_name=TRANSPORTS[transport].type_name,
+        label=camera,
+        qos="auto",
+        is_listening=lambda: True,
+    )
+    subscription.start()
+    return subscription
+
+
 @pytest.fixture
 def topics(ros_node):
     """Maker of the topics that cameras of a node with remapping rules subscribe to."""
@@ -30,15 +43,7 @@ def topics(ros_node):
         nodes.append(node)
         found = []
         for camera in cameras:
-            subscription = ImageSubscription(
-                node,
-                topic_of(TRANSPORTS[transport], node, f"{camera}/image"),
-                type_name=TRANSPORTS[transport].type_name,
-                label=camera,
-                qos="auto",
-                is_listening=lambda: True,
-            )
-            subscription.start()
+            subscription = subscribed(node, camera, transport)
             found.append((subscription.topic, subscription.current.topic_name))
             subscription.watch()
             subscription.stop()
@@ -158,3 +163,37 @@ def test_an_image_that_was_sent_once_is_heard(ros_node, camera, begins):
     watched.start()
     assert wait_for(lambda: (watched.watch(), watched.images.take())[1])
     ros_node.destroy_publisher(driver)
+
+
+MANY = [f"p{index} 1" for index in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        pytest.param(["a 5", "a 6"], "0! 0", id="one publisher"),
+        pytest.param(["a 5", "a 8"], "0! 2!", id="two images were skipped"),
+        pytest.param(["a 1", "b 7", "a 2", "b 8"], "0! 0! 0 0", id="two publishers in turns"),
+        pytest.param(["a 1", "b 7", "a 4", "b 8"], "0! 0! 2! 0", id="one of two has a gap"),
+        pytest.param(["a 9", "b 1", "b 2"], "0! 0! 0", id="a camera that restarted"),
+        pytest.param(["a 9", "again", "a 30", "a 31"], "0! 0! 0", id="a pause"),
+        pytest.param([*MANY, "p8 2", "p0 9"], "0! " * 9 + "0 0!", id="the oldest is forgotten"),
+        pytest.param(["a None", "a None"], "0 0", id="no numbers"),
+    ],
+)
+def test_images_that_are_missing_are_counted_by_publisher(
+    ros_node, monkeypatch, messages, expected
+):
+    subscription, found = subscribed(ros_node, "numbered"), []
+    for each in messages:
+        if each == "again":
+            subscription.stop()
+            subscription.start()
+            continue
+        publisher, number = each.split()
+        taken = b"", publisher.encode(), None if number == "None" else int(number)
+        monkeypatch.setattr(image_subscription.rcl, "take", lambda _, taken=taken: taken)
+        _, skipped = subscription.take()
+        found.append(f"{skipped}{'!' * subscription.is_gap}")
+    subscription.stop()
+    assert " ".join(found) == expected.strip()

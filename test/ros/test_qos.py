@@ -156,3 +156,17 @@ def test_an_override_without_effect_is_named(overridden, name):
     node = overridden(**{name: 7})
     assert node.create_publisher(Empty, "beat", RESULTS).qos_profile == RESULTS
     assert node.unused_overrides() == [f"qos_overrides.{name}"]
+
+
+def test_misspelled_parameters_are_named_with_the_likely_ones(ros_node, monkeypatch):
+    given = [Parameter(name, value="640") for name in ("imgz", "use_sim_time_", "zzz", "model")]
+    node = OverridableQos("misspelled", parameter_overrides=given)
+    warnings = []
+    monkeypatch.setattr(node.get_logger(), "warning", warnings.append)
+    node.warn_of_unknown_parameters(["imgsz", "model"])
+    node.destroy_node()
+    (warning,) = warnings
+    expected = (
+        "'imgz' (did you mean 'imgsz'?), 'use_sim_time_' (did you mean 'use_sim_time'?), 'zzz'"
+    )
+    assert warning.endswith(f": {expected}")

@@ -16,21 +16,20 @@ from kp_pose_ros.activities.engine import Activities, Event
 from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.msg import Activity
+from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.kafka import EventReader, declare_kafka
 from kp_pose_ros.ros.bridges.records import (
     CameraRecords,
-    declare,
     declare_cameras,
     declare_robot,
     declare_rules,
 )
-from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import run_node
 
 _EVENTS = QoSProfile(depth=100)  # a crowd may start many activities at once
 
 
-class ActivitiesNode(PrintableNode):
+class ActivitiesNode(Bridge):
     """Applies the rules of a file to the poses of all cameras, or forwards events from Kafka.
 
     With `brokers` set, the rules run elsewhere, in Flink or Spark, and this node publishes the
@@ -46,7 +45,7 @@ class ActivitiesNode(PrintableNode):
         super().__init__("activities", **node_arguments)
         rules = declare_rules(self)
         robot, cameras = declare_robot(self), declare_cameras(self)
-        topic = declare(self, "topic", "activities", "The Kafka topic of the events, with brokers.")
+        topic = self.declare("topic", "activities", "The Kafka topic of the events, with brokers.")
         config = declare_kafka(self, "empty: the rules run here")
         self._robot = robot
         self._outputs = {
@@ -61,11 +60,13 @@ class ActivitiesNode(PrintableNode):
             warn = partial(self.get_logger().warning, throttle_duration_sec=10.0)
             self._reader = EventReader(topic, config, self._on_event, warn)
             self._reader.start()
+            self.ready(f"publishes the activities of '{robot}' from Kafka, topic '{topic}'")
             return
         self._activities = Activities(load_rules(rules))
         self._checked: set[tuple[str, ...]] = set()
         for camera in cameras:
             self._inputs[camera] = CameraRecords(self, robot, camera, self._on_record)
+        self.ready(f"looks for the activities of {rules}")
 
     def close(self, timeout: float) -> bool:
         """Stop reading; return whether the thread has ended within `timeout` seconds."""

@@ -13,8 +13,7 @@ import numpy as np
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import ABSENT, UNTRACKED
-from kp_pose_ros.ros.bridges.on_demand import OnDemand
-from kp_pose_ros.ros.compat import PrintableNode
+from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.process import has_package, run_node
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
@@ -24,7 +23,7 @@ _THIN = 360  # pixels of the image's shorter side per pixel of line width, as on
 _LETTER, _DOT = 12, 4  # height and diameter, in widths of a line
 
 
-class AnnotationsNode(PrintableNode):
+class AnnotationsNode(Bridge):
     """Publishes `poses` as annotations of their image.
 
     It subscribes to `poses` only while its own topic has a subscriber, so that the network need not
@@ -41,8 +40,8 @@ class AnnotationsNode(PrintableNode):
         self._annotations = self.create_publisher(ImageAnnotations, "annotations", RESULTS)
         self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
         self.create_steady_timer(_TICK, self._tick)
-        self.get_logger().info(
-            f"ready: publishes the people in '{self.resolve_topic_name('poses')}' on "
+        self.ready(
+            f"publishes the people in '{self.resolve_topic_name('poses')}' on "
             f"'{self.resolve_topic_name('annotations')}'"
         )
 

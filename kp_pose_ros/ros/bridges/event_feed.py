@@ -11,26 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.node import Node
 from std_msgs.msg import Header
 
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.kafka import declare_kafka
-from kp_pose_ros.ros.bridges.records import (
-    CameraRecords,
-    declare,
-    declare_cameras,
-    declare_robot,
-)
+from kp_pose_ros.ros.bridges.records import CameraRecords, declare_cameras, declare_robot
 from kp_pose_ros.ros.bridges.sender import Sender
 from kp_pose_ros.ros.bridges.spool import Spool
-from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.process import run_node
 
 _MB = 10**6
 
 
-class EventFeed(PrintableNode):
+class EventFeed(Bridge):
     """Writes records to a spool on disk, from which a thread sends them."""
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -41,19 +34,21 @@ class EventFeed(PrintableNode):
         """
         super().__init__("event_feed", **node_arguments)
         robot, cameras = declare_robot(self), declare_cameras(self)
-        topic = declare(self, "topic", "poses", "The Kafka topic.")
-        size = declare(self, "spool_mb", 1000, "Megabytes that unsent records may take.")
+        topic = self.declare("topic", "poses", "The Kafka topic.")
+        about = "Megabytes that unsent records may take."
+        size = self.declare("spool_mb", 1000, about, limits=(1, _MB))
         config = declare_kafka(self, "empty: records stay in files")
-        if not 1 <= size <= _MB:
-            raise SettingsError(f"the parameter spool_mb is {size}: expected 1 to {_MB}")
         self._records = 0
-        self._spool = Spool(_spool_folder(self), size * _MB)
+        folder = _spool_folder(self)
+        self._spool = Spool(folder, size * _MB)
         self._sender = Sender(self._spool, topic, config, self.get_logger().warning)
         self._is_to_kafka = bool(config)
         self._cameras = [CameraRecords(self, robot, each, self._store) for each in cameras]
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_steady_timer(1.0, self._publish_diagnostics)
         self._sender.start()
+        goal = f"Kafka, topic '{topic}'" if config else f"files in {folder}"
+        self.ready(f"writes the poses of each image to {goal}")
 
     def _store(self, record: dict[str, Any], _: Header) -> None:
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
@@ -97,10 +92,10 @@ class EventFeed(PrintableNode):
         return has_ended
 
 
-def _spool_folder(node: Node) -> Path:
+def _spool_folder(node: Bridge) -> Path:
     about = "Folder of unsent records; without brokers, of all. Empty: event_feed in ROS's folder."
     home = os.environ.get("ROS_HOME") or Path.home() / ".ros"
-    return Path(declare(node, "spool", "", about) or Path(home) / "event_feed").expanduser()
+    return Path(node.declare("spool", "", about) or Path(home) / "event_feed").expanduser()
 
 
 def main() -> int:

@@ -26,11 +26,11 @@ from kp_pose_ros.following.person import People
 from kp_pose_ros.following.pursuit import Pursuit, Report, State
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.poses import UNTRACKED
+from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.choice import Choice
 from kp_pose_ros.ros.bridges.goals import Handle, serve_goals
 from kp_pose_ros.ros.bridges.records import declare_rules
 from kp_pose_ros.ros.bridges.sightings import Sightings
-from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.process import run_node
 from kp_pose_ros.ros.qos import RESULTS
@@ -113,7 +113,7 @@ class Hunt:
         return self.pursuit.report(index, stamp)
 
 
-class FollowTargetServer(PrintableNode):
+class FollowTargetServer(Bridge):
     """Serves one FollowTarget goal at a time; a new goal replaces the open one.
 
     It subscribes to `poses`, `image` and `camera_info` only while a goal is open.

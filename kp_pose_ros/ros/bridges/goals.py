@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
-from rclpy.node import Node
 from rclpy.qos import QoSProfile
+
+from kp_pose_ros.ros.bridges.bridge import Bridge
 
 # Requests that may wait for the server: with the default, 10, a burst of goals loses the others.
 _REQUESTS = QoSProfile(depth=200)
@@ -18,7 +19,7 @@ Handle = ServerGoalHandle[Any, Any, Any]
 
 
 def serve_goals(
-    node: Node,
+    node: Bridge,
     action_type: type[Any],
     name: str,
     execute: Callable[[Handle], Awaitable[Any]],
@@ -43,8 +44,8 @@ def serve_goals(
         result_service_qos_profile=_REQUESTS,
         cancel_service_qos_profile=_REQUESTS,
     )
-    node.get_logger().info(
-        f"ready: serves the action '{node.resolve_service_name(name)}' from "
+    node.ready(
+        f"serves the action '{node.resolve_service_name(name)}' from "
         f"'{node.resolve_topic_name('poses')}'"
     )
     return server

@@ -16,9 +16,7 @@ from hri_msgs.msg import (
     NormalizedRegionOfInterest2D,
     Skeleton2D,
 )
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.duration import Duration
-from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -27,21 +25,16 @@ from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.poses import Ints
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
+from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.openpose import body_indices, normalized_boxes, openpose_joints
 from kp_pose_ros.ros.bridges.pictures import Pictures
-from kp_pose_ros.ros.compat import PrintableNode
+from kp_pose_ros.ros.bridges.records import declare_cameras
 from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
-from kp_pose_ros.settings import Setting
 
 _TOPICS = "/humans/bodies"  # absolute, whatever the node's namespace: one list per robot
 _TICK = 0.1  # seconds between two checks for bodies that are gone
 _PATIENCE = Duration(seconds=0.5)  # to deliver the last message before its publisher is destroyed
-_RULES = {
-    "cameras": Setting(("",), "The pose node's cameras; one empty name: no prefix."),
-    "timeout": Setting(1.0, "Seconds out of sight after which a body is gone.", limits=(0.1, 60)),
-    "frames": Setting(True, "Broadcast the TF frame of each body whose torso is known in space."),
-}
 
 
 class Body:
@@ -51,7 +44,7 @@ class Body:
         seen: when it was last seen: seconds of the node's clock and of the steady clock.
     """
 
-    def __init__(self, node: Node, name: str) -> None:
+    def __init__(self, node: Bridge, name: str) -> None:
         self.seen = (0.0, 0.0)
         self._node = node
         topic = f"{_TOPICS}/{name}"
@@ -97,13 +90,13 @@ class Body:
 class Camera:
     """One camera of the pose node: its skeleton, and its latest images if they are needed."""
 
-    def __init__(self, node: Node, name: str) -> None:
+    def __init__(self, node: Bridge, name: str) -> None:
         self.prefix = f"{name}/" if name else ""
         self.skeleton: tuple[Skeleton, Ints] | None = None  # with the indices of a body's keypoints
         self.pictures = Pictures(node, f"{self.prefix}image")
 
 
-class HriBodies(PrintableNode):
+class HriBodies(Bridge):
     """Publishes the people in `poses` who have a track as bodies.
 
     A body out of sight keeps its topics for `timeout` seconds, as the tracker keeps its id, too.
@@ -116,9 +109,11 @@ class HriBodies(PrintableNode):
             SettingsError: a parameter cannot be used.
         """
         super().__init__("hri_bridge", **node_arguments)
-        names, self._timeout, has_frames = (self._parameter(name) for name in _RULES)
-        self._frames = BodyFrames(self) if has_frames else None
-        self._cameras = [Camera(self, name) for name in names]
+        about = "Seconds out of sight after which a body is gone."
+        self._timeout = self.declare("timeout", 1.0, about, limits=(0.1, 60))
+        about = "Broadcast the TF frame of each body whose torso is known in space."
+        self._frames = BodyFrames(self) if self.declare("frames", True, about) else None
+        self._cameras = [Camera(self, name) for name in declare_cameras(self)]
         self._bodies: dict[str, Body] = {}
         self._moved = self._now()  # when the node's clock last moved
         self._is_ending = False
@@ -131,22 +126,13 @@ class HriBodies(PrintableNode):
             self.create_subscription(PoseArray, f"{camera.prefix}poses", on_poses, RESULTS)
         self.create_steady_timer(_TICK, self._tick)
         topics = ", ".join(self.resolve_topic_name(f"{each.prefix}poses") for each in self._cameras)
-        self.get_logger().info(f"ready: publishes the people in {topics} on {_TOPICS}")
+        self.ready(f"publishes the people in {topics} on {_TOPICS}")
 
     async def finish(self) -> None:
         """Publish that no bodies are tracked any more; poses that still come are ignored."""
         self._is_ending = True
         self._forget(list(self._bodies))
         self._tracked.wait_for_all_acked(_PATIENCE)
-
-    def _parameter(self, name: str) -> Any:
-        rule = _RULES[name]
-        default = list(rule.default) if isinstance(rule.default, tuple) else rule.default
-        # Dynamically typed, so that the rule's check can report a wrong type in a clear sentence.
-        about = ParameterDescriptor(
-            description=rule.description, read_only=True, dynamic_typing=True
-        )
-        return rule.check(name, self.declare_parameter(name, default, about).value)
 
     def _on_skeleton(self, camera: Camera, message: Skeleton) -> None:
         camera.skeleton = None

@@ -11,26 +11,24 @@ from threading import Thread
 from typing import Any
 from uuid import uuid4
 
-from rclpy.node import Node
-
 from kp_pose_ros.activities.engine import Event
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.resources import load_yaml
-from kp_pose_ros.ros.bridges.records import declare
+from kp_pose_ros.ros.bridges.bridge import Bridge
 
 _POLL = 0.2  # seconds
 _Warn = Callable[[str], object]
 
 
-def declare_kafka(node: Node, without: str) -> dict[str, Any]:
+def declare_kafka(node: Bridge, without: str) -> dict[str, Any]:
     """Declare `brokers` and `kafka_config`; return librdkafka's settings, empty without brokers.
 
     Raises:
         SettingsError: the file of settings cannot be used.
     """
-    brokers = declare(node, "brokers", "", f"host:port,... of Kafka; {without}.")
+    brokers = node.declare("brokers", "", f"host:port,... of Kafka; {without}.")
     about = "YAML file of librdkafka's settings, such as security.protocol and ssl.ca.location."
-    path = declare(node, "kafka_config", "", about)
+    path = node.declare("kafka_config", "", about)
     if not brokers:
         return {}
     config = load_yaml(path, SettingsError) if path else {}

@@ -11,16 +11,14 @@ from geometry_msgs.msg import Point
 
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
-from kp_pose_ros.ros.bridges.on_demand import OnDemand
-from kp_pose_ros.ros.bridges.records import declare
-from kp_pose_ros.ros.compat import PrintableNode
+from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.process import has_package, run_node
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 _TICK = 0.1  # seconds between two checks for subscribers
 
 
-class PeopleNode(PrintableNode):
+class PeopleNode(Bridge):
     """Publishes the people in `poses` whose position is known.
 
     It subscribes to `poses` only while they are needed (`people` has a subscriber, or TF frames are
@@ -28,19 +26,23 @@ class PeopleNode(PrintableNode):
     """
 
     def __init__(self, **node_arguments: Any) -> None:
-        """Start; `node_arguments` are those of rclpy's Node."""
+        """Start; `node_arguments` are those of rclpy's Node.
+
+        Raises:
+            SettingsError: a parameter cannot be used.
+        """
         from people_msgs.msg import People
 
         super().__init__("people", **node_arguments)
         about = "Broadcast the TF frames body_<id>, also if nobody subscribes to people."
-        self._frames = BodyFrames(self) if declare(self, "frames", False, about) else None
+        self._frames = BodyFrames(self) if self.declare("frames", False, about) else None
         self._skeleton = Skeleton()
         self._poses = OnDemand(self, PoseArray, "poses", self._on_poses, RESULTS)
         self._people = self.create_publisher(People, "people", RESULTS)
         self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
         self.create_steady_timer(_TICK, self._tick)
-        self.get_logger().info(
-            f"ready: publishes the people in '{self.resolve_topic_name('poses')}' on "
+        self.ready(
+            f"publishes the people in '{self.resolve_topic_name('poses')}' on "
             f"'{self.resolve_topic_name('people')}'"
         )
 

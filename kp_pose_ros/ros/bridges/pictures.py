@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.image.message import image_to_frame
-from kp_pose_ros.ros.bridges.on_demand import OnDemand
+from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.messages import nanoseconds
 
 _IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -23,7 +22,7 @@ _KEPT = 10  # images; the poses of an image arrive later, by the latency of the 
 class Pictures:
     """Subscribes to raw images while they are needed."""
 
-    def __init__(self, node: Node, topic: str) -> None:
+    def __init__(self, node: Bridge, topic: str) -> None:
         """Prepare; `want` subscribes."""
         self._images: OrderedDict[int, Image] = OrderedDict()  # by stamp
         self._subscription = OnDemand(node, Image, topic, self._keep, _IMAGES)

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile
 from std_msgs.msg import Header
 
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.resources import config_path
+from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg, skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
+from kp_pose_ros.settings import camera_names
 
 # Buffers a second or more of images while the process is not scheduled.
 _WAITING = 100
@@ -30,34 +30,32 @@ _EVERY_ONE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_WAITING)
 OnRecord = Callable[[dict[str, Any], Header], None]
 
 
-def declare(node: Node, name: str, default: Any, about: str) -> Any:
-    """Declare a parameter that cannot change while the node runs; return its value."""
-    descriptor = ParameterDescriptor(description=about, read_only=True)
-    return node.declare_parameter(name, default, descriptor).value
+def declare_cameras(node: Bridge) -> tuple[str, ...]:
+    """Declare the parameter `cameras`, as in the pose node; return the names, "" for one camera.
 
-
-def declare_cameras(node: Node) -> list[str]:
-    """Declare the parameter `cameras`, as in the pose node; return the names, [""] for one."""
+    Raises:
+        SettingsError: a name cannot be part of a topic's, or comes twice.
+    """
     about = "Names of the cameras, as the pose node has them; empty: it has one, without a name."
-    return [each for each in declare(node, "cameras", [""], about) or [] if each] or [""]
+    return camera_names(node.declare("cameras", ("",), about))
 
 
-def declare_rules(node: Node) -> Path:
+def declare_rules(node: Bridge) -> Path:
     """Declare the file of rules for activities; return its path."""
-    path = declare(node, "rules", "", "File of rules; empty: the shipped config/activities.yaml.")
+    path = node.declare("rules", "", "File of rules; empty: the shipped config/activities.yaml.")
     return Path(path) if path else config_path("activities.yaml")
 
 
-def declare_robot(node: Node) -> str:
+def declare_robot(node: Bridge) -> str:
     """Declare and return the robot's name."""
     about = "The robot's name, in every record; empty: the computer's name."
-    return str(declare(node, "robot", "", about) or socket.gethostname())
+    return str(node.declare("robot", "", about) or socket.gethostname())
 
 
 class CameraRecords:
     """Subscribes to one camera's poses and skeleton."""
 
-    def __init__(self, node: Node, robot: str, camera: str, on_record: OnRecord) -> None:
+    def __init__(self, node: Bridge, robot: str, camera: str, on_record: OnRecord) -> None:
         """Subscribe.
 
         Args:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
@@ -21,7 +20,7 @@ from kp_pose_ros.following.person import People
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import UNTRACKED, Poses
-from kp_pose_ros.ros.bridges.on_demand import OnDemand
+from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.bridges.pictures import Pictures
 from kp_pose_ros.ros.bridges.records import record_of
 from kp_pose_ros.ros.messages import poses_from_msg, skeleton_from_msg
@@ -34,7 +33,7 @@ Array = npt.NDArray[np.float64]
 class Sightings:
     """Subscribes to `skeleton`, and while needed to `poses`, `image` and `camera_info`."""
 
-    def __init__(self, node: Node, on_poses: Callable[[PoseArray], None]) -> None:
+    def __init__(self, node: Bridge, on_poses: Callable[[PoseArray], None]) -> None:
         """Prepare; `want` subscribes.
 
         Args:

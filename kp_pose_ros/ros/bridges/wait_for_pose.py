@@ -18,10 +18,9 @@ from kp_pose_ros.action import WaitForPose
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.poses import Floats, Poses
+from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.bridges.goals import Handle, serve_goals
 from kp_pose_ros.ros.bridges.matching import MAX_GAP, Condition, Hold
-from kp_pose_ros.ros.bridges.on_demand import OnDemand
-from kp_pose_ros.ros.compat import PrintableNode
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.ros.process import run_node
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
@@ -118,7 +117,7 @@ class Wait:
         return why
 
 
-class WaitForPoseServer(PrintableNode):
+class WaitForPoseServer(Bridge):
     """Serves any number of WaitForPose goals at once, in one thread.
 
     It subscribes to `poses` only while a goal is open, so that the network need not run otherwise.
