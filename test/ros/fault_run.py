@@ -67,6 +67,19 @@ class FaultRun:
         """Wait until diagnostics say something; what they said before the fault does not count."""
         self.peer.spin_until(lambda: self.has_said(phrase, part))
 
+    def settle(self):
+        """Wait until nothing is under way any more, and diagnostics count all that was sent."""
+        counts, latest = None, self._counts()
+        while counts != latest or latest["received"] != sum(latest[each] for each in BECAME):
+            counts = latest
+            self.listen_anew()
+            latest = self._counts()
+
+    def connect(self):
+        """Wait until the node hears us, and we hear the node."""
+        self.peer.connect().ask(self.image())  # may be sent more than once
+        self.settle()
+
     def listen_anew(self):
         """Forget what diagnostics said, and wait for what they say now."""
         self._said.clear()
@@ -97,7 +110,7 @@ class FaultRun:
         sent = self.sent - sent_before
         if not exact:  # else images that the node did not take are not counted
             sent = None
-            self.listen_anew()
+            self.settle()
         assert self.process.process.poll() is None, f"the node ended:\n{self.process.log}"
         self.peer.spin_until(lambda: self._adds_up(before, sent))
         after = self._counts()

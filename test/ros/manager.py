@@ -4,6 +4,7 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from node_process import PATIENCE
+from peer import answered
 from std_srvs.srv import SetBool
 
 CONFIGURE = Transition.TRANSITION_CONFIGURE
@@ -49,20 +50,12 @@ class Manager:
         return self._clients[service].call_async(request)
 
     def _greet(self):
-        """Wait until the node answers.
-
-        It may hear a question before it knows where the answer goes. What it knows last is the
-        client that was made last.
-        """
+        """Wait until the node answers; what it knows last is the client that was made last."""
         for client in self._clients.values():
             assert client.wait_for_service(PATIENCE)
-        for _ in range(PATIENCE):
-            future = self._clients["get_state"].call_async(GetState.Request())
-            rclpy.spin_until_future_complete(self._node, future, timeout_sec=1)
-            if future.done():
-                self._greeted = True
-                return
-        raise AssertionError("the node does not answer")
+        last = self._clients["get_state"]
+        answered(self._node, lambda: last.call_async(GetState.Request()))
+        self._greeted = True
 
     def answer(self, service, request):
         future = self.ask(service, request)

@@ -33,6 +33,30 @@ def stamped(message, frame_id="camera_optical_frame"):
     return message
 
 
+def answered(node, ask):
+    """Ask, again each second, until there is an answer; return it.
+
+    A server may hear a question before it knows where the answer goes, which then gets lost.
+
+    Args:
+        node: the client's.
+        ask: asks, and returns the future of the answer.
+    """
+    futures, deadline = [], monotonic() + PATIENCE
+    while not any(each.done() for each in futures):
+        assert monotonic() < deadline, "no answer"
+        futures.append(ask())
+        rclpy.spin_until_future_complete(node, futures[-1], timeout_sec=1)
+    return next(each for each in futures if each.done()).result()
+
+
+def greet(node, client, refused_goal):
+    """Send an action server goals that it refuses, until it knows where the answers go."""
+    assert client.wait_for_server(PATIENCE)
+    handle = answered(node, lambda: client.send_goal_async(refused_goal))
+    answered(node, handle.get_result_async)
+
+
 class Peer:
     """The other side of a pose node: its camera, and consumers of what it publishes."""
 

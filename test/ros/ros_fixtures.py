@@ -6,6 +6,7 @@ import os
 import threading
 
 import pytest
+from node_process import PATIENCE
 
 from kp_pose_ros.ros.process import use_large_images
 
@@ -49,9 +50,9 @@ def spin(ros_node):
         spinner.start()
 
         def end():
-            executor.shutdown(5)
-            spinner.join(5)
-            node.close(5)
+            executor.shutdown(PATIENCE)
+            spinner.join(PATIENCE)
+            node.close(PATIENCE)
             node.destroy_node()
 
         ends.append(end)

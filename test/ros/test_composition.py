@@ -80,7 +80,7 @@ def gate(monkeypatch):
     def wait(settings, progress):
         progress.begin()
         progress("Timing tactics", 19, 48)
-        assert opened.wait(30)
+        assert opened.wait(PATIENCE)
         progress.end()
         return make_estimator(settings, progress)
 
@@ -236,7 +236,7 @@ def test_a_failure_is_in_the_diagnostics_before_the_program_ends(compose, monkey
         ended.set()
 
     compose(on_failure=end, model="/nowhere/model.pt")
-    assert ended.wait(20)
+    assert ended.wait(PATIENCE)
     assert "/nowhere/model.pt" in seen[-1]
 
 
@@ -309,5 +309,5 @@ def test_closed_it_leaves_no_thread(compose, peer):
     peer(namespace).connect().ask(image_of(PICTURE))
     started = {each.name for each in set(threading.enumerate()) - before}
     assert "engine" in started
-    assert node.close(5)
+    assert node.close(PATIENCE)
     assert "engine" not in {each.name for each in set(threading.enumerate()) - before}

@@ -85,14 +85,19 @@ class Robot:
             assert monotonic() < deadline, f"turns at {speed} rad/s"
         return True
 
+    def stands_still(self):
+        """Whether the latest command says so."""
+        return bool(self.commands) and self.commands[-1].twist.angular.z == 0.0
+
     def spin_until_still(self):
         """Return the seconds by the commands' stamps until the first of those that stand still."""
         self.commands.clear()
-        begin = self.node.get_clock().now()
-        while self.node.get_clock().now() - begin < rclpy.duration.Duration(seconds=1.5 * STOP):
+        begin, deadline = self.node.get_clock().now(), monotonic() + PATIENCE
+        enough = begin + rclpy.duration.Duration(seconds=1.5 * STOP)
+        while self.node.get_clock().now() < enough or not self.stands_still():
+            assert monotonic() < deadline
             rclpy.spin_once(self.node, timeout_sec=0.05)
         moving = [each for each in self.commands if each.twist.angular.z != 0.0]
-        assert len(self.commands) > len(moving)
         last = Time.from_msg(moving[-1].header.stamp) if moving else begin
         return (last - begin).nanoseconds * 1e-9
 
@@ -281,7 +286,7 @@ class Base:
         return self.command == Twist()
 
     def spin_until(self, condition, *, sees=True):
-        deadline = monotonic() + 60
+        deadline = monotonic() + PATIENCE
         while not condition():
             assert monotonic() < deadline, (self.to_person, self.command)
             distance, bearing = self.to_person
@@ -357,7 +362,7 @@ def test_video_in_commands_out_and_none_when_the_node_dies(robot, example, start
     node = start_node("-r", f"__ns:=/{example}", imgsz="192, 320").wait_until_ready()
     robot.commands.clear()
     camera = play(example)
-    deadline = monotonic() + 60
+    deadline = monotonic() + PATIENCE
     while not any(each.twist.angular.z for each in robot.commands):
         assert monotonic() < deadline, node.log
         rclpy.spin_once(robot.node, timeout_sec=0.1)

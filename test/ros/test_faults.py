@@ -54,8 +54,7 @@ def run(ros_node, start_node, tmp_path_factory, rows):
     parameters = {"model": model, "image_qos": "reliable", "diagnostics.warn_age": 0.4}
     process = start_node("-r", "__ns:=/faults", **parameters).wait_until_ready()
     made = FaultRun(ros_node, process, "faults")
-    made.peer.connect().ask(made.image())
-    made.listen_anew()
+    made.connect()
     yield made
     rows += made.rows
     made.close()
@@ -152,8 +151,7 @@ def test_subscriber_appearing_and_vanishing(run):
     run.peer.subscription = node.create_subscription(
         PoseArray, "/faults/poses", run.peer.received.append, 10
     )
-    run.peer.connect().ask(run.image())
-    run.listen_anew()
+    run.connect()
     assert more_threads < 5
     assert more_files < 5
 
@@ -212,15 +210,13 @@ def survivor(ros_node, start_node, demo_weights, tmp_path_factory, rows):
         ).wait_until_ready()
     made = FaultRun(ros_node, node, "survivor")
     made.cache = folder
-    made.peer.connect()
+    made.connect()
     yield made
     rows += made.rows
     made.close()
 
 
 def test_killed_while_it_prepares_a_network(survivor):
-    survivor.peer.ask(survivor.image())
-    survivor.listen_anew()
     with survivor.fault("predecessor killed", least=1) as fault:
         fault.goes_on()
         survivor.ask(survivor.image())

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from node_process import PATIENCE
 from peer import image_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "in_process.py"
@@ -22,7 +23,7 @@ def test_a_planner_sees_people_in_its_own_process(peer, bus, demo_weights, tmp_p
         camera = peer("inside", results=None).connect()
         camera.send_until(lambda: "4 people, scores [0." in log.read_text(), lambda: image_of(bus))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()

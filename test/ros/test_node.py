@@ -7,11 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from node_process import PATIENCE
-from peer import image_of, stamped
+from peer import answered, image_of, stamped
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -174,12 +173,8 @@ def set_number(ros_node):
         assert client.wait_for_service(PATIENCE)
         number = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
         request = SetParameters.Request(parameters=[Parameter(name=name, value=number)])
-        for _ in range(20):  # the node may hear it before it knows where the answer goes
-            answer = client.call_async(request)
-            rclpy.spin_until_future_complete(ros_node, answer, timeout_sec=1)
-            if answer.done():
-                return answer.result().results[0].successful
-        raise AssertionError("the node does not answer")
+        answer = answered(ros_node, lambda: client.call_async(request))
+        return answer.results[0].successful
 
     yield set_number
     ros_node.destroy_client(client)
@@ -259,10 +254,10 @@ def test_a_compressed_annotated_image_is_as_wide_as_asked_for(packed, peer, bus)
     assert 0.01 < changed.mean() < 0.5
 
 
-def test_compressed_images_follow_a_remapped_image(start_node, ros_node):
+def test_compressed_images_follow_a_remapped_image(start_node, peer):
     start_node("-r", "image:=/left/image_raw", image_transport="compressed")
-    while not ros_node.count_subscribers("/left/image_raw/compressed"):
-        pass
+    node = peer("left").node
+    peer("left").spin_until(lambda: node.count_subscribers("/left/image_raw/compressed"))
 
 
 def test_several_cameras_have_topics_of_their_own(start_node, peer, bus):

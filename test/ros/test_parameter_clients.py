@@ -6,9 +6,9 @@ import random
 
 import numpy as np
 import pytest
-import rclpy
 from echo_model import write_echo_model
-from peer import image_of
+from node_process import PATIENCE
+from peer import answered, image_of
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 
@@ -43,13 +43,8 @@ class Client:
             for service, kind in kinds.items()
         }
         for client in self._clients.values():
-            assert client.wait_for_service(30)
-        # The node may hear our questions before it knows where the answers go.
-        for _ in range(30):
-            answer = self.set({})
-            rclpy.spin_until_future_complete(node, answer, timeout_sec=1)
-            if answer.done():
-                break
+            assert client.wait_for_service(PATIENCE)
+        answered(node, lambda: self.set({}))
 
     def close(self):
         for client in self._clients.values():

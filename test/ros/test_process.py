@@ -8,8 +8,8 @@ import sys
 from time import sleep
 
 import pytest
-import rclpy
-from node_process import NodeProcess
+from node_process import PATIENCE, NodeProcess
+from peer import answered
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
@@ -43,7 +43,7 @@ def test_two_signals_at_once_always_end_it():
             sleep(0.0002 * count)  # before, while and after it begins to wait
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL], ids=["nohup", "a terminal"])
@@ -57,7 +57,7 @@ def test_sighup_ends_a_program_unless_nohup_started_it(handler):
 
 def run(module, *arguments):
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.fixture
@@ -82,15 +82,15 @@ def test_a_parameter_of_an_undefined_type_ends_no_program(start, ros_node, name)
         pytest.importorskip(OPTIONAL[name])
     program = start(name, f"/hostile_{name}")
     client = ros_node.create_client(SetParameters, f"/hostile_{name}/{name}/set_parameters")
-    assert client.wait_for_service(30)
+    assert client.wait_for_service(PATIENCE)
     undefined = Parameter(name="use_sim_time", value=ParameterValue(type=10))
     client.call_async(SetParameters.Request(parameters=[undefined]))
     program.wait_for_log("/set_parameters' raised ")
     known = Parameter(name="use_sim_time", value=ParameterValue(type=1))
-    answer = client.call_async(SetParameters.Request(parameters=[known]))
-    rclpy.spin_until_future_complete(ros_node, answer, timeout_sec=20)
+    request = SetParameters.Request(parameters=[known])
+    answer = answered(ros_node, lambda: client.call_async(request))
     ros_node.destroy_client(client)
-    assert answer.result().results[0].successful
+    assert answer.results[0].successful
     assert program.stop() == 0
 
 
@@ -127,7 +127,7 @@ def test_a_program_that_imports_ends_at_once(number):
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize(

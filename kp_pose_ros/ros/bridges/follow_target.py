@@ -42,6 +42,7 @@ _TICK = 0.05  # seconds between two checks of the timeouts
 _NS = 10**9
 _SILENCE = 2 * _NS  # without poses
 _LATE = 250_000_000  # nanoseconds by which an image may be older than the newest
+_STILL = _NS  # nanoseconds for which all images may have one stamp; a loss would never be noticed
 _STOPPED = Result.STOPPED, "the server was stopped"
 _STATES = {
     State.VISIBLE: Feedback.VISIBLE,
@@ -62,6 +63,7 @@ class Hunt:
         rule: of the activity that it asks for; None: it asks for no activity.
         pursuit: of the chosen person; None: nobody has been chosen yet.
         newest: stamp of the newest image, nanoseconds.
+        advanced: when that stamp came first, in nanoseconds of the server's clock.
         last_seen: the latest message on `target`.
         missing: why nobody could be chosen so far.
     """
@@ -73,6 +75,7 @@ class Hunt:
     rule: Rule | None = None
     pursuit: Pursuit | None = None
     newest: int | None = None
+    advanced: int = 0
     last_seen: PoseStamped = field(default_factory=PoseStamped)
     missing: str = "no message came on 'poses'"
 
@@ -94,6 +97,21 @@ class Hunt:
                 self.end(Result.CAMERA_SILENT, silence)
         elif timeout and waited >= timeout:
             self.end(Result.NOT_FOUND, f"timeout after {timeout / _NS:g} s: {self.missing}")
+
+    def check_stamp(self, stamp: int, now: int) -> None:
+        """End the goal if the stamps of images jump back or stand still; `now` as above."""
+        if self.newest is not None and stamp < self.newest - _LATE:
+            back = (self.newest - stamp) / _NS
+            self.end(Result.TIME_JUMPED, f"the stamps of the images jumped back by {back:g} s")
+        elif self.newest is None or stamp > self.newest or now < self.advanced:
+            self.newest, self.advanced = stamp, now
+        elif now - self.advanced > _STILL:
+            still = (now - self.advanced) / _NS
+            self.end(
+                Result.TIME_JUMPED,
+                f"the stamps of the images stand still at {stamp / _NS:.3f} s for {still:.1f} s: "
+                "have the camera's driver stamp each image",
+            )
 
     def update(self, people: People, header: Header, active: list[int]) -> Report | None:
         """Process an image; return its report on the target, None while nobody is chosen."""
@@ -190,12 +208,9 @@ class FollowTargetServer(Bridge):
             return
         if hunt.pursuit is not None:
             hunt.changed = self._now()
-        stamp = nanoseconds(message.header.stamp)
-        if hunt.newest is not None and stamp < hunt.newest - _LATE:
-            back = (hunt.newest - stamp) / _NS
-            hunt.end(Result.TIME_JUMPED, f"the stamps of the images jumped back by {back:g} s")
+        hunt.check_stamp(nanoseconds(message.header.stamp), self._now())
+        if hunt.ended.done():
             return
-        hunt.newest = max(stamp, hunt.newest or stamp)
         names = self._sightings.keypoint_names(message)
         if names is None:
             name = brief(message.skeleton)

@@ -89,7 +89,7 @@ def test_events_that_an_engine_found_come_back_from_kafka(ros_node):
     """Those of this robot, on the topics of its cameras; what is no event is left out."""
     confluent_kafka = pytest.importorskip("confluent_kafka")
     cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "unused"})
-    broker = next(iter(cluster.list_topics("activities", timeout=20).brokers.values()))
+    broker = next(iter(cluster.list_topics("activities", timeout=PATIENCE).brokers.values()))
     address = f"{broker.host}:{broker.port}"
     node = ActivitiesNode(**parameters(brokers=address, robot="r", cameras=["door"]))
     found = []
@@ -100,7 +100,7 @@ def test_events_that_an_engine_found_come_back_from_kafka(ros_node):
     event = Event("r", "door", "s", "fallen", "START", (7,), 1500, 2500, 2600, 9)
     others = replace(event, robot="other"), replace(event, camera="hall")
     producer = confluent_kafka.Producer({"bootstrap.servers": address})
-    deadline = monotonic() + 40
+    deadline = monotonic() + PATIENCE
     while not found:  # the reader begins at the end of the topic, once it has its partitions
         assert monotonic() < deadline
         for content in (b"no event", *(json.dumps(e.to_record()) for e in (*others, event))):
@@ -111,7 +111,7 @@ def test_events_that_an_engine_found_come_back_from_kafka(ros_node):
         assert (message.activity, list(message.track_ids), message.images) == ("fallen", [7], 9)
         assert (message.header.stamp.sec, message.header.stamp.nanosec) == (2, 600_000_000)
         assert message.camera == "door"
-    assert node.close(10.0)
+    assert node.close(PATIENCE)
     executor.shutdown()
     ros_node.destroy_subscription(heard)
     node.destroy_node()

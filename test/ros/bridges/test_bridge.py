@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 from kp_pose_ros.msg import PoseArray
+from node_process import PATIENCE
 from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError
@@ -29,7 +30,7 @@ def make(ros_node):  # for its rclpy.init
     yield make
     for node in nodes:
         if hasattr(node, "close"):
-            assert node.close(5)
+            assert node.close(PATIENCE)
         node.destroy_node()
 
 

@@ -11,6 +11,7 @@ from action_msgs.msg import GoalStatus
 from kp_pose_ros.action import WaitForPose
 from kp_pose_ros.msg import Keypoint, Keypoint3D, KeypointPose, PoseArray, Skeleton
 from node_process import PATIENCE, NodeProcess
+from peer import greet
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 
@@ -243,10 +244,14 @@ def test_poses_that_contradict_each_other_or_the_skeleton_are_left_out(planner):
     ],
 )  # fmt: skip
 def test_a_timeout_says_why_the_goal_was_not_met(planner, stamps, people, goal, reason):
+    now = [10**9]  # the server's time, which stands still until all images have come
+    planner.server._now = lambda: now[0]
     sent = planner.send(timeout=1.0, **goal)
     for number, stamp in enumerate(stamps, 1):
         planner.see(*[person()] * people, at=stamp)
-        planner.spin_until(lambda n=number: len(sent.feedback) == n or "keypoints" in goal)
+        (wait,) = planner.server._waits
+        planner.spin_until(lambda n=number, wait=wait: len(sent.feedback) == n or wait.unnamed)
+    now[0] += 10**9
     planner.spin_until(sent.answer.done)
     assert (sent.status, sent.result.error_code) == (ABORTED, Result.TIMEOUT)
     assert sent.result.error_msg.startswith("timeout after 1 s: ")
@@ -347,11 +352,12 @@ def test_the_program_says_that_it_is_ready_and_aborts_open_goals_at_its_end(star
     server = start_server(namespace)
     server.wait_for_log(f"ready: serves the action '{namespace}/wait_for_pose'")
     client = ActionClient(ros_node, WaitForPose, f"{namespace}/wait_for_pose")
-    assert client.wait_for_server(20)
-    handle = wait_for(ros_node, client.send_goal_async(WaitForPose.Goal()))
-    answer = handle.get_result_async()
+    refused = WaitForPose.Goal(count=0)
+    greet(ros_node, client, refused)
+    answer = wait_for(ros_node, client.send_goal_async(WaitForPose.Goal())).get_result_async()
     # The request for the result has to arrive first; a second one is answered after it.
-    wait_for(ros_node, client.send_goal_async(WaitForPose.Goal(count=0))).get_result_async()
+    other = wait_for(ros_node, client.send_goal_async(refused))
+    wait_for(ros_node, other.get_result_async())
     code = server.stop(signal.SIGINT)
     assert (code, "Traceback" in server.log) == (0, False)
     result = wait_for(ros_node, answer)

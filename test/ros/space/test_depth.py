@@ -194,7 +194,7 @@ def wronged(start_node, ros_node, bus):
     # Small enough for shared memory as Fast DDS sets it up: nobody resends what does not fit.
     small = cv2.resize(bus, (320, 240), interpolation=cv2.INTER_AREA)
     half = {"height": 240, "width": 320}
-    deadline = monotonic() + 40
+    deadline = monotonic() + PATIENCE
     while len(node.log_lines("no place in space")) < len(WRONG):
         assert monotonic() < deadline, node.log
         for name, (wrong, _) in WRONG.items():

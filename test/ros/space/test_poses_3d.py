@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import Future
 from copy import deepcopy
 from itertools import count
+from time import monotonic
 
 import made_up_tf2
 import numpy as np
@@ -15,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from echo_model import write_echo_model
 from geometry_msgs.msg import TransformStamped
 from kp_pose_ros.msg import Keypoint, PoseArray, Skeleton
+from node_process import PATIENCE
 from peer import image_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -153,11 +155,12 @@ class Robot:
         return sent
 
     def send_until(self, condition, **arguments):
-        for _ in range(200):
+        deadline = monotonic() + PATIENCE
+        while True:
+            assert monotonic() < deadline
             sent = self.send(**arguments)
             if condition():
                 return sent
-        raise AssertionError("nothing in 10 s")
 
 
 @pytest.fixture
