@@ -42,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
         "ros.space",
     },
     "ros.space": {"image", "space", "space.multi_camera", "output", "ros"},
-    "ros.bridges": {"activities", "following", "image", "output", "ros", "space"},
+    "ros.bridges": {"activities", "following", "image", "output", "ros", "ros.space", "space"},
     "bench": {"image", "models", "inference", "ros"},
     "demo": {"image", "output", "ros"},
     "commands": {

@@ -186,6 +186,7 @@ def _webcam(number: int) -> Iterator[Pixels]:
             raise FrameError(f"webcam {number} cannot be opened: is it connected, and not in use?")
         while (read := capture.read())[0]:
             yield read[1]  # type: ignore[misc]
+        raise FrameError(f"webcam {number} sends no more images: is it still connected?")
     finally:
         capture.release()
 

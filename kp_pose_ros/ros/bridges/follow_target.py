@@ -198,6 +198,7 @@ class FollowTargetServer(Bridge):
     def _tick(self) -> None:
         if self._hunt is not None:
             self._hunt.check_time(self._now())
+            self._sightings.watch()
         else:
             self._timer.cancel()
             self._sightings.want(False)

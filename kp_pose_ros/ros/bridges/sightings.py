@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import CalibrationError, FrameError
@@ -24,10 +23,14 @@ from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.bridges.pictures import Pictures
 from kp_pose_ros.ros.bridges.records import record_of
 from kp_pose_ros.ros.messages import poses_from_msg, skeleton_from_msg
-from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
+from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.space.calibration import Calibration
 from kp_pose_ros.space.messages import camera_of
+from kp_pose_ros.timing import Throttle
 
 Array = npt.NDArray[np.float64]
+
+_WATCH_PERIOD = 1.0  # seconds
 
 
 class Sightings:
@@ -43,19 +46,26 @@ class Sightings:
         self._node = node
         self._recorder: Recorder | None = None
         self._wardrobe = Wardrobe(())
-        self._info: CameraInfo | None = None
         self._pictures = Pictures(node, "image")
-        self._subscriptions = (
-            OnDemand(node, PoseArray, "poses", on_poses, RESULTS),
-            OnDemand(node, CameraInfo, "camera_info", self._on_info, NEWEST),
-        )
+        self._poses = OnDemand(node, PoseArray, "poses", on_poses, RESULTS)
+        self._calibration = Calibration(node, "")
+        self._throttle = Throttle(_WATCH_PERIOD)
+        node.expect_subscription("camera_info")
         node.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
 
     def want(self, is_wanted: bool) -> None:
         """Subscribe or unsubscribe, unless already done."""
         self._pictures.want(is_wanted)
-        for each in self._subscriptions:
-            each.want(is_wanted)
+        self._poses.want(is_wanted)
+        if is_wanted:
+            self._calibration.start()
+        else:
+            self._calibration.stop()
+
+    def watch(self) -> None:
+        """Follow the QoS of the publishers of camera_info; call it often."""
+        if self._throttle.passes("camera_info"):
+            self._calibration.watch()
 
     def keypoint_names(self, message: PoseArray) -> tuple[str, ...] | None:
         """Return the names of the poses' keypoints; None before the skeleton has come."""
@@ -95,10 +105,10 @@ class Sightings:
 
     def bearing(self, x: float, y: float) -> float:
         """Return the angle to a pixel, radians to the left of the axis; NaN if unknown."""
-        if self._info is None:
+        if self._calibration.info is None:
             return math.nan
         try:
-            ray = camera_of(self._info).rays(np.array([(x, y)]))[0]
+            ray = camera_of(self._calibration.info).rays(np.array([(x, y)]))[0]
         except CalibrationError as error:
             self._warn(f"a message on 'camera_info' was ignored: {error}")
             return math.nan
@@ -120,9 +130,6 @@ class Sightings:
         skeleton = skeleton_from_msg(message)
         self._wardrobe = Wardrobe(skeleton.keypoint_names)
         self._recorder = Recorder(skeleton, list(message.class_names))
-
-    def _on_info(self, message: CameraInfo) -> None:
-        self._info = message
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text, throttle_duration_sec=10.0)

@@ -17,8 +17,10 @@ from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from node_process import PATIENCE, NodeProcess
 from peer import greet
 from rclpy.action import ActionClient
+from rclpy.qos import qos_profile_sensor_data
 from scenes import STANDING
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Skeleton as Names
@@ -110,6 +112,12 @@ class Robot:
         handle = self.wait_for(self.client.send_goal_async(goal, feedback_callback=on_feedback))
         return handle, handle.get_result_async()
 
+    def calibration(self, header=None):
+        k = [FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
+        size = {"width": WIDTH, "height": HEIGHT}
+        lens = {"d": [0.0] * 5, "distortion_model": "plumb_bob"}
+        return CameraInfo(header=header or Header(), k=k, **lens, **size)
+
     def see(self, *people, after=0.1, picture=True, info=False):
         """Show an image of people; return the feedback on it."""
         self.stamp += after
@@ -123,11 +131,7 @@ class Robot:
         )
         messages = []
         if info:
-            k = [FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
-            p = [*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0]
-            size = {"width": WIDTH, "height": HEIGHT}
-            d = {"d": [0.0] * 5, "distortion_model": "plumb_bob"}
-            messages.append((self.infos, CameraInfo(header=header, k=k, p=p, **d, **size)))
+            messages.append((self.infos, self.calibration(header)))
         if picture:
             pixels = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
             for each in people:
@@ -288,6 +292,24 @@ def test_in_the_image_alone_the_bearing_needs_camera_info(robot):
     assert feedback.bearing == pytest.approx(-math.atan2(1, 3), abs=0.05)
     assert math.isnan(feedback.distance)
     assert robot.targets == []
+
+
+@pytest.mark.parametrize(
+    ("qos", "is_repeated"),
+    [
+        pytest.param(LATCHED, False, id="sent once, before the goal"),
+        pytest.param(qos_profile_sensor_data, True, id="best effort"),
+    ],
+)
+def test_camera_info_is_heard_whatever_its_quality_of_service(robot, qos, is_repeated):
+    topic = robot.infos.topic_name
+    robot.node.destroy_publisher(robot.infos)
+    robot.infos = robot.node.create_publisher(CameraInfo, topic, qos)
+    robot.infos.publish(robot.calibration())
+    robot.send(image_only=True)
+    deadline = monotonic() + PATIENCE
+    while math.isnan(robot.see(Someone(7, depth=False), info=is_repeated).bearing):
+        assert monotonic() < deadline
 
 
 @pytest.mark.parametrize(
