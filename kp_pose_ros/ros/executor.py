@@ -68,6 +68,15 @@ class GuardedExecutor(Executor):
         super().__init__(**executor_arguments)
         self._reported: dict[tuple[str, type], float] = {}
 
+    def spin(self) -> None:
+        """Run callbacks until the executor or its context is shut down.
+
+        rclpy's own calls a private method, not `spin_once`, in Lyrical and since the patches
+        7.1.9 of Jazzy and 9.1.5 of Kilted.
+        """
+        while self.context.ok() and not self._is_shutdown:
+            self.spin_once()
+
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Wait for one callback, at most `timeout_sec` seconds if given, and run it."""
         try:

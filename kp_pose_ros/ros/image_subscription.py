@@ -9,13 +9,12 @@ from contextlib import suppress
 from functools import partial
 from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.subscription import Subscription
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.ros import rcl
@@ -27,6 +26,9 @@ from kp_pose_ros.ros.compat import (
 from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.ros.qos import image_qos, publishers_of
 from kp_pose_ros.ros.transports import image_topics_of_others, message_class
+
+if TYPE_CHECKING:
+    from rclpy.topic_endpoint_info import TopicEndpointInfo  # Lyrical: rclpy.endpoint_info
 
 SILENCE = 5.0  # seconds without an image before a warning
 _PUBLISHERS = 8  # of one topic that are told apart; a restarted camera is a new one

@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
 from rclpy.qos import (
@@ -18,10 +18,12 @@ from rclpy.qos import (
     ReliabilityPolicy,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from kp_pose_ros.ros.compat import PrintableNode, declared_names, overrides
 from kp_pose_ros.settings import Setting
+
+if TYPE_CHECKING:
+    from rclpy.topic_endpoint_info import TopicEndpointInfo  # Lyrical: rclpy.endpoint_info
 
 # Reliable, because that matches both reliable and best-effort subscribers.
 RESULTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10)

@@ -10,6 +10,7 @@ import rclpy
 from node_process import PATIENCE
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
+from rclpy.executors import Executor
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
@@ -136,6 +137,15 @@ def test_what_a_callback_raises_is_reported_in_one_printable_line(stage, reports
     assert name in report
     assert "ValueError at test_executor.py:" in report
     assert r"line one\nline \x1b[31mtwo" in report
+
+
+def test_spin_survives_failures_where_rclpys_calls_a_private_method(stage, reports, monkeypatch):
+    monkeypatch.setattr(Executor, "spin", lambda executor: executor._spin_once_impl())
+    monkeypatch.setattr(Executor, "_spin_once_impl", stumble, raising=False)
+    stage.executor.create_task(stumble)
+    stage.executor.create_task(stage.executor.shutdown)
+    stage.executor.spin()
+    assert len(reports()) == 1
 
 
 def test_a_callback_that_always_fails_is_reported_once_in_a_while(stage, reports):
