@@ -76,7 +76,7 @@ make_venv() {
 # .venv) that lies inside of the source folder.
 build_workspace() {
   check_machine
-  say "building the messages in ${workspace#"$root/"} (about a minute)"
+  say "building the messages in ${workspace#"$root/"} (two minutes)"
   # A finished build is brought up to date; the rest of an interrupted one cannot be trusted.
   [[ -e $workspace/.made_from ]] || rm -rf "$workspace"
   rm -f "$workspace/.made_from"
@@ -87,7 +87,8 @@ build_workspace() {
     set_environment
     cd "$workspace"
     colcon --log-level error build --merge-install --symlink-install --event-handlers console_direct- \
-      --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE="$venv/bin/python"
+      --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE="$venv/bin/python" \
+      -DCMAKE_PROJECT_INCLUDE="$here/unity.cmake"
   ) >&2 || {
     cat "$workspace"/log/latest_build/*/stderr.log >&2
     fail "the messages could not be built; the compiler's own message is above."
