@@ -61,7 +61,7 @@ def read_messages(bag: Reader) -> Iterator[tuple[Any, int, bytes]]:
 def _reading(path: object) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # rosbags lets errors of sqlite, decompressors and struct through
+    except Exception as error:  # rosbags passes on errors of sqlite, decompressors and struct
         raise BagError(
             f"the bag {path} cannot be read ({error}): expected a rosbag2 folder with its "
             "metadata.yaml, which `ros2 bag reindex` restores, or an .mcap file; after a recorder "
@@ -70,7 +70,7 @@ def _reading(path: object) -> Iterator[None]:
 
 
 class Output:
-    """A new bag, complete however its `with` block ends, even by an error or interruption."""
+    """A new bag, which is complete however its `with` block ends, even by an error."""
 
     def __init__(self, path: Path, source: Reader, store: Any) -> None:
         """Create the bag, with every topic of `source`.

@@ -32,7 +32,7 @@ from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
 _LOST_AFTER = 1.0  # seconds; then frames without an answer are replaced
-_WALL = 3.0  # metres; everything is as far away
+_WALL = 3.0  # metres; the depth of every pixel
 _START = 30.0  # seconds for the program under test to subscribe, and then to answer
 
 
@@ -73,8 +73,8 @@ class Camera:
         """Begin to send, subscribed to the annotated image as well if `overlay`."""
         if overlay:
             topic = f"{self._name}/annotated"
-            # Raw: what a viewer does with a picture is not the node's, and rclpy's Python message
-            # would take this process, which sends the frames, as long as sending them.
+            # Raw: the node does not pay for what a viewer does with a picture, and rclpy's Python
+            # message would cost this process, which sends the frames, as much as sending them.
             self._overlay = self._node.create_subscription(
                 Image, topic, lambda _: None, NEWEST, raw=True
             )
@@ -162,7 +162,7 @@ def main() -> int:
 def _run(
     executor: GuardedExecutor, cameras: Sequence[Camera], request: dict[str, Any]
 ) -> CameraRound:
-    """Run one round: `program` runs in `process`, for `seconds`, with `overlay` or without."""
+    """Run one round of `seconds` with a program; `overlay`: subscribe to its annotated image."""
     program = request["program"]
     _spin(executor, _START, lambda: all(camera.is_matched() for camera in cameras))
     for camera in cameras:

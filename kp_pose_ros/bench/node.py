@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node under test, in this process; its cameras and the relay in processes of their own."""
+"""The node under test, in this process; its cameras and the relay run in others."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class NodeUnderTest:
         """Send frames to the node for a while, with a subscriber to its annotated image or without.
 
         Raises:
-            EngineError: the cameras' process failed. What ends the node is raised as it is.
+            EngineError: the cameras' process failed. Errors that end the node are raised as well.
         """
         self._node.times.clear()
         before = self._became()
@@ -109,8 +109,8 @@ class NodeUnderTest:
         np.save(folder / "pictures.npy", self._pictures)
         tune_process()
         use_large_images()
-        # The table says all there is to know; and rclpy's own handler of Ctrl-C would end the
-        # context under the thread that publishes.
+        # The table says everything; and rclpy's own handler of Ctrl-C would shut the context down
+        # under the thread that publishes.
         quiet = ["--ros-args", "--log-level", "error"]
         rclpy.init(args=quiet, signal_handler_options=SignalHandlerOptions.NO)
         undo.callback(rclpy.shutdown)
@@ -141,11 +141,11 @@ class NodeUnderTest:
     def _spin(self) -> None:
         try:
             self._executor.spin()
-        except BaseException as error:  # it would be lost with the thread
+        except BaseException as error:  # would otherwise be lost with the thread
             self._failures.append(error)
 
     def _became(self) -> Counter[str]:
-        """Return what became of all cameras' frames so far, once none is being worked on."""
+        """Return what became of all cameras' frames so far, once none is in progress."""
         end = monotonic() + _PATIENCE
         while True:
             became: Counter[str] = Counter()
@@ -188,7 +188,7 @@ class NodeUnderTest:
 
 
 class _Process:
-    """A module of this room in a process of its own, which a `with` statement ends."""
+    """A module of this folder in a process of its own, which a `with` statement ends."""
 
     def __init__(self, module: str, arguments: Sequence[str], folder: Path) -> None:
         self._name = module

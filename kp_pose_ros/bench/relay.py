@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The floor of `kp_pose bench`: a relay that answers each image with an empty PoseArray.
 
-It is what any rclpy node costs that receives images, in the middleware and the memory settings of
-the node under test.
+It is the least that any rclpy node costs that receives images, with the middleware and the memory
+settings of the node under test.
 """
 
 from __future__ import annotations

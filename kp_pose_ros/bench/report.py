@@ -55,7 +55,7 @@ def results_table(rounds: Rounds, others: float) -> str:
 
     Args:
         rounds: of each kind, in the order in which they were taken.
-        others: what other processes took meanwhile, as a share of the cores in [0, 1].
+        others: the share of the cores that other processes took meanwhile, in [0, 1].
     """
     groups = [
         [_frame_rows(each) for each in rounds.node.values()],
@@ -86,7 +86,7 @@ def _frame_rows(node: Sequence[NodeRound]) -> dict[str, str]:
 
 
 def _floor_rows(rounds: Rounds, node: Sequence[NodeRound], others: float) -> dict[str, str]:
-    """Return the node beside what bounds it: its network alone, and the minimal relay."""
+    """Compare the node with its limits: its network alone, and the minimal relay."""
     cameras = [each.cameras for each in node]
     rows = {"network alone, frames/s": f"{np.median(rounds.network):.1f}"}
     for program, each in {"relay": rounds.relay, "node": cameras}.items():

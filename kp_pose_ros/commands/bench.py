@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _measure(args: argparse.Namespace, node_under_test: type[NodeUnderTest]) -> None:
     settings = estimator_settings(args, max_batch=args.cameras)
-    # With auto, the node would give threads up for the relay's turns.
+    # With auto, the node would give up threads while the relay runs.
     settings = replace(settings, threads=CoreWatch(None).threads().count)
     pictures = np.stack(_pictures(args.inputs, tuple(args.size)))
     model, estimator = make_estimator(settings)

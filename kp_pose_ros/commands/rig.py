@@ -55,7 +55,7 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         default=0.02,
         metavar="SECONDS",
-        help="between images of one time, at most; default 0.02",
+        help="greatest difference between the stamps of images taken at one time; default: 0.02",
     )
     parser.set_defaults(run=run)
 
@@ -128,16 +128,16 @@ class _Recording:
         self.frame_ids: dict[str, str] = {}
         self.keypoint_names: tuple[str, ...] = ()
         self._sources: dict[str, str] = {}  # the camera's name in the records, by ours
-        self._others: set[str] = set()  # cameras of the records that nobody asked for
+        self._others: set[str] = set()  # cameras of the records without a calibration
         self._images: list[_Image] = []
-        # Ids begin anew with each session: numbers for what they mean.
+        # Ids begin anew with each session; these numbers do not.
         self._tracks: dict[tuple[str, str, int], int] = {}
 
     def add(self, place: str, line: str) -> None:
-        """Take in the record in a line; `place` is where that stands.
+        """Add the record in a line; `place` says which line it is.
 
         Raises:
-            SettingsError: it is none, or contradicts a calibration.
+            SettingsError: it is no record, or contradicts a calibration.
         """
         try:
             record = parse_record(line)
@@ -182,7 +182,7 @@ class _Recording:
         ]
 
     def _name(self, source: str) -> str | None:
-        """Return what we call a camera of the records; None if nobody asked for it."""
+        """Return our name of a camera of the records; None if it has no calibration."""
         names = [each for each in self.cameras if each in (source, *source.split("/"))]
         if not names:
             self._others.add(source)

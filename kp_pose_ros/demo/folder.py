@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's folder: deletes the files of the run before, and keeps all other files."""
+"""The demo's folder: deletes the files of the previous run and keeps all others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Folder:
     """A folder that one run at a time writes its files into."""
 
     def __init__(self, path: Path) -> None:
-        """Make the folder, and delete the files that the run before listed.
+        """Make the folder, and delete the files that the previous run listed.
 
         Raises:
             SettingsError: it cannot be written, or another demo is writing into it.
@@ -46,8 +46,8 @@ class Folder:
         """
         if (self._path / name).exists():
             raise SettingsError(
-                f"{self._path / name} exists, and is none of the demo's: move it away, or choose "
-                "another folder with OUTPUT=DIR"
+                f"{self._path / name} exists and was not written by the demo: move it away, or "
+                "choose another folder with OUTPUT=DIR"
             )
         self._list.write(f"{name}\0")
         self._list.flush()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's other processes: each has a log file, and ends with the demo."""
+"""The demo's other processes; each has a log file and ends with the demo."""
 
 from __future__ import annotations
 

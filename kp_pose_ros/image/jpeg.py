@@ -35,7 +35,7 @@ _REDUCTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class JpegSettings:
-    """What `annotated/compressed` is like."""
+    """Settings of `annotated/compressed`."""
 
     jpeg_quality: int = setting(
         80,
@@ -45,19 +45,19 @@ class JpegSettings:
     )
     max_rate: float = setting(
         0.0,
-        "Pictures a second on annotated/compressed, at most; 0: every one.",
+        "Highest rate of annotated/compressed, in pictures a second; 0: every picture.",
         limits=(0, 1000),
         changeable=True,
     )
     max_width: int = setting(
         0,
-        "Pixels that a picture on annotated/compressed is wide, at most; 0: as wide as the image.",
+        "Greatest width of annotated/compressed, in pixels; 0: that of the image.",
         limits=(0, 65500),
         changeable=True,
     )
 
     def width(self, source: Size) -> int:
-        """Return how wide it is for a camera's picture of (height, width)."""
+        """Return the width for a camera's picture of (height, width)."""
         return min(source[1], self.max_width or source[1])
 
 
@@ -66,8 +66,8 @@ def decode_compressed(content: bytes, min_width: MinWidth | None = None) -> Fram
 
     Args:
         content: the file.
-        min_width: how many columns of the picture are needed; a JPEG is decoded at the greatest
-            reduction that keeps as many. None decodes at full size.
+        min_width: how many columns of the picture are needed; a JPEG is decoded at the
+            greatest reduction that keeps this many. None: full size.
 
     Raises:
         FrameError: the data is neither JPEG nor PNG, cut short, damaged or too large.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks image messages, of any library that gives them ROS's fields, and makes Frames of them."""
+"""Image messages -> Frames, with every field checked; for the messages of any ROS library."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CameraImage:
 
 
 class ImageMessage(Protocol):
-    """sensor_msgs/Image, as rclpy, rosbags and others make it; data is any buffer of bytes."""
+    """sensor_msgs/Image of rclpy, rosbags or another library; data is any buffer of bytes."""
 
     height: int
     width: int

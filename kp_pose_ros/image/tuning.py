@@ -17,12 +17,11 @@ _KEPT = 256 * 2**20  # bytes of free memory that the process keeps
 
 
 def tune_process() -> None:
-    """Have the C library keep freed memory, and OpenCV work in the thread that calls it.
+    """Make the C library keep freed memory, and OpenCV work in the calling thread.
 
-    Each image passes through several buffers of its own size, both through DDS and rclpy and from
-    bag to bag. glibc maps each of them anew, and the kernel zeroes it page by page: 2,000 page
-    faults and 5 ms for every 1280 x 720 frame, more than all other costs of receiving or copying
-    it.
+    Each image passes through several buffers of its own size, in DDS and rclpy as well as between
+    bags. glibc maps each of them anew, and the kernel zeroes it page by page: 2,000 page faults and
+    5 ms for every 1280 x 720 frame, more than everything else that it takes to receive or copy it.
 
     OpenCV's threads spin while they wait for work: on two cores, the letterbox of such a frame
     takes 0.55 ms with and without them, but 0.9 ms of CPU with them.

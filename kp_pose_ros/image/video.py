@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Decodes packets of video streams, as cameras and recorders publish them, with PyAV."""
+"""Decodes the packets of video streams that cameras and recorders publish, with PyAV."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DECODERS = {
 }
 
 
-_HELD_BACK = 32  # packets at most by which a decoder delays a picture; H.265 allows 16
+_HELD_BACK = 32  # packets; no decoder delays a picture by more: H.265 allows 16
 
 
 # Converts a decoded picture, which may be costly; raises FrameError.

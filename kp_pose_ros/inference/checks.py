@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the rows that a network returns: what cannot be true is dropped, counted and logged once.
+"""Checks the rows that a network returns: impossible ones are dropped, counted and logged once.
 
-A model that was quantized naively has scores above 1, a half-precision one overflows, and an output
-that is taken for another layout than it has gives boxes that are inside out.
+A naively quantized model has scores above 1, a half-precision one overflows, and an output that is
+read in the wrong layout has inverted boxes.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ class OutputCheck:
         self._good_rows = 0
 
     def __call__(self, rows: Floats, score_threshold: float) -> Floats:
-        """Return the rows of one frame that score more than the threshold and can be true.
+        """Return the rows of one frame that score more than the threshold and are possible.
 
         Args:
             rows: (m, 6 + K * D), as an engine returns them.
-            score_threshold: rows of a lower score are not looked at.
+            score_threshold: rows of a lower score are not checked.
 
         Raises:
-            ModelError: from the first frames on, most rows are wrong as they are if the output has
-                another layout.
+            ModelError: most rows of the first frames are wrong in the way that another layout would
+                make them.
         """
         scores = rows[:, SCORE]
-        is_above = ~(scores <= score_threshold)  # those that are no number, too
+        is_above = ~(scores <= score_threshold)  # NaN, too
         if not is_above.any():
             return rows[:0]
         rows = rows[is_above]

@@ -17,12 +17,12 @@ _TICKS = os.sysconf("SC_CLK_TCK")  # a second
 
 @dataclass(frozen=True, slots=True, order=True)
 class Threads:
-    """What a network is opened with; those with less use of the cores are less.
+    """The threads that a network is opened with, ordered by how much of the cores they take.
 
     Attributes:
         count: how many threads, at least 1.
-        spin: whether they wait for each other awake. That is faster where each has a core, and
-            half as fast, at twice the CPU time, where they have to share.
+        spin: whether they spin while they wait for each other. That is faster if each has a core of
+            its own; if they share cores, it is half as fast and takes twice the CPU time.
     """
 
     count: int
@@ -48,7 +48,7 @@ class Machine:
         return min(self._quotas(), default=math.inf)
 
     def busy_seconds(self, cores: set[int]) -> float:
-        """Return how long `cores` have worked so far, or another virtual machine in their place."""
+        """Return the seconds that `cores` have worked so far, for us or another virtual machine."""
         names, ticks = {f"cpu{number}" for number in cores}, 0
         for line in self._lines("proc/stat"):
             name, *fields = line.split()
@@ -93,16 +93,16 @@ def threads_for(
 ) -> Threads:
     """Return the threads that there is room for.
 
-    A third of a core makes one more worth while; on less the others only wait for it. They spin
-    if no more than a third of a core is missing. What there is now has a little more room, so that
-    a load at the edge changes nothing: every change opens the network anew.
+    Another thread pays off from a third of a core on; with less, the others only wait for it. They
+    spin if no more than a third of a core is missing. The present threads need a little less room,
+    so that a load at a limit changes nothing: every change opens the network anew.
 
     Args:
         cores: how many this process may run on.
         quota: how many cores' time it may use.
         others: how many cores' time other processes use.
-        now: what there is.
-        asked: how many there shall be in any case.
+        now: the present threads.
+        asked: how many to use in any case.
     """
     left = min(cores - others, quota)
     count = asked or max(1, int(left + 0.65), min(now.count, int(left + 0.85)))
@@ -110,18 +110,18 @@ def threads_for(
 
 
 class CoreWatch:
-    """Tells how many threads to use, and changes that while the machine's load changes.
+    """Says how many threads to use as the machine's load changes.
 
     Once a second it measures what other processes use. It gives up threads at once, and takes more
-    when two seconds in a row have room for them.
+    if there was room for them in two measurements in a row.
     """
 
     def __init__(self, asked: int | None, machine: Machine | None = None) -> None:
         """Begin to watch.
 
         Args:
-            asked: how many threads to use whatever the load; None: as many as have room.
-            machine: where the figures come from; None is this one.
+            asked: how many threads to use whatever the load; None: as many as there is room for.
+            machine: where the figures come from; None: this machine.
         """
         self._asked = asked
         self._machine = machine or Machine()
@@ -140,7 +140,7 @@ class CoreWatch:
         self._busy = self._machine.busy_seconds(self._cores)
 
     def _look(self) -> None:
-        """Take in what the machine did since the last look."""
+        """Measure what the machine has done since the last time."""
         seconds = monotonic() - self._since
         busy = self._machine.busy_seconds(self._cores) - self._busy
         others = max(0.0, busy - (process_time() - self._own)) / seconds

@@ -40,7 +40,7 @@ class DecodeSettings:
     """What counts as a pose.
 
     Attributes:
-        suppress: False for models that return every person once, by themselves; the model says.
+        suppress: false for models that return every person only once; the model says which it is.
     """
 
     score_threshold: float = setting(

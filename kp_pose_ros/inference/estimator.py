@@ -24,10 +24,10 @@ class Pending(Protocol):
     """A batch that has begun; concurrent.futures.Future is one."""
 
     def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
-        """Have `callback` called, in any thread, when the batch has ended.
+        """Call `callback`, in any thread, when the batch has ended.
 
-        An engine that is not told of the end, such as a GPU's, calls it at once: waiting for the
-        result is then better than waiting for more images.
+        An engine that is not notified of the end, such as a GPU's, calls it at once, so that the
+        caller waits for the result and not for more images.
         """
 
     def result(self) -> list[Candidates]:
@@ -42,10 +42,10 @@ class Engine(Protocol):
     """Runs the network. Owned by one thread, from its first call to `close`.
 
     Attributes:
-        name: what runs it, for people, such as "ONNX Runtime 1.20 on the CPU".
+        name: for people, such as "ONNX Runtime 1.20 on the CPU".
         max_batch: how many frames `submit` takes at most.
-        overlaps: whether a batch that begins before the one before it has ended is worked on beside
-            it. Elsewhere it waits for its turn, and a newer image would have been better.
+        overlaps: whether a batch submitted before the previous one has ended runs concurrently with
+            it. If not, it only waits, and a newer image would have been better.
         times: how long each stage took.
     """
 
@@ -57,7 +57,7 @@ class Engine(Protocol):
     def prepare(self, frame: tuple[int, int]) -> Path:
         """Open the network for frames of (height, width); return the file that it runs.
 
-        What the cache does not have is made, which may take many minutes.
+        It first builds what the cache lacks, which may take many minutes.
 
         Raises:
             EngineError: the network cannot be opened.
@@ -65,20 +65,20 @@ class Engine(Protocol):
         """
 
     def submit(self, frames: Sequence[Frame]) -> Pending:
-        """Begin with a batch, whose result is the candidates of each frame.
+        """Start a batch; its result is the candidates of each frame.
 
-        One more may begin before this one has ended. Frames may have different sizes and encodings.
-        Results are to be asked for in the order of the beginnings.
+        Another one may start before this one has ended; results must be asked for in the same
+        order. Frames may have different sizes and encodings.
 
         Raises:
             EngineError: the engine failed; later calls may work.
         """
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
-        """Return what runs the network alone on frames that are on its input: for benchmarks."""
+        """Return a function that runs only the network, on frames already in its input."""
 
     def close(self) -> None:
-        """Free what the engine holds. It cannot be used afterwards."""
+        """Free all resources; the engine cannot be used afterwards."""
 
 
 class PoseEstimator:
@@ -102,7 +102,7 @@ class PoseEstimator:
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
         """Return the poses of each frame, at most `engine.max_batch` of them.
 
-        They are in pixels of the camera's pictures, also where a frame was reduced.
+        They are in pixels of the camera's pictures, even if a frame was reduced.
 
         Raises:
             EngineError: the engine failed.
@@ -146,12 +146,12 @@ class PoseEstimator:
 
 
 def overlapping(begin: Callable[[bool], Batch | None], overlaps: bool = True) -> Iterator[Batch]:
-    """Keep an engine at work: the next batch begins before this one has ended.
+    """Keep an engine busy: start the next batch before this one has ended.
 
     Args:
-        begin: begins with the next batch and returns it. It is told whether one is under way; if
-            so, None has that one yielded; if not, None is the end.
-        overlaps: False has each batch end before the next one begins.
+        begin: starts the next batch and returns it, or None. Its argument is whether a batch is
+            under way: if so, None yields that one; if not, None is the end.
+        overlaps: if false, each batch ends before the next one starts.
 
     Yields:
         Each batch when it is time to wait for its result.

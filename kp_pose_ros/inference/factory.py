@@ -28,7 +28,7 @@ _WIDESCREEN = (1080, 1920)  # (height, width) of most cameras' images, for an ex
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an estimator is made from.
+    """What an estimator is made of.
 
     Attributes:
         model: path of the model file.
@@ -38,11 +38,11 @@ class Settings:
         imgsz: (height, width) of the network's input in pixels, or None to follow each camera.
         precision: fp32, fp16 or int8, for the engine 'tensorrt'.
         device: CPU, GPU or NPU, for the engine 'openvino'.
-        providers: names of ONNX Runtime's execution providers, for the engine 'onnx'; none is the
+        providers: names of ONNX Runtime's execution providers, for the engine 'onnx'; none: the
             CPU.
-        threads: how many the network has on the CPU; None follows what the machine has left.
+        threads: how many the network has on the CPU; None: one for each core that is left.
         max_batch: how many frames the engine takes at once.
-        decode: thresholds and limits; whether to suppress is the model's to say.
+        decode: thresholds and limits; `suppress` follows from the model.
     """
 
     model: Path
@@ -67,8 +67,8 @@ def make_estimator(
     """Open the model and an engine for it.
 
     Args:
-        settings: what to make it from.
-        progress: is told how far the build of an engine is; None tells the log.
+        settings: what to make it of.
+        progress: receives the progress of an engine build; None: the log does.
 
     Raises:
         SettingsError: no engine has that name, or the model cannot run at `imgsz`.
@@ -100,7 +100,7 @@ def network_columns(model: PoseModel, imgsz: Size | None, picture: Size) -> int:
 
 
 def build(model: PoseModel, estimator: PoseEstimator, settings: Settings) -> Path:
-    """Make what the estimator needs before the first frame comes; return the file that it runs.
+    """Build what the estimator needs before its first frame; return the file that it runs.
 
     Raises:
         SettingsError: the size of the network's input is not known without a frame.
@@ -165,7 +165,7 @@ def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engin
 def _has_bfloat16() -> bool:
     """Return whether OpenVINO is installed and the CPU computes in bfloat16.
 
-    There it needs 0.6 of ONNX Runtime's time; elsewhere both need the same.
+    There it takes 0.6 of ONNX Runtime's time; elsewhere both take the same.
     """
     if importlib.util.find_spec("openvino") is None:
         return False

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The part that engines on the host share: letterboxing, batches, and one network a frame size.
+"""Shared by the engines that run on the host: letterboxing, batches, a network for each frame size.
 
-What runs a network (ONNX Runtime, OpenVINO) is a `Session`, which its own room opens.
+A `Session` runs one network with ONNX Runtime or OpenVINO.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Session(Protocol):
         """
 
 
-# Opens a prepared graph for such threads. It raises EngineError if it cannot.
+# Opens a prepared graph with these threads; raises EngineError.
 OpenSession = Callable[[Path, Threads], Session]
 
 
@@ -79,12 +79,12 @@ class HostEngine:
         """Open the engine; networks are opened when the first frame of a shape arrives.
 
         Args:
-            name: what runs it, for people.
+            name: the engine's, for people.
             model: what to run.
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
             open_session: opens a graph.
-            threads: how many threads a network has; None follows what the machine has left.
+            threads: how many threads a network has; None: as many as the machine has cores left.
         """
         self.name = name
         self.max_batch = max_batch
@@ -112,7 +112,7 @@ class HostEngine:
         return self.submit(frames).result()
 
     def submit(self, frames: Sequence[Frame]) -> Future[list[Candidates]]:
-        """Begin with a batch; see `infer`. The frames have to stay as they are until its end."""
+        """Start a batch; see `infer`. The frames must not change until it has ended."""
         by_size: defaultdict[Size, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
             by_size[self._model.network_size(frame.size, self._imgsz)].append(index)
@@ -123,11 +123,11 @@ class HostEngine:
         return self._pool.submit(self._run, work, frames)
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
-        """Return what runs the network alone on frames of one size: for benchmarks."""
+        """See `Engine`; the frames have one size."""
         return self._network(self._model.network_size(frames[0].size, self._imgsz)).call(frames)
 
     def close(self) -> None:
-        """Free the networks, after the end of what is under way."""
+        """Free the networks after the batches under way have ended."""
         self._pool.shutdown()
         self._opener.shutdown(cancel_futures=True)
         self._networks.clear()
@@ -135,7 +135,7 @@ class HostEngine:
     def _run(
         self, work: list[tuple[_Network, list[int]]], frames: Sequence[Frame]
     ) -> list[Candidates]:
-        """Return the candidates of each frame; `work` tells which network takes which of them."""
+        """Return the candidates of each frame; `work` has the indices of those for each network."""
         found: dict[int, Candidates] = {}
         for network, indices in work:
             for start in range(0, len(indices), network.batch):
@@ -178,7 +178,7 @@ class _Network:
         self.graph = graph
         self._open_session = open_session
         self._session, self._threads = open_session(graph, threads), threads
-        # Those that are open or being opened; None is one that did not open.
+        # Those open or being opened; None: could not be opened.
         self._sessions: dict[Threads, Future[Session | None]] = {threads: Future()}
         self._sessions[threads].set_result(self._session)
         self.batch = self._session.fixed_batch or max_batch
@@ -186,13 +186,13 @@ class _Network:
         self._input = NetworkInput(self.batch, shape)
 
     def follow(self, threads: Threads, spare: Threads, opener: ThreadPoolExecutor) -> None:
-        """Go on with other threads as soon as a session that has them is open.
+        """Change the number of threads as soon as a session with it is open.
 
         Args:
-            threads: what to have from now on.
-            spare: what to keep open, and to go on with until then if there shall be fewer threads:
-                on an overloaded machine it takes seconds to open a session.
-            opener: opens sessions beside the one that runs.
+            threads: those to use from now on.
+            spare: those to keep a session for, and to use meanwhile if there must be fewer: on an
+                overloaded machine it takes seconds to open a session.
+            opener: opens sessions in the background.
         """
         for each in {threads, spare} - self._sessions.keys():
             self._sessions[each] = opener.submit(self._open_another, each)
@@ -223,7 +223,7 @@ class _Network:
         return [Candidates(*pair) for pair in zip(rows, letterboxes, strict=False)]
 
     def call(self, frames: Sequence[Frame]) -> Callable[[], object]:
-        """Return what runs the network alone on frames that are on its input."""
+        """Return a function that runs only the network, on frames already in its input."""
         filled = NetworkInput(self.batch, self._shape)
         for slot, frame in enumerate(frames):
             filled.fill(slot, frame, StageTimes())

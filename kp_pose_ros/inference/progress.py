@@ -21,10 +21,7 @@ class Progress:
         """Called when a build starts."""
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """Hear often what TensorRT is doing, and how many steps of that are done.
-
-        It may call from any thread.
-        """
+        """Report how many steps of a phase are done; called often, and from any thread."""
 
     def end(self) -> None:
         """Called when the build has ended, successfully or not."""
@@ -37,7 +34,7 @@ class ProgressLog(Progress):
     """Writes a line every few seconds, so that a log shows that the build is running."""
 
     def __init__(self) -> None:
-        self._started: float | None = None  # when the build that goes on began
+        self._started: float | None = None  # when the current build began
         self._last = 0.0
         self._phase = ""
 
@@ -82,7 +79,7 @@ class ProgressBar(Progress):
         """Draw a report, unless the last drawing is too recent."""
         if self._bar is None:
             self._bar = tqdm(file=self._terminal, total=total, miniters=0, dynamic_ncols=True)
-        # Phases are nested and take turns, so the position is set, not counted on.
+        # Phases are nested and take turns, so the position is set, not incremented.
         self._bar.total, self._bar.n = total, done
         self._bar.set_description_str(phase, refresh=False)
         self._bar.update(0)

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Serializes poses directly to messages, for topics and bags, without message objects in between.
+"""Serializes poses directly to messages, for topics and bags, without Python message objects.
 
-rclpy needs 5 ms to turn 100 people into Python objects and these into bytes; this takes a tenth of
+rclpy takes 5 ms to turn 100 people into message objects and these into bytes; this takes a tenth of
 that. See image/cdr.py for the format.
 """
 

@@ -76,7 +76,7 @@ class Recorder:
         self._begin(session or _random_name())
 
     def begin_session(self) -> None:
-        """Begin another session, in which track ids mean other people."""
+        """Begin a new session, in which a track id means another person."""
         self._begin(_random_name())
 
     def _begin(self, session: str) -> None:
@@ -145,10 +145,10 @@ class Recorder:
             for index in range(len(poses))
         ]
         if keypoints_3d is not None:
-            for person, places in zip(people, keypoints_3d.round(4), strict=True):
-                known = zip(names, places, strict=True)
+            for person, points_3d in zip(people, keypoints_3d.round(4), strict=True):
+                named = zip(names, points_3d, strict=True)
                 person["keypoints_3d"] = {
-                    name: place.tolist() for name, place in known if np.isfinite(place).all()
+                    name: point.tolist() for name, point in named if np.isfinite(point).all()
                 }
         return people
 

@@ -120,14 +120,14 @@ class AnnotatedPictures:
         """Create the publishers on `node`; `prefix` stands before each topic's name."""
         self._node = node
         self._raw = node.create_publisher(Image, f"{prefix}annotated", NEWEST)
-        # As image_transport does: a remapped `annotated` takes its compressed form along.
+        # As with image_transport, remapping `annotated` also remaps its compressed form.
         compressed = node.resolve_topic_name(f"{prefix}annotated") + "/compressed"
         self._jpeg = node.create_publisher(CompressedImage, compressed, NEWEST)
         self._message = cdr.ImageMessage()
         self._next_jpeg = 0.0  # when the next compressed picture is due
 
     def wanted(self) -> bool:
-        """Return whether anybody subscribes."""
+        """Return whether either topic has a subscriber."""
         return any(each.get_subscription_count() for each in (self._raw, self._jpeg))
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class AnnotatedPictures:
     def _canvas(self, image: CameraImage, width: int) -> tuple[Pixels, Pixels]:
         """Return the image as a BGR picture of a width, to draw on, and the message it lies in.
 
-        A bgr8 camera's own message is both. To copy it would take as long as all the rest.
+        The message of a bgr8 camera serves as both: a copy would take as long as everything else.
         """
         picture = _narrowed(image.frame.to_bgr(), width)
         is_own = picture is image.frame.pixels and image.frame.encoding == "bgr8"

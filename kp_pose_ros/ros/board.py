@@ -44,7 +44,7 @@ def gpu_name(library: str = _LIBRARY) -> str | None:
 
 
 def gpu_readings(library: str = _LIBRARY) -> dict[str, float]:
-    """Return the readings of the first GPU, by name and unit, as far as it has them."""
+    """Return those readings that the first GPU has, by name and unit."""
     if (opened := _open(library)) is None:
         return {}
     nvml, device = opened
@@ -79,7 +79,7 @@ def _open(library: str) -> tuple[ctypes.CDLL, ctypes.c_void_p] | None:
 
 
 _ROOT = Path("/")
-_JETSON_GPUS = {"gpu", "ga10b", "gv11b", "gp10b"}  # what device trees call them
+_JETSON_GPUS = {"gpu", "ga10b", "gv11b", "gp10b"}  # their names in device trees
 _PATIENCE = 5.0  # seconds that nvpmodel may take
 
 
@@ -95,12 +95,12 @@ def readings(root: Path = _ROOT) -> dict[str, float]:
 
 
 def slow_readings(root: Path = _ROOT) -> dict[str, float]:
-    """Return the power of each rail, which a Jetson needs tens of milliseconds to measure."""
+    """Return the power of each rail, which takes a Jetson tens of milliseconds to measure."""
     return {f"power {rail} (W)": each for rail, each in powers(root).items()}
 
 
 def temperatures(root: Path = _ROOT) -> dict[str, float]:
-    """Return degrees Celsius by the name of the sensor, of the sensors that answer."""
+    """Return the temperature in degrees Celsius of each sensor that answers, by its name."""
     found = {}
     for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):
         try:
@@ -129,7 +129,7 @@ def powers(root: Path = _ROOT) -> dict[str, float]:
 
 
 def jetson_gpu_clock(root: Path = _ROOT) -> float | None:
-    """Return the MHz of a Jetson's GPU; None elsewhere."""
+    """Return the clock of a Jetson's GPU in MHz; None elsewhere."""
     for folder in sorted(root.glob("sys/class/devfreq/*")):
         try:
             if _text(folder / "device/of_node/name") in _JETSON_GPUS:
@@ -152,7 +152,7 @@ def available_memory(root: Path = _ROOT) -> int | None:
 
 
 def board_name(root: Path = _ROOT) -> str:
-    """Return what the machine is: a board's own name, else its processor's, with its GPU's."""
+    """Return the board's own name, or else the names of the processor and the GPU."""
     with suppress(OSError):
         return _text(root / "proc/device-tree/model")
     processor = _fields(root / "proc/cpuinfo").get("model name", platform.machine())
@@ -160,7 +160,7 @@ def board_name(root: Path = _ROOT) -> str:
 
 
 def power_mode() -> str | None:
-    """Return a Jetson's power mode, such as 15W or MAXN, as `nvpmodel` tells it; None elsewhere."""
+    """Return a Jetson's power mode from `nvpmodel`, such as 15W or MAXN; None elsewhere."""
     try:
         done = subprocess.run(
             ["nvpmodel", "-q"], capture_output=True, text=True, timeout=_PATIENCE, check=False
@@ -176,6 +176,6 @@ def _text(file: Path) -> str:
 
 
 def _fields(file: Path) -> dict[str, str]:
-    """Return what stands behind each `name :` of a file of /proc; of several alike, the last."""
+    """Return the `name : value` lines of a file of /proc; of equal names, the last one."""
     pairs = (line.split(":", 1) for line in file.read_text().splitlines() if ":" in line)
     return {name.strip(): value.strip() for name, value in pairs}

@@ -42,14 +42,14 @@ __all__ = [
 
 
 class PrintableLogger(RcutilsLogger):
-    """A logger that makes printable what its lines hold from outside."""
+    """A logger that escapes unprintable text from outside in its lines."""
 
     def log(self, message: Any, severity: Any, name: Any = None, **filters: Any) -> Any:
         """Log a message; all methods of rclpy's loggers come here."""
         return super().log(printable_lines(message), severity, name, **filters)
 
 
-# Lines of code that log are told apart by the innermost file that is not in this list.
+# rclpy tells the lines of code that log apart by the innermost file that is not in this list.
 rcutils_logger._internal_callers.append(os.path.realpath(__file__))
 
 
@@ -60,7 +60,7 @@ def get_logger(name: str) -> PrintableLogger:
 
 
 class PrintableNode(node.Node):
-    """A node whose log lines are printable, whatever text they hold."""
+    """A node whose log lines are printable, whatever text they contain."""
 
     def create_steady_timer(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Return a timer by the steady clock, because simulated time may stand still."""
@@ -87,5 +87,5 @@ def state_machine(node: LifecycleNodeMixin) -> Any:
 
 
 def serve_change_state(node: LifecycleNodeMixin, callback: Callable[[Any, Any], Any]) -> None:
-    """Have `callback`, which may be a coroutine, serve a lifecycle node's change_state."""
+    """Let `callback`, which may be a coroutine, serve a lifecycle node's change_state."""
     node._service_change_state.callback = callback

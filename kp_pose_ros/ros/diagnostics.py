@@ -74,7 +74,7 @@ class Counts:
         received: frames that arrived.
         unwanted: nothing subscribed to results.
         dropped: a newer frame, or a pause, came before the worker was free.
-        bad: could not be read, by the wrong field of the message.
+        bad: could not be read; by the message's field at fault.
         failed: the engine failed on them.
         processed: their poses were published.
         with_depth: processed with a depth image and a calibration.
@@ -102,7 +102,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a camera did between two checks.
+    """The changes of a camera between two checks.
 
     Attributes:
         before: its counts at the first.

@@ -97,7 +97,7 @@ class ImageSubscription:
         self._queue = queue
         self._profile = image_qos(qos, (), queue)  # before the user's overrides
         self.is_gap = True
-        self._events = Lock()  # both the executor and the worker handle events
+        self._events = Lock()  # the executor and the worker both handle events
         self._has_come = self._is_silent = False
         self._last = monotonic()  # when the newest image came, or none could come
 

@@ -223,7 +223,7 @@ class Parameters:
         )
 
     def _check(self) -> None:
-        """Check what the rule of a single value cannot."""
+        """Check what concerns more than the type and range of one value."""
         if not self.model:
             raise SettingsError(
                 "parameter 'model' is empty: expected the path of a .pt or .onnx file, or the name "

@@ -62,8 +62,7 @@ class PoseNode(ManagedNode):
                 It is called in the worker's thread: the network waits for its return, and newer
                 images replace older ones meanwhile. An exception ends the worker.
             on_failure: called, instead of logging, with the error that ends an automatic start or
-                the work after it; always called with GpuLostError, after which the process has to
-                end.
+                the work after it; and always with GpuLostError, after which the process must end.
             on_built: called when `build_only` has built the engine, instead of activating the node.
             node_arguments: those of rclpy's Node, such as namespace or parameter_overrides.
 
@@ -242,7 +241,7 @@ class PoseNode(ManagedNode):
         building = self._worker.building if self._worker else ""
         faults = dict(self._worker.output_faults) if self._worker else {}
         level = Level.WARN if faults else Level.OK
-        faulty = ", but the network returns numbers that cannot be true" if faults else ""
+        faulty = ", but the network returns impossible numbers" if faults else ""
         if self._transforms is not None and (missing := self._transforms.take_trouble()):
             level, faulty = Level.WARN, f"{faulty}, but {missing}"
         return NodeStatus(
@@ -265,7 +264,7 @@ class PoseNode(ManagedNode):
             camera.always_on = values.always_on or self._on_poses is not None
 
     def _do(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Have the executor that calls this run a function or a coroutine to its end."""
+        """Run a function or a coroutine as a task of the executor."""
         if self.executor is not None:  # else the node has just been removed from it
             self.executor.create_task(function, *arguments)
 

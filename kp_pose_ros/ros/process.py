@@ -53,13 +53,13 @@ def ending_signals() -> list[signal.Signals]:
 
 
 def exit_on_signals() -> None:
-    """Exit at once on a signal: for the second that imports take, with nothing to clean up yet."""
+    """Exit at once on a signal, during the imports, when there is nothing to clean up yet."""
     for each in ending_signals():
         signal.signal(each, lambda *_: os._exit(0))
 
 
 def has_package(program: str, package: str, mend: str) -> bool:
-    """Return whether a package of messages is there; print what installs it otherwise."""
+    """Return whether a package of messages is installed; if not, print how to install it."""
     if find_spec(package) is not None:
         return True
     show(
@@ -108,7 +108,7 @@ class Ending:
             os.write(self._sending, b"\0")
 
     def has_come(self) -> bool:
-        """Return whether the end has come, without waiting: for a main thread with work to do."""
+        """Return whether the end has come, without waiting."""
         return bool(select.select([self._receiving], [], [], 0)[0])
 
     def wait(self) -> None:
@@ -204,7 +204,7 @@ def _start_ros(program: str, about: str) -> bool:
 def _spin(executor: GuardedExecutor, ending: Ending) -> None:
     try:
         executor.spin()
-    except BaseException as error:  # it would be lost with the thread
+    except BaseException as error:  # would otherwise be lost with the thread
         ending.end(error)
 
 
@@ -284,7 +284,7 @@ def use_large_images() -> None:
     """Use the profile for what this process publishes; call it before `rclpy.init`.
 
     A raw annotated image overruns the default shared memory, and the poses are lost with it: they
-    are sent again only when Fast DDS has noticed, seconds later.
+    are sent again only when Fast DDS notices, seconds later.
     """
     os.environ.update(large_images_environment())
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is published for one camera."""
+"""The publishers of one camera's results."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Publishers:
             self._node.destroy_publisher(publisher)
 
     def describe(self, vocabulary: Vocabulary) -> None:
-        """Publish, latched, what the indices in the messages mean."""
+        """Publish, latched, the meaning of the indices in the messages."""
         self._skeleton.publish(cdr.skeleton(vocabulary))
         self._people = PeopleInFrame(vocabulary.skeleton.keypoint_names, self._transforms)
 

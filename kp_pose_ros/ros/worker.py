@@ -111,7 +111,7 @@ class Worker:
         self._progress = ProgressLog()
         self._trouble = ""  # the engine's current error
         self._painting_failed: BaseException | None = None
-        # A daemon: a thread in a library call that takes minutes must not delay the exit.
+        # A daemon, since a library call that takes minutes must not delay the exit.
         self._thread = Thread(target=self._run, name="engine", daemon=True)
 
     @property

@@ -22,7 +22,7 @@ _PIXEL_CENTER = 0.5
 # Maximum number of iterations, and the error in pixels at which to stop earlier.
 _ENOUGH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-4)
 _SAME, _HERE = np.eye(3), np.zeros(3)
-_CLOSES = 0.5  # pixels between a pixel and the projection of its ray, at most
+_CLOSES = 0.5  # pixels; greatest distance between a pixel and the projection of its ray
 # Rays to check a lens's model with: radians from the axis (the widest is 1000 at depth 1), and
 # directions around it.
 _ANGLES = np.linspace(0, np.arctan(1e3), 2000)
@@ -89,7 +89,7 @@ class CameraModel:
         coefficients: the model's; none, or all zero: no distortion.
 
     Raises:
-        CalibrationError: no camera can be like this, or the model is unknown.
+        CalibrationError: the values are impossible for a camera, or the model is unknown.
     """
 
     size: tuple[int, int]
@@ -141,7 +141,7 @@ class CameraModel:
     def at_depth_one(self, pixels: npt.NDArray[np.floating]) -> Array:
         """Return where the viewing rays of (..., 2) pixels meet the plane z = 1: x y, (..., 2).
 
-        NaN for pixels that, by the lens's calibration, no ray in front of the camera reaches.
+        NaN for pixels that no ray in front of the camera reaches by the lens's calibration.
         """
         points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2) - _PIXEL_CENTER
         if not len(points):

@@ -11,8 +11,8 @@ import numpy as np
 from kp_pose_ros.space.camera import CameraModel
 
 PERSON_HEIGHT = 1.7  # metres
-# yolo11n-pose finds this share of the people who have this many pixels in the network's input, by
-# tools/measure_recall.py; the table is in docs/space.md. Larger models find smaller people.
+# yolo11n-pose finds this share of people who are this many pixels tall in the network's input; see
+# tools/measure_recall.py and the table in docs/space.md. Larger models find smaller people.
 RECALL = 0.9
 LEAST_HEIGHT = 96.0
 _STEPS = 64  # from the edge of an image to its middle, to search for the edge of the lens
@@ -20,7 +20,7 @@ _STEPS = 64  # from the edge of an image to its middle, to search for the edge o
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Where the share RECALL of people of PERSON_HEIGHT is found.
+    """The region in which a share of RECALL of people of PERSON_HEIGHT is found.
 
     Attributes:
         left: angle from the optical axis to the edge of the image, or of the part of it that the
@@ -41,7 +41,7 @@ class Coverage:
 
 
 def coverage_of(camera: CameraModel, network_columns: int) -> Coverage:
-    """Return the coverage of a network that gets the whole image scaled to so many columns."""
+    """Return the coverage of a network that takes the whole image scaled to so many columns."""
     height, width = camera.size
     x, y = camera.matrix[:2, 2] + 0.5  # K counts from a pixel's centre, poses from its corner
     left, right = (_edge(camera, (end, y), (x, y))[0] for end in (0.0, float(width)))

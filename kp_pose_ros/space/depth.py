@@ -21,7 +21,7 @@ ENCODINGS: dict[str, tuple[np.dtype[Any], float]] = {
     "32FC1": (np.dtype(np.float32), 1.0),
 }
 
-_RANGE = (0.1, 50.0)  # metres; no camera measures closer or further
+_RANGE = (0.1, 50.0)  # metres; no camera measures nearer or farther
 _REACH = 0.02  # of the samples around a keypoint, in spans: half a forearm's thickness
 _STEPS = np.array((-1, -0.6, 0, 0.45, 1))  # uneven, since holes may come in rows and columns
 _LEAST_KNOWN = 9  # of 25; with fewer, the limb itself may be a hole
@@ -80,8 +80,8 @@ class DepthImage:
         looks = (pixels * scale)[..., None] + reach[:, None, :, None] * _STEPS
         inside = (looks >= 0) & (looks < size[:, None])
         # NaN and huge numbers do not convert to integers.
-        places = np.where(inside, looks, 0).astype(np.intp)
-        columns, rows = places[..., 0, None, :], places[..., 1, :, None]
+        indices = np.where(inside, looks, 0).astype(np.intp)
+        columns, rows = indices[..., 0, None, :], indices[..., 1, :, None]
         depths = self.values[rows, columns].astype(np.float32)
         depths *= ENCODINGS[self.encoding][1]
         known = inside[..., 0, None, :] & inside[..., 1, :, None]

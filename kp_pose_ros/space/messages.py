@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks depth images and camera_info messages, of any library that gives them ROS's fields."""
+"""Depth images and camera_info messages of any ROS library -> DepthImage and CameraModel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kp_pose_ros.space.depth import ENCODINGS, DepthImage
 
 
 class CameraInfoMessage(Protocol):
-    """sensor_msgs/CameraInfo; only the fields named here are read."""
+    """sensor_msgs/CameraInfo; only these fields are read."""
 
     height: int
     width: int
@@ -55,7 +55,7 @@ def camera_of(info: CameraInfoMessage) -> CameraModel:
     one. Both are applied as in image_geometry's PinholeCameraModel.
 
     Raises:
-        CalibrationError: no camera can be like this, or the distortion model is unknown.
+        CalibrationError: a value is impossible for a camera, or the distortion model is unknown.
     """
     roi = info.roi
     return _image_of(

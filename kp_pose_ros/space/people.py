@@ -62,7 +62,7 @@ class PeopleMotion:
         self._state = np.zeros((0, 2, 3))  # position and velocity
         self._variance = np.zeros((0, 3))  # of the position, covariance, of the velocity
         self._surprises = np.zeros(0, np.int64)
-        # Which of `_points` the position is, and its offset from each of `_sources`.
+        # The index of the position in `_points`, and its offset from each of `_sources`.
         self._reference = np.zeros(0, np.intp)
         self._offsets = np.zeros((0, len(self._torso) + 1, 3))
 

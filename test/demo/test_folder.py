@@ -35,5 +35,5 @@ def test_a_file_in_the_folders_place_is_named(tmp_path):
 
 def test_what_no_demo_wrote_is_not_replaced(tmp_path):
     (tmp_path / "bus.png").write_text("the user's")
-    with pytest.raises(SettingsError, match=r"bus\.png exists, and is none of the demo's"):
+    with pytest.raises(SettingsError, match=r"bus\.png exists and was not written by the demo"):
         Folder(tmp_path).file("bus.png")

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime: on the CPU, or on what its execution providers know.
+"""ONNX Runtime: on the CPU by default, or with its execution providers on other hardware.
 
-Without a choice it runs on the CPU. An execution provider is a part of ONNX Runtime that runs
-graphs on other hardware (CUDA, ROCm, QNN, CoreML, ...); which it has depends on how it was built.
+Which execution providers (CUDA, ROCm, QNN, CoreML, ...) there are depends on how ONNX Runtime was
+built.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class OnnxEngine(HostEngine):
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
             providers: names of execution providers, with or without "ExecutionProvider", the
-                preferred one first; none is the CPU. The CPU does what they cannot.
-            threads: how many threads the CPU's part has; None follows what the machine has left.
+                preferred one first; none: the CPU. The CPU runs what they cannot.
+            threads: how many threads the CPU's part has; None: as many as it has cores left.
 
         Raises:
             SettingsError: this ONNX Runtime has no such provider.
@@ -101,12 +101,12 @@ class OrtSession:
         _share_memory()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads.count
-        options.enable_mem_pattern = False  # it is worth 25 MB, and no time
+        options.enable_mem_pattern = False  # it takes 25 MB and saves no time
         options.add_session_config_entry("session.use_env_allocators", "1")
-        # Threads that spin between two images would keep the cores from the camera's driver.
+        # Threads that spin between two images would take the cores from the camera's driver.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(threads.spin)))
-        # Smaller shares of work: if a core is busy with something else, the other takes over.
+        # Smaller shares of work: if a core is busy with something else, another takes them over.
         options.add_session_config_entry("session.dynamic_block_base", "4")
         try:
             self._session = ort.InferenceSession(str(graph), options, providers=list(providers))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""OpenVINO: CPUs, most of all those with bfloat16, and Intel's GPUs and NPUs."""
+"""OpenVINO: CPUs, especially those with bfloat16, and Intel's GPUs and NPUs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OpenVinoEngine(HostEngine):
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
             device: CPU, GPU, NPU, or another name that OpenVINO lists here.
-            threads: how many threads a CPU has; None follows what the machine has left.
+            threads: how many threads a CPU uses; None: as many as it has cores left.
 
         Raises:
             SettingsError: OpenVINO sees no such device.

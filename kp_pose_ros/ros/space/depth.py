@@ -79,7 +79,7 @@ class Recent(Generic[Item]):
         return min(latest_first, key=lambda index: abs(self._items[index][0] - stamp))
 
 
-_PATIENCE = 2.0  # seconds without depth before a warning; single pictures without it are normal
+_PATIENCE = 2.0  # seconds without depth before a warning; single images without it are normal
 _WARNING_PERIOD = 10.0  # seconds
 
 
@@ -200,7 +200,7 @@ class DepthSource:
             self._missing_since = now
         if now - self._missing_since >= _PATIENCE and self._throttle.passes("depth"):
             self._node.get_logger().warning(
-                f"{self._label}: keypoints have no place in space, from {self._source.topic} and "
+                f"{self._label}: no keypoints_3d from {self._source.topic} and "
                 f"{self._calibration.topic}: {error}"
             )
 

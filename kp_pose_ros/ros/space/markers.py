@@ -38,7 +38,7 @@ class Markers:
         self,
         header: Header,
         poses: Poses,
-        places: npt.NDArray[np.float64],
+        keypoints_3d: npt.NDArray[np.float64],
         vocabulary: Vocabulary,
     ) -> MarkerArray:
         """Return the message for one image: keypoints, limbs and a label for each person.
@@ -46,12 +46,12 @@ class Markers:
         Args:
             header: the image's.
             poses: those found in it.
-            places: (n, k, 3) metres in the header's frame, NaN where unknown.
+            keypoints_3d: (n, k, 3) metres in the header's frame, NaN where unknown.
             vocabulary: the model's.
         """
         message, common = MarkerArray(), header_to_msg(header)
-        for index in np.flatnonzero(np.isfinite(places[..., 2]).any(axis=1)).tolist():
-            message.markers += _person(common, poses, places[index], index, vocabulary)
+        for index in np.flatnonzero(np.isfinite(keypoints_3d[..., 2]).any(axis=1)).tolist():
+            message.markers += _person(common, poses, keypoints_3d[index], index, vocabulary)
         now = {(each.ns, each.id) for each in message.markers}
         message.markers += [
             Marker(header=common, ns=space, id=number, action=Marker.DELETE)
@@ -64,11 +64,11 @@ class Markers:
 def _person(
     header: HeaderMsg,
     poses: Poses,
-    places: npt.NDArray[np.float64],
+    keypoints_3d: npt.NDArray[np.float64],
     index: int,
     vocabulary: Vocabulary,
 ) -> Iterator[Marker]:
-    """Yield the markers of the person at an index, whose keypoints are at (k, 3) places."""
+    """Yield the markers of the person at an index, from their keypoints, (k, 3)."""
     track_id = int(poses.track_ids[index])
     blue, green, red = (value / 255 for value in person_color(poses, index))
     same = {
@@ -81,7 +81,7 @@ def _person(
     }
     points = {
         keypoint: Point(x=x, y=y, z=z)
-        for keypoint, (x, y, z) in enumerate(places.tolist())
+        for keypoint, (x, y, z) in enumerate(keypoints_3d.tolist())
         if not math.isnan(z)
     }
     yield Marker(
@@ -99,6 +99,7 @@ def _person(
     name = vocabulary.class_name(int(poses.class_ids[index]))
     label.text = name if track_id == UNTRACKED else f"{name} {track_id}".lstrip()
     # y points down.
-    x, y, z = np.nanmean(places[:, 0]), np.nanmin(places[:, 1]), np.nanmean(places[:, 2])
+    xs, ys, zs = keypoints_3d.T
+    x, y, z = np.nanmean(xs), np.nanmin(ys), np.nanmean(zs)
     label.pose.position = Point(x=float(x), y=float(y) - _ABOVE, z=float(z))
     yield label

@@ -119,16 +119,16 @@ class JointPoses:
             )
 
     def _watch_stamps(self, is_joined: bool) -> None:
-        """Warn if images of several cameras come, but for long none of the same time."""
+        """Warn if several cameras send images, but none taken at the same time."""
         now, newest = monotonic(), self._same_time.newest()
         if is_joined or len(newest) < 2 or self._joined is None:
             self._joined = now
         elif now - self._joined > _PATIENCE and self._throttle.passes("stamps"):
             stamps = ", ".join(f"{name} {stamp * 1e-9:.3f}" for name, stamp in newest.items())
             self._node.get_logger().warning(
-                f"poses_3d: no two cameras had images of one time for {now - self._joined:.0f} s; "
-                f"their newest stamps are {stamps} s: expected at most {self._slop:g} s between "
-                "them; give the cameras one clock, or raise the parameter rig.slop"
+                f"poses_3d: for {now - self._joined:.0f} s no two cameras had images of the same "
+                f"time; their newest stamps are {stamps} s: expected at most {self._slop:g} s "
+                "between them; give the cameras one clock, or raise the parameter rig.slop"
             )
 
     def _warn_of_size(self, camera: str, size: Size) -> None:

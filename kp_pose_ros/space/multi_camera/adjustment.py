@@ -101,9 +101,9 @@ def points_of(viewpoints: Viewpoints, seen: Seen) -> Array:
 def _errors(viewpoints: Viewpoints, seen: Seen) -> Array:
     """Return (m, k, v, 2) pixels, from the projections to the keypoints; 0 where none is used."""
     rig = Rig(list(viewpoints.values()))
-    places = rig.in_cameras(rig.solve(seen.plane, seen.trust))
+    positions = rig.in_cameras(rig.solve(seen.plane, seen.trust))
     shown = np.stack(
-        [each.camera.project(places[:, :, v]) for v, each in enumerate(rig.viewpoints)], axis=-2
+        [each.camera.project(positions[:, :, v]) for v, each in enumerate(rig.viewpoints)], axis=-2
     )
     errors = np.nan_to_num(shown - seen.pixels).clip(-_FARTHEST, _FARTHEST)
     return np.where(seen.trust[..., None] > 0, errors, 0)

@@ -137,13 +137,13 @@ class Rig:
     def in_cameras(self, points: Array) -> Array:
         """Return (m, k, 3) points in each camera's frame, (m, k, views, 3)."""
         turned = np.einsum("vij,mkj->mkvi", self._projections[:, :, :3], points)
-        places: Array = turned + self._projections[:, :, 3]
-        return places
+        positions: Array = turned + self._projections[:, :, 3]
+        return positions
 
     def _errors(self, points: Array, seen: Array, trust: Array) -> Array:
         """Return how far each view is off each point, as an angle at depth 1: (m, k, views)."""
-        places = self.in_cameras(points)
-        in_front = places[..., 2] > 0
-        plane = places[..., :2] / np.where(in_front, places[..., 2], 1)[..., None]
+        positions = self.in_cameras(points)
+        in_front = positions[..., 2] > 0
+        plane = positions[..., :2] / np.where(in_front, positions[..., 2], 1)[..., None]
         error = np.where(in_front, np.linalg.norm(plane - seen, axis=-1), np.inf)
         return np.where(trust > 0, error, 0)

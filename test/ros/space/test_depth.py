@@ -195,7 +195,7 @@ def wronged(start_node, ros_node, bus):
     small = cv2.resize(bus, (320, 240), interpolation=cv2.INTER_AREA)
     half = {"height": 240, "width": 320}
     deadline = monotonic() + PATIENCE
-    while len(node.log_lines("no place in space")) < len(WRONG):
+    while len(node.log_lines("no keypoints_3d from")) < len(WRONG):
         assert monotonic() < deadline, node.log
         for name, (wrong, _) in WRONG.items():
             depth, info = wall(size=(120, 160)), calibration(**half | wrong.get("info", {}))
@@ -214,7 +214,9 @@ def wronged(start_node, ros_node, bus):
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_with_depth_is_said_once_and_costs_no_pose(wronged, name):
     node, answers, _ = wronged
-    (line,) = [each for each in node.log_lines("no place in space") if f"camera '{name}'" in each]
+    (line,) = [
+        each for each in node.log_lines("no keypoints_3d from") if f"camera '{name}'" in each
+    ]
     assert WRONG[name][1] in line
     assert f"/wrong/{name}/depth" in line
     assert f"/wrong/{name}/camera_info" in line

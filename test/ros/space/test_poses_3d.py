@@ -260,7 +260,7 @@ def test_clocks_that_differ_are_named_in_the_log(robot, write_rig, capfd, monkey
     def warned():
         nonlocal said
         said += capfd.readouterr().err
-        return "no two cameras had images of one time" in said
+        return "no two cameras had images of the same time" in said
 
     room.send_until(warned, right=-30 * SECOND, back=60 * SECOND)
     assert "left 17000" in said
