@@ -3,13 +3,14 @@
 """Starts the pose node beside a camera that plays pictures, a video or a webcam."""
 
 from ament_index_python import get_packages_with_prefixes
-from kp_pose_ros.ros.fast_dds import large_images_profile, profile_variable
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
+
+from kp_pose_ros.ros.process import large_images_profile, profile_variable
 
 HAS_RVIZ = "rviz2" in get_packages_with_prefixes()
 

@@ -117,6 +117,43 @@ def test_only_the_edges_import_ros_a_gpu_or_a_training_framework(module):
     assert [top for top in sorted(tops) if re.fullmatch("|".join(forbidden), top)] == []
 
 
+def names_in(module):
+    """The names that a module defines or imports."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def python_outside():
+    """Python that mypy and the other tests do not see: name -> source."""
+    for folder in ("launch", "examples"):
+        for path in (ROOT / folder).rglob("*.py"):
+            yield str(path.relative_to(ROOT)), path.read_text()
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+        yield from ((f"{path.name}, block {n}", block) for n, block in enumerate(blocks, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [pytest.param(*each, id=each[0]) for each in python_outside()]
+)
+def test_python_outside_the_package_imports_only_what_is_there(name, source):
+    wrong = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kp_pose_ros"):
+            module = node.module
+            if re.fullmatch(r"kp_pose_ros\.(msg|action)", module):
+                continue
+            known = set(names_in(module)) if module in MODULES else set()
+            known |= {each.rpartition(".")[2] for each in MODULES if each.startswith(f"{module}.")}
+            wrong += [f"{module}.{a.name}" for a in node.names if a.name not in known]
+    assert wrong == []
+
+
 BLOCK_AND_IMPORT = """
 import importlib, re, sys
 
