@@ -12,6 +12,10 @@ OUT_OF_MEMORY = 2
 # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do on the GPU meanwhile is their business.
 _THREAD_LOCAL = 1
 _NO_FLAGS = ctypes.c_ulonglong(0)
+# CU_STREAM_NON_BLOCKING, for which pycuda has no name. While a stream without it captures, any use
+# of the legacy stream in the same context is invalid (CUDA C++ Programming Guide, "Prohibited and
+# Unhandled Operations"), so that other code in the process would fail.
+NON_BLOCKING = 1
 
 
 def load_driver() -> ctypes.CDLL:

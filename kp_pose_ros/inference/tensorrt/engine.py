@@ -18,6 +18,7 @@ from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import NAME
 from kp_pose_ros.inference.tensorrt.builder import BuildOptions
+from kp_pose_ros.inference.tensorrt.driver_api import NON_BLOCKING
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.inference.tensorrt.kernel import Launch, LetterboxKernel
 from kp_pose_ros.inference.tensorrt.network import ALIGNMENT, Network
@@ -141,7 +142,7 @@ class TensorRTEngine:
         driver = self._gpu.driver
         self._kernel = LetterboxKernel(driver)
         self._held.callback(self._kernel.close)
-        self._streams = _Streams(driver.Stream(), driver.Stream())
+        self._streams = _Streams(driver.Stream(NON_BLOCKING), driver.Stream(NON_BLOCKING))
         self._held.callback(self._streams.drop)
         for _ in range(SLOTS):
             slot = Slot(self._gpu, self.max_batch, is_gray=self._channels == 1)

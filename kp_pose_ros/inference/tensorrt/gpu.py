@@ -184,11 +184,12 @@ class Gpu:
         """Release the context; everything made under it must have been freed."""
         if self.lost:
             return
-        self._context.push()
-        # Releasing a primary context pops nothing from the driver's stack (CUDA driver API,
-        # cuDevicePrimaryCtxRelease), while `detach` pops pycuda's own.
-        self.api.pop_context()
-        self._context.detach()
+        with self.errors("closing the GPU"):
+            self._context.push()
+            # Releasing a primary context pops nothing from the driver's stack (CUDA driver API,
+            # cuDevicePrimaryCtxRelease), while `detach` pops pycuda's own.
+            self.api.pop_context()
+            self._context.detach()
 
 
 def _info(device: Any, driver: ModuleType) -> GpuInfo:

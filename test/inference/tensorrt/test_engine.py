@@ -31,6 +31,7 @@ DISCRETE = pytest.param({}, id="memory of its own")
 # Each needs another network: 96 x 96, 64 x 96, ...
 ONE_MORE_THAN_KEPT = [(96, 96), (60, 96), (30, 96), (96, 60), (96, 30)]
 Network = "kp_pose_ros.inference.tensorrt.network"
+CU_STREAM_NON_BLOCKING = 1  # cuda.h
 NOT_CONVERTED = {"copy", "h2d", "letterbox", "infer", "d2h"}
 
 
@@ -510,6 +511,26 @@ def test_a_network_that_tensorrt_does_not_let_capture_runs_without(open_engine, 
     for seed in range(4):
         frames = [random_frame(seed)]
         assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+
+
+def test_a_network_whose_capture_breaks_a_rule_runs_without(open_engine, machine, model, caplog):
+    caplog.set_level(logging.INFO, "kp_pose_ros")
+    engine = open_engine()
+    machine.invalidated = 2  # those of both slots
+    for seed in range(6):
+        frames = [random_frame(seed)]
+        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    assert "cuGraphLaunch" not in machine.calls
+    assert "runs without a CUDA graph" in caplog.text
+
+
+def test_other_code_may_use_the_legacy_stream_during_a_capture(open_engine, machine):
+    """CUDA C++ Programming Guide, Prohibited and Unhandled Operations: "When any stream in the same
+    context is being captured, and it was not created with cudaStreamNonBlocking, any attempted use
+    of the legacy stream is invalid."
+    """
+    open_engine()
+    assert [each.flags for each in streams(machine)] == [CU_STREAM_NON_BLOCKING] * 2
 
 
 def test_a_graph_that_cannot_be_launched_means_a_lost_gpu(open_engine, machine, fail):

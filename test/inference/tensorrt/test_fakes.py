@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stand-ins follow what NVIDIA documents; each test cites the place.
 
-The quotations were compared with cuda.h of CUDA 13.0 and NvInferRuntime.h of TensorRT 10.3 and 11.1
-(github.com/NVIDIA/TensorRT), those of guides with copies of the guides.
+The quotations were compared with cuda.h of CUDA 12.9 and 13.0, NvInferRuntime.h of TensorRT 10.3
+and 11.1 (github.com/NVIDIA/TensorRT, tags v10.3.0 and v11.1) and cuda.hpp of pycuda 2026.1; those
+of guides with copies of the guides.
 """
 
 import ctypes
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
 import pytest
 from echo_model import write_echo_model
-from fakes.cuda import make_library
+from fakes.cuda import CAPTURE_INVALIDATED, CAPTURE_WRONG_THREAD, make_library
 from fakes.machine import BrokenRuleError
 from fakes.tensorrt import make_plan
 
@@ -64,6 +66,14 @@ def test_releasing_the_primary_context_pops_nothing(machine, context):
     context.detach()
     assert machine.stack == [context]
     assert machine.pycuda_stack == []
+
+
+def test_the_drivers_stack_holds_one_context_of_pycudas(machine, context):
+    """pycuda, cuda.hpp: "We don't let CUDA's context stack get more than one deep." """
+    context.push()
+    assert (machine.stack, machine.pycuda_stack) == ([context], [context] * 2)
+    context.pop()
+    assert (machine.stack, machine.pycuda_stack) == ([context], [context])
 
 
 def test_device_memory_is_aligned(driver, context):
@@ -122,6 +132,40 @@ def test_allocating_while_a_stream_captures_is_refused(driver, machine, context)
     del stream
 
 
+def test_a_capture_ends_in_the_thread_that_began_it(driver, machine, context):
+    """cuda.h, cuStreamBeginCapture: "If mode is not CU_STREAM_CAPTURE_MODE_RELAXED,
+    cuStreamEndCapture must be called on this stream from the same thread."
+    """
+    stream, graph = driver.Stream(), ctypes.c_void_p()
+    handle, library = ctypes.c_void_p(stream.handle), make_library(machine)
+    library.cuStreamBeginCapture_v2(handle, 1)
+
+    def end_elsewhere():
+        context.push()
+        code = library.cuStreamEndCapture(handle, ctypes.byref(graph))
+        context.pop()
+        return code
+
+    with ThreadPoolExecutor(1) as one:
+        assert one.submit(end_elsewhere).result() == CAPTURE_WRONG_THREAD
+    assert library.cuStreamEndCapture(handle, ctypes.byref(graph)) == 0
+    library.cuGraphDestroy(graph)
+    del stream
+
+
+def test_a_capture_that_broke_a_rule_has_no_graph(driver, machine, context):
+    """cuda.h, cuStreamEndCapture: "If capture was invalidated, due to a violation of the rules of
+    stream capture, then a NULL graph will be returned."
+    """
+    stream, graph = driver.Stream(), ctypes.c_void_p()
+    handle, library = ctypes.c_void_p(stream.handle), make_library(machine)
+    machine.invalidated = 1
+    library.cuStreamBeginCapture_v2(handle, 1)
+    assert library.cuStreamEndCapture(handle, ctypes.byref(graph)) == CAPTURE_INVALIDATED
+    assert graph.value is None
+    del stream
+
+
 @pytest.fixture
 def execution(driver, machine, context, tmp_path):
     """An execution context of the echo model, and memory for its tensors."""
@@ -166,9 +210,11 @@ def test_an_enqueue_without_addresses_is_refused(driver, execution):
 
 def test_a_context_is_captured_after_one_run_and_not_changed_any_more(driver, machine, execution):
     """TensorRT's guide, CUDA Graphs: "Call enqueueV3() once after an input shape change to update
-    internal state", then capture. That the context is not changed from then on is our own rule: the
-    graph keeps "the locations of input and output buffers", and of the scratch memory ("best
-    practice is to use one execution context per captured graph").
+    internal state", then capture. Changing the context afterwards is undefined behaviour for the
+    graph, says the same section. The guide of TensorRT for RTX, Best Practices, gives the reasons:
+    graphs "are specific to the input size and the locations of input and output buffers", and the
+    address of the scratch memory "is also captured as part of the graph", so that "best practice is
+    to use one execution context per captured graph".
     """
     made, address = execution
     stream, graph = driver.Stream(), ctypes.c_void_p()

@@ -4,6 +4,7 @@
 
 import itertools
 import struct
+import threading
 import types
 
 import numpy as np
@@ -56,18 +57,22 @@ def make_driver(machine):
             return Context()
 
     class Context:
+        """pycuda keeps all contexts but the current one off the driver's stack (cuda.hpp)."""
+
         _is_valid = True
 
         def push(self):
             machine.call("Context.push", needs_context=False)
             if not machine.context_is_retained:
                 raise BrokenRuleError("a released context is pushed")
+            if machine.pycuda_stack:
+                machine.stack.pop()
             machine.stack.append(self)
             machine.pycuda_stack.append(self)
 
         @staticmethod
         def pop():
-            """Take the context off both stacks.
+            """Make the context before it current.
 
             "Note that this function may also return error codes from previous, asynchronous
             launches" (CUDA driver API, cuCtxPopCurrent); pycuda then leaves its own stack as it is.
@@ -80,6 +85,7 @@ def make_driver(machine):
                 raise LogicError("context::pop failed: cannot pop non-current context")
             machine.stack.pop()
             machine.pycuda_stack.pop()
+            machine.stack += machine.pycuda_stack[-1:]
 
         @staticmethod
         def synchronize():
@@ -110,6 +116,7 @@ def make_driver(machine):
         def __init__(self, flags=0):
             machine.call("Stream")
             super().__init__(machine)
+            self.flags = flags
 
         @property
         def handle(self):
@@ -297,6 +304,7 @@ def make_driver(machine):
 
 
 SUCCESS, OUT_OF_MEMORY, INVALID_CONTEXT, ILLEGAL_ADDRESS, NOT_SUPPORTED = 0, 2, 201, 700, 801
+CAPTURE_INVALIDATED, CAPTURE_WRONG_THREAD = 901, 908
 
 
 def make_library(machine):
@@ -330,14 +338,20 @@ def make_library(machine):
             machine.call("cuStreamBeginCapture_v2")
             if not machine.captures:
                 return NOT_SUPPORTED
-            stream_of(handle).captured = []
+            stream = stream_of(handle)
+            stream.captured, stream.capturing_thread = [], threading.get_ident()
             return SUCCESS
 
         @staticmethod
         def cuStreamEndCapture(handle, pointer):
             machine.call("cuStreamEndCapture")
             stream = stream_of(handle)
+            if stream.capturing_thread != threading.get_ident():
+                return CAPTURE_WRONG_THREAD
             captured, stream.captured = stream.captured, None
+            if machine.invalidated:
+                machine.invalidated -= 1
+                return CAPTURE_INVALIDATED
             return keep(pointer, captured)
 
         @staticmethod
@@ -354,6 +368,8 @@ def make_library(machine):
         @staticmethod
         def cuGraphLaunch(executable, handle):
             machine.calls.append("cuGraphLaunch")
+            if machine.lost is not None:
+                return ILLEGAL_ADDRESS
             if machine.faults.get("cuGraphLaunch"):
                 error = machine.faults["cuGraphLaunch"].pop(0)
                 if isinstance(error, CudaMemoryError):

@@ -72,6 +72,7 @@ class Machine:
             terminated and relaunched" (cuda.h, CUDA_ERROR_ILLEGAL_ADDRESS and others).
         integrated: whether the GPU shares the host's memory.
         refused: how many of the next enqueues TensorRT refuses.
+        invalidated: how many of the next captures a rule's violation invalidates.
         memory: bytes of its memory.
         captures: whether the driver captures CUDA graphs.
         timing_cache: whether TensorRT takes timing caches.
@@ -88,7 +89,7 @@ class Machine:
         self.integrated = integrated
         self.devices = devices
         self.faults = {}
-        self.refused = 0
+        self.refused = self.invalidated = 0
         self.builds = []
         self.broken = []
         self.calls = []
