@@ -9,8 +9,14 @@ including the NUL, then its bytes.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Pixels
@@ -60,12 +66,12 @@ def read_image(message: Pixels) -> ImageFields:
     Raises:
         FrameError: the bytes are no such message.
     """
-    reader = _Reader(message)
+    reader = CdrReader(message)
     header = reader.header()
-    height, width = reader.numbers("II")
+    height, width = reader.fields("II")
     encoding = reader.text()
-    (is_bigendian,) = reader.numbers("B")
-    (step,) = reader.numbers("I")
+    (is_bigendian,) = reader.fields("B")
+    (step,) = reader.fields("I")
     return ImageFields(header, height, width, encoding, is_bigendian, step, reader.data())
 
 
@@ -75,7 +81,7 @@ def read_compressed_image(message: Pixels) -> CompressedImageFields:
     Raises:
         FrameError: the bytes are no such message.
     """
-    reader = _Reader(message)
+    reader = CdrReader(message)
     return CompressedImageFields(reader.header(), reader.text(), reader.data())
 
 
@@ -101,12 +107,12 @@ def read_ffmpeg_packet(message: Pixels) -> VideoPacket:
     Raises:
         FrameError: the bytes are no such message.
     """
-    reader = _Reader(message)
+    reader = CdrReader(message)
     header = reader.header()
-    reader.numbers("ii")  # width and height, which the stream contains as well
+    reader.fields("ii")  # width and height, which the stream contains as well
     codec = reader.text()
-    reader.numbers("Q")  # the encoder's picture counter
-    reader.numbers("BB")  # flags and byte order
+    reader.fields("Q")  # the encoder's picture counter
+    reader.fields("BB")  # flags and byte order
     return VideoPacket(header, codec, reader.data())
 
 
@@ -116,13 +122,23 @@ def read_compressed_video(message: Pixels) -> VideoPacket:
     Raises:
         FrameError: the bytes are no such message.
     """
-    reader = _Reader(message)
+    reader = CdrReader(message)
     header, data = reader.header(), reader.data()
     return VideoPacket(header, reader.text(), data)
 
 
-class _Reader:
+class CdrReader:
+    """Reads fields one after another.
+
+    Every method raises FrameError where the message ends too early.
+    """
+
     def __init__(self, message: Pixels) -> None:
+        """Begin at the first field.
+
+        Raises:
+            FrameError: the bytes are no CDR.
+        """
         if len(message) < _START or message[0] != 0 or message[1] > 1:
             raise FrameError(f"the {len(message)} bytes of the message are not CDR")
         self._message = message
@@ -130,28 +146,47 @@ class _Reader:
         self._at = _START
 
     def header(self) -> Header:
-        seconds, nanoseconds = self.numbers("iI")
+        """Read a std_msgs/Header."""
+        seconds, nanoseconds = self.fields("iI")
         return Header(seconds * 10**9 + nanoseconds, self.text())
 
-    def numbers(self, codes: str) -> tuple[int, ...]:
-        """Read numbers of one size, given as `struct` format characters."""
-        layout = struct.Struct(self._order + codes)
-        size = layout.size // len(codes)
-        start = self._at + (_START - self._at) % size
-        self._at = self._end(start, layout.size)
-        return layout.unpack(self._message[start : self._at].tobytes())
+    def fields(self, codes: str) -> tuple[Any, ...]:
+        """Read numbers, given as `struct` format characters, each aligned to its own size."""
+        fields = layout(codes, (self._at - _START) % 8, self._order)
+        start, self._at = self._at, self._end(self._at, fields.size)
+        return fields.unpack(self._message[start : self._at].tobytes())
 
     def text(self) -> str:
-        (length,) = self.numbers("I")
+        """Read a string."""
+        (length,) = self.fields("I")
         if length > _TEXT_LIMIT:
             raise FrameError(f"a string in the message has {length} bytes: the message is damaged")
         start, self._at = self._at, self._end(self._at, length)
         return self._message[start : self._at].tobytes().rstrip(b"\0").decode(errors="replace")
 
     def data(self) -> Pixels:
-        (length,) = self.numbers("I")
+        """Read a sequence of bytes."""
+        (length,) = self.fields("I")
         start, self._at = self._at, self._end(self._at, length)
         return self._message[start : self._at]
+
+    def elements(
+        self, kind: np.dtype[np.void], alignment: int, padding: int
+    ) -> npt.NDArray[np.void]:
+        """Read a sequence of elements.
+
+        Args:
+            kind: an element, little-endian.
+            alignment: of the element, in bytes.
+            padding: bytes at the end of `kind` that separate it from the next element.
+        """
+        (count,) = self.fields("I")
+        if not count:
+            return np.empty(0, kind)
+        start = self._at + (_START - self._at) % alignment
+        self._at = self._end(start, count * kind.itemsize - padding)
+        content = self._message[start : self._at].tobytes() + bytes(padding)
+        return np.frombuffer(content, kind if self._order == "<" else kind.newbyteorder())
 
     def _end(self, start: int, length: int) -> int:
         if start + length > len(self._message):
@@ -160,3 +195,22 @@ class _Reader:
                 f"{start + length}"
             )
         return start + length
+
+
+@lru_cache(maxsize=1024)
+def layout(codes: str, start: int, order: str = "<") -> struct.Struct:
+    """Return the padded layout of fields that begin at an offset of `start` modulo 8.
+
+    Args:
+        codes: `struct` format characters, with counts. Each number is aligned to its own size;
+            bytes (`5s`) are not aligned.
+        start: where the first field could begin.
+        order: < for little-endian or > for big-endian.
+    """
+    padded, at = order, start
+    for code in re.findall(r"\d*\D", codes):
+        alignment = 1 if code[-1] == "s" else struct.calcsize(f"<{code[-1]}")
+        padding = -at % alignment
+        padded += f"{padding}x{code}"
+        at += padding + struct.calcsize(f"<{code}")
+    return struct.Struct(padded)

@@ -8,15 +8,13 @@ that. See image/cdr.py for the format.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.image.cdr import Header, layout
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.poses import UNTRACKED, Floats, Motion, Poses
 from kp_pose_ros.skeleton import Vocabulary
@@ -177,9 +175,9 @@ class CdrWriter:
 
         Bytes (`5s`) are not aligned, unless preceded by `0d` or the like.
         """
-        layout = _layout(codes, self._at % 8)
-        self._parts.append(layout.pack(*values))
-        self._at += layout.size
+        fields = layout(codes, self._at % 8)
+        self._parts.append(fields.pack(*values))
+        self._at += fields.size
 
     def text(self, text: str) -> None:
         """Write a string."""
@@ -196,18 +194,6 @@ class CdrWriter:
         """Write a std_msgs/Header."""
         self.fields("iI", *divmod(header.stamp, 10**9))
         self.text(header.frame_id)
-
-
-@lru_cache(maxsize=1024)
-def _layout(codes: str, start: int) -> struct.Struct:
-    """Return the padded layout of fields that begin at an offset of `start` modulo 8."""
-    layout, at = "<", start
-    for code in re.findall(r"\d*\D", codes):
-        alignment = 1 if code[-1] == "s" else struct.calcsize(f"<{code[-1]}")
-        padding = -at % alignment
-        layout += f"{padding}x{code}"
-        at += padding + struct.calcsize(f"<{code}")
-    return struct.Struct(layout)
 
 
 def _write_people(

@@ -15,6 +15,7 @@ from vision_msgs.msg import Detection2DArray
 
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output import cdr
+from kp_pose_ros.output.pose_reader import read_pose_array
 from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Motion, Poses
 from kp_pose_ros.ros.messages import poses_from_msg, skeleton_from_msg
 from kp_pose_ros.skeleton import Skeleton, Vocabulary
@@ -78,10 +79,15 @@ def test_every_alignment_is_written_as_rclpy_writes_it(frame_id, names, in_space
             assert message.header == HeaderMsg(
                 stamp=Time(sec=-1, nanosec=999_999_999), frame_id=frame_id
             )
-            back = poses_from_msg(message)
-            for field in FIELDS:
-                expected = getattr(poses, field)
-                np.testing.assert_allclose(getattr(back, field), expected, rtol=1e-6)
+            read = read_pose_array(np.frombuffer(serialize_message(message), np.uint8))
+            assert (read.header, read.size) == (header, (480, 640))
+            assert read.skeleton == vocabulary.skeleton.name
+            if in_space:
+                np.testing.assert_array_equal(read.keypoints_3d, space)
+            for back in (poses_from_msg(message), read.poses):
+                for field in FIELDS:
+                    expected = getattr(poses, field)
+                    np.testing.assert_allclose(getattr(back, field), expected, rtol=1e-6)
 
 
 def test_motion_is_written_where_it_is_known():
@@ -110,6 +116,7 @@ def test_the_tracks_that_were_joined_are_written():
     content = cdr.pose_array(HEADER, (0, 0), some_poses(3), VOCABULARY, joined=joined)
     message = deserialize_message(content, PoseArray)
     assert len(serialize_message(message)) == len(content)
+    assert from_bytes(message).track_ids.tolist() == [each.track_id for each in message.poses]
     found = [
         dict(zip(person.joined_cameras, person.joined_track_ids, strict=True))
         for person in message.poses
@@ -117,10 +124,19 @@ def test_the_tracks_that_were_joined_are_written():
     assert found == joined
 
 
+def from_message(message):
+    return poses_from_msg(message)
+
+
+def from_bytes(message):
+    return read_pose_array(np.frombuffer(serialize_message(message), np.uint8)).poses
+
+
 @pytest.mark.parametrize("count", [1, 2, 30])
-def test_poses_come_back_from_a_message_as_they_were(count):
+@pytest.mark.parametrize("read", [from_message, from_bytes])
+def test_poses_come_back_from_a_message_as_they_were(count, read):
     poses = some_poses(count)
-    back = poses_from_msg(poses_to_msg(poses))
+    back = read(poses_to_msg(poses))
     for field in FIELDS:
         np.testing.assert_allclose(getattr(back, field), getattr(poses, field), rtol=1e-6)
 
@@ -220,3 +236,5 @@ def test_poses_of_different_skeletons_are_refused():
         message.poses.append(one)
     with pytest.raises(ValueError, match="inhomogeneous"):
         poses_from_msg(message)
+    with pytest.raises(ValueError, match="its poses have 1 to 2 keypoints"):
+        from_bytes(message)

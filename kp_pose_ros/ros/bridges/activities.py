@@ -10,11 +10,12 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from rclpy.qos import QoSProfile
-from std_msgs.msg import Header
+from std_msgs.msg import Header as HeaderMsg
 
 from kp_pose_ros.activities.engine import Activities, Event
 from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.msg import Activity
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.kafka import EventReader, declare_kafka
@@ -24,6 +25,7 @@ from kp_pose_ros.ros.bridges.records import (
     declare_robot,
     declare_rules,
 )
+from kp_pose_ros.ros.messages import header_to_msg
 from kp_pose_ros.ros.process import run_node
 
 _EVENTS = QoSProfile(depth=100)  # a crowd may start many activities at once
@@ -75,7 +77,7 @@ class ActivitiesNode(Bridge):
     def _on_event(self, event: Event) -> None:
         """Publish an event from Kafka, if it is from this robot and one of the cameras."""
         if event.robot == self._robot and event.camera in self._outputs:
-            header = Header(stamp=_time(event.stamp_ms))
+            header = HeaderMsg(stamp=_time(event.stamp_ms))
             self._outputs[event.camera].publish(_to_msg(event, header))
 
     def _on_record(self, record: dict[str, Any], header: Header) -> None:
@@ -87,7 +89,7 @@ class ActivitiesNode(Bridge):
             self.get_logger().warning(str(error), throttle_duration_sec=10.0)
             return
         for event in events:
-            self._outputs[camera].publish(_to_msg(event, header))
+            self._outputs[camera].publish(_to_msg(event, header_to_msg(header)))
 
     def _check(self, keypoint_names: tuple[str, ...]) -> None:
         """Warn, once per skeleton, of rules that use keypoints which it lacks."""
@@ -97,7 +99,7 @@ class ActivitiesNode(Bridge):
                 self.get_logger().warning(sentence)
 
 
-def _to_msg(event: Event, header: Header) -> Activity:
+def _to_msg(event: Event, header: HeaderMsg) -> Activity:
     return Activity(
         header=header,
         camera=event.camera,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from std_msgs.msg import Header
 
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.kafka import declare_kafka
 from kp_pose_ros.ros.bridges.records import CameraRecords, declare_cameras, declare_robot

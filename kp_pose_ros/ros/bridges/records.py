@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rclpy.qos import HistoryPolicy, QoSProfile
-from std_msgs.msg import Header
 
+from kp_pose_ros.errors import FrameError
+from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
+from kp_pose_ros.output.pose_reader import PoseArrayFields, read_pose_array
 from kp_pose_ros.resources import config_path
 from kp_pose_ros.ros.bridges.bridge import Bridge
-from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg, skeleton_from_msg
+from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
 from kp_pose_ros.settings import camera_names
 
@@ -71,11 +72,12 @@ class CameraRecords:
         self._on_record = on_record
         self._recorder: Recorder | None = None
         # Poses that arrive before the latched skeleton.
-        self._early: deque[PoseArray] = deque(maxlen=_WAITING)
+        self._early: deque[bytes] = deque(maxlen=_WAITING)
         prefix = f"{camera}/" if camera else ""
         self._topic = f"{prefix}poses"
         node.create_subscription(Skeleton, f"{prefix}skeleton", self._on_skeleton, LATCHED)
-        node.create_subscription(PoseArray, self._topic, self._on_poses, _EVERY_ONE)
+        # Raw, since rclpy's message objects cost more than everything else that is done here.
+        node.create_subscription(PoseArray, self._topic, self._on_poses, _EVERY_ONE, raw=True)
 
     def _on_skeleton(self, message: Skeleton) -> None:
         """Begin a session: a pose node has started, and its track ids start over."""
@@ -86,35 +88,31 @@ class CameraRecords:
         while self._early:
             self._on_poses(self._early.popleft())
 
-    def _on_poses(self, message: PoseArray) -> None:
+    def _on_poses(self, content: bytes) -> None:
         recorder = self._recorder
         if recorder is None:
-            self._early.append(message)
-            return
-        if recorder.skeleton.name != message.skeleton:
-            self._leave_out(f"its skeleton, {message.skeleton}, is not the one on 'skeleton'")
+            self._early.append(content)
             return
         try:
+            message = read_pose_array(np.frombuffer(content, np.uint8))
             record = record_of(recorder, message)
-        except ValueError as error:
-            self._leave_out(str(error))
+        except (FrameError, ValueError) as error:
+            self._log.warning(
+                f"a message on '{self._topic}' was left out: {error}", throttle_duration_sec=10.0
+            )
         else:
             self._on_record(record, message.header)
 
-    def _leave_out(self, reason: str) -> None:
-        self._log.warning(
-            f"a message on '{self._topic}' was left out: {reason}", throttle_duration_sec=10.0
-        )
 
-
-def record_of(recorder: Recorder, message: PoseArray) -> dict[str, Any]:
+def record_of(recorder: Recorder, message: PoseArrayFields) -> dict[str, Any]:
     """Return the record of a message.
 
     Raises:
-        ValueError: the message is inconsistent, or has numbers that are not finite.
+        ValueError: the message contradicts the skeleton, or has numbers that are not finite.
     """
-    poses = poses_from_msg(message)
-    expected = len(recorder.skeleton)
+    if recorder.skeleton.name != message.skeleton:
+        raise ValueError(f"its skeleton, {message.skeleton}, is not the one on 'skeleton'")
+    poses, expected = message.poses, len(recorder.skeleton)
     if len(poses) and poses.keypoints.shape[1] != expected:
         raise ValueError(
             f"its poses have {poses.keypoints.shape[1]} keypoints: expected {expected}, "
@@ -125,21 +123,8 @@ def record_of(recorder: Recorder, message: PoseArray) -> dict[str, Any]:
             raise ValueError("it has a coordinate or score that is no finite number")
     return recorder.record(
         poses,
-        stamp=nanoseconds(message.header.stamp),
+        stamp=message.header.stamp,
         frame_id=message.header.frame_id,
-        size=(message.image_height, message.image_width),
-        keypoints_3d=_keypoints_3d(message, expected),
+        size=message.size,
+        keypoints_3d=message.keypoints_3d,
     )
-
-
-def _keypoints_3d(message: PoseArray, count: int) -> npt.NDArray[np.float64] | None:
-    if not any(person.keypoints_3d for person in message.poses):
-        return None
-    places = np.full((len(message.poses), count, 3), np.nan)
-    for place, person in zip(places, message.poses, strict=True):
-        if len(person.keypoints_3d) not in (0, count):
-            raise ValueError(f"a pose has {len(person.keypoints_3d)} of {count} keypoints_3d")
-        for point, each in zip(place, person.keypoints_3d, strict=False):
-            if each.valid:
-                point[:] = each.position.x, each.position.y, each.position.z
-    return places

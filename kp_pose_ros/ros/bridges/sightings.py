@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import CalibrationError, FrameError
@@ -18,6 +19,7 @@ from kp_pose_ros.following.kinematics import coordinates
 from kp_pose_ros.following.person import People
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
+from kp_pose_ros.output.pose_reader import PoseArrayFields, read_pose_array
 from kp_pose_ros.poses import UNTRACKED, Poses
 from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.bridges.pictures import Pictures
@@ -82,7 +84,7 @@ class Sightings:
         """
         if self._recorder is None:
             raise ValueError("its skeleton did not come on 'skeleton'")
-        return record_of(self._recorder, message)
+        return record_of(self._recorder, _fields(message))
 
     def people(self, message: PoseArray) -> People:
         """Return the people with a track in a message that `record` has accepted."""
@@ -133,6 +135,10 @@ class Sightings:
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text, throttle_duration_sec=10.0)
+
+
+def _fields(message: PoseArray) -> PoseArrayFields:
+    return read_pose_array(np.frombuffer(serialize_message(message), np.uint8))
 
 
 def _in_camera(
