@@ -85,7 +85,7 @@ def make_driver(machine):
                 raise LogicError("context::pop failed: cannot pop non-current context")
             machine.stack.pop()
             machine.pycuda_stack.pop()
-            machine.stack += machine.pycuda_stack[-1:]
+            machine.stack.extend(machine.pycuda_stack[-1:])
 
         @staticmethod
         def synchronize():
