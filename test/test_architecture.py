@@ -168,6 +168,25 @@ for name in sys.argv[2:]:
 """
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_no_class_of_rclpy_gets_type_arguments_when_the_program_runs(module):
+    """Humble's and Jazzy's are not generic, and Lyrical's take another number of arguments."""
+    tree = ast.parse(MODULES[module].read_text())
+    theirs = {
+        name.asname or name.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rclpy")
+        for name in node.names
+    }
+    for node in ast.walk(tree):  # annotations are not evaluated
+        for field in ("annotation", "returns"):
+            if getattr(node, field, None):
+                setattr(node, field, None)
+    values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+    found = theirs & {value.id for value in values if isinstance(value, ast.Name)}
+    assert found <= {"QoSPolicyKind"}  # an enumeration
+
+
 def test_everything_but_the_edges_imports_where_there_is_no_ros_no_gpu_and_no_torch():
     edges = FOREIGN[ROS] | FOREIGN[GPU] | FOREIGN[INTEL]
     names = [n for n in MODULES if room(n) not in edges and not n.endswith("__init__")]

@@ -44,9 +44,12 @@ __all__ = [
 class PrintableLogger(RcutilsLogger):
     """A logger that escapes unprintable text from outside in its lines."""
 
-    def log(self, message: Any, severity: Any, name: Any = None, **filters: Any) -> Any:
-        """Log a message; all methods of rclpy's loggers come here."""
-        return super().log(printable_lines(message), severity, name, **filters)
+    def log(self, message: Any, severity: Any, *name: Any, **filters: Any) -> Any:
+        """Log a message; all methods of rclpy's loggers come here.
+
+        A name may come as a third argument, which Humble and Jazzy lack.
+        """
+        return super().log(printable_lines(message), severity, *name, **filters)
 
 
 # rclpy tells the lines of code that log apart by the innermost file that is not in this list.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
 from rclpy.qos import QoSProfile
@@ -15,7 +15,7 @@ from kp_pose_ros.ros.bridges.bridge import Bridge
 # Requests that may wait for the server: with the default, 10, a burst of goals loses the others.
 _REQUESTS = QoSProfile(depth=200)
 
-Handle = ServerGoalHandle[Any, Any, Any]
+Handle: TypeAlias = "ServerGoalHandle[Any, Any, Any]"
 
 
 def serve_goals(
