@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from threading import Event as Flag
-from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +13,7 @@ from kp_pose_ros.activities.engine import Event
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.resources import load_yaml
 from kp_pose_ros.ros.bridges.bridge import Bridge
+from kp_pose_ros.ros.bridges.sender import KafkaThread, kafka_client
 
 _POLL = 0.2  # seconds
 _Warn = Callable[[str], object]
@@ -37,7 +36,7 @@ def declare_kafka(node: Bridge, without: str) -> dict[str, Any]:
     return {**config, "bootstrap.servers": brokers}
 
 
-class EventReader(Thread):
+class EventReader(KafkaThread):
     """Reads new events from a Kafka topic until stopped."""
 
     def __init__(
@@ -54,23 +53,14 @@ class EventReader(Thread):
         Raises:
             SettingsError: confluent-kafka is not installed, or refuses the settings.
         """
-        super().__init__(name="events", daemon=True)
+        super().__init__("events")
         self._on_event = on_event
         self._warn = warn
-        self._stopped = Flag()
-        try:
-            from confluent_kafka import Consumer, KafkaException
-        except ImportError as error:
-            raise SettingsError(
-                "reading from Kafka needs confluent-kafka: pip install confluent-kafka"
-            ) from error
         # One consumer group per process: every robot gets all events, and uses only its own.
         group = {"group.id": f"activities-{uuid4()}", "enable.auto.commit": False}
-        try:
-            self._consumer = Consumer({**group, "auto.offset.reset": "latest", **config})
+        with kafka_client("reading from") as kafka:
+            self._consumer = kafka.Consumer({**group, "auto.offset.reset": "latest", **config})
             self._consumer.subscribe([topic])
-        except (KafkaException, TypeError, ValueError) as error:
-            raise SettingsError(f"Kafka's client refuses its settings: {error}") from error
 
     def run(self) -> None:
         """Read until stopped."""
@@ -86,9 +76,3 @@ class EventReader(Thread):
             except (SettingsError, ValueError, RecursionError) as error:
                 self._warn(f"an event from Kafka was left out: {error}")
         self._consumer.close()
-
-    def stop(self, timeout: float) -> bool:
-        """End the thread; return whether it has ended within `timeout` seconds."""
-        self._stopped.set()
-        self.join(timeout)
-        return not self.is_alive()

@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 from time import monotonic
@@ -41,7 +41,40 @@ class _Sent:
     error: Any = None
 
 
-class Sender(Thread):
+@contextmanager
+def kafka_client(purpose: str) -> Iterator[Any]:
+    """Give confluent_kafka to make a client with.
+
+    Raises:
+        SettingsError: confluent-kafka is not installed, or refuses the settings.
+    """
+    try:
+        import confluent_kafka
+    except ImportError as error:
+        raise SettingsError(
+            f"{purpose} Kafka needs confluent-kafka: pip install confluent-kafka"
+        ) from error
+    try:
+        yield confluent_kafka
+    except (confluent_kafka.KafkaException, TypeError, ValueError) as error:
+        raise SettingsError(f"Kafka's client refuses its settings: {error}") from error
+
+
+class KafkaThread(Thread):
+    """A thread that works until stopped."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._stopped = Event()
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread; return whether it has ended within `timeout` seconds."""
+        self._stopped.set()
+        self.join(timeout)
+        return not self.is_alive()
+
+
+class Sender(KafkaThread):
     """Sends the records of a spool, old and new, until stopped; without a broker, only syncs.
 
     Attributes:
@@ -65,7 +98,7 @@ class Sender(Thread):
         Raises:
             SettingsError: confluent-kafka is not installed, or refuses the settings.
         """
-        super().__init__(name="sender", daemon=True)
+        super().__init__("sender")
         self.sent = 0
         self.in_flight = 0
         self.damaged = 0
@@ -74,29 +107,14 @@ class Sender(Thread):
         self._topic = topic
         self._config = {**_SETTINGS, **config} if config else {}
         self._warn = warn
-        self._stopped = Event()
         self._synced = monotonic()
         self._done: Position | None = None  # acknowledged, but not yet committed to the spool
         if self._config:
             self._producer = self._make_producer()
 
     def _make_producer(self) -> Any:
-        try:
-            from confluent_kafka import KafkaException, Producer
-        except ImportError as error:
-            raise SettingsError(
-                "sending to Kafka needs confluent-kafka: pip install confluent-kafka"
-            ) from error
-        try:
-            return Producer(self._config, logger=_log)
-        except (KafkaException, TypeError, ValueError) as error:
-            raise SettingsError(f"Kafka's client refuses its settings: {error}") from error
-
-    def stop(self, timeout: float) -> bool:
-        """End the thread; return whether it has ended within `timeout` seconds."""
-        self._stopped.set()
-        self.join(timeout)
-        return not self.is_alive()
+        with kafka_client("sending to") as kafka:
+            return kafka.Producer(self._config, logger=_log)
 
     def run(self) -> None:
         """Send until stopped."""
