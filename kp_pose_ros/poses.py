@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,30 @@ UNTRACKED = -1
 ABSENT, OBSERVED, PREDICTED = 0, 1, 2
 
 
+R = TypeVar("R", bound="Rows")
 _Maker = Callable[[], npt.NDArray[Any]]
 
 
+class Rows:
+    """Base of dataclasses whose fields are arrays that share their first axis."""
+
+    __slots__ = ()
+
+    def __getitem__(self: R, index: slice | npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> R:
+        """Return the chosen rows: a slice, a boolean mask or an array of indices."""
+        return type(self)(*(column[index] for column in self._columns()))
+
+    def joined(self: R, other: R) -> R:
+        """Return these rows, followed by those of `other`."""
+        pairs = zip(self._columns(), other._columns(), strict=True)
+        return type(self)(*map(np.concatenate, pairs))
+
+    def _columns(self) -> list[npt.NDArray[Any]]:
+        return [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Poses:
+class Poses(Rows):
     """The n people (or whatever the model's classes are) found in one frame, best score first.
 
     Attributes:
@@ -78,18 +97,6 @@ class Poses:
 
     def __len__(self) -> int:
         return len(self.boxes)
-
-    def __getitem__(self, index: slice | npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Poses:
-        """Return the chosen poses: a slice, a boolean mask or an array of indices."""
-        return Poses(
-            self.boxes[index],
-            self.scores[index],
-            self.keypoints[index],
-            self.class_ids[index],
-            self.track_ids[index],
-            self.track_ages[index],
-            self.states[index],
-        )
 
     def scaled(self, factor: float) -> Poses:
         """Return the poses for the same picture, scaled by `factor`."""

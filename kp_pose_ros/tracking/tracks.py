@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses
+from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses, Rows
 from kp_pose_ros.tracking import motion
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, KEYPOINTS, LEAST_SIZE, SIZE
 from kp_pose_ros.tracking.smoothing import NEVER
@@ -21,7 +20,6 @@ Indices = npt.NDArray[np.intp]
 Ids = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 Stamps = npt.NDArray[np.int64]  # nanoseconds
-R = TypeVar("R", bound="_Rows")
 
 # Standard deviations of a detection: of a box, in spans; of a keypoint, in sigmas.
 _BOX_NOISE, _KEYPOINT_NOISE = 0.05, 0.3
@@ -31,24 +29,8 @@ _CENTER_AND_SIZE = np.array(
 )
 
 
-class _Rows:
-    """Base of dataclasses whose fields are arrays that share their first axis."""
-
-    def __getitem__(self: R, index: Bools | Indices) -> R:
-        """Return the chosen rows."""
-        return type(self)(*(column[index] for column in self._columns()))
-
-    def joined(self: R, other: R) -> R:
-        """Return these rows, followed by those of `other`."""
-        pairs = zip(self._columns(), other._columns(), strict=True)
-        return type(self)(*map(np.concatenate, pairs))
-
-    def _columns(self) -> list[npt.NDArray[Any]]:
-        return [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]
-
-
 @dataclass(slots=True)
-class Detections(_Rows):
+class Detections(Rows):
     """The d poses of one image, in a form that can be compared with tracks.
 
     Attributes:
@@ -84,7 +66,7 @@ class Detections(_Rows):
 
 
 @dataclass(slots=True)
-class Tracks(_Rows):
+class Tracks(Rows):
     """The n people who are being tracked.
 
     Attributes:

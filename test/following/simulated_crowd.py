@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scenes import BOX_NOISE, KEYPOINT_NOISE
 
 from kp_pose_ros.poses import Poses, observed
 from kp_pose_ros.skeleton import Skeleton
@@ -39,16 +40,6 @@ BODY = np.array(
     )
 )
 SWING = np.array([0.0] * 7 + [0.1, -0.1, 0.2, -0.2, 0, 0, -0.15, 0.15, -0.28, 0.28])
-KEYPOINT_NOISE = np.array(
-    [0.013] * 5
-    + [0.0145] * 2
-    + [0.0175] * 2
-    + [0.0225] * 2
-    + [0.0155] * 2
-    + [0.017] * 2
-    + [0.021] * 2
-)
-BOX_NOISE = np.array((0.013, 0.006, 0.014, 0.008))
 MISSED, UNSURE = 0.02, 0.05
 NO_DEPTH = 0.1  # share of people without a distance in an image
 BLEEDING = 0.2  # share of half hidden people with the distance of what hides them

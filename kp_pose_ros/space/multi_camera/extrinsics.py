@@ -12,7 +12,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +34,9 @@ from kp_pose_ros.space.multi_camera.adjustment import (
 )
 from kp_pose_ros.space.multi_camera.rig import Viewpoint
 from kp_pose_ros.space.multi_camera.triangulation import Triangulator
-from kp_pose_ros.space.multi_camera.two_views import View, find_relative_pose
+from kp_pose_ros.space.multi_camera.two_views import View, find_relative_pose, spread
 
 Array = npt.NDArray[np.float64]
-Item = TypeVar("Item")
 Heights = dict[tuple[str, int], float]  # of people, by camera and track
 
 _MOST_MOMENTS = 60  # used per camera in the refinement, spread over the recording
@@ -131,14 +130,8 @@ def _moments(cameras: Collection[str], recording: Sequence[Moment]) -> list[Mome
         with_people = [name for name in cameras if len(moment.get(name, ()))]
         for name in with_people if len(with_people) > 1 else ():
             of_cameras[name].append(index)
-    return [
-        recording[i] for i in sorted({i for each in of_cameras.values() for i in _spread(each)})
-    ]
-
-
-def _spread(items: Sequence[Item]) -> list[Item]:
-    count = min(len(items), _MOST_MOMENTS)
-    return [items[i] for i in np.linspace(0, len(items) - 1, count).astype(int)]
+    chosen = {i for each in of_cameras.values() for i in spread(each, _MOST_MOMENTS)}
+    return [recording[i] for i in sorted(chosen)]
 
 
 class _Edge(NamedTuple):
@@ -226,7 +219,7 @@ def _edge(
         return None
     poses = (np.eye(4), found.pose)
     pair = {name: Viewpoint(cameras[name], pose) for name, pose in zip(names, poses, strict=True)}
-    heights = _heights_of_tracks(pair, _spread(common), bones)
+    heights = _heights_of_tracks(pair, spread(common, _MOST_MOMENTS), bones)
     return _Edge(found.images, names, found.pose, heights) if heights else None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -126,7 +127,4 @@ def _concatenated(views: list[Poses]) -> Poses:
     nobody = Poses(
         np.zeros((1, 4), np.float32), np.zeros(1, np.float32), np.zeros((1, k, 3), np.float32)
     )
-    fields = ("boxes", "scores", "keypoints", "class_ids", "track_ids", "track_ages", "states")
-    return Poses(
-        *(np.concatenate([getattr(each, name) for each in (*views, nobody)]) for name in fields)
-    )
+    return reduce(Poses.joined, (*views, nobody))

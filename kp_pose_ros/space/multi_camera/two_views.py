@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from kp_pose_ros.poses import UNTRACKED, Ints
 
 Array = npt.NDArray[np.float64]
+Item = TypeVar("Item")
 
 _WITHIN = 0.005  # at depth 1: 4 pixels of a camera with a focal length of 800
 _AGREE = 0.5  # least share of keypoints within that, for two tracks to be one person's
@@ -96,13 +97,17 @@ def _matches(views: Sequence[tuple[View, View]]) -> tuple[list[Array], list[Arra
                     tracks[a, b].append(match)
                 if len(first.plane) == len(second.plane) == 1:
                     alone.append(match)
-    long = [_thinned(each) for each in tracks.values() if len(each) >= _LEAST_IMAGES]
-    return long, [_thinned(alone)] if len(alone) >= _LEAST_IMAGES else []
+    of_tracks, of_those_alone = (
+        [np.stack(spread(each, _MOST_IMAGES)) for each in matches if len(each) >= _LEAST_IMAGES]
+        for matches in (tracks.values(), [alone])
+    )
+    return of_tracks, of_those_alone
 
 
-def _thinned(matches: list[Array]) -> Array:
-    count = min(len(matches), _MOST_IMAGES)
-    return np.stack([matches[i] for i in np.linspace(0, len(matches) - 1, count).astype(int)])
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Return at most `most` of the items, spread evenly over them."""
+    indices = np.linspace(0, len(items) - 1, min(len(items), most)).astype(int)
+    return [items[index] for index in indices]
 
 
 def _known(matches: Array) -> Array:
