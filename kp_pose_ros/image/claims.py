@@ -36,11 +36,7 @@ _PIXELS_PER_BYTE = 512  # a block of 8 x 8 pixels takes at least one bit
 
 
 def claimed_size(content: bytes, kinds: Collection[str]) -> Size:
-    """Return the height and width that a picture file claims.
-
-    Args:
-        content: the file.
-        kinds: which of `KINDS` are expected.
+    """Return the height and width that a picture file claims; `kinds` are those of `KINDS` allowed.
 
     Raises:
         FrameError: the file is of another kind, is cut short or damaged, or claims to be empty or

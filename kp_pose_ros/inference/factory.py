@@ -89,13 +89,7 @@ def make_estimator(
 
 
 def network_columns(model: PoseModel, imgsz: Size | None, picture: Size) -> int:
-    """Return how many columns a picture of (height, width) has in the network's input.
-
-    Args:
-        model: what runs.
-        imgsz: that of the settings.
-        picture: the picture's size.
-    """
+    """Return how many columns a picture of (height, width) has in the network's input."""
     return Letterbox.fit(picture, model.network_size(picture, imgsz)).resized[1]
 
 

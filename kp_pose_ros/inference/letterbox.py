@@ -67,12 +67,6 @@ class Letterbox:
         np.minimum(points, limit, out=points)
         return points
 
-    def to_network(self, xy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Map (..., 2) points from source pixels to network pixels."""
-        offset, scale, _ = _mapping(self)
-        inside: npt.NDArray[np.float32] = xy / scale + offset
-        return inside
-
 
 @lru_cache(maxsize=64)
 def _mapping(letterbox: Letterbox) -> npt.NDArray[np.float32]:

@@ -209,12 +209,7 @@ class Camera:
             return presentation.lifter.lift(poses, *found)
 
     def published(self, stamp: int, people: int) -> None:
-        """Count an image whose poses have just been published.
-
-        Args:
-            stamp: the image's, nanoseconds.
-            people: how many it shows.
-        """
+        """Count an image, with its stamp in nanoseconds, whose poses have just been published."""
         self.counts.processed += 1
         self.counts.repeated += stamp == self._stamp
         self.counts.back += stamp < self._stamp

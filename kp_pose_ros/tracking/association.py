@@ -97,11 +97,9 @@ def _neighbours(tracks: Tracks, detections: Detections) -> tuple[Indices, Indice
 
 
 def assign(similarities: Array, least: float) -> tuple[Indices, Indices]:
-    """Return the rows and columns of the pairs with the largest sum of similarities.
+    """Return the rows and columns of the pairs with the largest sum of (t, d) similarities.
 
-    Args:
-        similarities: (t, d), 0 to 1.
-        least: pairs of a lower similarity stay apart.
+    Pairs of a similarity below `least` stay apart.
     """
     worth = np.where(similarities >= least, similarities, 0.0)
     rows, columns = linear_sum_assignment(worth, maximize=True)

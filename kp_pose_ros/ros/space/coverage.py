@@ -28,13 +28,7 @@ class CoverageTopic:
     """
 
     def __init__(self, node: Node, prefix: str, label: str) -> None:
-        """Create the publisher.
-
-        Args:
-            node: the node that publishes.
-            prefix: the prefix of each topic's name.
-            label: the camera's name in the log.
-        """
+        """Create the publisher; `prefix` precedes the topics' names, `label` names the camera."""
         self._node = node
         self._label = label
         self._publisher = node.create_publisher(CoverageMsg, f"{prefix}coverage", RESULTS)

@@ -143,13 +143,9 @@ class DepthSource:
     def look_up(
         self, header: Header, size: tuple[int, int]
     ) -> tuple[DepthImage, CameraModel] | None:
-        """Return the depth image and camera of a picture; None if one is missing.
+        """Return the depth image and the camera of a picture of (height, width).
 
-        If that lasts, a warning says why.
-
-        Args:
-            header: the picture's.
-            size: (height, width) of the picture.
+        None if one is missing; if that lasts, a warning says why.
         """
         try:
             found = self._find(header, size)

@@ -79,15 +79,7 @@ class JointPoses:
     def add(
         self, camera: str, header: Header, size: Size, poses: Poses, presentation: Presentation
     ) -> None:
-        """Add the poses of one camera's image; publish the sets that it completes.
-
-        Args:
-            camera: its name.
-            header: its image's.
-            size: (height, width) of its image, pixels.
-            poses: the people in it.
-            presentation: how poses are published.
-        """
+        """Add the poses of an image of (height, width) pixels; publish the sets it completes."""
         if not self.wanted():
             self._joined = None
             return
