@@ -21,7 +21,7 @@ from rclpy.time import Time
 DISTANCE = 1.2  # metres to keep
 TURN, DRIVE = 1.5, 0.8  # speed for each radian and each metre of error, / s
 FASTEST_TURN, FASTEST = 1.0, 0.6  # radians / s, metres / s
-AHEAD = 0.5  # radians; it does not drive towards somebody who is further to the side
+AHEAD = 0.5  # radians; it does not drive towards someone farther to the side
 
 
 class FollowMe(Node):
@@ -41,7 +41,7 @@ class FollowMe(Node):
         self.target = target
 
     def ask(self) -> None:
-        """Have somebody followed, unless that is done."""
+        """Send a goal to follow someone, unless one is active."""
         if not self.is_asking and self.client.server_is_ready():
             self.is_asking = True
             self.client.send_goal_async(self.goal).add_done_callback(self.on_accepted)

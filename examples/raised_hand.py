@@ -33,7 +33,7 @@ class RaisedHand(Node):
         self.latest[type(message)] = message
 
     def raised_hand(self) -> float | None:
-        """Return where somebody raises a hand, -1 (left) to 1 (right); None for nowhere."""
+        """Return where someone raises a hand, -1 (left) to 1 (right); None for nowhere."""
         skeleton, seen = self.latest.values()
         age = self.get_clock().now() - Time.from_msg(seen.header.stamp)
         if abs(age.nanoseconds) < MAX_AGE * 1e9 and seen.skeleton == skeleton.name:

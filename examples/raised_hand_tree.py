@@ -17,11 +17,11 @@ from rclpy.signals import SignalHandlerOptions
 CENTRED = 0.1  # of half the image's width: nearer to the middle than this, they are in front
 
 
-class SomebodyRaisesAHand(Behaviour):
-    """Runs until somebody does; also while poses are stale or missing."""
+class HandRaised(Behaviour):
+    """Runs until someone raises a hand, and while poses are stale or missing."""
 
     def __init__(self, robot: Robot) -> None:
-        super().__init__("somebody raises a hand")
+        super().__init__("hand raised")
         self.robot = robot
 
     def update(self) -> Status:
@@ -50,7 +50,7 @@ class Robot(RaisedHand):
         super().__init__()
         self.wanted = 0.0
         # Without memory: each tick asks again whether a hand is raised, and poses are fresh.
-        self.tree = Sequence("greet", False, [SomebodyRaisesAHand(self), TurnTowardsThem(self)])
+        self.tree = Sequence("greet", False, [HandRaised(self), TurnTowardsThem(self)])
 
     def command(self) -> None:
         self.wanted = 0.0

@@ -175,7 +175,7 @@ class OtherProcesses:
 
 
 def end_with(parent: int) -> None:
-    """Have the kernel kill this process when the one that started it ends."""
+    """Ask the kernel to kill this process when the one that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it has ended already
         os._exit(1)

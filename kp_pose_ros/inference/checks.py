@@ -46,8 +46,7 @@ class OutputCheck:
             score_threshold: rows of a lower score are not checked.
 
         Raises:
-            ModelError: most rows of the first frames are wrong in the way that another layout would
-                make them.
+            ModelError: most rows of the first frames are as wrong as those of another layout.
         """
         scores = rows[:, SCORE]
         is_above = ~(scores <= score_threshold)  # NaN, too

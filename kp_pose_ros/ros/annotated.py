@@ -30,7 +30,7 @@ from kp_pose_ros.timing import StageTimes
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How poses become messages and pictures; made anew when parameters change.
+    """How poses become messages and pictures; replaced when parameters change.
 
     Attributes:
         vocabulary: what the indices in Poses mean.
@@ -82,7 +82,7 @@ class Painter:
         self._thread = ThreadPoolExecutor(1, "painter")
 
     def paint(self, topics: AnnotatedPictures, picture: Picture) -> None:
-        """Have a picture drawn and published soon; return at once."""
+        """Queue a picture to be drawn and published; return at once."""
         with self._lock:
             overtaken = self._pictures.get(topics)
             if overtaken is not None and overtaken.jpeg_width:
@@ -140,7 +140,7 @@ class AnnotatedPictures:
         return max(self._widths(source, jpeg))
 
     def show(self, image: CameraImage, poses: Poses, presentation: Presentation) -> None:
-        """Have the poses in an image drawn and published, if there is a subscriber.
+        """Queue the poses in an image to be drawn and published, if there is a subscriber.
 
         The picture is drawn into the image's own pixels where it can be.
         """

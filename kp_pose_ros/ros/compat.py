@@ -45,7 +45,7 @@ class PrintableLogger(RcutilsLogger):
     """A logger that escapes unprintable text from outside in its lines."""
 
     def log(self, message: Any, severity: Any, *name: Any, **filters: Any) -> Any:
-        """Log a message; all methods of rclpy's loggers come here.
+        """Log a message; all methods of rclpy's loggers call this one.
 
         A name may come as a third argument, which Humble and Jazzy lack.
         """

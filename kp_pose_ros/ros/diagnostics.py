@@ -165,7 +165,7 @@ class Report:
         if without_depth > 1 and self.after.with_depth == self.before.with_depth:
             return Level.WARN, "no depth image fits: the log says why"
         is_wanted = self.after.unwanted == self.before.unwanted
-        use = f"{self.processed_rate:.1f} looked at" if is_wanted else "nobody subscribes"
+        use = f"{self.processed_rate:.1f} processed" if is_wanted else "no subscriber"
         return Level.OK, f"{self.rate:.1f} images/s, {use}"
 
 
@@ -244,7 +244,7 @@ class Diagnostics:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # By the camera object, since counts start anew when the node is configured again.
+        # By the camera object, since counts start at zero when the node is configured again.
         self._before: WeakKeyDictionary[Camera, Counts] = WeakKeyDictionary()
         self._versions = {f"version of {name}": each for name, each in versions().items()}
         self._last = monotonic()
@@ -283,7 +283,7 @@ class Diagnostics:
             "received": str(after.received),
             "processed": str(after.processed),
             "dropped, a newer one came": str(after.dropped),
-            "unwanted, nobody subscribed": str(after.unwanted),
+            "unwanted, no subscriber": str(after.unwanted),
             "failed in the engine": str(after.failed),
             "bad": str(sum(after.bad.values())),
             **{f"bad {field}": str(count) for field, count in sorted(after.bad.items())},
@@ -291,7 +291,7 @@ class Diagnostics:
             "stamp before the one before": str(after.back),
             "image (height x width)": camera.image,
             "images/s": f"{report.rate:.1f}",
-            "looked at/s": f"{report.processed_rate:.1f}",
+            "processed/s": f"{report.processed_rate:.1f}",
             "age of the newest (s)": "none" if report.age is None else f"{report.age:.2f}",
             "stamp to publish (ms)": _milliseconds(latencies),
             **camera.coverage.facts(),

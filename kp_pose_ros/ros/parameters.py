@@ -120,7 +120,7 @@ class Parameters:
     )
     decode: DecodeSettings = group(DecodeSettings, "")
     always_on: bool = setting(
-        False, "Look for poses although nobody subscribes to them.", changeable=True
+        False, "Run the network even if its results have no subscriber.", changeable=True
     )
     autostart: bool = setting(
         True,

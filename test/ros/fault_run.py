@@ -16,7 +16,7 @@ BECAME = {
     "dropped": "dropped, a newer one came",
     "bad": "bad",
     "failed": "failed in the engine",
-    "unwanted": "unwanted, nobody subscribed",
+    "unwanted": "unwanted, no subscriber",
 }
 HEADER = ["fault", "times", "sent", *BECAME, "the node said"]
 

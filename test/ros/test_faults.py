@@ -134,7 +134,7 @@ def test_mutated_frames(run):
 def test_subscriber_appearing_and_vanishing(run):
     node = run.peer.node
     node.destroy_subscription(run.peer.subscription)
-    with run.fault("subscriber gone", least=times(200, 2000), says="nobody subscribes") as fault:
+    with run.fault("subscriber gone", least=times(200, 2000), says="no subscriber") as fault:
         while fault.goes_on():
             subscription = node.create_subscription(PoseArray, "/faults/poses", lambda _: None, 10)
             run.send(run.image())
@@ -144,7 +144,7 @@ def test_subscriber_appearing_and_vanishing(run):
             run.send(run.image())
             if fault.times == 50:
                 threads, files = usage(run.process)  # by now, libraries have what they keep
-        while not run.has_said("nobody subscribes"):
+        while not run.has_said("no subscriber"):
             run.send(run.image())
             run.peer.spin_for(0.05)
     more_threads, more_files = np.subtract(usage(run.process), (threads, files))

@@ -17,7 +17,7 @@ def report(age=0.1, latency=0.05, **after):
 @pytest.mark.parametrize(
     ("found", "level", "words"),
     [
-        pytest.param(report(), Level.OK, "30.0 images/s, 20.0 looked at", id="all is well"),
+        pytest.param(report(), Level.OK, "30.0 images/s, 20.0 processed", id="all is well"),
         pytest.param(report(age=None), Level.WARN, "waiting for the first", id="no image yet"),
         pytest.param(report(age=2.1), Level.WARN, "no image for 2.1 s", id="the camera stopped"),
         pytest.param(report(age=31), Level.ERROR, "no image for 31.0 s", id="stopped long ago"),
@@ -39,7 +39,7 @@ def report(age=0.1, latency=0.05, **after):
         ),
         pytest.param(report(latency=None), Level.OK, "30.0 images/s", id="no latency known"),
         pytest.param(
-            report(unwanted=30, processed=0), Level.OK, "nobody subscribes", id="work for nobody"
+            report(unwanted=30, processed=0), Level.OK, "no subscriber", id="work for nobody"
         ),
     ],
 )

@@ -201,7 +201,7 @@ def test_for_nobody_only_the_first_images_are_looked_at_to_open_their_network(
     camera = peer("lazy", results=None).connect()
     listener = camera.node.create_subscription(DiagnosticArray, "/diagnostics", note, 10)
     camera.send_until(
-        lambda: int(counts.get("unwanted, nobody subscribed", 0)) > 10, lambda: image_of(bus)
+        lambda: int(counts.get("unwanted, no subscriber", 0)) > 10, lambda: image_of(bus)
     )
     camera.node.destroy_subscription(listener)
     assert PREPARING in node.log

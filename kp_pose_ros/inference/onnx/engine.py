@@ -79,7 +79,7 @@ def find_providers(names: Sequence[str]) -> list[str]:
 
 @cache  # once in a process
 def _share_memory() -> None:
-    """Have sessions on the CPU share the memory of their activations.
+    """Let sessions on the CPU share the memory of their activations.
 
     Sessions of other sizes and numbers of threads are open beside the one that runs: three of
     yolo11n-pose at 384 x 640 take 75 MB instead of 125.

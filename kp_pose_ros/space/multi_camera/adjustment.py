@@ -3,7 +3,7 @@
 """Bundle adjustment: the camera poses with the least reprojection error of people's keypoints.
 
 See Triggs et al.: Bundle Adjustment - A Modern Synthesis, 1999. The poses of the cameras are the
-only variables: every step triangulates each keypoint anew.
+only variables: every step triangulates each keypoint again.
 """
 
 from __future__ import annotations
