@@ -22,7 +22,7 @@ from kp_pose_ros.skeleton import Vocabulary
 Points = npt.NDArray[np.float64]
 
 # Elements of a sequence, whose alignment pads each to the next one; the last is not padded.
-_KEYPOINT_3D = np.dtype(
+KEYPOINT_3D = np.dtype(
     {
         "names": ["position", "valid"],
         "formats": [("<f8", 3), "u1"],
@@ -38,7 +38,7 @@ _MOTION = np.dtype(
         "itemsize": 204,  # up to the frame_id, which is aligned to 4
     }
 )
-_KEYPOINT_PADDING, _KEYPOINT_3D_PADDING = 3, 7
+KEYPOINT_PADDING, KEYPOINT_3D_PADDING = 3, 7
 _NO_MOTION = bytes(_MOTION.itemsize) + b"\1\0\0\0\0"  # and an empty frame_id
 # ROS's default for unknown values: no rotation and no covariance.
 _NO_POSE = struct.pack("<43d", 0, 0, 0, 0, 0, 0, 1, *[0] * 36)
@@ -221,14 +221,14 @@ def _write_people(
     )
     for index, (track_id, age, class_id, score, box) in enumerate(rows):
         name = vocabulary.class_name(class_id).encode() + b"\0"
-        seen = keypoints[index].tobytes()[:-_KEYPOINT_PADDING]
+        seen = keypoints[index].tobytes()[:-KEYPOINT_PADDING]
         writer.fields(
             f"iiIiI{len(name)}sf5dI{len(seen)}sI",
             *(track_id, *divmod(round(age * 1e9), 10**9), class_id, len(name), name, score, *box),
             *(keypoint_count, seen, 0 if points is None else keypoint_count),
         )
         if points is not None:
-            writer.raw(points[index].tobytes()[:-_KEYPOINT_3D_PADDING], 8)
+            writer.raw(points[index].tobytes()[:-KEYPOINT_3D_PADDING], 8)
         tracks = {} if joined is None else joined[index]
         writer.fields(f"0d{len(motions[index])}sI", motions[index], len(tracks))
         for camera in tracks:
@@ -238,7 +238,7 @@ def _write_people(
 
 def _points(keypoints_3d: Points) -> npt.NDArray[np.void]:
     """Return Keypoint3D elements, at the origin where a position is unknown."""
-    points = np.zeros(keypoints_3d.shape[:2], _KEYPOINT_3D)
+    points = np.zeros(keypoints_3d.shape[:2], KEYPOINT_3D)
     points["valid"] = np.isfinite(keypoints_3d).all(axis=2)
     points["position"] = np.where(points["valid"][..., None], keypoints_3d, 0)
     return points

@@ -16,18 +16,11 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.cdr import CdrReader, Header
 from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.output.cdr import KEYPOINT_3D, KEYPOINT_3D_PADDING, KEYPOINT_PADDING
 from kp_pose_ros.poses import Poses
 
 _KEYPOINT = np.dtype(
     {"names": ["point", "state"], "formats": [("<f4", 3), "u1"], "offsets": [0, 12], "itemsize": 16}
-)
-_KEYPOINT_3D = np.dtype(
-    {
-        "names": ["position", "valid"],
-        "formats": [("<f8", 3), "u1"],
-        "offsets": [0, 24],
-        "itemsize": 32,
-    }
 )
 
 
@@ -81,8 +74,8 @@ def _person(reader: CdrReader) -> _Person:
     track_id, seconds, nanoseconds, class_id = reader.fields("iiIi")
     reader.text()  # class_name
     score, x, y, _, width, height = reader.fields("f5d")
-    keypoints = reader.elements(_KEYPOINT, alignment=4, padding=3)
-    keypoints_3d = reader.elements(_KEYPOINT_3D, alignment=8, padding=7)
+    keypoints = reader.elements(_KEYPOINT, alignment=4, padding=KEYPOINT_PADDING)
+    keypoints_3d = reader.elements(KEYPOINT_3D, alignment=8, padding=KEYPOINT_3D_PADDING)
     reader.fields("12dB12dB")  # motion
     reader.text()
     for _ in range(reader.fields("I")[0]):  # joined_cameras
@@ -118,10 +111,10 @@ def _keypoints_3d(people: list[_Person]) -> npt.NDArray[np.float64] | None:
         return None
     count = len(people[0].keypoints)
     found = np.full((len(people), count, 3), np.nan)
-    for place, person in zip(found, people, strict=True):
+    for row, person in zip(found, people, strict=True):
         points = person.keypoints_3d
         if len(points) not in (0, count):
             raise ValueError(f"a pose has {len(points)} of {count} keypoints_3d")
         known = points["valid"] != 0
-        place[np.flatnonzero(known)] = points["position"][known]
+        row[np.flatnonzero(known)] = points["position"][known]
     return found
