@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from kp_pose_ros.errors import SettingsError
@@ -79,14 +80,22 @@ def group(kind: Callable[[], G], prefix: str) -> G:
 
 def settings_of(owner: type) -> dict[str, Setting]:
     """Return the settings of a dataclass and of its groups, by full name."""
-    found: dict[str, Setting] = {}
+    return {name: kind for name, _, kind in _leaves(owner)}
+
+
+def values_of(settings: Any) -> dict[str, Value]:
+    """Return the values of a dataclass's settings and of its groups, by full name."""
+    return {name: attrgetter(path)(settings) for name, path, _ in _leaves(type(settings))}
+
+
+def _leaves(owner: type) -> Iterator[tuple[str, str, Setting]]:
+    """Yield the full name of each setting, the path to its attribute, and what is known of it."""
     for each in fields(owner):
         if "setting" in each.metadata:
-            found[each.name] = each.metadata["setting"]
+            yield each.name, each.name, each.metadata["setting"]
         elif "prefix" in each.metadata:
-            nested = settings_of(each.default_factory)  # type: ignore[arg-type]
-            found |= {each.metadata["prefix"] + name: kind for name, kind in nested.items()}
-    return found
+            for name, path, kind in _leaves(each.default_factory):  # type: ignore[arg-type]
+                yield each.metadata["prefix"] + name, f"{each.name}.{path}", kind
 
 
 def build(owner: type[G], values: Mapping[str, object]) -> G:
@@ -96,19 +105,6 @@ def build(owner: type[G], values: Mapping[str, object]) -> G:
         SettingsError: a value has the wrong type or is out of range.
     """
     return _build(owner, values, "")
-
-
-def values_of(settings: Any) -> dict[str, Value]:
-    """Return the values of a dataclass's settings and of its groups, by full name."""
-    found: dict[str, Value] = {}
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if "setting" in each.metadata:
-            found[each.name] = value
-        elif "prefix" in each.metadata:
-            nested = values_of(value)
-            found |= {each.metadata["prefix"] + name: inner for name, inner in nested.items()}
-    return found
 
 
 def camera_names(given: tuple[str, ...]) -> tuple[str, ...]:
