@@ -33,6 +33,14 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def clock(request, monkeypatch):
+    """The time in seconds, clock[0]; it replaces the function that a file names as CLOCK."""
+    now = [1000.0]
+    monkeypatch.setattr(request.module.CLOCK, lambda: now[0])
+    return now
+
+
 @pytest.fixture(scope="session")
 def demo_weights():
     """Path of yolo11n-pose.pt, trained on COCO."""

@@ -3,17 +3,9 @@
 import io
 import logging
 
-import pytest
-
 from kp_pose_ros.inference import progress
 
-
-@pytest.fixture
-def clock(monkeypatch):
-    """The time in seconds, which only the test moves on: clock[0]."""
-    now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    return now
+CLOCK = "kp_pose_ros.inference.progress.time.monotonic"
 
 
 def test_the_log_gets_a_line_every_five_seconds(clock, caplog):

@@ -14,7 +14,7 @@ from kp_pose_ros.image.jpeg import JpegSettings
 from kp_pose_ros.image.message import CameraImage, image_to_frame, read_raw
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros import annotated, rcl
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.annotated import AnnotatedPictures, Painter, Presentation
 from kp_pose_ros.ros.messages import header_to_msg
 from kp_pose_ros.skeleton import Skeleton, Vocabulary
@@ -36,13 +36,13 @@ HALF = JpegSettings(jpeg_quality=90, max_rate=0.0, max_width=320)
 HEADER = Header(1_700_000_000 * 10**9 + 5, "camera")
 
 
+CLOCK = "kp_pose_ros.ros.annotated.monotonic"
+
+
 @pytest.fixture(autouse=True)
-def clock(monkeypatch):
-    """The time in seconds, which stands still unless it is set, and publishing by `Topic`."""
-    now = [1000.0]
-    monkeypatch.setattr(annotated, "monotonic", lambda: now[0])
+def _publishing(clock, monkeypatch):
+    """Publish by `Topic`, while time stands still unless a test moves it."""
     monkeypatch.setattr(rcl, "publish", lambda topic, content: topic.publish(content.tobytes()))
-    return now
 
 
 class Topic:

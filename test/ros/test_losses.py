@@ -4,16 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kp_pose_ros import timing
 from kp_pose_ros.ros.diagnostics import Counts, Losses
 
-
-@pytest.fixture
-def clock(monkeypatch):
-    """The time, which stands still unless it is set."""
-    now = [1000.0]
-    monkeypatch.setattr(timing, "monotonic", lambda: now[0])
-    return now
+CLOCK = "kp_pose_ros.timing.monotonic"
 
 
 def test_many_losses_are_told_with_their_share_and_the_mend(clock):
