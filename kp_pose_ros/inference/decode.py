@@ -44,20 +44,22 @@ class DecodeSettings:
     """
 
     score_threshold: float = setting(
-        0.25, "Poses have a score above this.", limits=(0, 1), changeable=True
+        0.25, "Minimum score of a pose.", limits=(0, 1), changeable=True
     )
     iou_threshold: float = setting(
         0.7,
-        "Of two boxes of one class that overlap by more (intersection over union) only the better "
-        "one stays.",
+        "Of two boxes of one class with a greater overlap (IoU), only the better one is kept.",
         limits=(0, 1),
         changeable=True,
     )
     keypoint_threshold: float = setting(
-        0.5, "Keypoints of a lower score are ABSENT, and not drawn.", limits=(0, 1), changeable=True
+        0.5,
+        "Keypoints with a lower score are ABSENT, and not drawn.",
+        limits=(0, 1),
+        changeable=True,
     )
     max_poses: int = setting(
-        300, "How many poses an image has at most.", limits=(1, 1000), changeable=True
+        300, "Maximum number of poses in an image.", limits=(1, 1000), changeable=True
     )
     suppress: bool = True
 

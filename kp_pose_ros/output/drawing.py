@@ -41,7 +41,7 @@ class Style:
     legend: bool = setting(False, "Write each keypoint's name beside it.", changeable=True)
     color_by: str = setting(
         "part",
-        "What limbs and dots get their colour from: the body part, or the person's track.",
+        "Colour of limbs and dots: by body part, or by the person's track.",
         choices=("part", "track"),
         changeable=True,
     )

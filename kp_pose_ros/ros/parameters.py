@@ -60,7 +60,7 @@ class Rig:
     """Positions of people in space, from several cameras."""
 
     file: str = setting(
-        "", "Path of the file that says where the cameras stand; publish poses_3d. Empty: do not."
+        "", "Path of the file with the cameras' poses and calibrations. Empty: no poses_3d."
     )
     slop: float = setting(
         0.02,
@@ -78,11 +78,12 @@ class Parameters:
         "Path of the model file, .pt, .onnx, .zip or .engine, or a name that was fetched.",
     )
     skeleton: str = setting(
-        "", "Path of a skeleton file, or the name of a shipped one; empty: as the model says."
+        "",
+        "Path of a skeleton file, or name of a shipped one; empty: as stated in the model file.",
     )
     layout: str = setting(
         "auto",
-        "What the model's output looks like; auto: as the model says.",
+        "Layout of the model's output; auto: as stated in the model file.",
         choices=NAMED_LAYOUTS,
     )
     engine: str = setting("auto", "What runs the model.", choices=ENGINES)
@@ -94,7 +95,7 @@ class Parameters:
     )
     precision: str = setting(
         "fp16",
-        "Numbers that the engine tensorrt calculates with.",
+        "Arithmetic precision of the engine tensorrt.",
         choices=("fp32", "fp16", "int8"),
     )
     threads: str = setting(
@@ -108,7 +109,7 @@ class Parameters:
         ("",), "Name of each camera, the prefix of its topics; one empty name: no prefix."
     )
     max_batch: int = setting(
-        4, "How many frames of different cameras the network takes at once.", limits=(1, 64)
+        4, "Maximum number of frames, of different cameras, in a batch.", limits=(1, 64)
     )
     image_transport: str = setting(
         "raw", "Kind of image topic to read.", choices=("raw", "compressed", "ffmpeg", "foxglove")
@@ -128,7 +129,7 @@ class Parameters:
         is_fixed=True,
     )
     build_only: bool = setting(
-        False, "Build the engine, say where it is, and end; imgsz has to be given.", is_fixed=True
+        False, "Build the engine, log its path, and exit; imgsz must be set.", is_fixed=True
     )
     receive_priority: int = setting(
         0,

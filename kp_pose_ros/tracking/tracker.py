@@ -48,19 +48,19 @@ _log = logging.getLogger(__name__)
 class TrackingSettings:
     """How people are followed from image to image."""
 
-    enabled: bool = setting(True, "Give each person an id that stays.", changeable=True)
+    enabled: bool = setting(True, "Give each person a persistent id.", changeable=True)
     high_score: float = setting(
-        0.35, "Poses of at least this score may begin a track.", limits=(0, 1), changeable=True
+        0.35, "Minimum score of a pose to start a track.", limits=(0, 1), changeable=True
     )
     min_hits: int = setting(
         2,
-        "Images in a row that must show a person before they get an id.",
+        "Consecutive images that must show a person before they get an id.",
         limits=(1, 100),
         changeable=True,
     )
     max_age: float = setting(
         1.0,
-        "Seconds that a person may be out of sight and still get the same id back.",
+        "Seconds that a person may be out of sight without losing their id.",
         limits=(0, 60),
         changeable=True,
     )
