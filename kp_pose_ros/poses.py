@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
 UNTRACKED = -1
 
 # The states of a keypoint; the numbers are those of Keypoint.msg.
@@ -28,7 +31,7 @@ class Rows:
 
     __slots__ = ()
 
-    def __getitem__(self: R, index: slice | npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> R:
+    def __getitem__(self: R, index: slice | Bools | Indices) -> R:
         """Return the chosen rows: a slice, a boolean mask or an array of indices."""
         return type(self)(*(column[index] for column in self._columns()))
 

@@ -14,14 +14,14 @@ from typing import Any
 from kp_pose_ros.errors import ModelError, brief
 from kp_pose_ros.resources import config_path, load_yaml
 
-Color = tuple[int, int, int]
+Rgb = tuple[int, int, int]  # red, green, blue, 0 to 255
 Edge = tuple[int, int]
 
 # The shipped skeletons and the class that a model without keypoint names must detect to get one:
 # the number of keypoints alone does not tell a person from a horse (AP-10K has 17 keypoints, too).
 BUILTIN = {"coco17": "person", "face5": "face", "hand21": "hand"}
 
-_NO_PART: Color = (160, 160, 160)
+_NO_PART: Rgb = (160, 160, 160)
 _log = logging.getLogger(__name__)
 
 
@@ -33,15 +33,15 @@ class Skeleton:
         name: its name in messages and logs.
         keypoint_names: the K names, all different.
         edges: pairs of 0-based keypoint indices to connect with a line.
-        keypoint_colors: a colour for each keypoint, red, green, blue, 0 to 255.
+        keypoint_colors: a colour for each keypoint.
         edge_colors: a colour for each edge.
     """
 
     name: str
     keypoint_names: tuple[str, ...]
     edges: tuple[Edge, ...]
-    keypoint_colors: tuple[Color, ...]
-    edge_colors: tuple[Color, ...]
+    keypoint_colors: tuple[Rgb, ...]
+    edge_colors: tuple[Rgb, ...]
 
     def __len__(self) -> int:
         return len(self.keypoint_names)
@@ -146,8 +146,8 @@ def _parse(content: object) -> Skeleton:
     parts = fields.get("parts") or {}
     if not isinstance(parts, Mapping):
         raise _InvalidError(f"parts must be a mapping of part names, found {brief(parts)}")
-    colors: dict[int, Color] = {}
-    edges: dict[Edge, Color] = {}
+    colors: dict[int, Rgb] = {}
+    edges: dict[Edge, Rgb] = {}
     for part_name, content_of_part in parts.items():
         where = f"part {part_name}"
         part = _mapping(content_of_part, where, {"color", "keypoints", "edges"})
@@ -194,7 +194,7 @@ def _keypoint_names(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _color(value: object, where: str) -> Color:
+def _color(value: object, where: str) -> Rgb:
     if (
         isinstance(value, list)
         and len(value) == 3
@@ -222,7 +222,7 @@ def _edge(
     names: Sequence[str],
     indices: Mapping[str, int],
     where: str,
-    known: Mapping[Edge, Color],
+    known: Mapping[Edge, Rgb],
 ) -> Edge:
     if not isinstance(pair, list) or len(pair) != 2:
         raise _InvalidError(f"an edge of {where} must be a pair of keypoints, found {brief(pair)}")

@@ -36,7 +36,7 @@ _WALL = 3.0  # metres; the depth of every pixel
 _START = 30.0  # seconds for the program under test to subscribe, and then to answer
 
 
-class Camera:
+class BenchCamera:
     """Sends the frames of one camera to one program and receives its answers."""
 
     def __init__(
@@ -148,19 +148,19 @@ def main() -> int:
     executor = GuardedExecutor()
     executor.add_node(node)
     messages = [_message(picture) for picture in np.load(args.pictures)]
-    cameras: dict[str, list[Camera]] = {}  # by program
+    cameras: dict[str, list[BenchCamera]] = {}  # by program
     for line in sys.stdin:
         request = json.loads(line)
         program = request["program"]
         if program not in cameras:
             names = (f"{program}/{name}" for name in args.cameras)
-            cameras[program] = [Camera(node, name, messages, args) for name in names]
+            cameras[program] = [BenchCamera(node, name, messages, args) for name in names]
         show(json.dumps(asdict(_run(executor, cameras[program], request))))
     return 0
 
 
 def _run(
-    executor: GuardedExecutor, cameras: Sequence[Camera], request: dict[str, Any]
+    executor: GuardedExecutor, cameras: Sequence[BenchCamera], request: dict[str, Any]
 ) -> CameraRound:
     """Run one round of `seconds` with a program; `overlay`: subscribe to its annotated image."""
     program = request["program"]

@@ -15,7 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.demo.folder import Folder
 from kp_pose_ros.demo.processes import Processes
-from kp_pose_ros.demo.receiver import Receiver
+from kp_pose_ros.demo.receiver import DemoReceiver
 from kp_pose_ros.demo.window import Window
 from kp_pose_ros.errors import KpPoseError, SettingsError, show
 from kp_pose_ros.image.files import find_sources
@@ -50,7 +50,7 @@ def main() -> int:
         window = Window("kp_pose_ros") if args.view else None
         folder = Folder(args.output)
         with folder.file("poses.jsonl").open("w", encoding="utf-8") as lines:
-            _show(args, Receiver(folder, lines, window, ending))
+            _show(args, DemoReceiver(folder, lines, window, ending))
     except KpPoseError as error:
         show(f"demo: {error}", file=sys.stderr)
         return 1
@@ -76,7 +76,7 @@ def _check_source(args: argparse.Namespace) -> None:
         )
 
 
-def _show(args: argparse.Namespace, receiver: Receiver) -> None:
+def _show(args: argparse.Namespace, receiver: DemoReceiver) -> None:
     """Run the node and the camera, and print what was received, even if one of them failed.
 
     Raises:
@@ -96,7 +96,7 @@ def _show(args: argparse.Namespace, receiver: Receiver) -> None:
             show(*_NEXT.splitlines())
 
 
-def _watch(args: argparse.Namespace, receiver: Receiver, namespace: str) -> None:
+def _watch(args: argparse.Namespace, receiver: DemoReceiver, namespace: str) -> None:
     """Start the node and the camera, and receive messages until the camera ends.
 
     Raises:

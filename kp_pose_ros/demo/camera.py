@@ -24,7 +24,7 @@ from kp_pose_ros.image.files import Source, find_sources
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.output.cdr import ImageMessage
+from kp_pose_ros.output.cdr import ImageWriter
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.process import Ending, own_arguments
@@ -57,7 +57,7 @@ def main() -> int:
     tune_process()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        camera = Camera(ending)
+        camera = DemoCamera(ending)
         unreadable = _send_all(camera, args)
         while args.loop and camera.sent:
             _send_all(camera, args)
@@ -71,7 +71,7 @@ def main() -> int:
         rclpy.shutdown()
 
 
-class Camera:
+class DemoCamera:
     """Publishes pictures as a camera driver does.
 
     Attributes:
@@ -82,7 +82,7 @@ class Camera:
         self.sent = 0
         self._ending = ending
         self._answers: Counter[str] = Counter()
-        self._message = ImageMessage()
+        self._message = ImageWriter()
         self._node = rclpy.create_node("camera")
         self._executor = GuardedExecutor()
         self._executor.add_node(self._node)
@@ -142,7 +142,7 @@ class Camera:
         self._answers[message.header.frame_id] += 1
 
 
-def _send_all(camera: Camera, args: argparse.Namespace) -> int:
+def _send_all(camera: DemoCamera, args: argparse.Namespace) -> int:
     """Publish the source on the command line; return how many files could not be read.
 
     Raises:
@@ -166,7 +166,7 @@ def _send_all(camera: Camera, args: argparse.Namespace) -> int:
     return unreadable
 
 
-def _send(camera: Camera, name: str, source: Source, answers: int | None) -> None:
+def _send(camera: DemoCamera, name: str, source: Source, answers: int | None) -> None:
     pictures = iter(source)
     first = next(pictures)
     if source.is_video:

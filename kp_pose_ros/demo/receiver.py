@@ -11,7 +11,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.demo.folder import Folder
-from kp_pose_ros.demo.report import Report
+from kp_pose_ros.demo.report import DemoReport
 from kp_pose_ros.demo.window import Window
 from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray
@@ -22,7 +22,7 @@ from kp_pose_ros.ros.process import Ending
 from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
 
 
-class Receiver:
+class DemoReceiver:
     """Receives the node's messages and reports them.
 
     Attributes:
@@ -34,7 +34,7 @@ class Receiver:
         self, folder: Folder, lines: TextIO, window: Window | None, ending: Ending
     ) -> None:
         """Prepare; `folder` and `lines` are the report's, `window` shows the pictures."""
-        self.report: Report | None = None
+        self.report: DemoReport | None = None
         self.lines = lines
         self._folder = folder
         self._window = window
@@ -58,7 +58,7 @@ class Receiver:
         return not (closed or self._ending.has_come())
 
     def _on_skeleton(self, message: SkeletonMsg) -> None:
-        self.report = Report(
+        self.report = DemoReport(
             self._folder, self.lines, skeleton_from_msg(message), list(message.class_names)
         )
 

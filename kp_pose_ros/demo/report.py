@@ -42,7 +42,7 @@ class _Row:
         return _ROW.format(f"{self.start:.3f}", self.name, count, people, latency, scores + more)
 
 
-class Report:
+class DemoReport:
     """A table on the terminal, JSON lines, and the annotated picture of each image source."""
 
     def __init__(

@@ -17,7 +17,7 @@ from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.timing import StageTimes
 
-Batch = TypeVar("Batch")
+B = TypeVar("B")
 
 
 class Pending(Protocol):
@@ -145,7 +145,7 @@ class PoseEstimator:
             ]
 
 
-def overlapping(begin: Callable[[bool], Batch | None], overlaps: bool = True) -> Iterator[Batch]:
+def overlapping(begin: Callable[[bool], B | None], overlaps: bool = True) -> Iterator[B]:
     """Keep an engine busy: start the next batch before this one has ended.
 
     Args:
@@ -156,7 +156,7 @@ def overlapping(begin: Callable[[bool], Batch | None], overlaps: bool = True) ->
     Yields:
         Each batch when it is time to wait for its result.
     """
-    under_way: deque[Batch] = deque()
+    under_way: deque[B] = deque()
     while (begun := begin(bool(under_way))) is not None or under_way:
         if begun is not None:
             under_way.append(begun)

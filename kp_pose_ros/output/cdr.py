@@ -124,7 +124,7 @@ def compressed_image(header: Header, format_: str, content: Pixels) -> bytes:
     return writer.content()
 
 
-class ImageMessage:
+class ImageWriter:
     """A serialized bgr8 sensor_msgs/Image that reuses its memory for pictures of one size.
 
     Attributes:

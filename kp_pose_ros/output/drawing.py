@@ -19,13 +19,13 @@ from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
 from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Skeleton
 
-Color = tuple[int, int, int]  # BGR, as OpenCV takes it
+Bgr = tuple[int, int, int]  # blue, green, red, as OpenCV takes them
 Points = npt.NDArray[np.int32]  # (..., 2), in 1/16 pixel
 
 _SHIFT = 4  # OpenCV draws to 1/16 of a pixel, which keeps slow movements smooth
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_WHITE: Color = (255, 255, 255)
-_BLACK: Color = (0, 0, 0)
+_WHITE: Bgr = (255, 255, 255)
+_BLACK: Bgr = (0, 0, 0)
 _FAR_OUTSIDE = 32_000  # no wider canvas exists; keeps the 1/16 pixels inside an int32
 _GOLDEN_RATIO = 0.618034  # neighbours in a sequence of these hues are far apart
 
@@ -99,12 +99,12 @@ class Annotator:
         picture: Pixels,
         points: Points,
         visible: npt.NDArray[np.bool_],
-        by_person: list[Color] | None,
+        by_person: list[Bgr] | None,
         thickness: int,
     ) -> None:
         segments = points.take(self._edges, axis=1)  # (n, edges, 2 ends, 2), contiguous for OpenCV
         drawn = visible[:, self._edges].all(axis=2)
-        groups: defaultdict[Color, list[Points]] = defaultdict(list)
+        groups: defaultdict[Bgr, list[Points]] = defaultdict(list)
         for person, edge in np.argwhere(drawn).tolist():
             color = by_person[person] if by_person else self._limb_colors[edge]
             groups[color].append(segments[person, edge])
@@ -116,7 +116,7 @@ class Annotator:
         picture: Pixels,
         points: Points,
         visible: npt.NDArray[np.bool_],
-        by_person: list[Color] | None,
+        by_person: list[Bgr] | None,
         thickness: int,
     ) -> None:
         radius = (2 * thickness + 1) << _SHIFT
@@ -153,7 +153,7 @@ def _fixed_point(xy: npt.NDArray[np.float32]) -> Points:
     return np.rint(clipped * (1 << _SHIFT)).astype(np.int32)
 
 
-def person_color(poses: Poses, index: int) -> Color:
+def person_color(poses: Poses, index: int) -> Bgr:
     """Return a colour that stays with a track; without tracks, one per index."""
     track_id = int(poses.track_ids[index])
     number = index if track_id == UNTRACKED else track_id
@@ -162,7 +162,7 @@ def person_color(poses: Poses, index: int) -> Color:
 
 
 def _draw_label(
-    picture: Pixels, text: str, corner: tuple[float, float], color: Color, thickness: int
+    picture: Pixels, text: str, corner: tuple[float, float], color: Bgr, thickness: int
 ) -> None:
     """Write `text` on a filled background above `corner`, or below where the picture ends."""
     label = np.concatenate([_ink(f"{word} ", thickness) for word in text.split()], axis=1)
@@ -189,7 +189,7 @@ def _ink(word: str, thickness: int) -> Pixels:
 
 
 @lru_cache(maxsize=256)
-def _shades(color: Color) -> Pixels:
+def _shades(color: Bgr) -> Pixels:
     """Return a colour mixed with 0 to 255 parts of black ink, (256, 3)."""
     return (np.outer(np.arange(255, -1, -1), color) // 255).astype(np.uint8)
 

@@ -123,7 +123,7 @@ class AnnotatedPictures:
         # As with image_transport, remapping `annotated` also remaps its compressed form.
         compressed = node.resolve_topic_name(f"{prefix}annotated") + "/compressed"
         self._jpeg = node.create_publisher(CompressedImage, compressed, NEWEST)
-        self._message = cdr.ImageMessage()
+        self._message = cdr.ImageWriter()
         self._next_jpeg = 0.0  # when the next compressed picture is due
 
     def wanted(self) -> bool:

@@ -42,7 +42,7 @@ _NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
+class DepthSettings:
     """Positions of keypoints in space, from depth images."""
 
     enabled: bool = setting(
@@ -56,7 +56,7 @@ class Depth:
 
 
 @dataclass(frozen=True, slots=True)
-class Rig:
+class RigSettings:
     """Positions of people in space, from several cameras."""
 
     file: str = setting(
@@ -146,8 +146,8 @@ class Parameters:
     style: Style = group(Style, "annotated.")
     jpeg: JpegSettings = group(JpegSettings, "annotated.")
     tracking: TrackingSettings = group(TrackingSettings, "tracking.")
-    depth: Depth = group(Depth, "depth.")
-    rig: Rig = group(Rig, "rig.")
+    depth: DepthSettings = group(DepthSettings, "depth.")
+    rig: RigSettings = group(RigSettings, "rig.")
     diagnostics: Limits = group(Limits, "diagnostics.")
 
     @classmethod

@@ -7,10 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from kp_pose_ros.poses import Array, Bools
 
 # Lengths between joints, in body heights (Drillis and Contini: Body Segment Parameters, 1966, as in
 # Winter: Biomechanics and Motor Control of Human Movement, 4th edition, figure 4.1); those of the

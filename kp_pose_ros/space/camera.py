@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.errors import CalibrationError
-
-Array = npt.NDArray[np.float64]
+from kp_pose_ros.poses import Array
 
 # OpenCV and sensor_msgs/CameraInfo count from the centre of the first pixel, this package from its
 # corner.

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.errors import FrameError
-
-Array = npt.NDArray[np.float64]
+from kp_pose_ros.poses import Array
 
 # Encodings of depth images (REP 118): array type and metres for a value of 1.
 ENCODINGS: dict[str, tuple[np.dtype[Any], float]] = {

@@ -14,10 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import UNTRACKED, Ints, Motion
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
+from kp_pose_ros.poses import UNTRACKED, Array, Indices, Ints, Motion
 
 _ORIGIN = np.zeros(3)
 _HIPS = ("left_hip", "right_hip")

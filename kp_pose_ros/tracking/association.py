@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
+from kp_pose_ros.poses import Array, Indices
 from kp_pose_ros.tracking.motion import (
     CENTER,
     KEYPOINTS,
@@ -18,9 +18,6 @@ from kp_pose_ros.tracking.motion import (
 )
 from kp_pose_ros.tracking.smoothing import NEVER
 from kp_pose_ros.tracking.tracks import Detections, Tracks
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
 
 # The disagreement of annotators on a keypoint: standard deviations as fractions of the square root
 # of a person's area. These are the constants of the COCO keypoint evaluation (kpt_oks_sigmas in

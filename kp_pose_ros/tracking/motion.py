@@ -22,11 +22,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
+from kp_pose_ros.poses import Array, Bools, Indices
 
 NUMBERS = 7  # per point
 POSITION, VELOCITY, MEAN = slice(0, 2), slice(2, 4), slice(0, 4)

@@ -14,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from kp_pose_ros.poses import Array
+
 NEVER = -(2**62)  # nanoseconds; its difference to any stamp still fits into 64 bits
-Array = npt.NDArray[np.float64]
 Stamps = npt.NDArray[np.int64]
 
 _STILL_CUTOFF = 0.35  # Hz, of a point at rest

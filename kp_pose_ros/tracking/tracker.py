@@ -18,7 +18,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Floats, Ints, Poses
+from kp_pose_ros.poses import (
+    OBSERVED,
+    PREDICTED,
+    UNTRACKED,
+    Array,
+    Bools,
+    Floats,
+    Indices,
+    Ints,
+    Poses,
+)
 from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.tracking import motion
@@ -27,9 +37,6 @@ from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, POSITION, spans_of
 from kp_pose_ros.tracking.smoothing import NEVER, smooth
 from kp_pose_ros.tracking.tracks import Detections, Tracks
 
-Array = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
 States = npt.NDArray[np.uint8]
 
 # The lowest similarity of a track and a detection that are matched.

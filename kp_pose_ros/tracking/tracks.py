@@ -9,14 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses, Rows
+from kp_pose_ros.poses import OBSERVED, UNTRACKED, Array, Bools, Indices, Poses, Rows
 from kp_pose_ros.tracking import motion
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, KEYPOINTS, LEAST_SIZE, SIZE
 from kp_pose_ros.tracking.smoothing import NEVER
 
-Array = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
 Ids = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 Stamps = npt.NDArray[np.int64]  # nanoseconds

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kp_pose_ros.demo import camera as camera_module
-from kp_pose_ros.demo.camera import Camera
+from kp_pose_ros.demo.camera import DemoCamera
 
 
 class Clock:
@@ -40,7 +40,7 @@ def play(ros_node, monkeypatch):  # for its rclpy.init
                 clock.wait(decode / 30)
 
         monkeypatch.setattr(camera_module, "monotonic", clock)
-        camera = Camera(ending=None)
+        camera = DemoCamera(ending=None)
         monkeypatch.setattr(camera, "_spin_once", clock.wait)
         monkeypatch.setattr(camera, "send", send)
         camera.play("video", frames(), 30.0)

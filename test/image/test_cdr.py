@@ -14,7 +14,7 @@ HEADER = Header(12 * 10**9 + 34, "camera")
 
 
 def image(header=HEADER, picture=PICTURE):
-    message = cdr.ImageMessage()
+    message = cdr.ImageWriter()
     message.fill(header, picture)
     return message.content
 

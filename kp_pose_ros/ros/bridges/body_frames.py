@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -15,8 +14,7 @@ from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 from tf2_msgs.msg import TFMessage
 
 from kp_pose_ros.msg import KeypointPose, PoseArray
-
-Array = npt.NDArray[np.float64]
+from kp_pose_ros.poses import Array
 
 _TORSO = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
 # Metres; the widths of an adult's hips and shoulders add up to about 0.6. From the side, a camera

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -20,11 +19,9 @@ from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 
 from kp_pose_ros.errors import SettingsError, brief, printable
 from kp_pose_ros.image.cdr import Header
-from kp_pose_ros.poses import Ints, Motion
+from kp_pose_ros.poses import Array, Ints, Motion
 from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.space.people import PeopleMotion
-
-Array = npt.NDArray[np.float64]
 
 # The QoS of tf2_ros.TransformListener.
 _TOPICS = {

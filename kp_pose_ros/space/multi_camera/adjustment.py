@@ -17,11 +17,10 @@ from scipy.optimize import least_squares  # type: ignore[import-untyped]
 from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 
 from kp_pose_ros.errors import CalibrationError
-from kp_pose_ros.poses import ABSENT, Poses
+from kp_pose_ros.poses import ABSENT, Array, Poses
 from kp_pose_ros.space.multi_camera.rig import Rig, Viewpoint
 from kp_pose_ros.space.multi_camera.triangulation import MISSING, Triangulator
 
-Array = npt.NDArray[np.float64]
 Moment = Mapping[str, Poses]  # what cameras saw at one time, by name
 Viewpoints = Mapping[str, Viewpoint]
 

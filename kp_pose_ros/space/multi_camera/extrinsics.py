@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.errors import CalibrationError
-from kp_pose_ros.poses import ABSENT, Poses
+from kp_pose_ros.poses import ABSENT, Array, Poses
 from kp_pose_ros.space.bones import Bones
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.adjustment import (
@@ -36,7 +35,6 @@ from kp_pose_ros.space.multi_camera.rig import Viewpoint
 from kp_pose_ros.space.multi_camera.triangulation import Triangulator
 from kp_pose_ros.space.multi_camera.two_views import View, find_relative_pose, spread
 
-Array = npt.NDArray[np.float64]
 Heights = dict[tuple[str, int], float]  # of people, by camera and track
 
 _MOST_MOMENTS = 60  # used per camera in the refinement, spread over the recording

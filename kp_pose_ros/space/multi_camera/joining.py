@@ -10,14 +10,10 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from kp_pose_ros.poses import ABSENT, UNTRACKED, Ints, Poses
+from kp_pose_ros.poses import ABSENT, UNTRACKED, Array, Indices, Ints, Poses
 from kp_pose_ros.space.multi_camera.rig import Viewpoint
 from kp_pose_ros.space.multi_camera.triangulation import MISSING, Triangulator
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
 
 _KEPT = 1000  # tracks for which the joined person's id is remembered
 

@@ -13,12 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.errors import CalibrationError
+from kp_pose_ros.poses import Array
 from kp_pose_ros.space.camera import CameraModel
-
-Array = npt.NDArray[np.float64]
 
 _SAME_PLACE = 1e-3  # metres
 

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 
 from kp_pose_ros.errors import CalibrationError, brief
+from kp_pose_ros.poses import Array
 from kp_pose_ros.resources import load_yaml
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.rig import Rig, Viewpoint
-
-Array = npt.NDArray[np.float64]
 
 _UNIT = 0.01  # by how much the length of a quaternion, rounded by hand, may differ from 1
 

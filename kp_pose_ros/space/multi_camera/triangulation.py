@@ -13,14 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from kp_pose_ros.poses import ABSENT, Poses
+from kp_pose_ros.poses import ABSENT, Array, Indices, Poses
 from kp_pose_ros.space.multi_camera.rig import Rig, Viewpoint
 from kp_pose_ros.tracking.association import assign
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
 
 Person = tuple[int, int]  # view, index in its poses
 Group = dict[int, int]  # the same person in several views: view -> index

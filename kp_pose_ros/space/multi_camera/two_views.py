@@ -16,11 +16,9 @@ from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from kp_pose_ros.poses import UNTRACKED, Ints
+from kp_pose_ros.poses import UNTRACKED, Array, Ints
 
-Array = npt.NDArray[np.float64]
 Item = TypeVar("Item")
 
 _WITHIN = 0.005  # at depth 1: 4 pixels of a camera with a focal length of 800
