@@ -14,6 +14,7 @@ import ctypes
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from rclpy.context import Context
 from rclpy.guard_condition import GuardCondition
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.publisher import Publisher
+from rclpy.serialization import serialize_message
 from rclpy.subscription import Subscription
 
 from kp_pose_ros.errors import KpPoseError
@@ -96,7 +98,7 @@ def take(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | 
         )
     if code == _TAKE_FAILED:
         _forget_error()
-        return None
+        return _take_message(subscription) if _has_buffers() else None
     if code != _OK:
         raise MiddlewareError(f"a message of {subscription.topic_name} cannot be taken: {_error()}")
     memory = (ctypes.c_uint8 * content.length).from_address(content.buffer)
@@ -104,6 +106,30 @@ def take(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | 
     number = info.publication_sequence_number
     array = np.frombuffer(memory, np.uint8)
     return array, bytes(info.gid), None if number == _NO_NUMBER else number
+
+
+def _take_message(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | None:
+    """Do what `take` does with rclpy's message, at rclpy's cost.
+
+    rmw_fastrtps of Lyrical delivers a message that has a uint8[] through a channel of its own,
+    which only `rcl_take` reads. ros2/rmw_fastrtps#881 mended that, but up to 9.4.10 (September
+    2026) the changelogs of Lyrical do not have it.
+    """
+    handle = subscription.handle
+    try:
+        with handle:
+            taken = handle.take_message(subscription.msg_type, False)
+    except rclpy_implementation.RCLError as error:
+        raise MiddlewareError(
+            f"a message of {subscription.topic_name} cannot be taken: {error}"
+        ) from error
+    if taken is None:
+        return None
+    message, info = taken
+    publisher = info.get("publisher_gid")
+    content = np.frombuffer(serialize_message(message), np.uint8)
+    guid = publisher["data"] if publisher else b""
+    return content, guid, info["publication_sequence_number"]
 
 
 def publish(publisher: Publisher[Any], content: Pixels) -> None:
@@ -188,6 +214,11 @@ def handle_events(context: Context, subscription: Subscription[Any]) -> None:
         for handler in handlers:
             if handler.is_ready(events) and (data := handler.take_data()):
                 handler.callback(data)
+
+
+@cache
+def _has_buffers() -> bool:
+    return find_spec("rosidl_buffer") is not None  # since Lyrical
 
 
 @cache

@@ -17,6 +17,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.image.cdr import read_image
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.diagnostics import Counts
 from kp_pose_ros.ros.image_subscription import ImageSubscription
 from kp_pose_ros.ros.rcl import WaitSet
@@ -110,6 +111,20 @@ def test_only_the_newest_image_of_a_camera_is_taken_and_the_others_are_counted(m
     camera.send(5)
     assert values(receiver.take(1, is_busy=False)) == [("front", 5)]
     assert camera.skipped == 1  # the first two came before any that was taken
+
+
+def test_an_image_that_cannot_be_taken_serialized_is_taken_as_a_message(make, monkeypatch):
+    """As on Lyrical."""
+    monkeypatch.setattr(rcl, "_has_buffers", lambda: True)
+    monkeypatch.setattr(rcl._rcl(), "rcl_take_serialized_message", lambda *_: rcl._TAKE_FAILED)
+    receiver, (camera,) = make("front")
+    for value in (1, 2, 3, 4):
+        camera.send(value)
+        if value != 3:
+            assert values(receiver.take(1, is_busy=False)) == [("front", value)]
+    assert camera.skipped == 1
+    receiver.wake()
+    assert receiver.take(1, is_busy=True) == []
 
 
 def test_an_image_is_taken_once(make):
