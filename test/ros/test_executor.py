@@ -142,8 +142,12 @@ def test_what_a_callback_raises_is_reported_in_one_printable_line(stage, reports
 def test_spin_survives_failures_where_rclpys_calls_a_private_method(stage, reports, monkeypatch):
     monkeypatch.setattr(Executor, "spin", lambda executor: executor._spin_once_impl())
     monkeypatch.setattr(Executor, "_spin_once_impl", stumble, raising=False)
-    stage.executor.create_task(stumble)
-    stage.executor.create_task(stage.executor.shutdown)
+
+    def end():
+        stage.executor.shutdown()
+        stumble()
+
+    stage.executor.create_task(end)
     stage.executor.spin()
     assert len(reports()) == 1
 
