@@ -11,6 +11,9 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from kp_pose_ros.errors import show
+from kp_pose_ros.ros.executor import GuardedExecutor
+
 
 def ask(node: Node) -> None:
     """Send a goal, wait for its result, and print it."""
@@ -20,17 +23,19 @@ def ask(node: Node) -> None:
     goal = WaitForPose.Goal(min_score=0.5, keypoints=["nose"], region=[0.25, 0.0, 0.75, 1.0])
     goal.hold.nanosec = 500_000_000  # for half a second without a break
     goal.timeout.sec = 60
+    executor = GuardedExecutor()  # a failing callback does not end it
+    executor.add_node(node)
     accepted = client.send_goal_async(goal)
-    rclpy.spin_until_future_complete(node, accepted)
+    executor.spin_until_future_complete(accepted)
     answer = accepted.result().get_result_async()
-    rclpy.spin_until_future_complete(node, answer)
+    executor.spin_until_future_complete(answer)
 
     result = answer.result().result
     if result.error_code == WaitForPose.Result.NONE:
         stamp = result.poses.header.stamp
         print(f"{len(result.poses.poses)} in the middle at {stamp.sec}.{stamp.nanosec:09}")
     else:
-        print(result.error_msg)
+        show(result.error_msg)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ class RaisedHand(Node):
         """Return where someone raises a hand, -1 (left) to 1 (right); None for nowhere."""
         skeleton, seen = self.latest.values()
         age = self.get_clock().now() - Time.from_msg(seen.header.stamp)
-        if abs(age.nanoseconds) < MAX_AGE * 1e9 and seen.skeleton == skeleton.name:
+        is_known = seen.skeleton == skeleton.name and seen.image_width  # poses_3d has no image
+        if is_known and abs(age.nanoseconds) < MAX_AGE * 1e9:
             for person in seen.poses:
                 if raises_a_hand(person, skeleton.keypoint_names):
                     return 2 * person.bbox.center.position.x / seen.image_width - 1

@@ -8,18 +8,21 @@ import rclpy
 from kp_pose_ros.msg import PoseArray
 from rclpy.executors import ExternalShutdownException
 
+from kp_pose_ros.errors import show
+from kp_pose_ros.ros.executor import GuardedExecutor
 
-def show(seen: PoseArray) -> None:
+
+def print_people(seen: PoseArray) -> None:
     """Print a line for each person in an image."""
     if not seen.image_width:
         return  # poses_3d has no image
     for person in seen.poses:
         x = person.bbox.center.position.x / seen.image_width
-        print(f"{person.class_name} {person.track_id}: {person.score:.0%} sure, {x:.0%} from left")
+        show(f"{person.class_name} {person.track_id}: {person.score:.0%} sure, {x:.0%} from left")
 
 
 rclpy.init()
 node = rclpy.create_node("who_is_there")
-node.create_subscription(PoseArray, "poses", show, 10)
+node.create_subscription(PoseArray, "poses", print_people, 10)
 with suppress(KeyboardInterrupt, ExternalShutdownException):  # Ctrl-C
-    rclpy.spin(node)
+    rclpy.spin(node, GuardedExecutor())  # failures do not end it

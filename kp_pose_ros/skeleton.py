@@ -123,11 +123,13 @@ def find_skeleton(keypoint_names: Sequence[str], count: int, classes: Sequence[s
     if keypoint_names:
         _log.info("the model names its %d keypoints, but has no edges to draw", count)
         return Skeleton.from_names(f"custom{count}", keypoint_names)
+    named = "1 keypoint, which is" if count == 1 else f"{count} keypoints, which are"
+    names = "kp_0" if count == 1 else f"kp_0 to kp_{count - 1}"
     _log.warning(
-        "the model does not name its %d keypoints: they are named kp_0 to kp_%d, without edges; "
-        "give a skeleton file to name them",
-        count,
-        count - 1,
+        "the model has no names for its %s named %s, without edges: set a skeleton file to name "
+        "and connect them",
+        named,
+        names,
     )
     return Skeleton.generic(count)
 

@@ -153,9 +153,18 @@ def test_skeleton_is_found_from_names_number_and_class(keypoint_names, count, cl
     assert len(skeleton) == count
 
 
-def test_generated_names_are_counted_from_zero_and_logged(caplog):
+@pytest.mark.parametrize(
+    ("count", "names", "phrase"),
+    [
+        pytest.param(
+            3, ("kp_0", "kp_1", "kp_2"), "3 keypoints, which are named kp_0 to kp_2", id="3"
+        ),
+        pytest.param(1, ("kp_0",), "1 keypoint, which is named kp_0,", id="1"),
+    ],
+)
+def test_generated_names_are_counted_from_zero_and_logged(count, names, phrase, caplog):
     with caplog.at_level(logging.WARNING):
-        skeleton = find_skeleton((), 3, ("pen",))
-    assert skeleton.keypoint_names == ("kp_0", "kp_1", "kp_2")
+        skeleton = find_skeleton((), count, ("pen",))
+    assert skeleton.keypoint_names == names
     assert skeleton.edges == ()
-    assert "kp_0 to kp_2" in caplog.text
+    assert phrase in caplog.text

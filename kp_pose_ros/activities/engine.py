@@ -31,6 +31,8 @@ Subject = tuple[int, ...]  # a track id, or two in increasing order
 Record = Mapping[str, Any]
 
 _SESSIONS = 8  # of a camera, remembered to recognize repeated records
+# Of an event, as ROS's messages can express them: a stamp has 31 bits of seconds.
+_LARGEST_ID, _LATEST, _MOST_IMAGES = 2**31 - 1, 2**31 * 1000 - 1, 2**32 - 1
 _FORGET = 60_000  # milliseconds after which a subject is dropped that records do not list at all
 
 
@@ -89,8 +91,13 @@ class Event:
             event = cls(**fields)
             if event.state not in (START, END) or len(event.track_ids) not in (1, 2):
                 raise ValueError("its state or track_ids")
-            if min(*event.track_ids, event.since_ms, event.until_ms, event.stamp_ms) < 0:
-                raise ValueError("a number below 0")
+            for numbers, largest in (
+                (event.track_ids, _LARGEST_ID),
+                ((event.since_ms, event.until_ms, event.stamp_ms), _LATEST),
+                ((event.images,), _MOST_IMAGES),
+            ):
+                if not all(0 <= each <= largest for each in numbers):
+                    raise ValueError(f"a number that is not from 0 to {largest}")
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SettingsError(f"expected an event, found {brief(record)} ({error!r})") from error
         return event

@@ -96,6 +96,7 @@ class DemoCamera:
             KpPoseError: the answers do not come in time.
         """
         deadline = monotonic() + _PATIENCE
+        self._answers[name] = 0
         while self._answers[name] < answers:
             if monotonic() > deadline:
                 raise KpPoseError(
@@ -139,7 +140,8 @@ class DemoCamera:
             raise Stopped
 
     def _on_poses(self, message: PoseArray) -> None:
-        self._answers[message.header.frame_id] += 1
+        if message.header.frame_id in self._answers:
+            self._answers[message.header.frame_id] += 1
 
 
 def _send_all(camera: DemoCamera, args: argparse.Namespace) -> int:

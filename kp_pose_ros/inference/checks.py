@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the rows that a network returns: impossible ones are dropped, counted and logged once.
 
-A naively quantized model has scores above 1, a half-precision one overflows, and an output that is
-read in the wrong layout has inverted boxes.
+A naively quantized model has scores above 1, and a half-precision one overflows. An output that is
+read in the wrong layout or kpt_shape has inverted boxes, or coordinates in place of scores.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Floats
 
 _TOLERANCE = 1e-3  # float16 has steps of half of it below 1
+_LARGEST_SCORE = 8  # of a badly quantized model; coordinates in its place are larger
 _ENOUGH = 20  # rows without a fault show that the layout is right
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ class OutputCheck:
         self.counts: Counter[str] = Counter()
         self._model = model
         self._classes = len(model.metadata.class_names)
-        self._has_point_scores = model.metadata.kpt_shape[1] == 3
+        self._kpt_shape = model.metadata.kpt_shape
+        self._has_point_scores = self._kpt_shape[1] == 3
         self._good_rows = 0
 
     def __call__(self, rows: Floats, score_threshold: float) -> Floats:
@@ -55,25 +57,46 @@ class OutputCheck:
         rows = rows[is_above]
         rows = self._drop("numbers that are not finite", rows, _any(~np.isfinite(rows)))
         boxes, classes = rows[:, BOX], rows[:, CLASS]
-        is_inverted = _any(boxes[:, 2:] < boxes[:, :2])
-        has_no_class = (classes % 1 != 0) | (classes < 0) | (classes >= self._classes)
-        self._check_layout(is_inverted | has_no_class)
-        good = self._drop("boxes of negative size", rows, is_inverted)
-        good = self._drop("classes that the model lacks", good, has_no_class[~is_inverted])
-        return self._clip(good)
+        faults = {
+            "boxes of negative size": _any(boxes[:, 2:] < boxes[:, :2]),
+            "classes that the model lacks": (
+                (classes % 1 != 0) | (classes < 0) | (classes >= self._classes)
+            ),
+            "scores that are no scores": rows[:, SCORE] > _LARGEST_SCORE,
+        }
+        is_wrong = np.any(list(faults.values()), axis=0)
+        if self._good_rows < _ENOUGH:
+            self._check_layout(is_wrong | self._have_other_keypoints(rows))
+        for fault, mask in faults.items():
+            self._drop(fault, rows, mask)
+        return self._clip(rows[~is_wrong])
+
+    def _have_other_keypoints(self, rows: Floats) -> npt.NDArray[np.bool_]:
+        """Return for each row whether its keypoints look like those of another kpt_shape.
+
+        A wrong kpt_shape may fit the width of the output: 12 keypoints of x y score are as wide as
+        18 of x y, and three classes more as wide as a keypoint more.
+        """
+        points = rows[:, KEYPOINTS].reshape(len(rows), *self._kpt_shape)
+        is_unit = (points > 0) & (points <= 1)  # as scores are, and coordinates almost never
+        if self._has_point_scores:
+            are_coordinates = np.abs(points[..., 2]) > _LARGEST_SCORE
+            return np.asarray(_most(are_coordinates) | is_unit.all(axis=2).any(axis=1))
+        return _most(is_unit[..., 0] != is_unit[..., 1])
 
     def _check_layout(self, is_wrong: npt.NDArray[np.bool_]) -> None:
         """Refuse a model whose rows look like those of another layout."""
-        if self._good_rows >= _ENOUGH:
-            return
         wrong = int(is_wrong.sum())
         if 2 * wrong > is_wrong.size:
             self.counts["another layout"] += 1
+            metadata = self._model.metadata
             raise ModelError(
                 f"the output of {self._model.path} is not what the layout "
-                f"{self._model.metadata.layout.value} says: {wrong} of {is_wrong.size} boxes have "
-                "a negative size or a class that the model lacks, so set the parameter layout "
-                "(--layout of kp_pose) to another, or export the model again"
+                f"{metadata.layout.value}, {self._classes} classes and kpt_shape "
+                f"{list(metadata.kpt_shape)} say: {wrong} of {is_wrong.size} rows have boxes of "
+                "negative size, a class that the model lacks, or coordinates where scores belong, "
+                "so set the parameter layout (--layout of kp_pose) to another, or export the model "
+                "again"
             )
         self._good_rows += is_wrong.size - wrong
 
@@ -110,3 +133,8 @@ class OutputCheck:
 def _any(is_wrong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return for each row whether something in it is wrong."""
     return np.asarray(is_wrong.any(axis=1))
+
+
+def _most(are_wrong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return for each row whether most of it is wrong."""
+    return np.asarray(2 * are_wrong.sum(axis=1) > are_wrong.shape[1])

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from typing import TypeGuard
 
-from kp_pose_ros.errors import ModelError
+from kp_pose_ros.errors import ModelError, brief
 
 _log = logging.getLogger(__name__)
 _MAX_TEXT = 1_000_000  # LVIS's 1,203 class names take 30,000 characters
@@ -150,12 +150,10 @@ class Fields:
             raise self._wrong(key, "a Python literal") from error
 
     def _wrong(self, key: str, expected: str) -> ModelError:
-        found = repr(self._values.get(key))
-        if len(found) > 80:
-            found = f"{found[:77]}..."
+        found = brief(self._values.get(key))
         return ModelError(
-            f"the metadata key {key} of {self._source} is {found}: expected {expected}, so "
-            "export the model again"
+            f"the metadata key {key} of {self._source} is {found}: expected {expected}, so export "
+            "the model again"
         )
 
 

@@ -67,7 +67,10 @@ class PoseModel:
         Raises:
             ModelError: the file cannot be read, is not a pose model, or does not match `skeleton`.
         """
-        path = _find(path)
+        try:
+            path = _find(path)
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
         chosen = None if skeleton is None else Skeleton.find(skeleton)
         assumed = Assumed(layout, None if chosen is None else len(chosen))
         with _wall(path):

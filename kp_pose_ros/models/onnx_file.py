@@ -24,6 +24,7 @@ from kp_pose_ros.models.families import find_foreign_family, is_rtmo, shape_of, 
 from kp_pose_ros.models.graph import DEFAULT_DOMAIN, infer_shapes, opset_of, sort_nodes, upgrade
 from kp_pose_ros.models.layouts import GraphShape, Layout, Shape
 from kp_pose_ros.models.metadata import ModelMetadata, check_task, read_metadata
+from kp_pose_ros.resources import read_file
 
 # Tied weights are stored once and read twice.
 _MAX_READS_OF_A_BYTE = 2
@@ -52,10 +53,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         ModelError: the file is not an ONNX model, or looks malicious.
     """
     try:
-        if path.suffix.lower() == ".zip":
-            model = onnx.load_from_string(_unzip(path))
-        else:
-            model = onnx.load(path, load_external_data=False)
+        is_zip = path.suffix.lower() == ".zip"
+        model = onnx.load_from_string(_unzip(path) if is_zip else read_file(path, _MAX_BYTES))
     except (OSError, DecodeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
     if not model.graph.node:

@@ -88,6 +88,12 @@ class GuardedExecutor(Executor):
         if error is not None:
             self._report(error, entity, node)
 
+    def spin_once_until_future_complete(self, future: Any, timeout_sec: Any = None) -> None:
+        """Wait for one callback and run it; `spin_until_future_complete` calls this in a loop."""
+        self.spin_once(timeout_sec)  # the future wakes the executor
+
+    _spin_once_until_future_complete = spin_once_until_future_complete  # Kilted's name
+
     def _report(self, error: Exception, entity: Any, node: Any) -> None:
         name = _name(entity)
         now, kind = monotonic(), (name, type(error))

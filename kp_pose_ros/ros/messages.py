@@ -11,6 +11,7 @@ from builtin_interfaces.msg import Duration, Time
 from std_msgs.msg import Header as HeaderMsg
 from vision_msgs.msg import BoundingBox2D
 
+from kp_pose_ros.errors import ModelError, brief
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
@@ -53,8 +54,17 @@ def poses_from_msg(message: PoseArray) -> Poses:
 
 
 def skeleton_from_msg(message: SkeletonMsg) -> Skeleton:
-    """Return the skeleton in a message. Colours are not sent: all is the grey of no part."""
+    """Return the skeleton in a message. Colours are not sent: all is the grey of no part.
+
+    Raises:
+        ModelError: its edges are not pairs of its keypoints.
+    """
     plain = Skeleton.from_names(message.name, message.keypoint_names)
+    if len(message.edges) % 2 or max(message.edges, default=-1) >= len(plain):
+        raise ModelError(
+            f"the skeleton {brief(message.name)} has the edges {brief(list(message.edges))}: "
+            f"expected pairs of indices of its {len(plain)} keypoints"
+        )
     edges = tuple(zip(message.edges[::2], message.edges[1::2], strict=True))
     return replace(plain, edges=edges, edge_colors=plain.keypoint_colors[:1] * len(edges))
 

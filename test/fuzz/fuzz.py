@@ -14,11 +14,12 @@ import sys
 import time
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
-from mutations import mutate
+from mutations import BYTES, mutate
 from readers import Reader, make_readers
 
 from kp_pose_ros.errors import KpPoseError
@@ -30,12 +31,22 @@ STARTING = 60.0  # seconds for a process to start
 OUTCOMES = ("read", "refused", "escaped", "unprintable", "too slow", "too large", "died")
 
 
-def case(name: str, reader: Reader, index: int) -> bytes:
-    """Return the input of a number; the first ones are the valid inputs themselves."""
+def case(name: str, reader: Reader, index: int) -> tuple[bytes, list[str]]:
+    """Return the input of a number, and the names of the mutations that made it.
+
+    The first inputs are the valid ones themselves.
+    """
     if index < len(reader.seeds):
-        return reader.seeds[index]
+        return reader.seeds[index], []
     random = np.random.default_rng([zlib.crc32(name.encode()), index])
-    return mutate(random, reader.seeds[random.integers(len(reader.seeds))], reader.mutations)
+    kinds = kinds_of(reader)
+    seed = reader.seeds[random.integers(len(reader.seeds))]
+    return mutate(random, seed, kinds[index % len(kinds)], reader.mutations)
+
+
+def kinds_of(reader: Reader) -> list[Callable]:
+    """Return the mutations of a reader's inputs; each comes first in its turn."""
+    return [*reader.mutations, *BYTES]
 
 
 def outcome(reader: Reader, content: bytes) -> tuple[str, str]:
@@ -57,7 +68,7 @@ def work(name: str, numbers: range, pipe) -> None:
     os.dup2(null, 2)  # libpng and libjpeg write there
     cv2.setNumThreads(1)
     for number in numbers:
-        content = case(name, reader, number)
+        content, fired = case(name, reader, number)
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak below
         before, start = memory("VmRSS"), time.monotonic()
         pipe.send((number, None))
@@ -65,7 +76,7 @@ def work(name: str, numbers: range, pipe) -> None:
         seconds, megabytes = time.monotonic() - start, (memory("VmHWM") - before) / 1024
         if kind in ("read", "refused") and megabytes > MEGABYTES:
             kind = "too large"
-        pipe.send((number, (kind, says, seconds, megabytes)))
+        pipe.send((number, (kind, says, seconds, megabytes, fired)))
     pipe.close()
 
 
@@ -78,7 +89,10 @@ def memory(name: str) -> int:
 
 
 def run(name: str, reader: Reader, count: int, kept: Path) -> tuple[Counter, float, float]:
-    """Return how many inputs had which outcome, the longest time and the largest memory."""
+    """Return how many inputs had which outcome, the longest time and the largest memory.
+
+    Mutations count by their names, too: how often they changed an input.
+    """
     context = multiprocessing.get_context("spawn")  # OpenCV has threads, which a fork loses
     counts, slowest, largest, number = Counter(), 0.0, 0.0, 0
     while number < count:
@@ -96,11 +110,11 @@ def run(name: str, reader: Reader, count: int, kept: Path) -> tuple[Counter, flo
                 patience = SECONDS
                 if result is None:
                     continue
-                kind, says, seconds, megabytes = result
+                kind, says, seconds, megabytes, fired = result
                 slowest, largest = max(slowest, seconds), max(largest, megabytes)
-                counts[kind] += 1
+                counts.update([kind, *fired])
                 if kind not in ("read", "refused"):
-                    keep(kept, name, number, kind, says, case(name, reader, number))
+                    keep(kept, name, number, kind, says, case(name, reader, number)[0])
                 number += 1
         except EOFError:
             bad = "died"
@@ -108,7 +122,7 @@ def run(name: str, reader: Reader, count: int, kept: Path) -> tuple[Counter, flo
         process.join()
         if bad and number < count:
             counts[bad] += 1
-            keep(kept, name, number, bad, "", case(name, reader, number))
+            keep(kept, name, number, bad, "", case(name, reader, number)[0])
             number += 1
     return counts, slowest, largest
 
@@ -131,13 +145,17 @@ def main() -> int:
     chosen = args.readers or list(readers)
     print(f"{'reader':16}", *(f"{each:>11}" for each in OUTCOMES), "slowest   memory")
     total: Counter = Counter()
+    idle: list[str] = []
     for name in chosen:
         counts, slowest, largest = run(name, readers[name], args.cases, ROOT / "build" / "fuzz")
         numbers = (f"{counts[each]:11}" for each in OUTCOMES)
         print(f"{name:16}", *numbers, f"{slowest:6.2f} s {largest:5.0f} MB", flush=True)
         total += counts
+        names = [each.__name__ for each in kinds_of(readers[name])]
+        idle += [f"{name}: {each}" for each in names if not counts[each]]
     print(f"{'all':16}", *(f"{total[each]:11}" for each in OUTCOMES))
-    return 1 if any(total[each] for each in OUTCOMES[2:]) else 0
+    print(*(f"this mutation never changed anything: {each}" for each in idle), sep="\n")
+    return 1 if idle or any(total[each] for each in OUTCOMES[2:]) else 0
 
 
 if __name__ == "__main__":

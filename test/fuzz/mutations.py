@@ -6,11 +6,11 @@ Each takes a random generator and the bytes of a valid file.
 """
 
 import io
-import pickletools
 import re
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
@@ -71,43 +71,147 @@ def filled(random, content):
 BYTES = (flipped, numbered, cut, removed, repeated, filled)
 
 
-def jpeg(random, content):
-    """A segment of a JPEG changed, doubled or hidden."""
-    marks = [found.start() for found in re.finditer(rb"\xff[\xc0-\xfe]", content)]
-    position = marks[random.integers(len(marks))]
-    size = struct.pack(">HH", *(int(random.choice(NUMBERS[:12])) for _ in range(2)))
-    changes = (
-        content[: position + 5] + size + content[position + 9 :],
-        content[:position] + b"\xff" * int(random.integers(1, 9)) + content[position:],
-        content[:position] + content[position : position + 40] + content[position:],
-        content[: position + 2] + size[:2] + content[position + 4 :],
-        content[: position + 1] + bytes([random.integers(0xC0, 0xFF)]) + content[position + 2 :],
+def table(changes, parse=lambda content: content, write=lambda parts: parts):
+    """Make mutations of changes by name: each gets a random generator and what `parse` returns.
+
+    What it returns, or else what it was given, is written again.
+    """
+
+    def mutation(name, change):
+        def mutated(random, content):
+            parts = parse(content)
+            changed = change(random, parts)
+            return write(parts if changed is None else changed)
+
+        mutated.__name__ = name
+        return mutated
+
+    return tuple(mutation(name, change) for name, change in changes.items())
+
+
+def choose(random, values):
+    return values[random.integers(len(values))]
+
+
+def hostile_text(random):
+    return choose(random, HOSTILE_TEXTS).encode(errors="replace").decode()
+
+
+def _marked(random, content):
+    """Split a JPEG before one of its markers."""
+    position = choose(
+        random, [found.start() for found in re.finditer(rb"\xff[\xc0-\xfe]", content)]
     )
-    return changes[random.integers(len(changes))]
+    return content[:position], content[position:]
 
 
-def png(random, content):
-    """A chunk of a PNG changed, with the right checksum."""
+def _of_marker(change):
+    def changed(random, content):
+        before, after = _marked(random, content)
+        return before + change(random, after)
+
+    return changed
+
+
+def _size(random):
+    return struct.pack(">HH", *(int(random.choice(NUMBERS[:12])) for _ in range(2)))
+
+
+def _new_scans(random, content):
+    """A JPEG with up to 65,535 scans more; each has nothing but its header."""
+    scan = bytes.fromhex(choose(random, ("ffda0008010100003f00", "ffda0008010100013f00")))
+    return content[:-2] + scan * choose(random, (1, 10, 1000, 65535)) + content[-2:]
+
+
+JPEG = table(
+    {
+        "JPEG: a size": _of_marker(lambda random, after: after[:5] + _size(random) + after[9:]),
+        "JPEG: fill bytes": _of_marker(
+            lambda random, after: b"\xff" * int(random.integers(1, 9)) + after
+        ),
+        "JPEG: a segment twice": _of_marker(lambda random, after: after[:40] + after),
+        "JPEG: a length": _of_marker(
+            lambda random, after: after[:2] + _size(random)[:2] + after[4:]
+        ),
+        "JPEG: a marker": _of_marker(
+            lambda random, after: after[:1] + bytes([random.integers(0xC0, 0xFF)]) + after[2:]
+        ),
+        "JPEG: more scans": _new_scans,
+    }
+)
+
+
+def _chunks(content):
     chunks, position = [], 8
     while position < len(content):
         (length,) = struct.unpack_from(">I", content, position)
         chunks.append([content[position + 4 : position + 8], content[position + 8 :][:length]])
         position += 12 + length
-    chosen = int(random.integers(len(chunks)))
-    kind, data = chunks[chosen]
-    change = BYTES[random.integers(len(BYTES))]
-    chunks[chosen][1] = change(random, data) if data else data
-    if random.random() < 0.2:
-        chunks.insert(chosen, [kind, data])
-    if random.random() < 0.2:
-        chunks[chosen][0] = bytes(random.choice((b"acTL", b"fcTL", b"fdAT", b"zTXt", b"iCCP")))
-    lie = NUMBERS[random.integers(len(NUMBERS))] % 2**32 if random.random() < 0.2 else None
-    parts = [content[:8]]
+    return chunks
+
+
+def _png(chunks, lie=None):
+    parts = [b"\x89PNG\r\n\x1a\n"]
     for kind, data in chunks:
-        length = len(data) if lie is None else lie
-        check = zlib.crc32(kind + data)
-        parts += [struct.pack(">I", length), kind, data, struct.pack(">I", check)]
+        length = struct.pack(">I", len(data) if lie is None else lie)
+        parts += [length, kind, data, struct.pack(">I", zlib.crc32(kind + data))]
     return b"".join(parts)
+
+
+def _of_chunk(change):
+    """Change a chunk of a PNG, which gets the right checksum."""
+
+    def changed(random, content):
+        chunks = _chunks(content)
+        change(random, chunks, int(random.integers(len(chunks))))
+        return _png(chunks)
+
+    return changed
+
+
+def _damage_chunk(random, chunks, chosen):
+    kind, data = choose(random, [each for each in chunks if each[1]])
+    chunks[chosen] = [kind, choose(random, BYTES)(random, data)]
+
+
+def _bomb(random, chunks, _):
+    """A profile or a text that is small, and large when it is inflated."""
+    kind, head = choose(
+        random, ((b"iCCP", b"a\0\0"), (b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"))
+    )
+    size = choose(random, (10**4, 10**6, 3 * 10**7))
+    chunks.insert(1, [kind, head + zlib.compress(bytes(size), 9)])
+
+
+def _animate(random, chunks, _):
+    """Frames of an animation (APNG), of any size, at any place."""
+    frames, loops = (int(random.choice(NUMBERS[:-2])) for _ in range(2))
+    control = struct.pack(">II", frames % 2**32, loops % 2**32)
+    sides = (int(random.choice(NUMBERS[:-2])) % 2**32 for _ in range(4))
+    frame = struct.pack(">IIIIIHHBB", 0, *sides, 1, 25, 0, 0)
+    chunks[1:1] = [[b"acTL", control], [b"fcTL", frame]]
+    data = next(data for kind, data in chunks if kind == b"IDAT")
+    chunks[-1:-1] = [[b"fcTL", frame], [b"fdAT", struct.pack(">I", 2) + data]]
+
+
+PNG = table(
+    {
+        "PNG: a chunk's bytes": _of_chunk(_damage_chunk),
+        "PNG: a chunk twice": _of_chunk(
+            lambda random, chunks, chosen: chunks.insert(chosen, chunks[chosen])
+        ),
+        "PNG: a chunk's kind": _of_chunk(
+            lambda random, chunks, chosen: chunks[chosen].__setitem__(
+                0, choose(random, (b"acTL", b"fcTL", b"fdAT", b"zTXt", b"iCCP", b"IEND", b"PLTE"))
+            )
+        ),
+        "PNG: lying lengths": lambda random, content: _png(
+            _chunks(content), choose(random, NUMBERS) % 2**32
+        ),
+        "PNG: a bomb": _of_chunk(_bomb),
+        "PNG: an animation": _of_chunk(_animate),
+    }
+)
 
 
 def text(random, content):
@@ -132,112 +236,43 @@ def archive(random, content):
     return made.getvalue()
 
 
-def onnx_model(random, content):
-    """A part of an ONNX model changed, doubled, taken away or put elsewhere."""
-    import onnx
-
-    model = onnx.ModelProto.FromString(content)
-    graph = model.graph
-    number = (NUMBERS[random.integers(len(NUMBERS))] + 2**63) % 2**64 - 2**63
-    tensor = graph.initializer[random.integers(len(graph.initializer))]
-    node = graph.node[random.integers(len(graph.node))]
-    value = (*graph.input, *graph.output)[random.integers(len(graph.input) + len(graph.output))]
-    sides = value.type.tensor_type.shape.dim
-    text = HOSTILE_TEXTS[random.integers(len(HOSTILE_TEXTS))].encode(errors="replace").decode()
-
-    def external():
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value=text)
-        tensor.external_data.add(key="offset", value=str(number))
-
-    def recursive():
-        call = onnx.helper.make_node("F", list(node.input), list(node.output), domain="f")
-        model.functions.append(
-            onnx.helper.make_function("f", "F", list(node.input), list(node.output), [call], [])
-        )
-        model.opset_import.add(domain="f", version=1)
-        graph.node.append(call)
-
-    def nested():
-        inner = onnx.helper.make_attribute("body", graph)
-        node.attribute.append(inner)
-
-    changes = (
-        lambda: tensor.dims.append(number),
-        lambda: tensor.dims.extend([1] * int(random.integers(1, 3000))),
-        lambda: setattr(tensor, "data_type", int(random.integers(-1, 40))),
-        lambda: setattr(tensor, "raw_data", tensor.raw_data[: random.integers(0, 8)]),
-        lambda: setattr(tensor, "name", text),
-        external,
-        recursive,
-        nested,
-        lambda: sides[random.integers(len(sides))].__setattr__("dim_value", number),
-        lambda: sides.add(dim_param=text),
-        lambda: setattr(value.type.tensor_type, "elem_type", int(random.integers(0, 40))),
-        lambda: value.type.ClearField("tensor_type"),
-        lambda: setattr(value, "name", text),
-        lambda: node.attribute.append(onnx.helper.make_attribute("axis", number)),
-        lambda: node.attribute.append(onnx.helper.make_attribute("perm", [number] * 3)),
-        lambda: node.input.append(text),
-        lambda: node.input.append(node.output[0]),
-        lambda: setattr(node, "op_type", str(random.choice(("Loop", "If", "Resize", "Cast", "")))),
-        lambda: setattr(node, "domain", text),
-        lambda: graph.node.reverse() if hasattr(graph.node, "reverse") else None,
-        lambda: graph.node.extend([node] * int(random.integers(1, 300))),
-        lambda: graph.output.extend([value] * int(random.integers(1, 4))),
-        lambda: graph.input.extend([value]),
-        lambda: setattr(model.opset_import[0], "version", number),
-        lambda: setattr(model, "ir_version", number),
-        lambda: model.metadata_props.add(key="kpt_shape", value=text),
-        lambda: graph.initializer.remove(tensor),
-        lambda: graph.node.remove(node),
-    )
-    changes[random.integers(len(changes))]()
-    return model.SerializeToString()
-
-
-def pickled(random, content):
-    """A checkpoint whose pickle has an opcode changed, with the right checksum."""
+def renamed(random, content):
+    """A member of a zip file with another name, or twice."""
     made = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(made, "w") as target:
-        for name in source.namelist():
-            data = source.read(name)
-            if name.endswith("data.pkl"):
-                data = _changed_pickle(random, data)
-            target.writestr(name, data)
+        names = source.namelist()
+        chosen = choose(random, names)
+        for name in names:
+            target.writestr(name, source.read(name))
+        digits = str(choose(random, NUMBERS)), "1a", "9" * int(random.integers(1, 250))
+        stem = choose(random, (*digits, hostile_text(random)))
+        target.writestr(f"{stem}{Path(chosen).suffix}", source.read(chosen))
     return made.getvalue()
 
 
-def _changed_pickle(random, data):
-    places = [(code.name, place) for code, _, place in pickletools.genops(data)]
-    which = int(random.integers(len(places)))
-    (name, start), end = places[which], places[min(which + 1, len(places) - 1)][1]
-    number = NUMBERS[random.integers(len(NUMBERS))]
-    text = HOSTILE_TEXTS[random.integers(len(HOSTILE_TEXTS))].encode("utf-8", "surrogatepass")
-    others = (
-        b"J" + (number % 2**32).to_bytes(4, "little"),
-        b"\x8a\x09" + number.to_bytes(9, "little"),
-        b"G" + struct.pack(">d", float(random.choice((0.0, -1.0, 1e308, float("nan"))))),
-        b"X" + len(text).to_bytes(4, "little") + text,
-        b"N",
-        b"]",
-        b"}",
-        b")",
-        b"0" if name != "STOP" else b"N.",
-        data[start:end] * 2,
-        b"",
-    )
-    return data[:start] + others[random.integers(len(others))] + data[end:]
+# Raised where the mutation before has left nothing of this kind.
+_UNFIT = (struct.error, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError, OSError)
+_UNFIT += (zlib.error, DecodeError, TypeError, AttributeError, LookupError, StopIteration)
+_UNFIT += (RecursionError,)
 
 
-def mutate(random, content, own):
-    """Return a file with one to three mutations, half of them of its own kind."""
-    for _ in range(random.integers(1, 4)):
+def mutate(random, content, first, own):
+    """Return a file with one to three mutations, and the names of those that changed it.
+
+    Args:
+        random: a generator.
+        content: of a valid file.
+        first: the first mutation.
+        own: those of the file's kind; half of the others are.
+    """
+    fired = []
+    for number in range(random.integers(1, 4)):
         kinds = own if own and random.random() < 0.5 else BYTES
+        mutation = first if number == 0 else choose(random, kinds)
         try:
-            content = kinds[random.integers(len(kinds))](random, content) or b"\0"
-        except (struct.error, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError):
-            continue  # the last mutation left nothing of this kind
-        except (OSError, zlib.error, DecodeError, TypeError, AttributeError):
+            changed = mutation(random, content) or b"\0"
+        except _UNFIT:
             continue
-    return content
+        fired += [mutation.__name__] * (changed != content)
+        content = changed
+    return content, fired

@@ -2,39 +2,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every reader of what comes from outside, with valid inputs to begin from."""
 
+import io
 import json
-import sys
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import cv2
+import model_mutations
 import mutations
 import numpy as np
+import seeds
+from rosbags.rosbag2 import StoragePlugin
 
-from kp_pose_ros.activities.engine import Activities
+from kp_pose_ros.activities.engine import Activities, Event
 from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.commands.activities import parse_record
+from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.image.cdr import (
-    Header,
     read_compressed_video,
     read_ffmpeg_packet,
     read_image,
 )
-from kp_pose_ros.image.files import read_picture
+from kp_pose_ros.image.files import find_sources, read_picture
 from kp_pose_ros.image.jpeg import decode_compressed
 from kp_pose_ros.image.message import image_to_frame, read_compressed
 from kp_pose_ros.models.model import PoseModel
-from kp_pose_ros.output.cdr import CdrWriter, compressed_image
 from kp_pose_ros.resources import config_path
 from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
-
-TESTS = Path(__file__).parents[1]
-PICTURE = cv2.GaussianBlur(
-    np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8), (0, 0), 3
-)
 
 
 @dataclass(frozen=True)
@@ -50,42 +49,6 @@ class Reader:
     read: Callable[[bytes], object]
     seeds: list[bytes]
     mutations: tuple[Callable, ...] = ()
-
-
-def picture(suffix, *flags):
-    return cv2.imencode(suffix, PICTURE, flags)[1].tobytes()
-
-
-JPEGS = [
-    picture(".jpg"),
-    picture(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
-    picture(".jpg", cv2.IMWRITE_JPEG_RST_INTERVAL, 4),
-]
-PNGS = [picture(".png")]
-FILES = [picture(suffix) for suffix in (".bmp", ".webp", ".tiff", ".png", ".jpg")]
-
-
-def image_message(encoding="bgr8"):
-    writer = CdrWriter()
-    writer.header(Header(10**18, "camera"))
-    writer.fields("II", *PICTURE.shape[:2])
-    writer.text(encoding)
-    writer.fields("B", 0)
-    writer.fields("II", PICTURE.shape[1] * 3, PICTURE.size)
-    writer.raw(PICTURE.tobytes(), 1)
-    return writer.content()
-
-
-def video_message():
-    writer = CdrWriter()
-    writer.header(Header(10**18, "camera"))
-    writer.fields("ii", 64, 48)
-    writer.text("h264;yuv420p;bgr8;bgr8")
-    writer.fields("Q", 7)
-    writer.fields("BB", 1, 0)
-    writer.fields("I", 5)
-    writer.raw(b"\0\0\0\1\x65", 1)
-    return writer.content()
 
 
 def read_image_message(content):
@@ -114,26 +77,13 @@ def of_file(name, read):
     return read_bytes
 
 
-CALIBRATION = b"""image_width: 640
-image_height: 480
-camera_matrix: {rows: 3, cols: 3, data: [600, 0, 320, 0, 610, 240, 0, 0, 1]}
-distortion_model: plumb_bob
-distortion_coefficients: {rows: 1, cols: 5, data: [0.1, -0.2, 0, 0, 0]}
-"""
-RIG = b"""frame_id: room
-cameras:
-  front: {translation: [0, 0, 0], rotation: [0, 0, 0, 1], calibration: front.yaml}
-  rear: {translation: [1, 2, 3], rotation: [0, -0.7071, 0, 0.7071], calibration: front.yaml}
-"""
-
-
 def read_rig(path):
-    (path.parent / "front.yaml").write_bytes(CALIBRATION)
+    (path.parent / "front.yaml").write_bytes(seeds.CALIBRATION)
     RigFile.load(path)
 
 
 def read_calibration(path):
-    (path.parent / "rig.yaml").write_bytes(RIG)
+    (path.parent / "rig.yaml").write_bytes(seeds.RIG)
     RigFile.load(path.parent / "rig.yaml")
 
 
@@ -143,37 +93,17 @@ def read_model(path):
         model.make_graph(model.network_size((480, 640), None), precision="fp32")
 
 
-def record_lines():
-    person = {
-        **{"track_id": 3, "class": "person", "score": 0.9, "bbox": [1.0, 2.0, 30.0, 40.0]},
-        **{"keypoints": {name: [5.0, 6.5, 0.8] for name in ("nose", "left_wrist", "left_hip")}},
-        **{"keypoints_3d": {"nose": [0.1, 0.2, 3.0]}},
-    }
-    record = {
-        **{"v": 1, "robot": "r", "camera": "c", "session": "s", "width": 64, "height": 48},
-        **{"frame_id": "f", "skeleton": "coco17", "poses": [person], "gone": [{"track_id": 4}]},
-    }
-    lines = (json.dumps(record | {"seq": seq, "stamp_ms": 40 * seq}) for seq in range(3))
-    return "\n".join(lines).encode()
-
-
 def read_records(content):
     activities = Activities(load_rules(config_path("activities.yaml")))
     for line in content.decode(errors="replace").splitlines():
         activities.update(parse_record(line))
 
 
-def onnx_model():
-    from pose_graphs import constant_model, random_raw
-
-    return constant_model(random_raw(1, (17, 3), 126), input_shape=(1, 3, 64, 96))
-
-
 def with_metadata(content):
     """Make an ONNX file of metadata that is a text of lines `key: value`."""
     import onnx
 
-    model = onnx_model()
+    model = onnx.ModelProto.FromString(seeds.onnx_models()[0])
     lines = [line.partition(": ") for line in content.decode(errors="replace").splitlines()]
     del model.metadata_props[:]
     for key, _, value in lines:
@@ -181,28 +111,77 @@ def with_metadata(content):
     return onnx.ModelProto.SerializeToString(model)
 
 
-def checkpoint_file():
-    import torch_file
+def of_folder(read):
+    """Make a reader of a zip file, whose members become files of a folder that `read` gets."""
 
-    with TemporaryDirectory() as folder:
-        path = torch_file.save(Path(folder) / "a.pt", torch_file.checkpoint(torch_file.tiny_pose()))
-        return path.read_bytes()
+    def read_bytes(content):
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                members = {name: archive.read(name) for name in archive.namelist()}
+        except Exception as error:  # of the zip, which nobody will read but this
+            raise KpPoseError(f"no zip: {error}") from error
+        with TemporaryDirectory() as name:
+            folder = Path(name) / "in"
+            folder.mkdir()
+            for member, data in members.items():
+                with suppress(OSError, ValueError):
+                    (folder / member.replace("/", "_")).write_bytes(data)
+            read(folder)
+
+    return read_bytes
 
 
-def engine_file():
-    from pose_graphs import COCO
+def read_spool(folder):
+    from kp_pose_ros.ros.bridges.sender import _key
+    from kp_pose_ros.ros.bridges.spool import Spool
 
-    head = json.dumps(COCO).encode()
-    return len(head).to_bytes(4, "little") + head + bytes(64)
+    spool = Spool(folder, 10**6)
+    try:
+        assert spool.append(seeds.SPOOLED[:35])
+        position = spool.committed
+        while found := spool.read(position):
+            for line, after in found:
+                _key(line)
+                position = after
+        spool.commit(position)
+        assert not spool.waiting()
+    finally:
+        spool.close()
 
 
-def bag_file():
-    from recording import drive, random_pictures, record
-    from rosbags.rosbag2 import StoragePlugin
+def read_video(path):
+    (source,) = find_sources([path])
+    for _ in islice(source, 20):
+        pass
 
-    with TemporaryDirectory() as folder:
-        path = record(Path(folder) / "in", drive(random_pictures(2)), StoragePlugin.MCAP)
-        return (path / "in.mcap").read_bytes()
+
+def read_event(content):
+    from std_msgs.msg import Header
+
+    from kp_pose_ros.ros.bridges.activities import _to_msg
+
+    _to_msg(Event.from_record(parse_record(content.decode(errors="replace"))), Header())
+
+
+def read_parameters(path):
+    """Start a node with a file of parameters, as `ros2 run` does."""
+    import rclpy
+    from rclpy.node import Node
+
+    from kp_pose_ros.ros.parameters import declare_parameters
+
+    context = rclpy.Context()
+    try:
+        rclpy.init(args=["--ros-args", "--params-file", str(path)], context=context)
+        node = Node("kp_pose", context=context, start_parameter_services=False)
+        try:
+            declare_parameters(node)
+        finally:
+            node.destroy_node()
+    except RuntimeError as error:
+        raise KpPoseError(str(error)) from error
+    finally:
+        rclpy.try_shutdown(context=context)
 
 
 def read_bag(path):
@@ -214,42 +193,62 @@ def read_bag(path):
             output.copy(*message)
 
 
-def metadata_text():
-    from pose_graphs import COCO
-
-    return "\n".join(f"{key}: {value}" for key, value in COCO.items()).encode()
-
-
 def make_readers():
     """Return the readers by name."""
-    sys.path += [str(TESTS / each) for each in ("models", "models/checkpoint", "bags")]
     text = (mutations.text,)
     skeleton = config_path("skeletons", "hand21.yaml").read_bytes()
     rules = config_path("activities.yaml").read_bytes()
     metadata = of_file("model.onnx", read_model)
-    graph = onnx_model().SerializeToString()
-    of_checkpoints = (mutations.archive, mutations.pickled)
+    mcap, sqlite = (seeds.bag_files(each) for each in (StoragePlugin.MCAP, StoragePlugin.SQLITE3))
+    graphs = seeds.onnx_models()
+    parameters = config_path("pose.yaml").read_bytes()
+    of_archives = (mutations.archive, mutations.renamed)
+    of_checkpoints = (mutations.archive, model_mutations.pickled)
     return {
         "JPEG": Reader(
-            lambda each: decode_compressed(each, lambda _: 32), JPEGS, (mutations.jpeg,)
+            lambda each: decode_compressed(each, lambda _: 32), seeds.JPEGS, mutations.JPEG
         ),
-        "PNG": Reader(decode_compressed, PNGS, (mutations.png,)),
-        "picture files": Reader(of_file("a.png", read_picture), FILES),
-        "Image": Reader(read_image_message, [image_message(), image_message("bayer_rggb16")]),
+        "PNG": Reader(decode_compressed, seeds.PNGS, mutations.PNG),
+        "picture files": Reader(of_file("a.png", read_picture), seeds.FILES),
+        "Image": Reader(
+            read_image_message, [seeds.image_message(), seeds.image_message("bayer_rggb16")]
+        ),
         "CompressedImage": Reader(
             read_compressed_message,
-            [compressed_image(Header(0, "c"), "jpeg", np.frombuffer(JPEGS[0], np.uint8))],
-            (mutations.jpeg,),
+            seeds.compressed_messages(),
+            mutations.JPEG,
         ),
-        "video packets": Reader(read_video_message, [video_message()]),
+        "video packets": Reader(read_video_message, [seeds.video_message()]),
         "skeletons": Reader(of_file("a.yaml", Skeleton.load), [skeleton], text),
-        "rigs": Reader(of_file("rig.yaml", read_rig), [RIG], text),
-        "calibrations": Reader(of_file("front.yaml", read_calibration), [CALIBRATION], text),
+        "rigs": Reader(of_file("rig.yaml", read_rig), [seeds.RIG], text),
+        "calibrations": Reader(of_file("front.yaml", read_calibration), [seeds.CALIBRATION], text),
         "rules": Reader(of_file("rules.yaml", load_rules), [rules], text),
-        "records": Reader(read_records, [record_lines()], text),
-        "bags": Reader(of_file("a.mcap", read_bag), [bag_file()]),
-        ".pt": Reader(of_file("a.pt", read_model), [checkpoint_file()], of_checkpoints),
-        ".onnx": Reader(of_file("a.onnx", read_model), [graph], (mutations.onnx_model,)),
-        ".engine": Reader(of_file("a.engine", read_model), [engine_file()], text),
-        "metadata": Reader(lambda each: metadata(with_metadata(each)), [metadata_text()], text),
+        "records": Reader(read_records, [seeds.record_lines()], text),
+        "bags": Reader(of_file("a.mcap", read_bag), [mcap["in.mcap"]]),
+        "bag folders": Reader(
+            of_folder(read_bag), [seeds.zipped(mcap), seeds.zipped(sqlite)], of_archives
+        ),
+        "spools": Reader(of_folder(read_spool), [seeds.zipped(seeds.SPOOL)], of_archives),
+        "videos": Reader(
+            of_file("a.mp4", read_video), [seeds.video(".mp4", "mp4v"), seeds.video(".avi", "MJPG")]
+        ),
+        "events": Reader(read_event, [json.dumps(seeds.EVENT).encode()], text),
+        "parameters": Reader(of_file("pose.yaml", read_parameters), [parameters], text),
+        ".pt": Reader(
+            of_file("a.pt", read_model),
+            [seeds.checkpoint_file(), seeds.legacy_checkpoint()],
+            of_checkpoints,
+        ),
+        ".onnx": Reader(of_file("a.onnx", read_model), graphs, model_mutations.ONNX),
+        ".zip": Reader(
+            of_file("a.zip", read_model),
+            [seeds.zipped({"a/end2end.onnx": graphs[-1]})],
+            of_archives,
+        ),
+        ".engine": Reader(
+            of_file("a.engine", read_model), [seeds.engine_file()], model_mutations.ENGINE
+        ),
+        "metadata": Reader(
+            lambda each: metadata(with_metadata(each)), [seeds.metadata_text()], text
+        ),
     }

@@ -46,6 +46,7 @@ def test_rows_without_a_fault_come_back_as_they_are():
         pytest.param({3: 5}, "boxes of negative size", 29, id="below itself"),
         pytest.param({5: 0.5}, "classes that the model lacks", 29, id="half a class"),
         pytest.param({5: 2}, "classes that the model lacks", 29, id="a class too many"),
+        pytest.param({4: 300}, "scores that are no scores", 29, id="a coordinate for a score"),
         pytest.param({5: -1}, "classes that the model lacks", 29, id="a class below 0"),
     ],
 )
@@ -81,7 +82,7 @@ def yolov7(generator, count):
 def test_an_output_of_another_layout_is_refused_frame_after_frame():
     checked, generator = check(), np.random.default_rng(0)
     for _ in range(3):
-        with pytest.raises(ModelError, match=r"not what the layout rows says.*--layout"):
+        with pytest.raises(ModelError, match=r"not what the layout rows, .*--layout"):
             checked(yolov7(generator, 34), 0.25)
     assert checked.counts == {"another layout": 3}
 
@@ -96,3 +97,46 @@ def test_nobody_costs_nothing():
     checked = check()
     assert len(checked(np.zeros((1024, 12), np.float32), 0.25)) == 0
     assert not checked.counts
+
+
+SCORES, POINTS = (0.9, 0.02, 0.001, 0.03, 0.2), (120.0, 80.0, 240.0, 90.0, 180.0, 200.0)
+
+
+def selected(classes, scores, points):
+    """Rows as the selection makes them of a raw output of so many classes."""
+    values = np.array((*scores, *points))
+    best = values[:classes].argmax()
+    row = (100, 60, 300, 400, values[best], best, *values[classes:])
+    return np.array([row] * 4, np.float32)
+
+
+SCORED = (120.0, 80.0, 0.7, 240.0, 90.0, 0.7, 180.0, 200.0, 0.7)
+FITS = {
+    "x y score": (1, (3, 3), SCORES[:1], SCORED),
+    "x y": (1, (3, 2), SCORES[:1], POINTS),
+    "x y, most of them missing": (1, (3, 2), SCORES[:1], (0.1, 0.0, 0.0, 0.2, 180.0, 200.0)),
+    "several classes": (5, (3, 3), SCORES, SCORED),
+}
+MISFITS = {
+    "x y taken for x y score": (1, (2, 3), SCORES[:1], POINTS),
+    "x y score taken for x y": (1, (6, 2), SCORES[:1], (*SCORED, *SCORED[:3])),
+    "a keypoint taken for three classes": (4, (2, 3), SCORES[:1], SCORED),
+    "three classes taken for a keypoint": (1, (4, 3), SCORES[:4], SCORED),
+    "four classes taken for two keypoints": (1, (8, 2), SCORES, (*SCORED, *SCORED[:3])),
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in FITS])
+def test_keypoints_as_the_metadata_say_are_taken(name):
+    classes, kpt_shape, scores, points = FITS[name]
+    rows = selected(classes, scores, points)
+    np.testing.assert_array_equal(check(classes, kpt_shape)(rows, 0.25), rows)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in MISFITS])
+def test_a_kpt_shape_that_fits_the_width_by_accident_is_refused(name):
+    classes, kpt_shape, scores, points = MISFITS[name]
+    rows = selected(classes, scores, points)
+    assert rows.shape[1] == 6 + kpt_shape[0] * kpt_shape[1]
+    with pytest.raises(ModelError, match=rf"kpt_shape \[{kpt_shape[0]}, {kpt_shape[1]}\] say"):
+        check(classes, kpt_shape)(rows, 0.25)

@@ -3,12 +3,14 @@
 """What ultralytics exports, in the ways its users do, against what we prepare from it."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
 from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.models.graph import GraphBuilder
 from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.models.model import PoseModel
 
@@ -101,6 +103,69 @@ def test_prepared_rows_are_the_exports_own(exports, picture, name):
     found = run(model.graph(SIZE), picture)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def transpose(graph):
+    """What DeepStream-Yolo-Pose adds to a network."""
+    return [graph.add("Transpose", ["output0"], "to", perm=(0, 2, 1))]
+
+
+def add_objectness(graph):
+    """Make the output that of YOLOv7, with an object at each anchor."""
+    box, rest = graph.split("output0", "to", [4, 52], axis=1)
+    nothing = graph.add("Mul", [graph.split(box, "to", [1, 3], axis=1)[0], graph.number(0)], "to")
+    ones = graph.add("Add", [nothing, graph.number(1)], "to")
+    raw = graph.add("Concat", [box, ones, rest], "to", axis=1)
+    return [graph.add("Transpose", [raw], "to", perm=(0, 2, 1))]
+
+
+def split_as_rtmo(graph):
+    """Make the outputs those of RTMO: boxes with scores, and keypoints."""
+    dets, _, points = graph.split("output0", "to", [5, 1, 51], axis=2)
+    return [dets, graph.reshape(points, "to", 0, 0, 17, 3)]
+
+
+def take_bgr(model):
+    """Make the input that of RTMO, BGR from 0 to 255."""
+    model.graph.input[0].name = "input"
+    first = len(model.graph.node)
+    graph = GraphBuilder(model.graph)
+    unit = graph.add("Div", ["input", graph.number(255)], "from")
+    graph.add("Gather", [unit, graph.integers(2, 1, 0)], "from", output="images", axis=1)
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend((*nodes[first:], *nodes[:first]))
+
+
+FAMILIES = {
+    "DeepStream": ("raw", transpose, Layout.TRANSPOSED, None),
+    "YOLOv7": ("raw", add_objectness, Layout.YOLOV7, Layout.YOLOV7),
+    "RTMO": ("nms", split_as_rtmo, Layout.RTMO, None),
+}
+
+
+@pytest.mark.parametrize("family", [pytest.param(family, id=family) for family in FAMILIES])
+def test_a_layout_that_ultralytics_does_not_export_gives_the_same_rows(
+    exports, picture, tmp_path, family
+):
+    """Other tools write no metadata: a width of 57 may then be YOLOX's or that of two classes."""
+    name, change, layout, stated = FAMILIES[family]
+    model = onnx.load(exports / f"{name}.onnx")
+    outputs = change(GraphBuilder(model.graph))
+    if layout is Layout.RTMO:
+        take_bgr(model)
+    del model.metadata_props[:], model.graph.output[:]
+    shapes = ((1, None, 5), (1, None, 17, 3)) if len(outputs) == 2 else ((1, None, None),)
+    model.graph.output.extend(map(tensor, outputs, shapes))
+    onnx.save(model, tmp_path / "model.onnx")
+    opened = PoseModel.open(tmp_path / "model.onnx", layout=stated)
+    assert opened.metadata.layout is layout
+    expected = run(PoseModel.open(exports / f"{name}.onnx").graph(SIZE), picture)
+    np.testing.assert_allclose(run(opened.graph(SIZE), picture), expected, atol=1e-3)
+
+
+def tensor(name, shape):
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,12 @@ class NodeProcess:
     """A pose_node, or another of our nodes, in a process of its own."""
 
     def __init__(self, log, ros_arguments, parameters, module="kp_pose_ros.ros.pose_node"):
-        command = [sys.executable, "-m", module, "--ros-args", *ros_arguments]
+        start = [module] if module.endswith(".py") else ["-m", module]
+        command = [sys.executable, *start, "--ros-args"]
         for name, value in parameters.items():
             text = value if isinstance(value, str) else json.dumps(value, default=str)
             command += ["-p", f"{name}:={text}"]
+        command += ros_arguments
         self._log = log
         with log.open("w") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -65,7 +65,7 @@ class ActivitiesNode(Bridge):
             self.ready(f"publishes the activities of '{robot}' from Kafka, topic '{topic}'")
             return
         self._activities = Activities(load_rules(rules))
-        self._checked: set[tuple[str, ...]] = set()
+        self._checked: dict[str, tuple[str, ...]] = {}  # the keypoints of each camera's skeleton
         for camera in cameras:
             self._inputs[camera] = CameraRecords(self, robot, camera, self._on_record)
         self.ready(f"looks for the activities of {rules}")
@@ -82,7 +82,7 @@ class ActivitiesNode(Bridge):
 
     def _on_record(self, record: dict[str, Any], header: Header) -> None:
         camera = record["camera"]
-        self._check(self._inputs[camera].keypoint_names)
+        self._check(camera, self._inputs[camera].keypoint_names)
         try:
             events = self._activities.update(record)
         except SettingsError as error:
@@ -91,10 +91,11 @@ class ActivitiesNode(Bridge):
         for event in events:
             self._outputs[camera].publish(_to_msg(event, header_to_msg(header)))
 
-    def _check(self, keypoint_names: tuple[str, ...]) -> None:
-        """Warn, once per skeleton, of rules that use keypoints which it lacks."""
-        if keypoint_names not in self._checked:
-            self._checked.add(keypoint_names)
+    def _check(self, camera: str, keypoint_names: tuple[str, ...]) -> None:
+        """Warn of rules that use keypoints which a camera's new skeleton lacks."""
+        is_known = keypoint_names in self._checked.values()
+        self._checked[camera] = keypoint_names
+        if not is_known:
             for sentence in self._activities.matcher.check(keypoint_names):
                 self.get_logger().warning(sentence)
 

@@ -58,8 +58,8 @@ class AnnotationsNode(Bridge):
             self._annotations.publish(annotations_in(message, edges))
         except ValueError:
             self.get_logger().warning(
-                "a message on 'poses' was ignored: its people have different numbers of keypoints, "
-                "expected those of one skeleton",
+                "a message on 'poses' was ignored: expected people with the same number of "
+                "keypoints, and a skeleton whose edges are pairs of them",
                 throttle_duration_sec=10.0,
             )
 
@@ -74,7 +74,7 @@ def annotations_in(message: PoseArray, edges: Sequence[int]) -> Any:
         edges: pairs of keypoint indices, one after the other, as in a Skeleton.
 
     Raises:
-        ValueError: the poses have different numbers of keypoints.
+        ValueError: the poses have different numbers of keypoints, or the edges are no pairs.
     """
     from foxglove_msgs.msg import Color, ImageAnnotations, Point2, PointsAnnotation, TextAnnotation
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -91,7 +92,9 @@ def body_poses(torsos: Array) -> tuple[list[list[float]], list[list[float]]]:
 def _knows(person: KeypointPose, keypoints: list[int]) -> bool:
     """Return whether keypoints of a person are known in space."""
     points = person.keypoints_3d
-    return bool(points) and all(points[index].valid for index in keypoints)
+    return len(points) > max(keypoints) and all(
+        points[index].valid and all(map(math.isfinite, _xyz(person, index))) for index in keypoints
+    )
 
 
 def _xyz(person: KeypointPose, index: int) -> tuple[float, float, float]:

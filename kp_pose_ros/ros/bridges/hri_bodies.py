@@ -34,6 +34,7 @@ from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 _TOPICS = "/humans/bodies"  # absolute, whatever the node's namespace: one list per robot
 _TICK = 0.1  # seconds between two checks for bodies that are gone
+_MOST_BODIES = 300  # each has three topics
 _PATIENCE = Duration(seconds=0.5)  # to deliver the last message before its publisher is destroyed
 
 
@@ -157,6 +158,12 @@ class HriBodies(Bridge):
             return
         poses = poses_from_msg(message)
         poses = poses[poses.track_ids >= 0]
+        if len({*self._bodies, *map(body_id, poses.track_ids.tolist())}) > _MOST_BODIES:
+            self._warn(
+                f"a message on '{camera.prefix}poses' was ignored: with its people there would be "
+                f"more than {_MOST_BODIES} bodies"
+            )
+            return
         size = (message.image_height, message.image_width)
         boxes = normalized_boxes(poses.boxes, size).tolist()
         joints = openpose_joints(poses, indices, size).tolist()

@@ -73,6 +73,6 @@ class EventReader(KafkaThread):
                 continue
             try:
                 self._on_event(Event.from_record(json.loads(message.value() or b"")))
-            except (SettingsError, ValueError, RecursionError) as error:
+            except Exception as error:  # of any kind: it would end the thread in silence
                 self._warn(f"an event from Kafka was left out: {error}")
         self._consumer.close()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rclpy.qos import HistoryPolicy, QoSProfile
 
-from kp_pose_ros.errors import FrameError
+from kp_pose_ros.errors import FrameError, ModelError
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
@@ -81,7 +81,11 @@ class CameraRecords:
 
     def _on_skeleton(self, message: Skeleton) -> None:
         """Begin a session: a pose node has started, and its track ids start over."""
-        skeleton = skeleton_from_msg(message)
+        try:
+            skeleton = skeleton_from_msg(message)
+        except ModelError as error:
+            self._log.error(str(error), throttle_duration_sec=10.0)
+            return
         self.keypoint_names = skeleton.keypoint_names
         names = list(message.class_names)
         self._recorder = Recorder(skeleton, names, robot=self._robot, camera=self._camera)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
-from kp_pose_ros.errors import CalibrationError, FrameError
+from kp_pose_ros.errors import CalibrationError, FrameError, ModelError
 from kp_pose_ros.following.clothes import BINS, PARTS, Wardrobe
 from kp_pose_ros.following.kinematics import coordinates
 from kp_pose_ros.following.person import People
@@ -129,7 +129,11 @@ class Sightings:
         return self._wardrobe.describe(picture, poses, size, -poses.boxes[:, 3].astype(np.float64))
 
     def _on_skeleton(self, message: Skeleton) -> None:
-        skeleton = skeleton_from_msg(message)
+        try:
+            skeleton = skeleton_from_msg(message)
+        except ModelError as error:
+            self._warn(str(error))
+            return
         self._wardrobe = Wardrobe(skeleton.keypoint_names)
         self._recorder = Recorder(skeleton, list(message.class_names))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,12 +16,15 @@ from time import monotonic
 from typing import NamedTuple
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.resources import replace_file
+from kp_pose_ros.resources import read_file, replace_file
 
 SEGMENT_SECONDS = 60.0
 _LARGEST_SEGMENT = 2**23  # bytes
 _SEGMENTS = 8  # at least; a full spool drops the oldest one as a whole
 _CHUNK = 2**18
+_CLOSED, _OPEN = re.compile(r"\d{12}\.jsonl", re.ASCII), re.compile(r"\.\d{12}\.jsonl", re.ASCII)
+_LONGEST_POSITION = 100  # bytes
+_HIGHEST = 10**12 - 1  # number of a segment
 
 
 class Position(NamedTuple):
@@ -63,8 +67,8 @@ class Spool:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.committed = self._read_position()
             self._sizes = dict(self._recover())
+            self.committed = self._read_position()
             self._newest = 0
             self._delete_committed()
             self._open()
@@ -82,16 +86,21 @@ class Spool:
         """Close an unfinished segment; yield number and size of every segment, in order."""
         for path in self._folder.glob(".*.part"):
             path.unlink(missing_ok=True)
-        for path in sorted(self._folder.glob(".*.jsonl")):
+        for path in self._own_files(_OPEN):
             content = path.read_bytes()
             whole = content.rfind(b"\n") + 1
             os.truncate(path, whole)
             path.rename(path.with_name(path.name[1:]))
-        for path in sorted(self._folder.glob("[0-9]*.jsonl")):
+        for path in self._own_files(_CLOSED):
             if size := path.stat().st_size:
                 yield int(path.stem), size
             else:
                 path.unlink()
+
+    def _own_files(self, name: re.Pattern[str]) -> list[Path]:
+        """Return the segments of one kind, in order, without what others put into the folder."""
+        found = sorted(self._folder.iterdir())
+        return [each for each in found if name.fullmatch(each.name) and each.is_file()]
 
     def _open(self) -> None:
         """Begin a segment."""
@@ -151,13 +160,16 @@ class Spool:
             return
         self._unsynced.append(self._descriptor)
         self._descriptor = -1
-        self._path(self._newest, is_open=True).rename(self._path(self._newest))
+        try:
+            self._path(self._newest, is_open=True).rename(self._path(self._newest))
+        except FileNotFoundError:  # somebody has deleted it
+            del self._sizes[self._newest]
         with suppress(OSError):  # the disk is full: `_write` tries again
             self._open()
 
     def _drop_oldest(self) -> bool:
         """Delete the oldest closed segment; return whether there was one."""
-        oldest = min(self._sizes)
+        oldest = min(self._sizes, default=self._newest)
         if oldest == self._newest:
             return False
         begin = self.committed.offset if oldest == self.committed.segment else 0
@@ -211,11 +223,22 @@ class Spool:
                 content = self._content(
                     number, begin, sizes[number], is_open=number == being_written
                 )
-            except FileNotFoundError:  # dropped, or closed, just now
-                return self.read(position) if number in self._sizes else []
+            except FileNotFoundError:  # dropped or closed just now, or deleted by somebody else
+                self._forget_if_deleted(number)
+                return []
             if found := [*_lines(content, number, begin)]:
                 return found
         return []
+
+    def _forget_if_deleted(self, number: int) -> None:
+        with self._guard:
+            is_open = number == self._newest and self._descriptor >= 0
+            if number not in self._sizes or self._path(number, is_open=is_open).exists():
+                return
+            if is_open:
+                os.close(self._descriptor)
+                self._descriptor = -1
+            del self._sizes[number]
 
     def _content(self, number: int, begin: int, size: int, *, is_open: bool) -> bytes:
         with self._path(number, is_open=is_open).open("rb") as stream:
@@ -254,10 +277,14 @@ class Spool:
 
     def _read_position(self) -> Position:
         try:
-            segment, offset = json.loads((self._folder / ".position").read_bytes())
-            return Position(int(segment), int(offset))
+            segment, offset = json.loads(read_file(self._folder / ".position", _LONGEST_POSITION))
+            # Beyond its segment or all of them, it would have unsent records deleted.
+            newest = max(self._sizes, default=_HIGHEST)
+            if 0 <= segment <= newest and 0 <= offset <= self._sizes.get(segment, _LARGEST_SEGMENT):
+                return Position(int(segment), int(offset))
         except (OSError, ValueError, TypeError):
-            return Position(0, 0)
+            pass
+        return Position(0, 0)  # missing or damaged: everything is sent again
 
     def close(self) -> None:
         """Sync and close the segment, so that every record is in a complete one."""
@@ -266,10 +293,11 @@ class Spool:
                 self._unsynced.append(self._descriptor)
                 self._descriptor = -1
                 path = self._path(self._newest, is_open=True)
-                if self._sizes[self._newest]:
-                    path.rename(self._path(self._newest))
-                else:
-                    path.unlink()
+                with suppress(FileNotFoundError):  # somebody has deleted it
+                    if self._sizes[self._newest]:
+                        path.rename(self._path(self._newest))
+                    else:
+                        path.unlink()
         with suppress(OSError):
             self.sync()
         os.close(self._lock)

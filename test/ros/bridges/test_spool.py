@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -79,6 +80,12 @@ def test_half_a_record_at_the_end_is_cut_off_after_a_crash(tmp_path):
         pytest.param(b"[1", id="cut off"),
         pytest.param(b'{"a": 1}', id="another shape"),
         pytest.param(b"\0" * 20, id="zeros, as a power cut leaves them"),
+        pytest.param(b"[Infinity, 0]", id="endless"),
+        pytest.param(b"[-1, -1]", id="negative"),
+        pytest.param(b'["1", 0]', id="a text"),
+        pytest.param(b"[999999999, 0]", id="beyond all segments"),
+        pytest.param(b"[1, 99999]", id="beyond its segment"),
+        pytest.param(b"[" * 99999, id="nested"),
     ],
 )
 def test_a_damaged_position_sends_all_again(tmp_path, content):
@@ -88,6 +95,35 @@ def test_a_damaged_position_sends_all_again(tmp_path, content):
     crash(spool)
     (tmp_path / ".position").write_bytes(content)
     assert read_all(Spool(tmp_path, LARGE))[0] == [0, 1, 2]
+
+
+def test_what_others_put_into_the_folder_stays_and_does_no_harm(tmp_path):
+    names = ["1a.jsonl", "9" * 200 + ".jsonl", ".1a.jsonl", "99.jsonl", "notes.txt"]
+    for name in names:
+        (tmp_path / name).write_bytes(line(7))
+    (tmp_path / "000000000005.jsonl").mkdir()
+    os.mkfifo(tmp_path / ".000000000006.jsonl")
+    spool = Spool(tmp_path, LARGE)
+    fill(spool, range(3))
+    assert read_all(spool)[0] == [0, 1, 2]
+    assert {*names} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("size", [pytest.param(100, id="closed"), pytest.param(LARGE, id="open")])
+def test_segments_deleted_by_somebody_are_passed_over(tmp_path, size):
+    spool = Spool(tmp_path, LARGE)
+    spool._segment_size = size
+    fill(spool, range(50))
+    for path in [*tmp_path.glob("*.jsonl")][:3]:
+        path.unlink()
+    found, position = [], spool.committed
+    for number in range(50, 80):
+        records = spool.read(position)
+        found += records
+        position = records[-1][1] if records else position
+        fill(spool, [number])
+    assert json.loads(found[-1][0])["n"] > 50
+    spool.close()
 
 
 def test_a_full_spool_drops_the_oldest_and_counts_them(tmp_path):
