@@ -31,6 +31,7 @@ Subject = tuple[int, ...]  # a track id, or two in increasing order
 Record = Mapping[str, Any]
 
 _SESSIONS = 8  # of a camera, remembered to recognize repeated records
+_MOST_PEOPLE = 300  # the default of the node's max_poses; the pairs of more take seconds
 # Of an event, as ROS's messages can express them: a stamp has 31 bits of seconds.
 _LARGEST_ID, _LATEST, _MOST_IMAGES = 2**31 - 1, 2**31 * 1000 - 1, 2**32 - 1
 _FORGET = 60_000  # milliseconds after which a subject is dropped that records do not list at all
@@ -269,6 +270,8 @@ class _Image:
                         ),
                         _points(each.get("keypoints_3d", {}).items(), is_3d=True),
                     )
+            if len(people) > _MOST_PEOPLE:
+                raise ValueError(f"{len(people)} people, more than {_MOST_PEOPLE}")
             return cls(
                 str(record["robot"]),
                 str(record["camera"]),

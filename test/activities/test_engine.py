@@ -125,6 +125,13 @@ def test_a_rule_whose_keypoints_are_missing_is_named_and_the_others_go_on(shippe
     )
 
 
+def test_a_crowd_whose_pairs_would_take_seconds_is_refused(high):
+    person = record(0, 0)["poses"][0]
+    crowd = [{**person, "track_id": number} for number in range(301)]
+    with pytest.raises(SettingsError, match="301 people, more than 300"):
+        high.update(record(0, 0, poses=crowd))
+
+
 EVENT = Event("r", "c", "s", "high", "START", (3, 5), 1, 2, 3, 4)
 
 
@@ -142,6 +149,9 @@ def test_an_event_comes_back_from_its_record():
         pytest.param({"since_ms": float("inf")}, id="an endless time"),
         pytest.param({"stamp_ms": -1}, id="a time before 1970"),
         pytest.param({"images": "many"}, id="no number"),
+        pytest.param({"images": 2**32}, id="more images than the message can say"),
+        pytest.param({"stamp_ms": 2**31 * 1000}, id="a time after 2038"),
+        pytest.param({"track_ids": [2**31]}, id="a track id of 32 bits"),
     ],
 )
 def test_what_is_no_event_is_refused(changes):

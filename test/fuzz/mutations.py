@@ -6,6 +6,7 @@ Each takes a random generator and the bytes of a valid file.
 """
 
 import io
+import json
 import re
 import struct
 import zipfile
@@ -220,6 +221,15 @@ def text(random, content):
     word = words[random.integers(len(words))]
     hostile = HOSTILE_TEXTS[random.integers(len(HOSTILE_TEXTS))].encode("utf-8", "surrogatepass")
     return content[: word.start()] + hostile + content[word.end() :]
+
+
+def crowded(random, content):
+    """A record of a crowd."""
+    record = json.loads(content.splitlines()[0])
+    (person, *_) = record["poses"]
+    count = choose(random, (10, 300, 301, 20_000))
+    record["poses"] = [{**person, "track_id": number} for number in range(count)]
+    return json.dumps(record).encode() + b"\n" + content
 
 
 def archive(random, content):

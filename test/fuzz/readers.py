@@ -223,7 +223,7 @@ def make_readers():
         "rigs": Reader(of_file("rig.yaml", read_rig), [seeds.RIG], text),
         "calibrations": Reader(of_file("front.yaml", read_calibration), [seeds.CALIBRATION], text),
         "rules": Reader(of_file("rules.yaml", load_rules), [rules], text),
-        "records": Reader(read_records, [seeds.record_lines()], text),
+        "records": Reader(read_records, [seeds.record_lines()], (*text, mutations.crowded)),
         "bags": Reader(of_file("a.mcap", read_bag), [mcap["in.mcap"]]),
         "bag folders": Reader(
             of_folder(read_bag), [seeds.zipped(mcap), seeds.zipped(sqlite)], of_archives

@@ -177,3 +177,9 @@ def test_what_must_end_the_program_does(stage, error):
 def test_it_ends_with_its_shutdown(stage):
     stage.executor.create_task(stage.executor.shutdown)
     stage.executor.spin()
+
+
+def test_it_spins_until_a_future_is_done(stage):
+    answer = stage.ask(DescribeParameters, "describe_parameters", DescribeParameters.Request())
+    stage.executor.spin_until_future_complete(answer, PATIENCE)
+    assert answer.result() is not None

@@ -13,6 +13,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header as HeaderMsg
 from vision_msgs.msg import Detection2DArray
 
+from kp_pose_ros.errors import ModelError
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output import cdr
 from kp_pose_ros.output.pose_reader import read_pose_array
@@ -226,6 +227,15 @@ def test_a_skeleton_comes_back_from_a_message_without_its_colours(name):
         skeleton.keypoint_names,
         skeleton.edges,
     )
+
+
+@pytest.mark.parametrize(
+    "edges", [pytest.param([0], id="half a pair"), pytest.param([0, 2], id="no keypoint")]
+)
+def test_edges_that_are_no_pairs_of_keypoints_are_refused(edges):
+    message = SkeletonMsg(name="a\x1b", keypoint_names=["nose", "tail"], edges=edges)
+    with pytest.raises(ModelError, match=r"skeleton 'a.*\[0.*expected pairs .* 2 keypoints"):
+        skeleton_from_msg(message)
 
 
 def test_poses_of_different_skeletons_are_refused():

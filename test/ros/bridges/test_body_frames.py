@@ -88,6 +88,8 @@ def test_tracked_people_whose_torso_is_known_have_a_frame():
         person(4, points, hidden=TORSO[:1]),
         person(5, side),
         KeypointPose(track_id=6),
+        person(7, points * np.inf),
+        KeypointPose(track_id=8, keypoints_3d=person(8, points).keypoints_3d[:3]),
     ]
     BodyFrames(recorder).broadcast(message, NAMES)
     (sent,) = recorder.messages
