@@ -81,8 +81,8 @@ class OutputCheck:
         is_unit = (points > 0) & (points <= 1)  # as scores are, and coordinates almost never
         if self._has_point_scores:
             are_coordinates = np.abs(points[..., 2]) > _LARGEST_SCORE
-            return np.asarray(_most(are_coordinates) | is_unit.all(axis=2).any(axis=1))
-        return _most(is_unit[..., 0] != is_unit[..., 1])
+            return np.asarray(_half(are_coordinates) | is_unit.all(axis=2).any(axis=1))
+        return _half(is_unit.any(axis=2) & (points.max(axis=2) > 1))  # else it is missing, near 0
 
     def _check_layout(self, is_wrong: npt.NDArray[np.bool_]) -> None:
         """Refuse a model whose rows look like those of another layout."""
@@ -135,6 +135,6 @@ def _any(is_wrong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(is_wrong.any(axis=1))
 
 
-def _most(are_wrong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return for each row whether most of it is wrong."""
-    return np.asarray(2 * are_wrong.sum(axis=1) > are_wrong.shape[1])
+def _half(are_wrong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return for each row whether at least half of it is wrong."""
+    return np.asarray(2 * are_wrong.sum(axis=1) >= are_wrong.shape[1])

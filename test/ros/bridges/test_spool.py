@@ -1,7 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import errno
-import json
 import os
 from pathlib import Path
 
@@ -122,7 +121,7 @@ def test_segments_deleted_by_somebody_are_passed_over(tmp_path, size):
         found += records
         position = records[-1][1] if records else position
         fill(spool, [number])
-    assert json.loads(found[-1][0])["n"] > 50
+    assert int(found[-1][0][5:-1]) > 50
     spool.close()
 
 
