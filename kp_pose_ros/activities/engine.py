@@ -31,7 +31,7 @@ Subject = tuple[int, ...]  # a track id, or two in increasing order
 Record = Mapping[str, Any]
 
 _SESSIONS = 8  # of a camera, remembered to recognize repeated records
-_MOST_PEOPLE = 300  # the default of the node's max_poses; the pairs of more take seconds
+_MOST_PEOPLE = 200  # the pairs of more take seconds
 # Of an event, as ROS's messages can express them: a stamp has 31 bits of seconds.
 _LARGEST_ID, _LATEST, _MOST_IMAGES = 2**31 - 1, 2**31 * 1000 - 1, 2**32 - 1
 _FORGET = 60_000  # milliseconds after which a subject is dropped that records do not list at all

@@ -127,8 +127,8 @@ def test_a_rule_whose_keypoints_are_missing_is_named_and_the_others_go_on(shippe
 
 def test_a_crowd_whose_pairs_would_take_seconds_is_refused(high):
     person = record(0, 0)["poses"][0]
-    crowd = [{**person, "track_id": number} for number in range(301)]
-    with pytest.raises(SettingsError, match="301 people, more than 300"):
+    crowd = [{**person, "track_id": number} for number in range(201)]
+    with pytest.raises(SettingsError, match="201 people, more than 200"):
         high.update(record(0, 0, poses=crowd))
 
 

@@ -227,7 +227,7 @@ def crowded(random, content):
     """A record of a crowd."""
     record = json.loads(content.splitlines()[0])
     (person, *_) = record["poses"]
-    count = choose(random, (10, 300, 301, 20_000))
+    count = choose(random, (10, 200, 201, 20_000))
     record["poses"] = [{**person, "track_id": number} for number in range(count)]
     return json.dumps(record).encode() + b"\n" + content
 

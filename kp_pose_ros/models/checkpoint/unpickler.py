@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a pickle without importing, calling or constructing anything that it names.
 
-`pickletools` knows the opcodes and reads their arguments; a table defines what each does to a stack of plain
-values. Python's own unpickler is not used: even with every class replaced by a stub it sizes its
-memo by an index from the file, and hashes any object that the file uses as a key.
+`pickletools` knows the opcodes and reads their arguments; a table defines what each does to a stack
+of plain values. Python's own unpickler is not used: even with every class replaced by a stub it
+sizes its memo by an index from the file, and hashes any object that the file uses as a key.
 """
 
 import pickletools
