@@ -31,6 +31,7 @@ from kp_pose_ros.image.files import find_sources, read_picture
 from kp_pose_ros.image.jpeg import decode_compressed
 from kp_pose_ros.image.message import image_to_frame, read_compressed
 from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.output.pose_reader import read_pose_array
 from kp_pose_ros.resources import config_path
 from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
@@ -63,6 +64,13 @@ def read_video_message(content):
     buffer = np.frombuffer(content, np.uint8)
     read_ffmpeg_packet(buffer)
     read_compressed_video(buffer)
+
+
+def read_poses(content):
+    try:
+        read_pose_array(np.frombuffer(content, np.uint8))
+    except ValueError as error:  # a message that is inconsistent; the callers show it
+        raise KpPoseError(str(error)) from error
 
 
 def of_file(name, read):
@@ -218,6 +226,7 @@ def make_readers():
             seeds.compressed_messages(),
             mutations.JPEG,
         ),
+        "PoseArray": Reader(read_poses, [seeds.pose_array()]),
         "video packets": Reader(read_video_message, [seeds.video_message()]),
         "skeletons": Reader(of_file("a.yaml", Skeleton.load), [skeleton], text),
         "rigs": Reader(of_file("rig.yaml", read_rig), [seeds.RIG], text),

@@ -15,6 +15,9 @@ import numpy as np
 
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output.cdr import CdrWriter, compressed_image
+from kp_pose_ros.output.cdr import pose_array as pose_array_message
+from kp_pose_ros.poses import Poses
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
 TESTS = Path(__file__).parents[1]
 sys.path += [str(TESTS / each) for each in ("models", "models/checkpoint", "bags")]
@@ -52,6 +55,20 @@ def compressed_messages():
         compressed_image(Header(0, "c"), name, np.frombuffer(content, np.uint8))
         for name, content in (("jpeg", JPEGS[0]), ("16UC1; png \x1b[2J", PNGS[0]))
     ]
+
+
+def pose_array():
+    skeleton = Skeleton.builtin("hand21")
+    points = np.full((2, len(skeleton), 3), 0.5, np.float32)
+    poses = Poses(
+        boxes=np.full((2, 4), 9, np.float32),
+        scores=np.full(2, 0.9, np.float32),
+        keypoints=points,
+        class_ids=np.zeros(2, np.int32),
+        states=np.ones(points.shape[:2], np.uint8),
+    )
+    vocabulary = Vocabulary(skeleton, ("hand",))
+    return bytes(pose_array_message(Header(7, "camera"), (48, 64), poses, vocabulary, points))
 
 
 def video_message():
