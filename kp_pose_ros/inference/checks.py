@@ -81,8 +81,9 @@ class OutputCheck:
         is_unit = (points > 0) & (points <= 1)  # as scores are, and coordinates almost never
         if self._has_point_scores:
             are_coordinates = np.abs(points[..., 2]) > _LARGEST_SCORE
-            return np.asarray(_half(are_coordinates) | is_unit.all(axis=2).any(axis=1))
-        return _half(is_unit.any(axis=2) & (points.max(axis=2) > 1))  # else it is missing, near 0
+            return _half(are_coordinates) | _any(np.logical_and.reduce(is_unit, axis=2))
+        are_mixed = np.logical_or.reduce(is_unit, axis=2) & (points.max(axis=2) > 1)
+        return _half(are_mixed)  # a missing keypoint is near 0
 
     def _check_layout(self, is_wrong: npt.NDArray[np.bool_]) -> None:
         """Refuse a model whose rows look like those of another layout."""
