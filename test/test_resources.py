@@ -76,6 +76,7 @@ def test_yaml_that_no_settings_need_is_refused_with_the_files_name(yaml_file, te
         pytest.param("fifo", "not a regular file", id="a FIFO that nobody writes to"),
         pytest.param(".", "not a regular file|Is a directory", id="a folder"),
         pytest.param("/dev/zero", "not a regular file", id="a device without an end"),
+        pytest.param("holes", "more than the 1048576 bytes", id="a file of terabytes"),
         pytest.param("a\0b", "embedded null", id="a NUL character"),
         pytest.param("x" * 300, "too long", id="a name that is too long"),
         pytest.param("\udcff", "No such file", id="a name that is not UTF-8"),
@@ -83,6 +84,8 @@ def test_yaml_that_no_settings_need_is_refused_with_the_files_name(yaml_file, te
 )
 def test_only_regular_files_are_read(tmp_path, name, says):
     os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "holes").touch()
+    os.truncate(tmp_path / "holes", 2**42)
     with pytest.raises(CalibrationError, match=says):
         load_yaml(tmp_path / name, CalibrationError)
 
