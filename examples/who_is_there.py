@@ -13,7 +13,7 @@ from kp_pose_ros.ros.executor import GuardedExecutor
 
 
 def print_people(seen: PoseArray) -> None:
-    """Print a line for each person in an image."""
+    """Print who is in an image."""
     if not seen.image_width:
         return  # poses_3d has no image
     for person in seen.poses:
@@ -25,4 +25,4 @@ rclpy.init()
 node = rclpy.create_node("who_is_there")
 node.create_subscription(PoseArray, "poses", print_people, 10)
 with suppress(KeyboardInterrupt, ExternalShutdownException):  # Ctrl-C
-    rclpy.spin(node, GuardedExecutor())  # failures do not end it
+    rclpy.spin(node, GuardedExecutor())

@@ -24,8 +24,11 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
+from kp_pose_ros.bags.decompression import limit_decompression
 from kp_pose_ros.errors import BagError
+from kp_pose_ros.resources import open_regular
 
+limit_decompression()
 _FOREVER = QosTime(sec=9223372036, nsec=854775807)
 # Humble and later read metadata of this version; Humble does not read later versions.
 _VERSION: Final = 8
@@ -39,6 +42,10 @@ def open_bag(path: Path) -> Iterator[Reader]:
         BagError: it cannot be opened.
     """
     with _reading(path):
+        for file in path.iterdir() if path.is_dir() else [path]:
+            if not file.is_dir():
+                with open_regular(file):  # a FIFO would hang
+                    pass
         reader = Reader(path)
         reader.open()
     try:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count
+from os.path import realpath
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -183,7 +184,7 @@ def _output_paths(sources: list[Source], folder: Path) -> list[Path]:
         paths.append(
             next(path for name in names if (path := folder / (name + suffix)) not in paths)
         )
-    if clash := {path.resolve() for path in paths} & {each.path.resolve() for each in sources}:
+    if clash := set(map(realpath, paths)) & {realpath(each.path) for each in sources}:
         raise SettingsError(
             f"{clash.pop()} would be overwritten by its own result: choose another output folder"
         )

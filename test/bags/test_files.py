@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import os
+
+import pytest
+from recording import STORE
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from kp_pose_ros.bags import decompression
+from kp_pose_ros.bags.files import open_bag, read_messages
+from kp_pose_ros.errors import BagError
+
+COMPRESSED = {
+    "chunks": (CompressionMode.STORAGE, StoragePlugin.MCAP),
+    "messages": (CompressionMode.MESSAGE, StoragePlugin.SQLITE3),
+}
+
+
+@pytest.fixture(params=[pytest.param(name, id=name) for name in COMPRESSED])
+def compressed(request, tmp_path):
+    """A bag with a message of a thousand zeros in a few bytes."""
+    mode, storage = COMPRESSED[request.param]
+    path = tmp_path / "bag"
+    writer = Writer(path, version=9, storage_plugin=storage)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection("/a", "std_msgs/msg/String", typestore=STORE)
+        writer.write(connection, 1, bytes(1000))
+    return path
+
+
+def test_compressed_bags_are_read(compressed):
+    with open_bag(compressed) as bag:
+        assert [len(content) for _, _, content in read_messages(bag)] == [1000]
+
+
+def test_what_unpacks_to_too_much_is_refused(compressed, monkeypatch):
+    monkeypatch.setattr(decompression, "_LARGEST", 900)
+    with pytest.raises(BagError, match="more than 900 bytes"), open_bag(compressed) as bag:
+        list(read_messages(bag))
+
+
+@pytest.mark.parametrize("fifo", ["a.mcap", "a.db3", "bag/bag_0.mcap"])
+def test_a_fifo_is_no_bag(tmp_path, fifo):
+    (tmp_path / "bag").mkdir()
+    os.mkfifo(tmp_path / fifo)
+    with pytest.raises(BagError, match="not a regular file"):
+        open_bag(tmp_path / fifo.partition("/")[0]).__enter__()
