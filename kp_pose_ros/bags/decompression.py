@@ -17,10 +17,10 @@ _LARGEST = 2**27
 
 def limit_decompression() -> None:
     """Replace the decompressors of rosbags, which has no setting for it, by limited ones."""
-    zstd: Any = storage_mcap.zstd
-    limited: Any = _Limited(zstd)
-    reader.zstd = storage_mcap.zstd = limited
-    storage_mcap.lz4_decompress = partial(decompress, LZ4FrameDecompressor)
+    of_bags: Any = reader
+    of_chunks: Any = storage_mcap
+    of_bags.zstd = of_chunks.zstd = _Limited(of_chunks.zstd)
+    of_chunks.lz4_decompress = partial(decompress, LZ4FrameDecompressor)
 
 
 class _Limited:
