@@ -146,6 +146,7 @@ def run_node(
     if not _start_ros(program, about):
         return 2
     import rclpy
+    from rclpy.exceptions import ParameterException
 
     from kp_pose_ros.ros.compat import get_logger
     from kp_pose_ros.ros.executor import GuardedExecutor
@@ -168,7 +169,7 @@ def run_node(
             spinner.join(_PATIENCE)
             idle = close(node, _PATIENCE) and not spinner.is_alive()
             node.destroy_node()
-    except KpPoseError as error:
+    except (KpPoseError, ParameterException) as error:  # the latter of rclpy's own parameters
         get_logger(program).fatal(str(error))
         code = 1
         # Nothing on a lost GPU can be freed, and libraries may abort or hang when they try.

@@ -174,6 +174,7 @@ def read_event(content):
 def read_parameters(path):
     """Start a node with a file of parameters, as `ros2 run` does."""
     import rclpy
+    from rclpy.exceptions import ParameterException
     from rclpy.node import Node
 
     from kp_pose_ros.ros.parameters import declare_parameters
@@ -186,7 +187,7 @@ def read_parameters(path):
             declare_parameters(node)
         finally:
             node.destroy_node()
-    except RuntimeError as error:
+    except (RuntimeError, ParameterException) as error:  # as in run_node
         raise KpPoseError(str(error)) from error
     finally:
         rclpy.try_shutdown(context=context)
@@ -209,7 +210,7 @@ def make_readers():
     metadata = of_file("model.onnx", read_model)
     mcap, sqlite = (seeds.bag_files(each) for each in (StoragePlugin.MCAP, StoragePlugin.SQLITE3))
     graphs = seeds.onnx_models()
-    parameters = config_path("pose.yaml").read_bytes()
+    parameters = config_path("pose.yaml").read_bytes() + b"    use_sim_time: false\n"
     of_archives = (mutations.archive, mutations.renamed)
     of_checkpoints = (mutations.archive, model_mutations.pickled)
     return {

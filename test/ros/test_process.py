@@ -108,7 +108,6 @@ def test_help_is_printed_and_nothing_starts(module):
     [
         pytest.param(["-p", "model:=x"], "unrecognized arguments: -p model:=x", id="no --ros-args"),
         pytest.param(["model:=x"], "unrecognized arguments: model:=x", id="a bare remapping"),
-        pytest.param(["--model", "x"], "unrecognized arguments: --model x", id="an option"),
         pytest.param(["--ros-args", "-p", "model"], "model", id="a parameter without a value"),
         pytest.param(["--ros-args", "--wrong"], "--wrong", id="no option of ROS"),
     ],
@@ -117,6 +116,13 @@ def test_wrong_arguments_are_named(module, arguments, phrase):
     done = run(module, *arguments)
     assert done.returncode == 2
     assert phrase in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_type_of_rclpys_own_parameter_ends_it_with_a_sentence():
+    done = run(PROGRAMS[0], "--ros-args", "-p", "use_sim_time:=yes!")
+    assert done.returncode == 1
+    assert "'use_sim_time' to 'yes!'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
