@@ -149,13 +149,18 @@ def publish(publisher: Publisher[Any], content: Pixels) -> None:
 
 
 class WaitSet:
-    """Waits for some subscriptions in a thread of its own, beside any executor."""
+    """Waits for some subscriptions in a thread of its own, beside any executor.
+
+    Attributes:
+        is_woken: whether `wake` ended the last wait.
+    """
 
     def __init__(self, context: Context) -> None:
         if context.handle is None:
             raise MiddlewareError("rclpy is not initialized: call rclpy.init first")
         self._context = context.handle
         self._guard = GuardCondition(None, None, context)
+        self.is_woken = False
         self._set: Any = None
         self._count = -1
 
@@ -181,6 +186,7 @@ class WaitSet:
             self._set.add_guard_condition(self._guard.handle)
             self._set.wait(int(seconds * 1e9))
             ready = set(self._set.get_ready_entities("subscription"))
+            self.is_woken = bool(self._set.get_ready_entities("guard_condition"))
             return [
                 each
                 for each, handle in zip(subscriptions, handles, strict=True)

@@ -131,7 +131,8 @@ class Receiver:
         finally:
             for camera in cameras:
                 camera.is_listening = False
-        if not ready:  # a lost image also ends every wait, until its event is handled
+        # A lost image also ends every wait, until its event is handled.
+        if seconds and not ready and not self._wait_set.is_woken:
             for camera in cameras:
                 camera.images.handle_events()
         return [subscriptions[each] for each in ready]

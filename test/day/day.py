@@ -37,12 +37,14 @@ from stub_bench import StubEngine
 
 from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import Candidates
+from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.ros import pose_node, rcl
 
 CAMERAS = ("front", "left", "right", "rear")
 DAY = 86_400  # seconds
 STAMP = slice(4, 12)  # of a serialized message whose first field is a header
-PATIENCE = 0.05  # seconds; then an image or its answer is lost
+PATIENCE = 0.2  # seconds; then an image or its answer is lost
+SIZE = 32, 32  # of images, in pixels
 ROWS = 20
 MORE_MEGABYTES = 8  # that are no growth: what an allocator happens to keep
 VALUES = {
@@ -63,25 +65,29 @@ class CrowdEngine(StubEngine):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self._count = itertools.count()
-        self._random = np.random.default_rng(0)
+        self._count, random = itertools.count(), np.random.default_rng(0)
+        self._people = [[people_in(number, random) for _ in range(50)] for number in range(4)]
 
     def submit(self, frames):
-        answer = Future()
-        empty = super().submit(frames).result()
-        answer.set_result([Candidates(self._people(), each.letterbox) for each in empty])
+        answer, letterbox = Future(), Letterbox.fit(SIZE, SIZE)
+        answer.set_result([Candidates(self._rows(), letterbox) for _ in frames])
         return answer
 
-    def _people(self):
-        people = next(self._count) // 500 % 4
-        rows = np.zeros((people, 57), np.float32)
-        left = 8 * np.arange(people)[:, None]
-        rows[:, :4] = left * (1, 0, 1, 0) + (0, 4, 7, 28)
-        rows[:, 4] = 0.9
-        points = rows[:, 6:].reshape(people, 17, 3)
-        points[...] = self._random.uniform((0, 4, 0), (7, 28, 1), (people, 17, 3))
-        points[..., 0] += left
-        return rows
+    def _rows(self):
+        count = next(self._count)
+        return self._people[count // 500 % 4][count % 50].copy()
+
+
+def people_in(number, random):
+    """The rows of so many people beside each other, whose keypoints are anywhere on them."""
+    rows = np.zeros((number, 57), np.float32)
+    left = 8 * np.arange(number)[:, None]
+    rows[:, :4] = left * (1, 0, 1, 0) + (0, 4, 7, 28)
+    rows[:, 4] = 0.9
+    points = rows[:, 6:].reshape(number, 17, 3)
+    points[...] = random.uniform((0, 4, 0), (7, 28, 1), (number, 17, 3))
+    points[..., 0] += left
+    return rows
 
 
 class Camera:
@@ -89,13 +95,16 @@ class Camera:
 
     def __init__(self, node, name):
         self._node, self._name = node, name
-        image = Image(height=32, width=32, encoding="bgr8", step=96, data=bytes(32 * 96))
+        height, width = SIZE
+        image = Image(height=height, width=width, encoding="bgr8", step=3 * width)
+        image.data = bytes(height * 3 * width)
         self._image = np.frombuffer(serialize_message(image), np.uint8).copy()
         self._reliabilities = itertools.cycle((ReliabilityPolicy.BEST_EFFORT, None))
         self._publisher = None
         self.poses = node.create_subscription(PoseArray, f"/{name}/poses", lambda _: None, 10)
         self.annotated = None
-        self.answers = 0
+        self.sent = self.answers = 0
+        self._wait_set = rcl.WaitSet(node.context)
 
     def restart(self):
         """Begin to publish, with another reliability than before."""
@@ -111,15 +120,15 @@ class Camera:
     def send(self, stamp):
         self._image[STAMP] = np.array(divmod(stamp, 10**9), np.uint32).view(np.uint8)
         rcl.publish(self._publisher, self._image)
+        self.sent += 1
 
-    def take(self):
-        """Take what came; return whether poses did."""
-        answers = self.answers
-        while rcl.take(self.poses):
-            self.answers += 1
+    def wait_for_answer(self):
+        """Wait for the poses in the latest image; it may have been lost."""
+        if self.sent and self._wait_set.wait([self.poses], PATIENCE):
+            while rcl.take(self.poses):
+                self.answers += 1
         while self.annotated is not None and rcl.take(self.annotated):
             pass
-        return self.answers > answers
 
     def watch(self, is_watching):
         """Subscribe to the annotated images, or end that."""
@@ -138,12 +147,11 @@ class Day:
     def __init__(self, node, process, rounds):
         self.node, self.process, self.rounds = node, process, rounds
         self.cameras = [Camera(node, name) for name in CAMERAS]
-        self.sent = self.events = 0
+        self.events = 0
         self.stamp = 1_700_000_000 * 10**9
         self._step = DAY * 10**9 // rounds
         self._clock = node.create_publisher(Clock, "/clock", 1)
         self._client = node.create_client(SetParameters, "/kp_pose/set_parameters")
-        self._wait_set = rcl.WaitSet(node.context)
         self._random = np.random.default_rng(1)
 
     def begin(self):
@@ -152,22 +160,24 @@ class Day:
         assert self._client.wait_for_service(60), "the node does not start"
         self._wait_until_heard()
 
+    @property
+    def sent(self):
+        return sum(camera.sent for camera in self.cameras)
+
     def round(self, number):
-        """Send an image of each camera, and wait until those of the last round are answered."""
+        """Send the next image of each camera, as soon as its last one has been answered.
+
+        So the node always has something to do.
+        """
         self._have_an_event(number)
         self.stamp += self._step if number % JUMP > 20 else 0  # else stamps stand still
         if number % 10 == 0:
             clock = Clock()
             clock.clock.sec, clock.clock.nanosec = divmod(self.stamp, 10**9)
             self._clock.publish(clock)
-        waiting = {each.poses for each in self.cameras}
         for camera in self.cameras:
+            camera.wait_for_answer()
             camera.send(self.stamp)
-            self.sent += 1
-        deadline = monotonic() + PATIENCE
-        while waiting and (left := deadline - monotonic()) > 0:
-            self._wait_set.wait(list(waiting), left)
-            waiting -= {each.poses for each in self.cameras if each.take()}
 
     def usage(self):
         """Return megabytes, threads and open files of the node."""
