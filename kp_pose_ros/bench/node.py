@@ -129,7 +129,7 @@ class NodeUnderTest:
         spinner = Thread(target=self._spin, daemon=True)
         spinner.start()
         undo.callback(spinner.join, _PATIENCE)
-        undo.callback(self._executor.shutdown, _PATIENCE)
+        undo.callback(self._executor.create_task, self._executor.shutdown)
         words = [f"{self._namespace}/relay", *self._names]
         self._relay = undo.enter_context(_Process("relay", words, folder))
         words = [self._namespace, str(folder / "pictures.npy"), "--rate", str(self._args.rate)]

@@ -165,7 +165,8 @@ def run_node(
         finally:
             if finish is not None:
                 _finish(executor, finish(node))
-            executor.shutdown(_PATIENCE)
+            # In its own thread: it destroys what a callback needs at its end.
+            executor.create_task(executor.shutdown)
             spinner.join(_PATIENCE)
             idle = close(node, _PATIENCE) and not spinner.is_alive()
             node.destroy_node()

@@ -275,9 +275,39 @@ def test_an_error_while_active_leads_back_to_unconfigured_and_work_may_begin_aga
     camera.connect().ask(image_of(PICTURE))
 
 
-def test_a_wrong_parameter_is_an_exception(ros_node):
-    with pytest.raises(SettingsError, match="parameter 'max_batch' is 0"):
-        PoseNode(parameter_overrides=[Parameter("max_batch", value=0)])
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        pytest.param({"max_batch": 0}, "parameter 'max_batch' is 0", id="range"),
+        pytest.param(
+            {"engine": "cuda"}, "one of auto, tensorrt, openvino, onnx", id="unknown engine"
+        ),
+        pytest.param({"cameras": ["a", "a"]}, "'a' more than once", id="duplicate camera"),
+        pytest.param({"cameras": ["2nd"]}, "the name '2nd'", id="invalid camera"),
+    ],
+)
+def test_a_wrong_parameter_is_an_exception(ros_node, parameters, sentence):
+    with pytest.raises(SettingsError, match=sentence):
+        PoseNode(parameter_overrides=[Parameter(n, value=each) for n, each in parameters.items()])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        pytest.param({"model": __file__}, "test_composition.py", id="a model that is none"),
+        pytest.param({"imgsz": "100, 100"}, "multiples of 32", id="size that no network has"),
+        pytest.param({"skeleton": "face5"}, "face5", id="skeleton of another model"),
+        pytest.param({"engine": "tensorrt"}, "engine 'tensorrt' cannot run here", id="no GPU"),
+    ],
+)
+def test_a_start_that_parameters_make_impossible_is_told_in_a_sentence(
+    compose, peer, parameters, sentence
+):
+    failures = []
+    compose(on_failure=failures.append, **parameters)
+    peer().spin_until(lambda: failures)
+    assert sentence in str(failures[0])
+    assert "\n" not in str(failures[0])
 
 
 def test_a_start_of_its_own_that_fails_is_told(compose, peer):

@@ -17,7 +17,9 @@ def node(start_node):
     return start_node(
         "-r",
         "__ns:=/watched",
-        **{"diagnostics.warn_latency": 3600.0, "diagnostics.error_age": 4.0},
+        **{"diagnostics.warn_latency": 3600.0},
+        # Three seconds apart, since diagnostics come once a second, or later.
+        **{"diagnostics.warn_age": 1.0, "diagnostics.error_age": 4.0},
     ).wait_until_ready()
 
 

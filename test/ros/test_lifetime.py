@@ -70,17 +70,8 @@ def test_build_only_makes_what_it_can_and_ends_well(start_node):
     ("parameters", "sentence"),
     [
         pytest.param({"model": "/nowhere/model.pt"}, "/nowhere/model.pt", id="missing model"),
-        pytest.param({"model": __file__}, "test_lifetime.py", id="a model that is none"),
         pytest.param({"score_threshold": 1.5}, "expected a number from 0 to 1", id="threshold"),
-        pytest.param(
-            {"engine": "cuda"}, "one of auto, tensorrt, openvino, onnx", id="unknown engine"
-        ),
-        pytest.param({"cameras": ["a", "a"]}, "'a' more than once", id="duplicate camera"),
-        pytest.param({"cameras": ["2nd"]}, "the name '2nd'", id="invalid camera"),
-        pytest.param({"imgsz": "100, 100"}, "multiples of 32", id="size that no network has"),
-        pytest.param({"skeleton": "face5"}, "face5", id="skeleton of another model"),
         pytest.param({"build_only": True}, "such as '384, 640'", id="a build of no size"),
-        pytest.param({"engine": "tensorrt"}, "engine 'tensorrt' cannot run here", id="no GPU"),
     ],
 )
 def test_a_wrong_parameter_ends_the_start_with_one_sentence(start_node, parameters, sentence):
