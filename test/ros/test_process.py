@@ -102,7 +102,6 @@ def test_help_is_printed_and_nothing_starts(module):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("module", PROGRAMS)
 @pytest.mark.parametrize(
     ("arguments", "phrase"),
     [
@@ -112,8 +111,8 @@ def test_help_is_printed_and_nothing_starts(module):
         pytest.param(["--ros-args", "--wrong"], "--wrong", id="no option of ROS"),
     ],
 )
-def test_wrong_arguments_are_named(module, arguments, phrase):
-    done = run(module, *arguments)
+def test_wrong_arguments_are_named(arguments, phrase):
+    done = run("kp_pose_ros.ros.bridges.wait_for_pose", *arguments)
     assert done.returncode == 2
     assert phrase in done.stderr
     assert "Traceback" not in done.stderr
