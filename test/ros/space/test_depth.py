@@ -263,4 +263,5 @@ def test_a_camera_info_that_was_sent_once_is_heard_and_kept_over_a_pause(ros_nod
         source.stop()
         ros_node.destroy_publisher(infos)
     ros_node.destroy_publisher(images)
+    executor.shutdown()
     node.destroy_node()
