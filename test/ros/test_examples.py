@@ -358,10 +358,15 @@ def play(video):
         process.wait()
 
 
-def test_video_in_commands_out_and_none_when_the_node_dies(robot, example, start_node, play):
-    node = start_node("-r", f"__ns:=/{example}", imgsz="192, 320").wait_until_ready()
+def test_video_in_commands_out_and_none_when_the_node_dies(
+    start_example, ros_node, start_node, play
+):
+    namespace = next(_namespaces)
+    start_example("raised_hand.py", namespace)
+    robot = Robot(ros_node, namespace)
+    node = start_node("-r", f"__ns:=/{namespace}", imgsz="192, 320").wait_until_ready()
     robot.commands.clear()
-    camera = play(example)
+    camera = play(namespace)
     deadline = monotonic() + PATIENCE
     while not any(each.twist.angular.z for each in robot.commands):
         assert monotonic() < deadline, node.log
@@ -370,3 +375,4 @@ def test_video_in_commands_out_and_none_when_the_node_dies(robot, example, start
     node.kill()
     assert robot.spin_until_still() < STOP
     assert camera.poll() is None
+    robot.close()

@@ -18,11 +18,7 @@ from kp_pose_ros.ros.process import ending_signals, own_arguments
 NODES = {
     "kp_pose": ("kp_pose_ros.ros.pose_node", {"autostart": False}),
     "wait_for_pose": ("kp_pose_ros.ros.bridges.wait_for_pose", {}),
-    "follow_target": ("kp_pose_ros.ros.bridges.follow_target", {}),
-    "hri_bridge": ("kp_pose_ros.ros.bridges.hri_bridge", {}),
-    "people": ("kp_pose_ros.ros.bridges.people", {}),
 }
-OPTIONAL = {"hri_bridge": "hri_msgs", "people": "people_msgs"}
 PROGRAMS = [
     "kp_pose_ros.ros.pose_node",
     "kp_pose_ros.ros.bridges.wait_for_pose",
@@ -78,8 +74,6 @@ def start(tmp_path):
 
 @pytest.mark.parametrize("name", NODES)
 def test_a_parameter_of_an_undefined_type_ends_no_program(start, ros_node, name):
-    if name in OPTIONAL:
-        pytest.importorskip(OPTIONAL[name])
     program = start(name, f"/hostile_{name}")
     client = ros_node.create_client(SetParameters, f"/hostile_{name}/{name}/set_parameters")
     assert client.wait_for_service(PATIENCE)
