@@ -191,6 +191,9 @@ class Losses:
         )
 
 
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"  # rmw's, of a node that is just being discovered
+
+
 class Doubles:
     """Warns if another node publishes the poses of the same camera; call `watch` at 1 Hz."""
 
@@ -202,7 +205,8 @@ class Doubles:
 
     def watch(self) -> None:
         """Warn of two publishers on the topic, once, and say when there is only one again."""
-        publishers = publishers_of(self._node, self._topic, "kp_pose_ros/msg/PoseArray")
+        found = publishers_of(self._node, self._topic, "kp_pose_ros/msg/PoseArray")
+        publishers = [each for each in found if each.node_name != _UNKNOWN]
         was_double, self._is_double = self._is_double, len(publishers) > 1
         # Not at once: a restarted node may overlap with the old one.
         if self._is_double and was_double and not self._was_told:
