@@ -18,9 +18,11 @@ from kp_pose_ros.ros.bridges.kafka import declare_kafka
 from kp_pose_ros.ros.bridges.records import CameraRecords, declare_cameras, declare_robot
 from kp_pose_ros.ros.bridges.sender import Sender
 from kp_pose_ros.ros.bridges.spool import Spool
+from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.ros.process import run_node
 
 _MB = 10**6
+_PERIOD = 0.05  # seconds; an executor that wakes up for every message needs twice the CPU
 
 
 class EventFeed(Bridge):
@@ -43,12 +45,18 @@ class EventFeed(Bridge):
         self._spool = Spool(folder, size * _MB)
         self._sender = Sender(self._spool, topic, config, self.get_logger().warning)
         self._is_to_kafka = bool(config)
-        self._cameras = [CameraRecords(self, robot, each, self._store) for each in cameras]
+        closed = Gate(self)
+        self._cameras = [CameraRecords(self, robot, each, self._store, closed) for each in cameras]
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_steady_timer(_PERIOD, self._take)
         self.create_steady_timer(1.0, self._publish_diagnostics)
         self._sender.start()
         goal = f"Kafka, topic '{topic}'" if config else f"files in {folder}"
         self.ready(f"writes the poses of each image to {goal}")
+
+    def _take(self) -> None:
+        for camera in self._cameras:
+            camera.take()
 
     def _store(self, record: dict[str, Any], _: Header) -> None:
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
@@ -59,6 +67,8 @@ class EventFeed(Bridge):
             )
 
     def _publish_diagnostics(self) -> None:
+        for camera in self._cameras:
+            camera.handle_events()
         waiting = self._spool.waiting() if self._is_to_kafka else 0
         problem = self._sender.problem
         lost = self._spool.dropped + self._sender.damaged
@@ -85,7 +95,8 @@ class EventFeed(Bridge):
         self._diagnostics.publish(message)
 
     def close(self, timeout: float) -> bool:
-        """Stop sending; return whether the thread has ended within `timeout` seconds."""
+        """Store what waits, stop sending; return whether the thread ended within `timeout` s."""
+        self._take()
         has_ended = self._sender.stop(timeout)
         if has_ended:
             self._spool.close()

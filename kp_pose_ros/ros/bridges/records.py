@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rclpy.callback_groups import CallbackGroup
 from rclpy.qos import HistoryPolicy, QoSProfile
 
 from kp_pose_ros.errors import FrameError, ModelError
 from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.output.pose_reader import PoseArrayFields, read_pose_array
 from kp_pose_ros.resources import config_path
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
@@ -56,7 +59,14 @@ def declare_robot(node: Bridge) -> str:
 class CameraRecords:
     """Subscribes to one camera's poses and skeleton."""
 
-    def __init__(self, node: Bridge, robot: str, camera: str, on_record: OnRecord) -> None:
+    def __init__(
+        self,
+        node: Bridge,
+        robot: str,
+        camera: str,
+        on_record: OnRecord,
+        group: CallbackGroup | None = None,
+    ) -> None:
         """Subscribe.
 
         Args:
@@ -64,20 +74,33 @@ class CameraRecords:
             robot: the robot's name.
             camera: the camera's name; "" for the only one.
             on_record: called with each image's record and header.
+            group: the callback group of the poses; a closed Gate: only `take` takes them.
         """
         self.keypoint_names: tuple[str, ...] = ()
+        self._context = node.context
         self._log = node.get_logger()
         self._robot = robot
         self._camera = camera
         self._on_record = on_record
         self._recorder: Recorder | None = None
         # Poses that arrive before the latched skeleton.
-        self._early: deque[bytes] = deque(maxlen=_WAITING)
+        self._early: deque[bytes | Pixels] = deque(maxlen=_WAITING)
         prefix = f"{camera}/" if camera else ""
         self._topic = f"{prefix}poses"
         node.create_subscription(Skeleton, f"{prefix}skeleton", self._on_skeleton, LATCHED)
         # Raw, since rclpy's message objects cost more than everything else that is done here.
-        node.create_subscription(PoseArray, self._topic, self._on_poses, _EVERY_ONE, raw=True)
+        self._poses = node.create_subscription(
+            PoseArray, self._topic, self._on_poses, _EVERY_ONE, raw=True, callback_group=group
+        )
+
+    def take(self) -> None:
+        """Use the messages that wait."""
+        while (taken := rcl.take(self._poses)) is not None:
+            self._on_poses(taken[0])
+
+    def handle_events(self) -> None:
+        """Report problems of the poses' QoS, which nobody else does if the group is closed."""
+        rcl.handle_events(self._context, self._poses)
 
     def _on_skeleton(self, message: Skeleton) -> None:
         """Begin a session: a pose node has started, and its track ids start over."""
@@ -86,13 +109,14 @@ class CameraRecords:
         except ModelError as error:
             self._log.error(str(error), throttle_duration_sec=10.0)
             return
+        self.take()  # the poses of the session before
         self.keypoint_names = skeleton.keypoint_names
         names = list(message.class_names)
         self._recorder = Recorder(skeleton, names, robot=self._robot, camera=self._camera)
         while self._early:
             self._on_poses(self._early.popleft())
 
-    def _on_poses(self, content: bytes) -> None:
+    def _on_poses(self, content: bytes | Pixels) -> None:
         recorder = self._recorder
         if recorder is None:
             self._early.append(content)
