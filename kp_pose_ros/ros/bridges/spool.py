@@ -63,6 +63,7 @@ class Spool:
         self._descriptor = -1
         self._unsynced: list[int] = []  # descriptors of closed segments
         self._is_dirty = False
+        self._is_disk_full = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -144,7 +145,8 @@ class Spool:
             written = os.write(self._descriptor, line)
         except OSError:
             written = 0
-        if written == len(line):
+        self._is_disk_full = written < len(line)
+        if not self._is_disk_full:
             self._sizes[self._newest] += written
             self._is_dirty = True
             return True
@@ -256,11 +258,19 @@ class Spool:
         """
         with self._guard:
             self.committed = position
+            if self._is_disk_full and position == (self._newest, self._sizes.get(self._newest)):
+                self._give_room()
             self._delete_committed()
         with replace_file(self._folder / ".position") as stream:
             stream.write(json.dumps(position).encode())
             stream.flush()
             os.fsync(stream.fileno())
+
+    def _give_room(self) -> None:
+        """Close the segment being written, of which nothing is needed any more, without a sync."""
+        if self._descriptor >= 0:
+            self._rotate()
+            os.close(self._unsynced.pop())  # while it is open, it keeps its room
 
     def _delete_committed(self) -> None:
         for number, size in [*self._sizes.items()]:

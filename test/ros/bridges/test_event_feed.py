@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
@@ -50,13 +51,13 @@ class Feed:
             self._poses[camera] = publish(PoseArray, f"/{camera}/poses", 100)
         self.process = None
 
-    def start(self, *, skeleton=True):
+    def start(self, *, skeleton=True, within=()):
         words = [
             word for name, value in self._parameters.items() for word in ("-p", f"{name}:={value}")
         ]
         command = [sys.executable, "-m", "kp_pose_ros.ros.bridges.event_feed", "--ros-args", *words]
         self._before = self._segments() | {name.strip(".") for name in self._segments()}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*within, *command], stderr=subprocess.PIPE, text=True)
         until(
             lambda: all(
                 each.get_subscription_count()
@@ -312,24 +313,83 @@ def test_a_broker_gets_every_record_in_order_whatever_is_frozen_or_killed(feed, 
     assert feed.stop()[0] == 0
 
 
-def test_lag_and_losses_are_diagnosed(ros_node, feed):
-    from diagnostic_msgs.msg import DiagnosticArray
-
+@pytest.fixture
+def diagnosed(ros_node):
+    """Wait for a status of the feed whose numbers meet a condition; return the status."""
     statuses = []
     subscription = ros_node.create_subscription(
         DiagnosticArray, "/diagnostics", lambda message: statuses.extend(message.status), 10
     )
     executor = SingleThreadedExecutor()
     executor.add_node(ros_node)
+
+    def wait(condition):
+        deadline = monotonic() + PATIENCE
+        statuses.clear()
+        while True:
+            for status in statuses:
+                numbers = {each.key: int(each.value) for each in status.values}
+                if status.name == "/event_feed: feed" and condition(numbers):
+                    return status
+            assert monotonic() < deadline, statuses
+            executor.spin_once(0.1)
+
+    yield wait
+    executor.remove_node(ros_node)
+    ros_node.destroy_subscription(subscription)
+
+
+def test_lag_is_diagnosed(feed, diagnosed):
     feed = feed()
     feed.start()
     feed.wake(1)
-    deadline = monotonic() + PATIENCE
-    while not any(v.key == "records" and v.value != "0" for s in statuses for v in s.values):
-        assert monotonic() < deadline
-        executor.spin_once(0.1)
-    executor.remove_node(ros_node)
-    ros_node.destroy_subscription(subscription)
-    status = next(each for each in reversed(statuses) if "feed" in each.name)
-    assert status.name == "/event_feed: feed"
+    status = diagnosed(lambda numbers: numbers["records"] > 0)
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "OK")
     assert {value.key for value in status.values} >= {"sent", "spooled bytes", "dropped"}
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Return what runs a command that sees a disk of 300 kB at the spool's folder."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    mount = f"mount -t tmpfs -o size=300k none {folder}"
+    within = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        f'{mount} && exec "$@"',
+    ]
+    if subprocess.run([*within, "sh", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let its users mount")
+    return [*within, "sh"]
+
+
+def test_on_a_full_disk_the_broker_gets_all_that_fitted_and_then_the_new_ones(
+    feed, broker, disk, diagnosed
+):
+    feed = feed(brokers=broker.address)
+    feed.start(within=disk)
+    feed.folder = Path(f"/proc/{feed.process.pid}/root{feed.folder}")
+    feed.wake(0)
+    diagnosed(lambda numbers: numbers["sent"] > 0)
+    broker.process.send_signal(signal.SIGSTOP)
+    for number in range(1, 3000):
+        feed.send(poses(number / 10, 7))
+        sleep(0.001)
+    status = diagnosed(lambda numbers: numbers["dropped"] > 0)
+    assert status.level == DiagnosticStatus.WARN
+    assert "records were lost" in status.message
+    stored = feed.on_disk()
+    assert len(stored) > 500
+    broker.process.send_signal(signal.SIGCONT)
+    until(lambda: not feed.stored())
+    feed.send(poses(1000, 7))
+    for records in broker.received("poses", stored | {("left", 1_000_000)}).values():
+        assert is_in_order(records)
+    code, errors = feed.stop()
+    assert code == 0
+    assert any("disk is full: new records are lost" in line for line in errors)

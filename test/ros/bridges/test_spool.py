@@ -149,8 +149,12 @@ class FullDisk:
 
     def __init__(self, patch, room):
         self.room = room
-        self._write = os.write
+        self._write, self._unlink = os.write, os.unlink
         patch.setattr(os, "write", self.write)
+
+    def unlink(self, path, **options):
+        self.room += Path(path).stat().st_size if str(path).endswith(".jsonl") else 0
+        self._unlink(path, **options)
 
     def write(self, descriptor, data):
         if not self.room:
@@ -175,17 +179,24 @@ def test_on_a_full_disk_the_oldest_makes_room_for_the_newest(tmp_path, monkeypat
     fill(spool, range(60))
     first = read_all(spool)[0][0]
     disk = FullDisk(monkeypatch, 3)
-    unlink = os.unlink
-
-    def free(path, **options):
-        disk.room += Path(path).stat().st_size if str(path).endswith(".jsonl") else 0
-        unlink(path, **options)
-
-    monkeypatch.setattr(os, "unlink", free)
+    monkeypatch.setattr(os, "unlink", disk.unlink)
     assert fill(spool, [60]) == [60]
     found = read_all(spool)[0]
     assert found[-1] == 60
     assert found[0] > first
+
+
+def test_on_a_full_disk_the_segment_being_written_makes_room_once_the_broker_has_it(
+    tmp_path, monkeypatch
+):
+    spool = Spool(tmp_path, LARGE)
+    disk = FullDisk(monkeypatch, 10 * len(line(0)))
+    assert fill(spool, range(20)) == [*range(10)]
+    monkeypatch.setattr(os, "unlink", disk.unlink)
+    spool.commit(read_all(spool)[1])
+    assert fill(spool, range(20, 25)) == [*range(20, 25)]
+    assert read_all(spool)[0] == [*range(20, 25)]
+    spool.close()
 
 
 def test_whole_segments_are_those_without_a_dot(tmp_path):
