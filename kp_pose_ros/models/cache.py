@@ -55,7 +55,9 @@ def cache_folder() -> Path:
         substitute = substitute_folder()
         substitute.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise ModelError(f"{problem}, and {error.strerror}: {mend}") from error
+        raise ModelError(
+            f"{problem}, nor can a folder among the temporary files be ({error.strerror}): {mend}"
+        ) from error
     _warn_once(f"{problem}: using {substitute} instead; {mend}")
     return substitute
 
@@ -78,10 +80,10 @@ def _configured_folder() -> Path:
 def _is_safe(folder: Path, cache: Path) -> bool:
     """Whether only this user and root can change which files lie in a folder (as ssh checks keys).
 
-    So can the owner of a folder that $KP_POSE_CACHE names: a robot's engines are often built by
-    one user and run by another. Others may add files to a sticky folder above the cache, such as
-    /tmp. A group with the number
-    of the folder's owner is the owner's own (Debian's default).
+    The folder that $KP_POSE_CACHE names may belong to another user, since a robot's engines are
+    often built by one user and run by another. A folder above the cache may be writable for all if
+    it is sticky, as /tmp is. A group with the owner's own number has no other members (Debian's
+    default).
     """
     try:
         found = folder.stat()
@@ -180,7 +182,7 @@ def _keep(path: Path, make: Callable[[], bytes], *, anew: bool) -> Path:
     with locked(path.with_name(f".{path.name}.lock")):
         if anew or not _is_whole(path):
             if path.exists() and not anew:
-                _log.warning("%s in the cache is damaged: it is made again", path)
+                _log.warning("the cached file %s is damaged: making it again", path)
             _write(path, make())
     return path
 

@@ -88,7 +88,7 @@ class _Part:
         return 0
 
     def headers(self) -> dict[str, str]:
-        """Return the request: for the rest if the version is known, else for everything."""
+        """Return the headers that ask for the rest if the version is known, else for everything."""
         with suppress(OSError, UnicodeDecodeError):
             version = read_file(self._version, 1000).decode("ascii")
             if self.size and version.isprintable():
@@ -96,7 +96,7 @@ class _Part:
         return {}
 
     def note_version(self, headers: http.client.HTTPMessage) -> None:
-        """Store what identifies the version that the server sends, if anything does."""
+        """Store the ETag or date of the version that the server sends, if it has either."""
         tag = headers.get("ETag", "")
         version = tag if tag.startswith('"') else headers.get("Last-Modified")
         if version and version.isascii() and version.isprintable():
@@ -135,7 +135,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _download_all(url: str, part: _Part) -> None:
-    """Fill `part`, in as many attempts as it takes."""
+    """Fill `part`; after a network error, try again, up to `_ATTEMPTS` times in all."""
     deadline = time.monotonic() + _DEADLINE
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -163,7 +163,7 @@ def _download_all(url: str, part: _Part) -> None:
 
 
 def _download_rest(url: str, part: _Part, deadline: float) -> None:
-    """Append what is missing, or write everything if the server cannot continue."""
+    """Append what is missing, or write everything if the server cannot resume."""
     headers = {"User-Agent": "kp_pose_ros", **part.headers()}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  the caller checks it
     with urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT) as response:

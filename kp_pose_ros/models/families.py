@@ -20,7 +20,7 @@ _PUBLISHED = "use the ONNX file of RTMO that its authors publish"
 CHECKPOINTS = {
     "models.": "it is a checkpoint of the YOLOv5 or YOLOv7 repository: export it to ONNX with the "
     "export.py of that repository (of YOLOv7 with --grid), and set the parameter layout to yolov7",
-    "super_gradients.": f"it is a checkpoint of YOLO-NAS, which is not known here: {_INSTEAD}",
+    "super_gradients.": f"it is a checkpoint of YOLO-NAS, which is not supported: {_INSTEAD}",
     "mmengine.": f"it is a checkpoint of MMPose: {_PUBLISHED}",
     "mmpose.": f"it is a checkpoint of MMPose: {_PUBLISHED}",
     "transformers.": f"it is a checkpoint of transformers, such as ViTPose: {_INSTEAD}",
@@ -51,7 +51,7 @@ def is_rtmo(outputs: Values) -> bool:
 
 
 def find_foreign_family(inputs: Values, outputs: Values) -> str | None:
-    """Return what a graph is, if it belongs to a known family that does not run here."""
+    """Return what a graph is, if it belongs to a known family that is not supported."""
     return next((what for fits, what in _FOREIGN if fits(inputs, outputs)), None)
 
 
@@ -81,7 +81,7 @@ def _is_detr(inputs: Values, outputs: Values) -> bool:
 
 
 def _is_heatmap(inputs: Values, outputs: Values) -> bool:
-    """Return whether the only output is maps of a quarter (or half) of the picture's size."""
+    """Return whether the only output is maps of 1/2, 1/4 or 1/8 of the picture's size."""
     if len(inputs) != 1 or len(outputs) != 1:
         return False
     picture, maps = shape_of(inputs[0])[2:], shape_of(outputs[0])
@@ -92,8 +92,8 @@ def _is_heatmap(inputs: Values, outputs: Values) -> bool:
 
 _FOREIGN: tuple[tuple[Callable[[Values, Values], bool], str], ...] = (
     (_is_simcc, f"RTMPose (SimCC), {_ONE_PERSON}: {_INSTEAD}"),
-    (_is_yolo_nas, f"YOLO-NAS-pose, whose outputs are not known here: {_INSTEAD}"),
-    (_is_movenet, f"MoveNet, whose input and output are not known here: {_INSTEAD}"),
-    (_is_detr, f"DETRPose, whose inputs and outputs are not known here: {_INSTEAD}"),
+    (_is_yolo_nas, f"YOLO-NAS-pose, which is not supported: {_INSTEAD}"),
+    (_is_movenet, f"MoveNet, which is not supported: {_INSTEAD}"),
+    (_is_detr, f"DETRPose, which is not supported: {_INSTEAD}"),
     (_is_heatmap, f"ViTPose, HRNet or another network of heatmaps, {_ONE_PERSON}: {_INSTEAD}"),
 )

@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 _RELEASES = "https://github.com/ultralytics/assets/releases/download"
 _RTMO = "https://download.openmmlab.com/mmpose/v1/projects/rtmo/onnx_sdk"
 _RTMO_LICENCE = (
-    "the code is Apache-2.0, by OpenMMLab (https://github.com/open-mmlab/mmpose); nothing says so "
-    "of the weights, which were trained on data sets with terms of their own"
+    "the code is Apache-2.0, by OpenMMLab (https://github.com/open-mmlab/mmpose); no licence is "
+    "stated for the weights, which were trained on data sets with their own terms"
 )
 
 
@@ -31,9 +31,9 @@ class Source(NamedTuple):
 
     Attributes:
         url: its address.
-        sha256: what its SHA-256 must be, if that is known.
-        licence: whose it is and under which terms, if that is known.
-        name: the name that it gets; None for the one at the end of its address.
+        sha256: its expected SHA-256, if known.
+        licence: its licence and author, if known.
+        name: the file name to store it under; None: the last part of the address.
     """
 
     url: str
@@ -43,7 +43,7 @@ class Source(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """The name that the file gets."""
+        """The file name to store it under."""
         return self.name or _file_name(self.url)
 
 
@@ -51,12 +51,12 @@ def _ultralytics(name: str, sha256: str | None = None, release: str = "v8.3.0") 
     return Source(f"{_RELEASES}/{release}/{name}.pt", sha256, LICENCE)
 
 
-# GitHub names no checksums for these releases. Those of yolo11 are what Ultralytics' own repository
-# huggingface.co/Ultralytics/YOLO11 has for its files; yolo11n-pose was checked against a file of
-# our own, too. Those of yolov8 are what unrelated projects pin or keep for the files of this
-# release: n: many; s: huggingface.co/spaces/shihabsarar29/pose-estimation and, on GitHub,
-# zhujinpeng169-web/badminton-trajectory-analysis-platform; m: pedramsalimi/MAYANHSDEMO on GitHub.
-# Where there is none, there is no such source, and `kp_pose fetch` prints the one it found.
+# GitHub publishes no checksums for these releases. Those of yolo11 are from Ultralytics' own
+# repository huggingface.co/Ultralytics/YOLO11; that of yolo11n-pose was also checked against a copy
+# of the file. Those of yolov8 are from unrelated projects that pin or store the files of this
+# release (n: many; s: huggingface.co/spaces/shihabsarar29/pose-estimation and, on GitHub,
+# zhujinpeng169-web/badminton-trajectory-analysis-platform; m: pedramsalimi/MAYANHSDEMO on GitHub).
+# For the other models no such source is known; `kp_pose fetch` prints the checksum that it found.
 _CHECKSUMS: dict[str, str] = {
     "yolov8n-pose": "c6fa93dd1ee4a2c18c900a45c1d864a1c6f7aba75d84f91648a30b7fb641d212",
     "yolov8s-pose": "234314cd8baf62616791aceb9ea6ad5c19f26cf6c0d8f3a1bfce1e23b186cfb3",
@@ -98,8 +98,8 @@ def find_source(name_or_url: str, sha256: str | None = None) -> Source:
         sha256: the file's expected SHA-256, if the caller knows it.
 
     Raises:
-        ModelError: it is neither, or the file at the address would get the name of a published
-            checkpoint, which models are found by, without being known to be it.
+        ModelError: it is neither, or the file at the address would be stored under the name of a
+            published checkpoint, and no checksum can show that it is that checkpoint.
     """
     if name_or_url in _PUBLISHED:
         source = _PUBLISHED[name_or_url]
@@ -112,16 +112,16 @@ def find_source(name_or_url: str, sha256: str | None = None) -> Source:
 
 
 def _copy_of_published(url: str, file_name: str, sha256: str | None) -> Source:
-    """Return a source that would be kept under a published name: it must be checked."""
+    """Return the source of a file with a published name, if a checksum can verify it."""
     name = Path(file_name).stem
     source = _PUBLISHED[name]
     published = source.sha256 if file_name == source.file_name else None
     wanted = published or sha256
     if wanted is None or (sha256 or wanted).lower() != wanted.lower():
         raise ModelError(
-            f"{url} would be kept under the name of the published checkpoint {name}, but nothing "
-            f"says that it is that: run `kp_pose fetch {name}`, give the file another name, or its "
-            "checksum with --sha256"
+            f"{url} would be stored under the name of the published checkpoint {name}, but no "
+            f"checksum shows that it is that checkpoint: run `kp_pose fetch {name}`, give the file "
+            "another name, or state its checksum with --sha256"
         )
     return Source(url, wanted, source.licence if published else None)
 
@@ -134,7 +134,7 @@ def fetch(source: Source) -> Path:
     Raises:
         ModelError: the file cannot be downloaded, has another checksum, or cannot be written.
     """
-    from kp_pose_ros.models.download import download  # not above: HTTP takes long to import
+    from kp_pose_ros.models.download import download  # here: importing HTTP takes long
 
     target = fetched_folder() / source.file_name
     try:
@@ -163,9 +163,9 @@ def fetched_folder() -> Path:
 
 
 def find_fetched(name: str) -> Path | None:
-    """Return the path of a fetched model, given its file's name without the ending.
+    """Return the path of a fetched model, given its file's name without the suffix.
 
-    After the folder of fetched models those in $KP_POSE_MODELS are searched, `:` between them.
+    This searches the folder of fetched models, then those in $KP_POSE_MODELS (separated by `:`).
     """
     more = filter(None, os.environ.get(MODELS_VARIABLE, "").split(os.pathsep))
     folders = (fetched_folder(), *map(Path, more))
@@ -186,8 +186,8 @@ def _check_address(url: str) -> None:
         )
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ModelError(
-            f"{url!r} cannot be fetched: expected an address with every blank and every letter "
-            "beyond ASCII as % and numbers, as a browser copies it"
+            f"{url!r} cannot be fetched: expected a percent-encoded address, without spaces "
+            "and letters beyond ASCII, as a browser copies it"
         )
 
 

@@ -22,7 +22,7 @@ _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
 class Fields:
     """Typed access to the metadata that ultralytics writes into model files.
 
-    The values of an ONNX file are strings (Python literals), those of other files have their types.
+    The values of an ONNX file are strings (Python literals), those of other files are typed.
     Each getter returns None for a key that is absent, and raises ModelError naming the key, what
     was found and what was expected for a value that is wrong.
     """
@@ -79,7 +79,7 @@ class Fields:
     def class_names(self) -> tuple[str, ...] | None:
         """Return the names of the classes, from a list or from {0: name, 1: name, ...}.
 
-        They are only labels: unusable ones are None, too, with a warning.
+        They are only labels: if they cannot be used, this warns and returns None.
         """
         value = self._label("names")
         if isinstance(value, dict):
@@ -106,8 +106,8 @@ class Fields:
     def keypoint_names(self, count: int, classes: int) -> tuple[str, ...]:
         """Return the names of the keypoints, from a list or from {class id: list}; () for none.
 
-        They are only labels: names that are unusable, or do not apply to every class, are (), too,
-        with a warning. Models trained without names have the numbers 0, 1, ... instead.
+        They are only labels: if they cannot be used, or do not apply to every class, this warns and
+        returns (). Models trained without names have the numbers 0, 1, ... instead.
         """
         value = self._label("kpt_names")
         if isinstance(value, dict):

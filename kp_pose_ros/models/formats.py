@@ -52,7 +52,7 @@ class Format(NamedTuple):
     """How one kind of model file is read.
 
     Attributes:
-        metadata: returns what a file says about itself, once it is sure that a graph can be made.
+        metadata: returns the metadata of a file, after checking that a graph can be made of it.
         graph: returns a file's float32 graph for an input size.
         more_files: returns the other files in which a file keeps its weights.
     """

@@ -28,8 +28,8 @@ class GraphBuilder:
     """Adds nodes and constants to a graph, under unique names.
 
     Args:
-        graph: where they go; it is part of the model already, since protobuf would copy the weights
-            of a graph that is put into one.
+        graph: the graph to add to. It should already be part of its model, since protobuf copies
+            the weights of a graph that is assigned to a model.
         keep_weights: False checks weights without adding them, for a graph that is never run.
     """
 
@@ -52,7 +52,7 @@ class GraphBuilder:
         output: str | None = None,
         **attributes: Any,
     ) -> str:
-        """Add a node with one output; return its name, which is the node's own unless given."""
+        """Add a node; return the name of its output: `output`, or else the node's own name."""
         name = self.new_name(f"{path}/{operator}")
         value = output or name
         self._graph.node.append(helper.make_node(operator, inputs, [value], name, **attributes))
@@ -112,7 +112,7 @@ class GraphBuilder:
         return self.constant(np.float32(value), "number")
 
     def split(self, value: str, path: str, parts: Sequence[int], axis: int) -> list[str]:
-        """Cut a value along an axis into parts of these sizes."""
+        """Split a value along an axis into parts of these sizes."""
         inputs = [value, self.integers(*parts)]
         return self.add_many("Split", inputs, path, len(parts), axis=axis)
 
@@ -203,7 +203,7 @@ def names_read(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
 def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of a model whose large weights have a type and a shape, but no numbers.
 
-    It is for what looks at a graph without running it: onnx copies weights at every step.
+    Use it to inspect a graph without running it, since onnx copies the weights at every step.
     """
     light = onnx.ModelProto()
     light.CopyFrom(onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import))

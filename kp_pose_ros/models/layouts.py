@@ -20,14 +20,14 @@ Shape = tuple[int | None, ...]
 class Layout(enum.Enum):
     """The outputs of pose models, for nc classes and K keypoints of D numbers.
 
-    RAW: (B, 4 + nc + K * D, A), one column an anchor: box centre and size, a score for each class,
+    RAW: (B, 4 + nc + K * D, A), one column per anchor: box centre and size, a score for each class,
         keypoints. What ultralytics exports.
     TRANSPOSED: (B, A, 4 + nc + K * D), the same with a row for each anchor (DeepStream exports).
-    YOLOV7: (B, A, 5 + nc + K * D), one row an anchor: box centre and size, the score of an object
+    YOLOV7: (B, A, 5 + nc + K * D), one row per anchor: box centre and size, the score of an object
         being there, a score for each class, keypoints (YOLOv5-, YOLOv7- and YOLOX-pose).
-    CANDIDATES: (B, N, 6 + K * D), one row a candidate: box corners, score, class, keypoints. A
+    CANDIDATES: (B, N, 6 + K * D), one row per candidate: box corners, score, class, keypoints. A
         person still has several; `prepare` makes these of the layouts above.
-    ROWS: the same rows, but one for each person: the network ends with its own suppression
+    ROWS: the same rows, but one for each person: the network ends with its own NMS
         (nms=True exports) or needs none (end-to-end YOLO26).
     RTMO: two outputs, `dets` (B, N, 5), box corners and score, and `keypoints` (B, N, K, 3), one
         for each person. The input is BGR from 0 to 255.
@@ -65,7 +65,7 @@ _NUMBERS = {
     Layout.RTMO: 6,
 }
 _OF_ULTRALYTICS = (Layout.RAW, Layout.TRANSPOSED)
-# What a user can state of a file that leaves its layout open; auto: as the file says.
+# What a user can set for a file that does not state its layout; auto: what the file states.
 NAMED_LAYOUTS = ("auto", *(each.value for each in Layout if each is not Layout.RTMO))
 
 # There are as many finished rows as people that a picture may show (300 by default), but thousands
@@ -128,8 +128,8 @@ def find_layout(shape: GraphShape, width: Width, suppresses: bool | None, source
     Args:
         shape: the shapes of input and output.
         width: the model's classes and keypoints.
-        suppresses: whether the metadata says that there is suppression inside; None if it says
-            nothing.
+        suppresses: whether the metadata says that the graph includes NMS; None if it does not
+            say.
         source: names the file in messages.
 
     Raises:

@@ -114,10 +114,10 @@ def read_metadata(
 
 
 def check_task(values: Mapping[str, object], source: object) -> None:
-    """Refuse a model whose metadata name another task.
+    """Check that a model is for poses, as far as its metadata says.
 
     Raises:
-        ModelError: they do.
+        ModelError: it is for another task.
     """
     task = Fields(values, source).text("task") or "pose"
     if task != "pose":

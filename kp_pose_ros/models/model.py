@@ -26,7 +26,7 @@ from kp_pose_ros.skeleton import Skeleton, find_skeleton
 
 __all__ = ["PoseModel", "Precision", "Size"]
 
-_LARGEST_SIDE = 8192  # a network of the smallest kind needs gigabytes for it
+_LARGEST_SIDE = 8192  # even the smallest network needs gigabytes for it
 # Increment it when the same model file yields a different graph than before, so that graphs cached
 # by earlier code are not used. test_graph_version.py detects such a change.
 GRAPH_VERSION = 2
@@ -38,7 +38,7 @@ class PoseModel:
     """A pose model on disk.
 
     Attributes:
-        path: the model file: .pt, .onnx or .engine.
+        path: the model file: .pt, .onnx, .zip or .engine.
         metadata: the metadata of the file.
         skeleton: the names, edges and colours of its keypoints.
     """
@@ -60,9 +60,10 @@ class PoseModel:
         A model that opens can also be prepared.
 
         Args:
-            path: a .pt, .onnx or .engine file, or the name of one that `kp_pose fetch` downloaded.
-            skeleton: a skeleton file, or the name of a shipped one; None: as the model says.
-            layout: the layout of the model's output; None: as the file says.
+            path: a .pt, .onnx, .zip or .engine file, or the name of a model that `kp_pose fetch`
+                downloaded.
+            skeleton: a skeleton file, or the name of a shipped one; None: the model's own.
+            layout: the layout of the model's output; None: the one that the file states.
 
         Raises:
             ModelError: the file cannot be read, is not a pose model, or does not match `skeleton`.

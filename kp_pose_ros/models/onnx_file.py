@@ -32,7 +32,7 @@ _MIN_OPSET = 11  # the first with TopK and GatherElements as `append_rows` uses 
 _SHAPES_OPSET = 14  # before it, onnx cannot infer the shapes that a graph computes
 _OPSET = 17
 _MAX_BYTES = 2**31 - 1  # what protobuf can read
-_MAX_RATIO = 20  # weights hardly become smaller
+_MAX_RATIO = 20  # weights hardly compress
 _MAX_NODES = 100_000  # yolo11x-pose has 1,000
 _MAX_DIMENSIONS = 16
 _WIDTHS = {  # bytes of a number
@@ -47,7 +47,7 @@ _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 def read_onnx(path: Path) -> onnx.ModelProto:
     """Return the model in an ONNX file, without the weights that it stores in other files.
 
-    A .zip is taken for the ONNX file in it.
+    From a .zip, this reads the ONNX file in it.
 
     Raises:
         ModelError: the file is not an ONNX model, or looks malicious.
@@ -70,7 +70,7 @@ def _unzip(path: Path) -> bytes:
             file
             for file in archive.infolist()
             if re.fullmatch(r"(.*/)?[^./][^/]*\.onnx", file.filename, re.IGNORECASE)
-        ]  # those that begin with a dot are macOS's notes of files
+        ]  # names that begin with a dot are macOS's metadata
         if len(files) != 1:
             raise ModelError(f"{path} holds {len(files)} .onnx files: expected one")
         (file,) = files
@@ -154,10 +154,10 @@ def modernise(model: onnx.ModelProto, source: object) -> None:
 
 
 def check_graph(model: onnx.ModelProto, source: object) -> None:
-    """Refuse a graph that no engine would take, without its weights.
+    """Refuse a graph that no engine would accept; its weights are not needed.
 
     Raises:
-        ModelError: a node reads what nothing makes, or is none that its version of ONNX knows.
+        ModelError: a node reads a tensor that no node makes, or is not valid in its opset.
     """
     context = onnx.checker.C.CheckerContext()
     context.ir_version = model.ir_version
@@ -168,7 +168,7 @@ def check_graph(model: onnx.ModelProto, source: object) -> None:
         if missing := [name for name in node.input if name not in known]:
             raise ModelError(
                 f"the node {node.name or node.op_type} of {source} reads {missing[0]}, which "
-                "nothing makes: export the model again"
+                "no node makes: export the model again"
             )
         known.update(node.output)
         has_functions = any(function.name == node.op_type for function in model.functions)
@@ -187,7 +187,7 @@ def check_shapes(model: onnx.ModelProto, source: object) -> None:
     """Refuse a prepared graph whose tensors do not fit each other, as engines do.
 
     Raises:
-        ModelError: they do not.
+        ModelError: two shapes contradict each other.
     """
     try:
         infer_shapes(model, strict=True)
@@ -195,7 +195,7 @@ def check_shapes(model: onnx.ModelProto, source: object) -> None:
         reason = printable(" ".join(str(error).split()), 300)
         raise ModelError(
             f"the shapes in the graph of {source} contradict each other ({reason}): export the "
-            "model again, with sides that are multiples of its stride"
+            "model again, with an input size that is a multiple of its stride"
         ) from error
 
 

@@ -67,7 +67,7 @@ def test_anything_else_is_no_source(name):
 
 @pytest.mark.parametrize("name", [pytest.param("a b", id="blank"), pytest.param("ü", id="umlaut")])
 def test_address_of_other_characters_is_refused_before_a_server_is_asked(server, name):
-    with pytest.raises(ModelError, match="expected an address with every blank and every letter"):
+    with pytest.raises(ModelError, match="expected a percent-encoded address"):
         find_source(server.url(f"{name}.pt"))
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files that `torch.save` writes: a zip of one pickle and each tensor's numbers as an entry.
 
-Before torch 1.6, and on demand since, it is one file of several pickles, and the numbers behind.
+Before torch 1.6, and on demand since, it is one file of several pickles, followed by the numbers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Archive(Protocol):
     """A checkpoint's file.
 
     Attributes:
-        size: its bytes.
+        size: its size in bytes.
     """
 
     size: int
@@ -100,7 +100,7 @@ class ZipArchive:
     def _check_sizes(self) -> None:
         for name, entry in self._entries.items():
             if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-                raise ModelError(f"its entry {name[:80]!r} is compressed, as torch never writes it")
+                raise ModelError(f"its entry {name[:80]!r} is compressed, which torch never does")
         claimed = sum(entry.file_size for entry in self._entries.values())
         if claimed > self.size:
             raise ModelError(f"its entries claim {claimed} bytes, but the file has {self.size}")
@@ -109,7 +109,7 @@ class ZipArchive:
         roots = [name.removesuffix("/data.pkl") for name in self._entries if _is_pickle(name)]
         if len(roots) != 1:
             raise ModelError(
-                f"it holds {len(roots)} data.pkl, expected the one of a torch checkpoint"
+                f"it holds {len(roots)} files data.pkl, expected one, as in a torch checkpoint"
             )
         if f"{roots[0]}/constants.pkl" in self._entries:
             raise ModelError(
@@ -133,10 +133,10 @@ def _is_pickle(name: str) -> bool:
 
 
 class LegacyArchive:
-    """A checkpoint of several pickles, one after the other, and the numbers behind them."""
+    """A checkpoint of several pickles, one after the other, followed by the numbers."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
-        """Begin with a file of `size` bytes."""
+        """Wrap a file of `size` bytes."""
         self.size = size
         self._stream = stream
         self._claimed: dict[str, Storage] = {}
@@ -154,7 +154,7 @@ class LegacyArchive:
         return content
 
     def check(self, storage: Storage) -> None:
-        """Refuse a storage that is larger than the file; `_locate` looks whether it is there."""
+        """Refuse a storage that is larger than the file; `_locate` checks that it is there."""
         if (
             not 0 <= storage.nbytes <= self.size
             or self._claimed.setdefault(storage.key, storage) != storage
@@ -210,6 +210,6 @@ def open_archive(path: Path) -> Iterator[Archive]:
                 return
         zip_file = zipfile.ZipFile(path)
     except _ZIP_PROBLEMS as error:
-        raise ModelError(f"it is not a whole zip archive ({error}); get the file again") from error
+        raise ModelError(f"it is no complete zip archive ({error}); download it again") from error
     with zip_file:
         yield ZipArchive(zip_file, size)

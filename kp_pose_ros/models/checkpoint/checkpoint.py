@@ -57,7 +57,7 @@ _REBUILDERS: Rebuilders = {
     "torch._utils._rebuild_tensor_v2": rebuild_tensor,
 }
 
-# The most class names that we know a data set to have are 1,203, of 30,000 characters (LVIS).
+# LVIS, the data set with the most classes that we know, has 1,203 names of 30,000 characters.
 _MAX_ITEMS = 4_000
 _MAX_TEXT = 1_000_000
 # What the graph depends on. The rest are labels, without which a model is still usable.

@@ -86,7 +86,7 @@ def load_persistent(identifier: Any, check: Callable[[Storage], None]) -> Storag
 
     Args:
         identifier: `("storage", class, key, device, count)`, as torch writes it; before version 1.6
-            with the part of the storage behind it, and `("module", class, file, source)`.
+            followed by the part of the storage, or `("module", class, file, source)`.
         check: refuses a storage that the file does not have.
 
     Raises:
@@ -130,7 +130,7 @@ def rebuild_tensor(
             f"it has a tensor of sizes {shape}, strides {strides} and offset {offset} "
             f"that reaches outside its storage of {storage.count} numbers"
         )
-    # Where there is at most one number, any offset and stride is as good: these stay small.
+    # With at most one number, any offset and stride would do: these stay small.
     steps = tuple(stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True))
     return StoredTensor(storage, offset if count else 0, shape, steps)
 

@@ -65,7 +65,7 @@ class Unpickler:
     def load(self, stream: BinaryIO) -> Any:
         """Return the object that the pickle at the position of `stream` describes.
 
-        The position is behind the pickle then.
+        Afterwards the position is right behind the pickle.
 
         Raises:
             ModelError: if the pickle names what is not allowed, uses an opcode that torch does not
@@ -164,11 +164,11 @@ class Unpickler:
         if not is_name or not self._is_allowed(name):
             advice = next(
                 (text for package, text in CHECKPOINTS.items() if name.startswith(package)),
-                "nothing was run, and if you trust the file, export it to ONNX with ultralytics",
+                "nothing was executed; if you trust the file, export it to ONNX with ultralytics",
             )
             raise ModelError(
-                f"its pickle names {name[:_MAX_NAME]!r}, which is no part of a YOLO checkpoint; "
-                f"{advice}"
+                f"its pickle names {name[:_MAX_NAME]!r}, which does not belong in a YOLO "
+                f"checkpoint; {advice}"
             )
         self._stack.append(Global(name))
 

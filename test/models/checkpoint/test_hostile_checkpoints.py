@@ -80,7 +80,7 @@ class Evil:
 def test_a_call_is_named_and_not_made(tmp_path, function, name, protocol):
     code = f"touch {tmp_path / 'ran'}" if function is os.system else "antigravity"
     data = pickle.dumps({"model": Evil(function, code)}, protocol=protocol)
-    with pytest.raises(ModelError, match=f"names '{name}'.*nothing was run"):
+    with pytest.raises(ModelError, match=f"names '{name}'.*nothing was executed"):
         read_checkpoint(save_pickle(tmp_path / "evil.pt", data))
     assert not (tmp_path / "ran").exists()
 
@@ -380,12 +380,12 @@ def test_a_zip_without_a_pickle(tmp_path):
     path = tmp_path / "other.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    assert "holds 0 data.pkl" in refusal(path)
+    assert "holds 0 files data.pkl" in refusal(path)
 
 
 def test_a_folder_and_a_text_are_no_checkpoints(tmp_path):
     (tmp_path / "text.pt").write_text("hello")
-    assert "not a whole zip archive" in refusal(tmp_path / "text.pt")
+    assert "no complete zip archive" in refusal(tmp_path / "text.pt")
     assert "no such file" in refusal(tmp_path)
 
 
