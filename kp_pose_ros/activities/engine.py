@@ -42,9 +42,9 @@ class Event:
     """The start or the end of an activity.
 
     Attributes:
-        robot: the record's.
-        camera: the record's.
-        session: the record's.
+        robot: the robot's name, as in the record.
+        camera: the camera's name, as in the record.
+        session: the session of the pose node, as in the record.
         activity: the rule's name.
         state: START or END.
         track_ids: one track id, or two in increasing order.
@@ -67,7 +67,7 @@ class Event:
 
     @property
     def is_end(self) -> bool:
-        """Whether the activity has ended, not started."""
+        """Whether this is the end of the activity, not its start."""
         return self.state == END
 
     def to_record(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class History:
     Attributes:
         seen: stamp of its latest row.
         past: see `Row.past`.
-        runs: by the rule's name.
+        runs: the state of each rule, by its name.
     """
 
     seen: int = 0
@@ -283,7 +283,7 @@ class _Image:
             )
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SettingsError(
-                f"a record was left out, since it does not follow record.schema.json ({error!r})"
+                f"a record was ignored, since it does not follow record.schema.json ({error!r})"
             ) from error
 
     def event(self, name: str, state: str, subject: Subject, run: Run, session: str) -> Event:

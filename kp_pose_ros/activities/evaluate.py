@@ -21,7 +21,7 @@ Past = Sequence[tuple[int, Mapping[str, Point | None]]]
 # counted in its images, that is at least SPEED_SPAN old. For rows in order of arrival, Flink has
 # no windows of event time, only LAG.
 LAGS = (2, 4, 8, 16)
-SPEED_SPAN, SPEED_AGE = 200, 1000  # least and greatest age of that image, milliseconds
+SPEED_SPAN, SPEED_AGE = 200, 1000  # minimum and maximum age of that image, milliseconds
 _MOVING = {"velocity": "", "speed": "", "speed_m": "3d"}  # the space of each one's point
 
 
@@ -58,7 +58,7 @@ def compile_term(term: Term) -> Compute:
 
 
 def compile_point(term: Term, space: str = "") -> Compute:
-    """Return the function for a point: (x, y) in pixels, or with "3d" (x, y, z) in metres."""
+    """Return the function of a point: (x, y) in pixels, or for "3d" (x, y, z) in metres."""
     if term.op == "keypoint":
         name, person = str(term.value), term.person
         if space:
@@ -184,7 +184,7 @@ def _not(term: Term) -> Compute:
 
 
 def _connective(decides: bool) -> Callable[[Term], Compute]:
-    """Return the compiler of `and` (decided by False) or `or` (by True); else unknown wins."""
+    """Return the compiler of `and` (False decides) or `or` (True decides); else unknown wins."""
 
     def compile_it(term: Term) -> Compute:
         args = [compile_term(arg) for arg in term.args]

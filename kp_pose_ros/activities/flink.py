@@ -5,9 +5,9 @@
 Rows are ordered by arrival (PROCTIME), which within a camera is the order of its images: a robot
 that was offline sends late, and with event time a watermark would drop its records. All times in
 rules are stamps in the rows. Every step is a window over one partition, so the state of a person
-expires with `table.exec.state.ttl`. The two-row patterns here are LAGs because a quantified
-MATCH_RECOGNIZE keeps all rows of a run until it ends, and detects neither that nobody came nor that
-a run is over.
+expires with `table.exec.state.ttl`. Rows are compared with LAG because a quantified MATCH_RECOGNIZE
+keeps all rows of a run until it ends, and detects neither that nobody is there nor that a run is
+over.
 """
 
 from __future__ import annotations

@@ -29,9 +29,8 @@ PEOPLE = ("a", "b")  # the names of the two people in a rule about pairs
 MAX_TERMS = 2000
 _MAX_TEXT = 2000
 
-Zone = tuple[
-    tuple[float, float], ...
-]  # corners of a polygon: fractions of the image's width and height
+# Corners of a polygon: fractions of the image's width and height.
+Zone = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,11 +89,8 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Div: "/",
 }
 _CONNECTIVES: dict[type[ast.boolop], str] = {ast.And: "and", ast.Or: "or"}
-_PLAIN = {
-    METRES,
-    METRE_SPEED,
-    DEGREES,
-}  # compare with bare numbers; pixels mean nothing by themselves
+# Units that are compared with bare numbers; a number of pixels means nothing by itself.
+_PLAIN = {METRES, METRE_SPEED, DEGREES}
 _COORDINATES = {POINT: PIXELS, VELOCITY: PIXEL_SPEED}
 _NO_ARITHMETIC = {POINT, VELOCITY, CONDITION}
 
@@ -131,7 +127,9 @@ def parse(text: object, scope: Scope) -> Term:
         place = getattr(error.node, "col_offset", 0) + 1
         raise SettingsError(f"'{found}' at character {place} of '{line}': {error}") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SettingsError("the expression is nested too deeply, or has a NUL in it") from error
+        raise SettingsError(
+            "the expression is nested too deeply, or contains a NUL character"
+        ) from error
     return term
 
 
@@ -160,9 +158,7 @@ class _Reader:
     ) -> Term:
         size = 1 + sum(arg.size for arg in args)
         if size > MAX_TERMS:
-            raise _PlacedError(
-                node, f"more than {MAX_TERMS} terms, with its definitions written out"
-            )
+            raise _PlacedError(node, f"more than {MAX_TERMS} terms after expanding its definitions")
         return Term(op, unit, args, value, size=size)
 
     def _number(self, node: ast.Constant) -> Term:
@@ -248,7 +244,7 @@ class _Reader:
             )
         unit = _UNITS[op](*units)
         if unit is None:
-            raise _PlacedError(node, f"{units[0]} {op} {units[1]} has no unit of this language")
+            raise _PlacedError(node, f"{units[0]} {op} {units[1]} gives no unit of this language")
         return self._combine(node, op, unit, (left, right))
 
     def _comparison(self, node: ast.Compare) -> Term:

@@ -60,7 +60,7 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
         SettingsError: it cannot be read, or has an invalid entry; the message says where.
     """
     content = load_yaml(path, SettingsError)
-    with _at(f"the rules file {path} is wrong"):
+    with _at(f"the rules file {path} is not valid"):
         return _rules(content)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report on the target to a planner: where it is, or since when it is out of sight and why."""
+"""Reports on the target: where it is, or since when it has been out of sight, and why."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Array = npt.NDArray[np.float64]
 
 PREDICTED_FOR = 500_000_000  # nanoseconds for which a person is assumed to walk on
 _RECENT = 1_000_000_000  # nanoseconds; a possible target this recent makes a loss AMBIGUOUS
-# An edge of the image is near if the box is within this share of the image's width; a person who
-# would cross it within so many seconds has left.
+# The target is taken to have left the image if its box ends within this share of the image's width
+# from an edge, or if it would cross an edge within so many seconds.
 _EDGE, _AHEAD = 0.02, 0.5
 
 
@@ -31,7 +31,7 @@ class State(Enum):
 
 
 class Loss(Enum):
-    """Why the target is lost for good, in words."""
+    """Why the target is lost for good, as a sentence."""
 
     LEFT_AT_LEFT = "the target left the image at its left"
     LEFT_AT_RIGHT = "the target left the image at its right"
@@ -44,7 +44,7 @@ class Loss(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """What one image says of the target.
+    """What one image says about the target.
 
     Attributes:
         state: VISIBLE, PREDICTED or LOST.
@@ -87,7 +87,7 @@ class Pursuit:
         self._see(people, target, stamp)
 
     def update(self, people: People, stamp: int) -> Report:
-        """Process an image, in the order of stamps; return what it says of the target."""
+        """Process an image, in the order of stamps; return what it says about the target."""
         sight, index = self._follower.update(people, stamp)
         if sight is Sight.AMBIGUOUS:
             self._ambiguous = stamp

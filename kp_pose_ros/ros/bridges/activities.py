@@ -47,7 +47,8 @@ class ActivitiesNode(Bridge):
         super().__init__("activities", **node_arguments)
         rules = declare_rules(self)
         robot, cameras = declare_robot(self), declare_cameras(self)
-        topic = self.declare("topic", "activities", "The Kafka topic of the events, with brokers.")
+        about = "The Kafka topic of the events, if brokers is set."
+        topic = self.declare("topic", "activities", about)
         config = declare_kafka(self, "empty: the rules run here")
         self._robot = robot
         self._outputs = {
@@ -68,7 +69,7 @@ class ActivitiesNode(Bridge):
         self._checked: dict[str, tuple[str, ...]] = {}  # the keypoints of each camera's skeleton
         for camera in cameras:
             self._inputs[camera] = CameraRecords(self, robot, camera, self._on_record)
-        self.ready(f"looks for the activities of {rules}")
+        self.ready(f"applies the rules in {rules}")
 
     def close(self, timeout: float) -> bool:
         """Stop reading; return whether the thread has ended within `timeout` seconds."""

@@ -104,13 +104,13 @@ def annotations_in(message: PoseArray, edges: Sequence[int]) -> Any:
         blue, green, red = (value / 255 for value in person_color(poses, index))
         color = Color(r=red, g=green, b=blue, a=1.0)
         x1, y1, x2, y2 = poses.boxes[index].tolist()
-        places = poses.keypoints[index, :, :2].tolist()
+        keypoints = poses.keypoints[index, :, :2].tolist()
         ends = pairs[shown[index, pairs].all(axis=1)].ravel().tolist()
         corners = ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
         add(PointsAnnotation.LINE_LOOP, corners, color, width)
-        add(PointsAnnotation.LINE_LIST, [places[end] for end in ends], color, 2 * width)
-        seen = np.flatnonzero(shown[index]).tolist()
-        add(PointsAnnotation.POINTS, [places[point] for point in seen], color, _DOT * width)
+        add(PointsAnnotation.LINE_LIST, [keypoints[end] for end in ends], color, 2 * width)
+        visible = np.flatnonzero(shown[index]).tolist()
+        add(PointsAnnotation.POINTS, [keypoints[each] for each in visible], color, _DOT * width)
         track = "" if person.track_id == UNTRACKED else f" {person.track_id}"
         found.texts.append(
             TextAnnotation(

@@ -19,8 +19,8 @@ from kp_pose_ros.poses import Array
 
 _TORSO = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
 # Metres; the widths of an adult's hips and shoulders add up to about 0.6. From the side, a camera
-# measures only the near hip and shoulder, which do not show where the body faces.
-_LEAST_WIDTH = 0.3
+# measures only the near hip and shoulder, which do not show which way the body faces.
+_MIN_WIDTH = 0.3
 
 
 def body_id(track_id: int) -> str:
@@ -29,7 +29,7 @@ def body_id(track_id: int) -> str:
 
 
 class BodyFrames:
-    """Broadcasts the frame of each tracked person whose hips and shoulders are known in space."""
+    """Broadcasts the frame of each tracked person whose hips and shoulders have 3D positions."""
 
     def __init__(self, node: Node) -> None:
         self._publisher = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
@@ -44,7 +44,7 @@ class BodyFrames:
         if not set(_TORSO) <= set(keypoint_names):
             return
         torso = [list(keypoint_names).index(name) for name in _TORSO]
-        people = [p for p in message.poses if p.track_id >= 0 and _knows(p, torso)]
+        people = [p for p in message.poses if p.track_id >= 0 and _are_valid(p, torso)]
         if not people:
             return
         positions, rotations = body_poses(
@@ -70,7 +70,7 @@ def body_poses(torsos: Array) -> tuple[list[list[float]], list[list[float]]]:
     """Return the positions x y z and quaternions x y z w of n bodies.
 
     The origin is the middle of the hips; x points forward, y to the body's left, z to the head. A
-    quaternion is NaN if it is not clear where the body faces.
+    quaternion is NaN if it is not clear which way the body faces.
 
     Args:
         torsos: (n, 4, 3) metres: left hip, right hip, left shoulder, right shoulder.
@@ -79,7 +79,7 @@ def body_poses(torsos: Array) -> tuple[list[list[float]], list[list[float]]]:
     left = (torsos[:, ::2] - torsos[:, 1::2]).sum(axis=1)
     forward = np.cross(left, shoulders - hips)
     width, area = np.linalg.norm(left, axis=1), np.linalg.norm(forward, axis=1)
-    is_clear = (width >= _LEAST_WIDTH) & (area > 0)
+    is_clear = (width >= _MIN_WIDTH) & (area > 0)
     axes = np.tile(np.eye(3), (len(torsos), 1, 1))  # columns are x, y and z
     axes[is_clear, :, 0] = (forward / np.maximum(area, 1e-9)[:, None])[is_clear]
     axes[is_clear, :, 1] = (left / np.maximum(width, 1e-9)[:, None])[is_clear]
@@ -89,8 +89,8 @@ def body_poses(torsos: Array) -> tuple[list[list[float]], list[list[float]]]:
     return hips.tolist(), quaternions.tolist()
 
 
-def _knows(person: KeypointPose, keypoints: list[int]) -> bool:
-    """Return whether keypoints of a person are known in space."""
+def _are_valid(person: KeypointPose, keypoints: list[int]) -> bool:
+    """Return whether all of these keypoints of a person have a 3D position."""
     points = person.keypoints_3d
     return len(points) > max(keypoints) and all(
         points[index].valid and all(map(math.isfinite, _xyz(person, index))) for index in keypoints

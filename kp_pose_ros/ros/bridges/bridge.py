@@ -51,7 +51,7 @@ class OnDemand:
         callback: Callable[[Any], None],
         qos: QoSProfile,
     ) -> None:
-        """Prepare, with the arguments of `Node.create_subscription`."""
+        """Take the arguments of `Node.create_subscription`; `want` subscribes."""
         self._node = node
         self._arguments = message_type, topic, callback, qos
         self._subscription: Subscription[Any] | None = None

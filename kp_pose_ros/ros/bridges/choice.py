@@ -19,7 +19,7 @@ from kp_pose_ros.following.person import People
 from kp_pose_ros.ros.bridges.matching import check_region, in_region
 
 _NS = 10**9
-_PATIENCE, _MOST_PATIENCE = 5 * _NS, 30 * _NS
+_PATIENCE, _MAX_PATIENCE = 5 * _NS, 30 * _NS
 
 
 class Select(IntEnum):
@@ -55,21 +55,21 @@ class Choice:
         if (select is Select.ACTIVITY) != bool(self.activity):
             raise SettingsError(
                 f"activity is {brief(self.activity)} and select is {select.name}: expected the "
-                "name of a rule with ACTIVITY, and none with the others"
+                "name of a rule if select is ACTIVITY, and an empty name otherwise"
             )
         if select is Select.TRACK and self.track_id < 0:
-            raise SettingsError(f"track_id is {self.track_id}: expected 0 or more with TRACK")
+            raise SettingsError(f"track_id is {self.track_id}: expected 0 or more, as TRACK needs")
         if (select is Select.REGION) != bool(self.region):
             raise SettingsError(
                 f"region is {brief(list(self.region))} and select is {select.name}: expected four "
-                "numbers with REGION, and none with the others"
+                "numbers if select is REGION, and none otherwise"
             )
         check_region(self.region)
         if self.timeout < 0:
             raise SettingsError(f"timeout is {self.timeout / _NS:g} s: expected 0 or more")
-        if not 0 <= self.patience <= _MOST_PATIENCE:
+        if not 0 <= self.patience <= _MAX_PATIENCE:
             raise SettingsError(
-                f"patience is {self.patience / _NS:g} s: expected 0 to {_MOST_PATIENCE / _NS:g} s"
+                f"patience is {self.patience / _NS:g} s: expected 0 to {_MAX_PATIENCE / _NS:g} s"
             )
 
     @property

@@ -58,14 +58,14 @@ class Hunt:
     Attributes:
         handle: the action server's.
         choice: the person that it asks for.
-        changed: when the goal or the latest poses came, in nanoseconds of the server's clock.
+        changed: when the goal or the latest poses arrived, in nanoseconds of the server's clock.
         ended: completed with the result by the first event that ends the goal.
-        rule: of the activity that it asks for; None: it asks for no activity.
-        pursuit: of the chosen person; None: nobody has been chosen yet.
+        rule: the rule of the activity that it asks for; None if it asks for none.
+        pursuit: follows the chosen person; None: nobody has been chosen yet.
         newest: stamp of the newest image, nanoseconds.
-        advanced: when that stamp came first, in nanoseconds of the server's clock.
+        advanced: when that stamp first arrived, in nanoseconds of the server's clock.
         last_seen: the latest message on `target`.
-        missing: why nobody could be chosen so far.
+        missing: why nobody has been chosen so far.
     """
 
     handle: Handle
@@ -77,7 +77,7 @@ class Hunt:
     newest: int | None = None
     advanced: int = 0
     last_seen: PoseStamped = field(default_factory=PoseStamped)
-    missing: str = "no message came on 'poses'"
+    missing: str = "no message arrived on 'poses'"
 
     def end(self, error_code: int = Result.NONE, error_msg: str = "") -> None:
         """End the goal, unless it has already ended."""
@@ -93,7 +93,7 @@ class Hunt:
         waited, timeout = now - self.changed, self.choice.timeout
         if self.pursuit is not None:
             if waited >= _SILENCE:
-                silence = f"no message came on 'poses' for {_SILENCE / _NS:g} s"
+                silence = f"no message arrived on 'poses' for {_SILENCE / _NS:g} s"
                 self.end(Result.CAMERA_SILENT, silence)
         elif timeout and waited >= timeout:
             self.end(Result.NOT_FOUND, f"timeout after {timeout / _NS:g} s: {self.missing}")
@@ -110,7 +110,7 @@ class Hunt:
             self.end(
                 Result.TIME_JUMPED,
                 f"the stamps of the images stand still at {stamp / _NS:.3f} s for {still:.1f} s: "
-                "have the camera's driver stamp each image",
+                "expected the time of each image, so set up the camera's driver to stamp it",
             )
 
     def update(self, people: People, header: Header, active: list[int]) -> Report | None:
@@ -171,7 +171,7 @@ class FollowTargetServer(Bridge):
             handle.abort()
             return Result(error_code=Result.INVALID_GOAL, error_msg=str(error))
         if self._hunt is not None:
-            self._hunt.end(Result.PREEMPTED, "another goal came: one target is followed at a time")
+            self._hunt.end(Result.PREEMPTED, "a new goal replaced this one: one runs at a time")
         if handle.is_cancel_requested:  # before it began
             hunt.end()
         if self._stopped:
@@ -215,7 +215,7 @@ class FollowTargetServer(Bridge):
         names = self._sightings.keypoint_names(message)
         if names is None:
             name = brief(message.skeleton)
-            hunt.missing = f"the skeleton of the poses, {name}, did not come on 'skeleton'"
+            hunt.missing = f"the skeleton of the poses, {name}, was not received on 'skeleton'"
         elif hunt.rule is not None and (missing := hunt.rule.missing(names)):
             hunt.end(
                 Result.INVALID_GOAL,
@@ -290,7 +290,7 @@ def _describe(feedback: Any, people: People, index: int) -> None:
 
 
 def _why_nobody(choice: Choice, people: People, count: int) -> str:
-    """Return why nobody in an image could be chosen."""
+    """Return why nobody in an image was chosen."""
     if not count:
         return "the latest image shows nobody"
     if not len(people):

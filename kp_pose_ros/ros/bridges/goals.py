@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile
 
 from kp_pose_ros.ros.bridges.bridge import Bridge
 
-# Requests that may wait for the server: with the default, 10, a burst of goals loses the others.
+# Requests that may wait for the server: of a burst of goals, the default depth would keep 10.
 _REQUESTS = QoSProfile(depth=200)
 
 Handle: TypeAlias = "ServerGoalHandle[Any, Any, Any]"
@@ -25,12 +25,12 @@ def serve_goals(
     execute: Callable[[Handle], Awaitable[Any]],
     on_cancel: Callable[[Handle], CancelResponse],
 ) -> ActionServer[Any, Any, Any]:
-    """Serve the goals of an action, which are reached by the topic `poses`, and log that.
+    """Serve an action whose goals end by what arrives on `poses`; log that it is ready.
 
     Args:
         node: the node that serves.
-        action_type: type of the action.
-        name: of the action.
+        action_type: the action's type.
+        name: the action's name.
         execute: works on a goal; returns its result.
         on_cancel: called when a client asks to cancel a goal.
     """

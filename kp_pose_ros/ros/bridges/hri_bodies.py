@@ -100,7 +100,7 @@ class Camera:
 class HriBodies(Bridge):
     """Publishes the people in `poses` who have a track as bodies.
 
-    A body out of sight keeps its topics for `timeout` seconds, as the tracker keeps its id, too.
+    A body out of sight keeps its topics for `timeout` seconds, as the tracker keeps its id.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -110,9 +110,9 @@ class HriBodies(Bridge):
             SettingsError: a parameter cannot be used.
         """
         super().__init__("hri_bridge", **node_arguments)
-        about = "Seconds out of sight after which a body is gone."
+        about = "Seconds without a detection after which a body is removed."
         self._timeout = self.declare("timeout", 1.0, about, limits=(0.1, 60))
-        about = "Broadcast the TF frame of each body whose torso is known in space."
+        about = "Broadcast the TF frame of each body whose torso has a 3D position."
         self._frames = BodyFrames(self) if self.declare("frames", True, about) else None
         self._cameras = [Camera(self, name) for name in declare_cameras(self)]
         self._bodies: dict[str, Body] = {}
@@ -130,7 +130,7 @@ class HriBodies(Bridge):
         self.ready(f"publishes the people in {topics} on {_TOPICS}")
 
     async def finish(self) -> None:
-        """Publish that no bodies are tracked any more; poses that still come are ignored."""
+        """Publish that no bodies are tracked any more; poses that still arrive are ignored."""
         self._is_ending = True
         self._forget(list(self._bodies))
         self._tracked.wait_for_all_acked(_PATIENCE)
@@ -140,7 +140,7 @@ class HriBodies(Bridge):
         try:
             indices = body_indices(message.name, message.keypoint_names)
         except ModelError as error:
-            self.get_logger().error(f"{error}; its poses are ignored")
+            self.get_logger().error(f"{error}; poses with this skeleton are ignored")
             return
         camera.skeleton = message, indices
 
@@ -148,12 +148,12 @@ class HriBodies(Bridge):
         if self._is_ending:
             return
         if camera.skeleton is None or camera.skeleton[0].name != message.skeleton:
-            return  # the skeleton has not come yet, or is not that of a body
+            return  # the skeleton has not arrived yet, or is not that of a body
         skeleton, indices = camera.skeleton
         if not _fits(message, skeleton):
             self._warn(
-                f"a message on '{camera.prefix}poses' was ignored: its size or its keypoints "
-                f"contradict the skeleton '{skeleton.name}'"
+                f"a message on '{camera.prefix}poses' was ignored: expected an image size above 0 "
+                f"and the {len(skeleton.keypoint_names)} keypoints of '{skeleton.name}'"
             )
             return
         poses = poses_from_msg(message)

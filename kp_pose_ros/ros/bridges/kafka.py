@@ -20,13 +20,13 @@ _Warn = Callable[[str], object]
 
 
 def declare_kafka(node: Bridge, without: str) -> dict[str, Any]:
-    """Declare `brokers` and `kafka_config`; return librdkafka's settings, empty without brokers.
+    """Declare `brokers` and `kafka_config`; return librdkafka's settings, {} without brokers.
 
     Raises:
         SettingsError: the file of settings cannot be used.
     """
     brokers = node.declare("brokers", "", f"host:port,... of Kafka; {without}.")
-    about = "YAML file of librdkafka's settings, such as security.protocol and ssl.ca.location."
+    about = "YAML file with librdkafka's settings, such as security.protocol and ssl.ca.location."
     path = node.declare("kafka_config", "", about)
     if not brokers:
         return {}
@@ -74,5 +74,5 @@ class EventReader(KafkaThread):
             try:
                 self._on_event(Event.from_record(json.loads(message.value() or b"")))
             except Exception as error:  # of any kind: it would end the thread in silence
-                self._warn(f"an event from Kafka was left out: {error}")
+                self._warn(f"an event from Kafka was ignored: {error}")
         self._consumer.close()

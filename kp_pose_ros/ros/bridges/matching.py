@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether people match what a planner asks for, and for how long they have."""
+"""Whether people match what a planner asks for, and for how long they have done so."""
 
 from __future__ import annotations
 

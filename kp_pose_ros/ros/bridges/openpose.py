@@ -17,7 +17,7 @@ from kp_pose_ros.poses import ABSENT, Floats, Ints, Poses
 NECK, RIGHT_SHOULDER, LEFT_SHOULDER = 1, 2, 5
 
 # In the order of the constants of hri_msgs/Skeleton2D, without NECK.
-_SEEN = (
+_KEYPOINTS = (
     "nose",
     "right_shoulder",
     "right_elbow",
@@ -42,39 +42,39 @@ def body_indices(skeleton: str, keypoint_names: Sequence[str]) -> Ints:
     """Return the indices of the keypoints that `openpose_joints` needs, (17,).
 
     Args:
-        skeleton: the skeleton's name, for the error.
-        keypoint_names: its keypoints, which may be more than a body's.
+        skeleton: the skeleton's name, for the error message.
+        keypoint_names: its keypoints; it may have more than a body's.
 
     Raises:
         ModelError: the skeleton lacks one of them.
     """
-    missing = [name for name in _SEEN if name not in keypoint_names]
+    missing = [name for name in _KEYPOINTS if name not in keypoint_names]
     if missing:
         raise ModelError(
             f"the skeleton '{skeleton}' has no keypoint '{missing[0]}': expected the 17 of a body, "
             "named as in config/skeletons/coco17.yaml"
         )
-    return np.array([keypoint_names.index(name) for name in _SEEN], np.int32)
+    return np.array([keypoint_names.index(name) for name in _KEYPOINTS], np.int32)
 
 
 def openpose_joints(poses: Poses, indices: Ints, size: tuple[int, int]) -> Floats:
     """Return the (n, 18, 3) joints of n poses: x and y as fractions of the image, and a score.
 
-    All are in [0, 1]: a joint outside the image lies at its edge. One that is ABSENT is all zero,
-    since the form cannot express it otherwise. The neck lies midway between the shoulders, with the
-    lower of their scores; unless both are present it is all zero.
+    All are in [0, 1]: a joint outside the image lies at its edge. An ABSENT joint is all zero,
+    since the message cannot express it otherwise. The neck lies midway between the shoulders, with
+    the lower of their scores; unless both are present it is all zero.
 
     Args:
-        poses: of a skeleton.
+        poses: n poses of one skeleton.
         indices: `body_indices` of that skeleton.
         size: (height, width) of the image in pixels, 1 and up.
     """
     joints = np.zeros((len(poses), 18, 3), np.float32)
     if not len(poses):  # without people, the keypoint axis may be empty, too
         return joints
-    seen = [joint for joint in range(18) if joint != NECK]
+    detected = [joint for joint in range(18) if joint != NECK]
     known = poses.states[:, indices, None] != ABSENT
-    joints[:, seen] = np.where(known, poses.keypoints[:, indices], 0)
+    joints[:, detected] = np.where(known, poses.keypoints[:, indices], 0)
     shoulders = joints[:, [LEFT_SHOULDER, RIGHT_SHOULDER]]
     score = shoulders[..., 2].min(axis=1)
     joints[:, NECK, :2] = np.where(score[:, None] > 0, shoulders[..., :2].mean(axis=1), 0)

@@ -34,7 +34,7 @@ class PeopleNode(Bridge):
         from people_msgs.msg import People
 
         super().__init__("people", **node_arguments)
-        about = "Broadcast the TF frames body_<id>, also if nobody subscribes to people."
+        about = "Broadcast the TF frames body_<id>, even if people has no subscriber."
         self._frames = BodyFrames(self) if self.declare("frames", False, about) else None
         self._skeleton = Skeleton()
         self._poses = OnDemand(self, PoseArray, "poses", self._on_poses, RESULTS)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the poses of cameras into records, for event_feed and the search for activities."""
+"""Turns the poses of cameras into records, for event_feed and the rules of activities."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
 from kp_pose_ros.settings import camera_names
 
-# Buffers a second or more of images while the process is not scheduled.
+# Messages: buffers a second or more of images while the process is not scheduled.
 _WAITING = 100
-_EVERY_ONE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_WAITING)
+_POSES = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_WAITING)
 
 OnRecord = Callable[[dict[str, Any], Header], None]
 
@@ -38,9 +38,9 @@ def declare_cameras(node: Bridge) -> tuple[str, ...]:
     """Declare the parameter `cameras`, as in the pose node; return the names, "" for one camera.
 
     Raises:
-        SettingsError: a name cannot be part of a topic's, or comes twice.
+        SettingsError: a name cannot be part of a topic name, or is given twice.
     """
-    about = "Names of the cameras, as the pose node has them; empty: it has one, without a name."
+    about = "Names of the pose node's cameras; one empty name: it has one, without a name."
     return camera_names(node.declare("cameras", ("",), about))
 
 
@@ -90,7 +90,7 @@ class CameraRecords:
         node.create_subscription(Skeleton, f"{prefix}skeleton", self._on_skeleton, LATCHED)
         # Raw, since rclpy's message objects cost more than everything else that is done here.
         self._poses = node.create_subscription(
-            PoseArray, self._topic, self._on_poses, _EVERY_ONE, raw=True, callback_group=group
+            PoseArray, self._topic, self._on_poses, _POSES, raw=True, callback_group=group
         )
 
     def take(self) -> None:
@@ -99,7 +99,7 @@ class CameraRecords:
             self._on_poses(taken[0])
 
     def handle_events(self) -> None:
-        """Report problems of the poses' QoS, which nobody else does if the group is closed."""
+        """Report problems of the poses' QoS, which a closed group keeps from the executor."""
         rcl.handle_events(self._context, self._poses)
 
     def _on_skeleton(self, message: Skeleton) -> None:
@@ -126,7 +126,7 @@ class CameraRecords:
             record = record_of(recorder, message)
         except (FrameError, ValueError) as error:
             self._log.warning(
-                f"a message on '{self._topic}' was left out: {error}", throttle_duration_sec=10.0
+                f"a message on '{self._topic}' was ignored: {error}", throttle_duration_sec=10.0
             )
         else:
             self._on_record(record, message.header)
@@ -148,7 +148,7 @@ def record_of(recorder: Recorder, message: PoseArrayFields) -> dict[str, Any]:
         )
     for array in (poses.keypoints, poses.boxes, poses.scores):
         if not np.isfinite(array).all():
-            raise ValueError("it has a coordinate or score that is no finite number")
+            raise ValueError("it has a coordinate or score that is not a finite number")
     return recorder.record(
         poses,
         stamp=message.header.stamp,

@@ -43,7 +43,7 @@ class _Sent:
 
 @contextmanager
 def kafka_client(purpose: str) -> Iterator[Any]:
-    """Give confluent_kafka to make a client with.
+    """Yield the module confluent_kafka; in the `with` block, make a client.
 
     Raises:
         SettingsError: confluent-kafka is not installed, or refuses the settings.
@@ -80,7 +80,7 @@ class Sender(KafkaThread):
     Attributes:
         sent: how many records the broker has acknowledged.
         in_flight: how many it has not answered yet.
-        damaged: how many lines were no valid records, or larger than the broker accepts.
+        damaged: how many lines were not valid records, or larger than the broker accepts.
         problem: the current problem; empty if there is none.
     """
 
@@ -206,7 +206,7 @@ class Sender(KafkaThread):
 
 
 def _key(line: bytes) -> bytes | None:
-    """Return the key that keeps a camera's records in order, robot/camera; None if no record."""
+    """Return the key that keeps a camera's records in order, robot/camera; None if damaged."""
     try:
         record = json.loads(line)
         return f"{record['robot']}/{record['camera']}".encode()

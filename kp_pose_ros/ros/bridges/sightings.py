@@ -70,32 +70,32 @@ class Sightings:
             self._calibration.watch()
 
     def keypoint_names(self, message: PoseArray) -> tuple[str, ...] | None:
-        """Return the names of the poses' keypoints; None before the skeleton has come."""
+        """Return the names of the poses' keypoints; None before the skeleton arrives."""
         if self._recorder is None or self._recorder.skeleton.name != message.skeleton:
             return None
         return self._recorder.skeleton.keypoint_names
 
     def record(self, message: PoseArray) -> dict[str, Any]:
-        """Return the message as a record, the input of the search for activities.
+        """Return the message as a record, to which the rules of activities apply.
 
         Raises:
             ValueError: the message is inconsistent or contradicts the skeleton, or has numbers that
                 are not finite.
         """
         if self._recorder is None:
-            raise ValueError("its skeleton did not come on 'skeleton'")
+            raise ValueError("its skeleton was not received on 'skeleton'")
         return record_of(self._recorder, _fields(message))
 
     def people(self, message: PoseArray) -> People:
         """Return the people with a track in a message that `record` has accepted."""
-        everybody = poses_from_msg(message)
-        tracked = np.flatnonzero(everybody.track_ids != UNTRACKED)
-        poses = everybody[tracked]
-        someone = [message.poses[index] for index in tracked.tolist()]
+        detected = poses_from_msg(message)
+        tracked = np.flatnonzero(detected.track_ids != UNTRACKED)
+        poses = detected[tracked]
+        messages = [message.poses[index] for index in tracked.tolist()]
         names = self.keypoint_names(message) or ()
         size = message.image_height, message.image_width
         frame = message.header.frame_id
-        positions, velocities = _in_camera(someone, frame, names)
+        positions, velocities = _in_camera(messages, frame, names)
         return People(
             poses=poses,
             positions=positions,
@@ -146,16 +146,16 @@ def _fields(message: PoseArray) -> PoseArrayFields:
 
 
 def _in_camera(
-    someone: Sequence[KeypointPose], frame: str, names: Sequence[str]
+    messages: Sequence[KeypointPose], frame: str, names: Sequence[str]
 ) -> tuple[Array, Array]:
     """Return people's positions and velocities in the camera's frame, (n, 3) each; NaN if unknown.
 
     With the pose node's parameter target_frame, `motion` is in another frame: then the position is
-    the mean of the torso's keypoints in space, else the median of all, and there is no velocity.
+    the mean of the torso's 3D keypoints, else the median of all, and there is no velocity.
     """
-    found = np.full((2, len(someone), 3), np.nan)
+    found = np.full((2, len(messages), 3), np.nan)
     torso = [index for index, name in enumerate(names) if name.endswith(("_hip", "_shoulder"))]
-    for index, person in enumerate(someone):
+    for index, person in enumerate(messages):
         motion = person.motion
         if motion.position_valid and motion.frame_id in ("", frame):
             found[0, index] = _xyz(motion.position)

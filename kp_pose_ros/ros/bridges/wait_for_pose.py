@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ros2 run kp_pose_ros wait_for_pose`: an action with which a planner waits for people."""
+"""`ros2 run kp_pose_ros wait_for_pose`: an action that waits for people, for planners."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ class Wait:
         condition, hold = self.condition, self.hold
         if self.most < 0:
             return (
-                "the skeleton of the poses is unknown: expected a message on 'skeleton' that fits"
+                "the skeleton of the poses is unknown: expected a matching message on 'skeleton'"
                 if self.unnamed
-                else "no message came on 'poses'"
+                else "no message arrived on 'poses'"
             )
         if self.most < condition.count:
             return f"at most {self.most} of {condition.count} people matched in one image"

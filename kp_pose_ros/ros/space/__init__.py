@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node does for people in space: depth, several cameras."""
+"""People in 3D, in the node: depth cameras, several cameras, transforms, coverage."""

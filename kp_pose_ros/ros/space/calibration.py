@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's `camera_info`."""
+"""The subscription to a camera's `camera_info`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Calibration:
     """Receives camera_info; its callback runs in the executor.
 
     Attributes:
-        topic: its resolved name.
+        topic: the resolved name of the topic.
         info: the newest message; None before the first. It stays when the subscription ends.
     """
 
@@ -57,7 +57,7 @@ class Calibration:
             self._subscribe(wanted)
 
     def _wanted_qos(self) -> QoSProfile:
-        """Return the QoS that matches the publishers': transient local if theirs is."""
+        """Return a QoS that matches the publishers: transient local if they are."""
         found = publishers_of(self._node, self._name, "sensor_msgs/msg/CameraInfo")
         return image_qos("auto", found)
 

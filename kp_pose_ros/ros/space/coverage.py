@@ -24,7 +24,7 @@ class CoverageTopic:
     """Publishes the coverage of one camera's images, once it has sent a camera_info.
 
     The worker calls `expect` and `publish`, the executor everything else. One camera_info is
-    enough: the subscription then ends, until images come that the camera_info does not fit.
+    enough: the subscription then ends, until images arrive that the camera_info does not fit.
     """
 
     def __init__(self, node: Node, prefix: str, label: str) -> None:
@@ -34,7 +34,7 @@ class CoverageTopic:
         self._publisher = node.create_publisher(CoverageMsg, f"{prefix}coverage", RESULTS)
         self._calibration = Calibration(node, prefix)
         self._image: tuple[Size, MinWidth] | None = None  # of the newest image
-        self._known: tuple[Size, MinWidth] | None = None  # what `_coverage` is for
+        self._known: tuple[Size, MinWidth] | None = None  # the one that `_coverage` is for
         self._coverage: Coverage | None = None
         self._trouble = ""
 
@@ -94,7 +94,7 @@ class CoverageTopic:
 
         Args:
             size: (height, width) of the newest image, pixels.
-            network_width: how many columns of a picture the network takes.
+            network_width: returns how many columns of an image reach the network.
         """
         self._image = size, network_width
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's depth images and camera_info, matched to its pictures."""
+"""A camera's depth images and camera_info, matched to its images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kp_pose_ros.timing import Throttle
 Item = TypeVar("Item")
 
 _KEPT = 8  # items: a quarter of a second at 30 Hz; each may take megabytes
-_EXPECTED = 4  # pictures being processed: one in the engine, one or two waiting
+_EXPECTED = 4  # images being processed: one in the engine, one or two waiting
 
 
 class Recent(Generic[Item]):
@@ -46,7 +46,7 @@ class Recent(Generic[Item]):
             self._expected.append(stamp)
 
     def put(self, stamp: int, item: Item) -> None:
-        """Add an item with its stamp, nanoseconds; it may replace the oldest one not expected."""
+        """Add an item with its stamp, nanoseconds; this may drop the oldest one not expected."""
         with self._lock:
             self._items.append((stamp, item))
             if len(self._items) > _KEPT:
@@ -74,7 +74,7 @@ class Recent(Generic[Item]):
             self._expected.clear()
 
     def _nearest(self, stamp: int) -> int:
-        # The latest of equally near ones, since some drivers leave all stamps at 0.
+        # The latest of those equally near, since some drivers leave all stamps at 0.
         latest_first = reversed(range(len(self._items)))
         return min(latest_first, key=lambda index: abs(self._items[index][0] - stamp))
 
@@ -94,7 +94,7 @@ class DepthSource:
             prefix: the prefix of each topic's name.
             label: the camera's name in the log.
             qos: the parameter image_qos.
-            slop: seconds by which the stamps of a picture and its depth image may differ.
+            slop: seconds by which the stamps of an image and its depth image may differ.
         """
         self._slop = slop
         self._node = node
@@ -112,7 +112,7 @@ class DepthSource:
             callback=self._on_image,
         )
         self._calibration = Calibration(node, prefix, self._gate)
-        self._missing_since: float | None = None  # None unless the latest pictures had no depth
+        self._missing_since: float | None = None  # None unless the latest images had no depth
         self._throttle = Throttle(_WARNING_PERIOD)
 
     def start(self) -> None:
@@ -137,13 +137,13 @@ class DepthSource:
         self._calibration.watch()
 
     def expect(self, header: Header) -> None:
-        """Announce that a picture with this header will be looked up."""
+        """Announce that the depth of an image with this header will be looked up."""
         self._images.expect(header.stamp)
 
     def look_up(
         self, header: Header, size: tuple[int, int]
     ) -> tuple[DepthImage, CameraModel] | None:
-        """Return the depth image and the camera of a picture of (height, width).
+        """Return the depth image and the camera of an image of (height, width).
 
         None if one is missing; if that lasts, a warning says why.
         """
@@ -164,29 +164,29 @@ class DepthSource:
         apart = (nearest[0] - stamp) * 1e-9
         if abs(apart) > self._slop:
             raise FrameError(
-                f"the depth image nearest to a picture is {abs(apart):.3f} s "
-                f"{'newer' if apart > 0 else 'older'}: expected at most {self._slop:g} s; give "
-                "both the same clock, or raise the parameter depth.slop"
+                f"the nearest depth image is {abs(apart):.3f} s "
+                f"{'newer' if apart > 0 else 'older'} than the image: expected at most "
+                f"{self._slop:g} s; give both the same clock, or raise the parameter depth.slop"
             )
         info = self._calibration.info
         if info is None:
             raise CalibrationError(
-                "no camera_info came: expected one with each picture; remap `camera_info` to the "
-                "topic beside the images"
+                "no camera_info was received: expected one with each image; remap `camera_info` to "
+                "the topic that the camera's driver publishes beside the images"
             )
         image = nearest[1]
         if image.header.frame_id != header.frame_id:
             raise FrameError(
                 f"the depth image is in the frame '{image.header.frame_id}': expected the "
-                f"picture's, '{header.frame_id}'; remap `depth` to the driver's depth image that "
-                "is registered to the picture"
+                f"image's, '{header.frame_id}'; remap `depth` to the driver's depth image that is "
+                "registered to the image"
             )
         camera = camera_of(info)
         if camera.size != size:
             raise CalibrationError(
-                f"camera_info is for pictures of {camera.size[1]} x {camera.size[0]}: expected "
-                f"{size[1]} x {size[0]}, the size of the pictures; remap `camera_info` to the "
-                "topic beside the images"
+                f"camera_info is for images of {camera.size[1]} x {camera.size[0]}: expected "
+                f"{size[1]} x {size[0]}, the size of the images; remap `camera_info` to the topic "
+                "that the camera's driver publishes beside them"
             )
         return depth_of(image), camera
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Markers for RViz: the people of one camera in space."""
+"""Markers for RViz: the people of one camera in 3D."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LIFETIME = Duration(nanosec=500_000_000)
 
 
 class Markers:
-    """Makes the markers of one camera, and deletes those of people gone from the next image."""
+    """Makes the markers of one camera, and deletes those of people who left its image."""
 
     def __init__(self) -> None:
         self._shown: set[tuple[str, int]] = set()  # namespace and id of each marker

@@ -54,7 +54,7 @@ class JointPoses:
             rig.viewpoints, round(parameters.rig.slop * 1e9)
         )
         self._slop = parameters.rig.slop
-        self._joined: float | None = None  # when images of the same time last came
+        self._joined: float | None = None  # when images of the same time last arrived
         self._node = node
         self._transforms = transforms
         self._throttle = Throttle(_WARNING_PERIOD)
@@ -62,7 +62,7 @@ class JointPoses:
         self._skeleton = node.create_publisher(SkeletonMsg, "skeleton", LATCHED)
 
     def wanted(self) -> bool:
-        """Return whether its topics have a subscriber."""
+        """Return whether `poses_3d` has a subscriber."""
         return self._poses.get_subscription_count() > 0
 
     def close(self) -> None:
@@ -129,6 +129,6 @@ class JointPoses:
                 f"{width} x {height}" for height, width in (size, self._sizes[camera])
             )
             self._node.get_logger().warning(
-                f"camera '{camera}' is left out of poses_3d: its images have {found} pixels, and "
-                f"its calibration in the rig is for {expected}"
+                f"camera '{camera}' is left out of poses_3d: its images have {found} pixels, "
+                f"expected {expected} as in its calibration; calibrate it at that size"
             )

@@ -31,7 +31,7 @@ _TOPICS = {
         QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
     ),
 }
-_LATE = 10**9  # nanoseconds; a stamp further back, as when a bag loops, restarts everything
+_LATE = 10**9  # nanoseconds; a stamp further back, as when a bag loops, drops all transforms
 
 
 class Transforms:
@@ -106,7 +106,7 @@ class Transforms:
         return rotation, np.array((shift.x, shift.y, shift.z))
 
     def clear(self) -> None:
-        """Drop all transforms: with them, tf2 would refuse those of an earlier time."""
+        """Drop all transforms; while it has later ones, tf2 refuses those of an earlier time."""
         self._buffer.clear()
 
     def take_trouble(self) -> str:
@@ -144,7 +144,7 @@ class PeopleInFrame:
         Args:
             keypoint_names: the skeleton's.
             transforms: those to the target frame; None: there is no target frame.
-            deviation: see PeopleMotion.
+            deviation: as in PeopleMotion; None: its default.
         """
         self._transforms = transforms
         extra = () if deviation is None else (deviation,)
@@ -158,7 +158,7 @@ class PeopleInFrame:
         Args:
             header: the image's.
             track_ids: (n,) of the people.
-            keypoints_3d: (n, k, 3) metres, in the header's frame; NaN where not known.
+            keypoints_3d: (n, k, 3) metres, in the header's frame; NaN where unknown.
         """
         target = header.frame_id if self._transforms is None else self._transforms.frame_id
         found = None

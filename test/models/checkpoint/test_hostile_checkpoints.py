@@ -335,7 +335,7 @@ def test_names_of_layers_that_add_up(tmp_path):
 def test_names_of_classes_that_add_up(tmp_path):
     text = b"X" + struct.pack("<I", 100_000) + b"ultralytics." + b"a" * (100_000 - 12)
     data = b"\x80\x02" + text + b"q\x00" + b"h\x00h\x00\x93" * 1000 + b"."
-    assert "which is no part" in refusal(save_pickle(tmp_path / "bad.pt", data))
+    assert "which does not belong" in refusal(save_pickle(tmp_path / "bad.pt", data))
 
 
 def test_a_class_whose_name_a_terminal_would_obey(tmp_path):

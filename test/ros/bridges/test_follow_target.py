@@ -346,7 +346,7 @@ def test_a_silent_camera_ends_the_goal(robot):
     _, answer = robot.follow(Someone(7))
     result = robot.wait_for(answer).result
     assert result.error_code == Result.CAMERA_SILENT
-    assert result.error_msg == "no message came on 'poses' for 2 s"
+    assert result.error_msg == "no message arrived on 'poses' for 2 s"
 
 
 def test_stamps_that_jump_back_end_the_goal(robot):

@@ -232,7 +232,7 @@ def test_poses_that_contradict_each_other_or_the_skeleton_are_left_out(planner):
 @pytest.mark.parametrize(
     ("stamps", "people", "goal", "reason"),
     [
-        pytest.param([], 0, {}, "no message came on 'poses'", id="no images"),
+        pytest.param([], 0, {}, "no message arrived on 'poses'", id="no images"),
         pytest.param([1.0], 1, {"count": 2}, "at most 1 of 2 people matched", id="too few people"),
         pytest.param(
             [1.0, 1.25], 1, {"hold": 5.0}, "at most 0.25 s without a break: expected 5 s", id="hold"

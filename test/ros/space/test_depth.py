@@ -168,7 +168,7 @@ WRONG = {
     "short": ({"depth": {"height": 121}}, "data has 38400 bytes: expected 38720"),
     "unregistered": ({"frame_id": "depth_frame"}, "is in the frame 'depth_frame'"),
     # So late that those of later pictures are older, too: a picture may be under way for long.
-    "late": ({"late": 10_000}, "000 s older: expected at most 0.02 s"),
+    "late": ({"late": 10_000}, "000 s older than the image: expected at most 0.02 s"),
 }  # fmt: skip
 
 
