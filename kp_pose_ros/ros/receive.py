@@ -121,6 +121,10 @@ class Receiver:
             camera.is_listening = True
         try:
             ready = self._wait_set.wait(list(subscriptions), seconds)
+            # A lost image also ends every wait, until its event is handled.
+            if seconds and not ready and not self._wait_set.is_woken:
+                for camera in cameras:
+                    camera.images.handle_events()
         except InvalidHandle:  # unsubscribed at this moment
             return []
         except Exception:
@@ -131,10 +135,6 @@ class Receiver:
         finally:
             for camera in cameras:
                 camera.is_listening = False
-        # A lost image also ends every wait, until its event is handled.
-        if seconds and not ready and not self._wait_set.is_woken:
-            for camera in cameras:
-                camera.images.handle_events()
         return [subscriptions[each] for each in ready]
 
     def _cameras_to_serve(self) -> list[Camera]:
