@@ -42,7 +42,9 @@ def test_every_camera_gets_its_share(table):
     sent = np.array(numbers(table["sent by each camera, frames/s"]))
     # One process sends for all of them: on a busy machine some get to send less.
     share = np.array(numbers(table["share of each camera"])) / (sent / sent.sum())
-    assert share == pytest.approx(np.ones(CAMERAS), abs=0.1)
+    processed = numbers(table["frames that reached the node"])[1]
+    some = 8 / (processed / CAMERAS)  # images, which matter on a machine that processes few
+    assert share == pytest.approx(np.ones(CAMERAS), abs=max(0.1, some))
 
 
 def test_every_frame_is_either_processed_or_dropped(table):

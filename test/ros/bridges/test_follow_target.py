@@ -4,6 +4,7 @@
 
 import math
 import signal
+from copy import deepcopy
 from itertools import count
 from time import monotonic
 
@@ -18,6 +19,7 @@ from node_process import PATIENCE, NodeProcess
 from peer import greet
 from rclpy.action import ActionClient
 from rclpy.qos import qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
 from scenes import STANDING
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -75,6 +77,8 @@ class Robot:
         self.infos = node.create_publisher(CameraInfo, f"{namespace}/camera_info", RESULTS)
         self.skeleton = node.create_publisher(Skeleton, f"{namespace}/skeleton", LATCHED)
         self.skeleton.publish(Skeleton(name="coco17", keypoint_names=NAMES))
+        self._clock = node.create_publisher(Clock, f"{namespace}/clock", 1)
+        self._now = 1000.0  # the server's time, which stands still unless it is told to pass
         self.targets, self.feedback, self.stamp = [], [], 1000.0
         self.is_known = False  # to the server
         self.subscription = node.create_subscription(
@@ -83,7 +87,7 @@ class Robot:
 
     def close(self):
         self.client.destroy()
-        for each in (self.poses, self.images, self.infos, self.skeleton):
+        for each in (self.poses, self.images, self.infos, self.skeleton, self._clock):
             self.node.destroy_publisher(each)
         self.node.destroy_subscription(self.subscription)
 
@@ -92,6 +96,18 @@ class Robot:
         while not condition():
             assert monotonic() < deadline, f"nothing in {timeout} s"
             rclpy.spin_once(self.node, timeout_sec=0.02)
+
+    def pass_time_until(self, condition, act=lambda: None):
+        """Have the server's time pass until something has happened."""
+        deadline = monotonic() + PATIENCE
+        while not condition():
+            assert monotonic() < deadline
+            self._now += 0.1
+            clock = Clock()
+            set_time(clock.clock, self._now)
+            self._clock.publish(clock)
+            act()
+            rclpy.spin_once(self.node, timeout_sec=0.05)
 
     def wait_for(self, future):
         self.spin_until(future.done)
@@ -143,18 +159,22 @@ class Robot:
             image.data.frombytes(pixels.tobytes())
             messages.append((self.images, image))
         messages.append((self.poses, message))
-        before, deadline = len(self.feedback), monotonic() + PATIENCE
-        while len(self.feedback) == before:
+        sent, deadline = [], monotonic() + PATIENCE
+        while not self.feedback_on(sent):
             assert monotonic() < deadline, "no feedback"
+            if sent:  # the poses overtook the skeleton
+                self.stamp += 0.001
+                set_stamp(header, self.stamp)
+            sent.append(deepcopy(header))
             for publisher, each in messages:
                 publisher.publish(each)
             patience = monotonic() + 3
-            while len(self.feedback) == before and monotonic() < patience:
+            while not self.feedback_on(sent) and monotonic() < patience:
                 rclpy.spin_once(self.node, timeout_sec=0.02)
-            if len(self.feedback) == before:  # the poses overtook the skeleton: send another image
-                self.stamp += 0.001
-                set_stamp(header, self.stamp)
-        return self.feedback[-1]
+        return self.feedback_on(sent)[0]
+
+    def feedback_on(self, headers):
+        return [each for each in self.feedback if each.header in headers]
 
     def follow(self, *people, images=8, **fields):
         """Send a goal and show people who stand, so that the server knows them."""
@@ -176,7 +196,9 @@ def start_server(tmp_path_factory):
     def start(namespace, **parameters):
         log = tmp_path_factory.mktemp("server") / "log"
         module = "kp_pose_ros.ros.bridges.follow_target"
-        started.append(NodeProcess(log, ["-r", f"__ns:={namespace}"], parameters, module))
+        remap = ["-r", f"__ns:={namespace}", "-r", f"/clock:={namespace}/clock"]
+        parameters = {"use_sim_time": True, **parameters}
+        started.append(NodeProcess(log, remap, parameters, module))
         return started[-1]
 
     yield start
@@ -344,7 +366,8 @@ def test_two_of_whom_one_may_be_the_target_are_ambiguous(robot):
 
 def test_a_silent_camera_ends_the_goal(robot):
     _, answer = robot.follow(Someone(7))
-    result = robot.wait_for(answer).result
+    robot.pass_time_until(answer.done)
+    result = answer.result().result
     assert result.error_code == Result.CAMERA_SILENT
     assert result.error_msg == "no message arrived on 'poses' for 2 s"
 
@@ -359,17 +382,17 @@ def test_stamps_that_jump_back_end_the_goal(robot):
 def test_stamps_that_stand_still_end_the_goal(robot):
     """Else a target that has left would count as just seen, forever."""
     _, answer = robot.follow(Someone(7))
-    deadline = monotonic() + PATIENCE
-    while not answer.done():
-        assert monotonic() < deadline
-        robot.poses.publish(stamped(robot.stamp))
-        rclpy.spin_once(robot.node, timeout_sec=0.05)
+    robot.pass_time_until(answer.done, lambda: robot.poses.publish(stamped(robot.stamp)))
     assert answer.result().result.error_code == Result.TIME_JUMPED
     assert "stand still at 1000.8" in answer.result().result.error_msg
 
 
+def set_time(time, seconds):
+    time.sec, time.nanosec = divmod(round(seconds * 1e9), 10**9)
+
+
 def set_stamp(header, seconds):
-    header.stamp.sec, header.stamp.nanosec = divmod(round(seconds * 1e9), 10**9)
+    set_time(header.stamp, seconds)
 
 
 def stamped(seconds):
@@ -390,7 +413,8 @@ def stamped(seconds):
 def test_a_timeout_says_why_nobody_was_found(robot, people, phrase):
     _, answer = robot.send(select=Goal.TRACK, track_id=5, timeout=1.0)
     robot.see(*people)
-    result = robot.wait_for(answer).result
+    robot.pass_time_until(answer.done)
+    result = answer.result().result
     assert result.error_code == Result.NOT_FOUND
     assert result.error_msg.startswith("timeout after 1 s: ")
     assert phrase in result.error_msg
