@@ -28,13 +28,13 @@ BINS = _HUES + _GRAYS
 _NAMES = tuple(
     f"{side}_{joint}" for joint in ("shoulder", "hip", "knee") for side in ("left", "right")
 )
-_LEAST = 0.4  # share of a part's samples that must be visible
+_MIN_VISIBLE = 0.4  # share of a part's samples that must be visible
 
 # Saturation times brightness (0 to 1): the bounds between grey and coloured pixels.
 _GRAY_BELOW, _COLOUR_ABOVE = 0.08, 0.25
 
 _VIEWS = 6  # remembered for each person: front, back, sides, in light and shade
-_NEW_VIEW = 0.18  # a look this far from all known views is a new one
+_NEW_VIEW = 0.18  # a histogram this far from all known views is a new one
 _LEARNING = 0.1  # share of a new image in a known view
 
 
@@ -49,16 +49,16 @@ _TORSO = _grid(np.linspace(0.15, 0.85, 10), np.linspace(0.1, 0.9, 12))
 _LEGS = np.linspace(0.15, 1.0, 40)
 
 
-class Wardrobe:
-    """Describes people's clothes, located by a skeleton's keypoints."""
+class ClothesHistograms:
+    """Computes the histograms of people's clothes, which keypoints locate."""
 
     def __init__(self, keypoint_names: Sequence[str]) -> None:
-        """Look for shoulders, hips and knees by name; without them, nothing is described."""
+        """Find shoulders, hips and knees by name; without them, all histograms are NaN."""
         names = list(keypoint_names)
         self._indices = [names.index(each) for each in _NAMES if each in names]
 
-    def describe(self, picture: Pixels, poses: Poses, size: tuple[int, int], ranks: Array) -> Array:
-        """Return the clothes' colours, (n, PARTS, BINS); NaN for a part that cannot be seen.
+    def compute(self, picture: Pixels, poses: Poses, size: tuple[int, int], ranks: Array) -> Array:
+        """Return the histograms, (n, PARTS, BINS); NaN for a part that cannot be seen.
 
         Args:
             picture: (h, w, 3) BGR, the source image or the same at a lower resolution.
@@ -75,11 +75,11 @@ class Wardrobe:
         for part, (samples, known) in enumerate((_torso(points, seen), _legs(points, seen))):
             visible = known & self._uncovered(samples, poses, ranks)
             scale = np.array(picture.shape[1::-1]) / size[::-1]
-            places = np.nan_to_num(samples * scale).astype(np.intp)
-            visible &= np.all((places >= 0) & (places < picture.shape[1::-1]), axis=-1)
-            enough = visible.mean(axis=1) >= _LEAST
+            pixels = np.nan_to_num(samples * scale).astype(np.intp)
+            visible &= np.all((pixels >= 0) & (pixels < picture.shape[1::-1]), axis=-1)
+            enough = visible.mean(axis=1) >= _MIN_VISIBLE
             if enough.any():
-                x, y = places[enough].clip(0, np.array(picture.shape[1::-1]) - 1).transpose(2, 0, 1)
+                x, y = pixels[enough].clip(0, np.array(picture.shape[1::-1]) - 1).transpose(2, 0, 1)
                 found[enough, part] = _histograms(picture[y, x], visible[enough])
         return found
 
@@ -135,42 +135,42 @@ def _histograms(pixels: Pixels, counted: Bools) -> Array:
 
 
 class Views:
-    """The looks of one person: front, back, in light and shade."""
+    """The histograms of one person from several views: front, back, in light and shade."""
 
     def __init__(self) -> None:
         self._views = np.zeros((0, PARTS, BINS))
 
-    def distances(self, looks: Array) -> Array:
-        """Return the Hellinger distances of (n, PARTS, BINS) looks to the nearest view: (n,).
+    def distances(self, histograms: Array) -> Array:
+        """Return the Hellinger distances of (n, PARTS, BINS) histograms to the nearest view: (n,).
 
         From 0 (the same) to 1; NaN if no part is known in both, or there is no view yet.
         """
-        nearest = _distances(looks, self._views).min(axis=1, initial=np.inf)
+        nearest = _distances(histograms, self._views).min(axis=1, initial=np.inf)
         return np.where(np.isfinite(nearest), nearest, np.nan)
 
-    def learn(self, look: Array) -> None:
-        """Add a (PARTS, BINS) look that is certain to be this person's.
+    def learn(self, histogram: Array) -> None:
+        """Add a (PARTS, BINS) histogram that is certain to be this person's.
 
-        A look without a torso is ignored.
+        A histogram without a torso is ignored.
         """
-        if not np.isfinite(look[TORSO]).all():
+        if not np.isfinite(histogram[TORSO]).all():
             return
-        distances = _distances(look[None], self._views)[0]
+        distances = _distances(histogram[None], self._views)[0]
         if len(distances) and distances.min() < _NEW_VIEW:
             view = self._views[distances.argmin()]
-            learned = np.where(np.isfinite(view), view + _LEARNING * (look - view), look)
-            view[:] = np.where(np.isfinite(look), learned, view)
+            learned = np.where(np.isfinite(view), view + _LEARNING * (histogram - view), histogram)
+            view[:] = np.where(np.isfinite(histogram), learned, view)
         else:
             # Replaces the oldest view once there are _VIEWS of them.
-            self._views = np.concatenate((self._views, look[None]))[-_VIEWS:]
+            self._views = np.concatenate((self._views, histogram[None]))[-_VIEWS:]
 
 
-def _distances(looks: Array, views: Array) -> Array:
-    """Return the distances of looks and views, (n, m), the mean of the parts known in both.
+def _distances(histograms: Array, views: Array) -> Array:
+    """Return the distances of histograms and views, (n, m): means over the parts known in both.
 
-    Infinite if there are none.
+    Infinite where there is no such part.
     """
-    overlap = np.sqrt(looks[:, None] * views).sum(axis=-1)
+    overlap = np.sqrt(histograms[:, None] * views).sum(axis=-1)
     parts = np.sqrt(np.maximum(0, 1 - overlap))
     known = np.isfinite(parts)
     sums = np.where(known, parts, 0).sum(axis=-1)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
 from kp_pose_ros.following.kinematics import RANGE, SIZE, Filter, X, Y
-from kp_pose_ros.following.person import MOMENT, SURPRISE, People, Person
+from kp_pose_ros.following.person import GATE, MOMENT, People, Person
 from kp_pose_ros.poses import Ints
 
 Array = npt.NDArray[np.float64]
@@ -35,9 +35,9 @@ _CLEARLY = 1.0  # by which it must exceed that of any other person who has vanis
 _REPLACES = 0.3  # a person must fit this long to be recognized as the target
 _ARRIVAL = 0.5  # the start of a new track, when its position shows if the target has come back
 _TRUST_AGAIN = 0.5  # until ids are trusted again after two people came near each other
-_RECENT = 2.0  # people out of sight for at most this long may still be near
+_RECENT = 2.0  # people out of sight for less than this may still be near
 _REMEMBERED = 60.0  # how long people out of sight are remembered
-_MOST_PEOPLE = 30
+_MAX_PEOPLE = 30
 _WITNESSES = 3  # if this many people shift alike, the camera is turning
 # Two people are near each other, so that the tracker may swap their ids, if their bodies are closer
 # than this in the image, in torso lengths, and about equally far from the camera.
@@ -105,7 +105,7 @@ class Follower:
         for index, track_id in enumerate(people.track_ids.tolist()):
             person = self._target if index == target else Person(track_id)
             person.filter.correct(people.coordinates[index])
-            person.views.learn(people.looks[index])
+            person.views.learn(people.histograms[index])
             if index != target:
                 self._others.append(person)
 
@@ -159,7 +159,7 @@ class Follower:
         pairs = [
             (by_id[track_id], row)
             for track_id, row in zip(people.track_ids.tolist(), people.coordinates, strict=True)
-            if track_id in by_id and by_id[track_id].filter.seen <= MOMENT
+            if track_id in by_id and by_id[track_id].filter.unseen <= MOMENT
         ]
         if len(pairs) >= _WITNESSES:
             axes = [X, Y]
@@ -173,7 +173,7 @@ class Follower:
         """Lower the trust in the ids of people who came near each other; let it recover."""
         means = np.array([person.filter.mean[0] for person in persons])
         unit = np.array([person.filter.unit for person in persons])
-        recent = np.array([person.filter.seen < _RECENT for person in persons])
+        recent = np.array([person.filter.unseen < _RECENT for person in persons])
         apart = np.hypot(*(means[:, None, (X, Y)] - means[:, (X, Y)]).transpose(2, 0, 1))
         near = apart < _NEAR * np.minimum(unit[:, None], unit)
         by_range = np.abs(means[:, None, RANGE] - means[:, RANGE])
@@ -183,35 +183,35 @@ class Follower:
         np.fill_diagonal(near, False)
         self._find_jumps(persons, people)
         for person, is_near in zip(persons, near.any(axis=1).tolist(), strict=True):
-            hidden = person.filter.seen > _TRUST_AGAIN
+            hidden = person.filter.unseen > _TRUST_AGAIN
             if is_near or hidden or person.has_jumped:
                 person.trust = 0.0
             else:
                 person.trust = min(1.0, person.trust + seconds / _TRUST_AGAIN)
 
     def _find_jumps(self, persons: list[Person], people: People) -> None:
-        """Note whose track continues where they cannot be: it is another person's now."""
+        """Note whose track continues where that person cannot be: it is another person's now."""
         rows = dict(zip(people.track_ids.tolist(), people.coordinates, strict=True))
         for person in persons:
             row = rows.get(person.track_id)
-            if row is not None and person.filter.surprise(row) > SURPRISE:
+            if row is not None and person.filter.squared_distance(row) > GATE:
                 person.has_jumped = True
 
     def _judge_newcomers(self, people: People) -> Array:
         """Return how well people's positions fit the target; for new tracks, how well at first.
 
-        The longer the target is out of sight, the more positions are possible: anybody walking
+        The longer the target is out of sight, the more positions are possible: anyone who walks
         about would fit sooner or later.
         """
         fits = self._target.filter.evidence(people.coordinates, people.size)
         known = {each.track_id for each in self._others}
-        if self._target.filter.seen <= MOMENT and not self._target.has_jumped:
+        if self._target.filter.unseen <= MOMENT and not self._target.has_jumped:
             known.add(self._target.track_id)
         rows = zip(people.track_ids.tolist(), people.coordinates, strict=True)
         for index, (track_id, row) in enumerate(rows):
             if track_id not in known:
                 newcomer = self._newcomers.get(track_id)
-                if newcomer is None or newcomer.filter.surprise(row) > SURPRISE:
+                if newcomer is None or newcomer.filter.squared_distance(row) > GATE:
                     newcomer = self._newcomers[track_id] = Newcomer(self._stamp)
                     self._claims.pop(track_id, None)
                     self._candidates.pop(track_id, None)
@@ -222,7 +222,7 @@ class Follower:
         return fits
 
     def _is_recognized(self, people: People, index: int, evidence: float) -> bool:
-        """Return whether a detection that is likely the target can be accepted as it already.
+        """Return whether a detection that is likely the target can already be accepted as such.
 
         Unless it plainly continues a track, it has to stay likely for a while.
         """
@@ -280,7 +280,7 @@ class Follower:
                 person.track_id, person.has_jumped = int(people.track_ids[column]), False
                 person.filter.correct(people.coordinates[column])
                 if is_same and person.trust >= 1:
-                    person.views.learn(people.looks[column])
+                    person.views.learn(people.histograms[column])
 
     def _remember(self, people: People, columns: list[int]) -> None:
         """Remember new people seen beside the target; forget those gone for long.
@@ -290,16 +290,16 @@ class Follower:
         self._newcomers.clear()
         self._candidates.clear()
         self._claims.clear()
-        recent = {each.track_id for each in self._others if each.filter.seen < _REPLACES}
+        recent = {each.track_id for each in self._others if each.filter.unseen < _REPLACES}
         for index, track_id in enumerate(people.track_ids.tolist()):
             if index not in columns and track_id not in recent:
                 person = Person(track_id)
                 person.filter.correct(people.coordinates[index])
-                person.views.learn(people.looks[index])
+                person.views.learn(people.histograms[index])
                 self._others.append(person)
-        self._others.sort(key=lambda person: person.filter.seen)
+        self._others.sort(key=lambda person: person.filter.unseen)
         self._others = [
-            person for person in self._others[:_MOST_PEOPLE] if person.filter.seen < _REMEMBERED
+            person for person in self._others[:_MAX_PEOPLE] if person.filter.unseen < _REMEMBERED
         ]
 
 

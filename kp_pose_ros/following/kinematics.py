@@ -27,8 +27,8 @@ COORDINATES = 4
 
 # In body units (x and y: torso lengths, about half a metre) and logarithms.
 _NOISE = np.array((0.13, 0.16, 0.09, 0.05))  # standard deviations of a detection
-_AGITATION = np.array((3.0, 0.3, 0.1, 0.15))  # change of velocity, squared, per second
-_FADE = 1.0  # seconds in which a velocity decays to 1/e: people out of sight may stop or turn
+_PROCESS_NOISE = np.array((3.0, 0.3, 0.1, 0.15))  # change of velocity, squared, per second
+_VELOCITY_DECAY = 1.0  # seconds to 1/e of a velocity: people out of sight may stop or turn
 _FIRST_VELOCITY = np.array((2.0, 0.5, 0.4, 0.4))  # per second
 # The range of values among the people in an image: how likely a match by chance is.
 _SIZE_SPAN = _RANGE_SPAN = 1.5
@@ -40,11 +40,11 @@ _TORSO_OF_BOX = 0.3  # length of a torso in heights of the box, where keypoints 
 
 
 def coordinates(poses: Poses, positions: Array, keypoint_names: Sequence[str]) -> Array:
-    """Return (n, COORDINATES), NaN where not known.
+    """Return the coordinates of n people, (n, COORDINATES), NaN where unknown.
 
     Args:
         poses: n people in one image.
-        positions: (n, 3) metres from the camera, NaN where not known.
+        positions: (n, 3) metres from the camera, NaN where unknown.
         keypoint_names: the skeleton's; without shoulders and hips, the boxes are used.
     """
     found = np.full((len(poses), COORDINATES), np.nan)
@@ -73,11 +73,11 @@ class Filter:
     """One person's expected coordinates.
 
     Attributes:
-        seen: seconds since the last detection.
+        unseen: seconds since the last detection.
         unit: length of a torso, pixels.
     """
 
-    seen: float = 0.0
+    unseen: float = 0.0
     unit: float = 1.0
     mean: Array = field(default_factory=lambda: np.full((2, COORDINATES), np.nan))
     variance: Array = field(default_factory=lambda: np.zeros((3, COORDINATES)))
@@ -87,14 +87,14 @@ class Filter:
         return np.array((self.unit, self.unit, 1.0, 1.0))
 
     def predict(self, seconds: float) -> None:
-        """Move on to a later time."""
-        self.seen += seconds
-        kept = math.exp(-seconds / _FADE)
-        travel = _FADE * (1 - kept)
+        """Predict the coordinates at a later time."""
+        self.unseen += seconds
+        kept = math.exp(-seconds / _VELOCITY_DECAY)
+        travel = _VELOCITY_DECAY * (1 - kept)
         self.mean[0] += travel * self.mean[1]
         self.mean[1] *= kept
         position, covariance, velocity = self.variance
-        power = _AGITATION * self.scale() ** 2
+        power = _PROCESS_NOISE * self.scale() ** 2
         position += 2 * travel * covariance + travel**2 * velocity + power * seconds**3 / 3
         covariance *= kept
         covariance += kept * travel * velocity + power * seconds**2 / 2
@@ -103,7 +103,7 @@ class Filter:
 
     def correct(self, measured: Array) -> None:
         """Update the filter with a detection's coordinates."""
-        self.seen = 0.0
+        self.unseen = 0.0
         if np.isfinite(measured[SIZE]):
             self.unit = math.exp(measured[SIZE])
         scale = self.scale()
@@ -128,21 +128,21 @@ class Filter:
             measured: (n, COORDINATES) of the detections.
             size: (height, width) of the image in pixels.
         """
-        surprise, variance = self._compare(measured)
+        squared, variance = self._compare(measured)
         # People stand on a floor: they take up about half the image's height.
         spans = np.array((size[1], size[0] / 2, _SIZE_SPAN, _RANGE_SPAN))
-        ratios = -0.5 * surprise + np.log(spans / np.sqrt(2 * np.pi * variance))
+        ratios = -0.5 * squared + np.log(spans / np.sqrt(2 * np.pi * variance))
         # With a distance, the size says little more.
         ratios[:, SIZE] = np.where(np.isfinite(ratios[:, RANGE]), np.nan, ratios[:, SIZE])
         total = np.nansum(ratios, axis=1)
-        anywhere = _ANYWHERE * min(1.0, self.seen / _LONG) ** 2 + 1e-9
+        anywhere = _ANYWHERE * min(1.0, self.unseen / _LONG) ** 2 + 1e-9
         return np.asarray(np.logaddexp(total, math.log(anywhere)))
 
-    def surprise(self, measured: Array) -> float:
-        """Return how far off one detection is: the sum of its squared errors, in variances."""
+    def squared_distance(self, measured: Array) -> float:
+        """Return the squared Mahalanobis distance of a detection, over its known coordinates."""
         return float(np.nansum(self._compare(measured)[0]))
 
     def _compare(self, measured: Array) -> tuple[Array, Array]:
-        """Return squared errors in variances, (..., COORDINATES), and the variances."""
+        """Return squared errors divided by variances, (..., COORDINATES), and the variances."""
         variance = self.variance[0] + (_NOISE * self.scale()) ** 2
         return (measured - self.mean[0]) ** 2 / variance, variance

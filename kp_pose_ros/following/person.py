@@ -23,14 +23,14 @@ _KNOWN = 1.5  # that a person in the image was seen before and is no stranger
 _SAME_ID = 3.0  # that a track_id means the same person as before, if nobody came near
 _BLIND = 6.0  # needed to recognize a person without their clothes
 _OTHER_CLOTHES = -1.0  # from clothes; below this they count as another person's
-# Clothes: the standard deviation of the distance between two looks of one person, the share of
-# looks that are outliers (wrong keypoints, half hidden), and the share of strangers in the same
-# clothes; measured with the pedestrians of vtest.avi.
-_SAME_CLOTHES, _ODD_LOOK, _UNIFORMED = 0.16, 0.06, 0.08
+# Clothes: the standard deviation of the distance between two histograms of one person, the share
+# of histograms that are outliers (wrong keypoints, half hidden), and the share of strangers in the
+# same clothes; measured with the pedestrians of vtest.avi.
+_SAME_CLOTHES, _OUTLIERS, _LOOKALIKES = 0.16, 0.06, 0.08
 
-# Squared errors, in variances, beyond which a detection is a jump; and the limit that applies right
+# Squared Mahalanobis distance beyond which a detection is a jump; and the limit that applies right
 # after a jump (which may have been a single bad detection) and where clothes are unknown.
-SURPRISE, _CALM = 14.0, 5.0
+GATE, _NARROW_GATE = 14.0, 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class People:
         poses: their poses; all have a track_id.
         positions: (n, 3) metres from the camera, x right, y down, z forward; NaN where not known.
         velocities: (n, 3) metres / s; NaN where not known.
-        looks: (n, PARTS, BINS), see `clothes`; NaN where not known.
+        histograms: (n, PARTS, BINS), see `clothes`; NaN where not known.
         coordinates: (n, COORDINATES), see `kinematics`.
         size: (height, width) of the image.
     """
@@ -49,7 +49,7 @@ class People:
     poses: Poses
     positions: Array
     velocities: Array
-    looks: Array
+    histograms: Array
     coordinates: Array
     size: tuple[int, int]
 
@@ -67,8 +67,8 @@ class Person:
     """A remembered person.
 
     Attributes:
-        track_id: the latest.
-        trust: 0 to 1, how sure it is that the id still means the same person.
+        track_id: the latest track id.
+        trust: 0 to 1, how certain it is that the id still means the same person.
         has_jumped: whether the latest detection with that id was too far off to be the same person.
     """
 
@@ -93,7 +93,7 @@ class Person:
 
     def clothes(self, people: People) -> Array:
         """Return how well people's clothes fit, (n,); 0 where they are not known."""
-        return _clothes_evidence(self.views.distances(people.looks))
+        return _clothes_evidence(self.views.distances(people.histograms))
 
     def is_continued(self, people: People, index: int) -> bool:
         """Return whether a detection plainly continues this person's track.
@@ -101,11 +101,11 @@ class Person:
         It has the same id after no more than MOMENT, no jump in position or size, and no other
         clothes.
         """
-        if self.track_id != people.track_ids[index] or self.filter.seen > MOMENT:
+        if self.track_id != people.track_ids[index] or self.filter.unseen > MOMENT:
             return False
         clothes = self.clothes(people)[index]
-        limit = _CALM if self.has_jumped or clothes <= 0 else SURPRISE
-        is_near = self.filter.surprise(people.coordinates[index]) <= limit
+        limit = _NARROW_GATE if self.has_jumped or clothes <= 0 else GATE
+        is_near = self.filter.squared_distance(people.coordinates[index]) <= limit
         return bool(is_near and clothes >= _OTHER_CLOTHES)
 
     def fits(self, people: People, index: int, evidence: float) -> bool:
@@ -116,10 +116,10 @@ class Person:
 
 
 def _clothes_evidence(distances: Array) -> Array:
-    """Return how much likelier looks at these distances show one person than two: (n,)."""
+    """Return the evidence that histograms at these distances show one person, not two: (n,)."""
     same = np.exp(-0.5 * (distances / _SAME_CLOTHES) ** 2)
     same *= 2 / (_SAME_CLOTHES * math.sqrt(2 * math.pi))  # half of a normal distribution
-    same = (1 - _ODD_LOOK) * same + _ODD_LOOK
-    other = (1 - _UNIFORMED) * 2 * distances + _UNIFORMED * same
+    same = (1 - _OUTLIERS) * same + _OUTLIERS
+    other = (1 - _LOOKALIKES) * 2 * distances + _LOOKALIKES * same
     evidence = np.log(same / other)
     return np.where(np.isfinite(evidence), evidence, 0)

@@ -74,7 +74,7 @@ class PoseModel:
             raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
         chosen = None if skeleton is None else Skeleton.find(skeleton)
         assumed = Assumed(layout, None if chosen is None else len(chosen))
-        with _wall(path):
+        with _as_model_errors(path):
             metadata = find_format(path).metadata(path, assumed)
         return cls(path, metadata, _skeleton(metadata, chosen, path))
 
@@ -132,7 +132,7 @@ class PoseModel:
         Raises:
             ModelError: the graph cannot be made.
         """
-        with _wall(self.path):
+        with _as_model_errors(self.path):
             graph = find_format(self.path).graph(self.path, network)
             if precision == "fp16":
                 to_half(graph, self.path)
@@ -211,7 +211,7 @@ def _skeleton(metadata: ModelMetadata, chosen: Skeleton | None, path: Path) -> S
 
 
 @contextmanager
-def _wall(path: Path) -> Iterator[None]:
+def _as_model_errors(path: Path) -> Iterator[None]:
     """Convert any exception of a reader to a ModelError that names the file."""
     try:
         yield

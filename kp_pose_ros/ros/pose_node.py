@@ -26,7 +26,7 @@ from kp_pose_ros.ros.diagnostics import Diagnostics, Level, NodeStatus
 from kp_pose_ros.ros.lifecycle import Handover, ManagedNode
 from kp_pose_ros.ros.parameters import RULES, Parameters, declare_parameters, follow_changes
 from kp_pose_ros.ros.process import RosLogHandler, prioritize_reading, run_node, use_large_images
-from kp_pose_ros.ros.space.poses_3d import JointPoses
+from kp_pose_ros.ros.space.poses_3d import Poses3DTopic
 from kp_pose_ros.ros.space.transforms import Transforms
 from kp_pose_ros.ros.worker import OnPoses, Worker
 from kp_pose_ros.timing import StageTimes
@@ -76,7 +76,7 @@ class PoseNode(ManagedNode):
         self._on_failure = on_failure
         self._on_built = on_built
         self.cameras: dict[str, Camera] = {}
-        self._joint: JointPoses | None = None
+        self._joint: Poses3DTopic | None = None
         self._transforms: Transforms | None = None
         self._worker: Worker | None = None
         self._active, self._enabled = False, True
@@ -104,7 +104,7 @@ class PoseNode(ManagedNode):
         if values.target_frame:
             self._transforms = Transforms(self, values.target_frame)
         transforms = self._transforms
-        self._joint = JointPoses(self, values, transforms) if values.rig.file else None
+        self._joint = Poses3DTopic(self, values, transforms) if values.rig.file else None
         for name in values.cameras:
             self.cameras[name] = Camera(self, name, values, transforms)
         if self._joint is not None:

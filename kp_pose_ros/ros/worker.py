@@ -39,7 +39,7 @@ from kp_pose_ros.ros.annotated import Painter, Presentation
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.receive import Receiver
-from kp_pose_ros.ros.space.poses_3d import JointPoses
+from kp_pose_ros.ros.space.poses_3d import Poses3DTopic
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
@@ -82,7 +82,7 @@ class Worker:
         *,
         call: Callable[[Callable[[], object]], None],
         on_poses: OnPoses | None = None,
-        joint: JointPoses | None = None,
+        joint: Poses3DTopic | None = None,
     ) -> None:
         """Make a worker that does not run yet.
 

@@ -19,7 +19,6 @@ from kp_pose_ros.skeleton import Skeleton
 RATE = 15  # images a second
 WIDTH, HEIGHT = 1920, 1080
 COCO = Skeleton.builtin("coco17")
-CLEARANCE = 0.7  # seconds between lying down and lying
 
 # A standing person in torso lengths, x to the right and y down, the hips' middle at the origin.
 STANDING = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from simulated_crowd import NAMES, SIZE, Image, images
 
-from kp_pose_ros.following.clothes import Wardrobe
+from kp_pose_ros.following.clothes import ClothesHistograms
 from kp_pose_ros.following.follower import NOBODY, Follower, Sight
 from kp_pose_ros.following.kinematics import coordinates
 from kp_pose_ros.following.person import People
@@ -73,20 +73,22 @@ WAYS = {
 
 def run(seed: int) -> dict[str, Outcome]:
     """Return the outcome of one run for each way to follow."""
-    wardrobe = Wardrobe(NAMES)
+    clothes = ClothesHistograms(NAMES)
     attempts: dict[str, Attempt] = {}
     for image in images(seed):
         indices = np.flatnonzero(image.poses.track_ids >= 0)
         poses, owners = image.poses[indices], image.owners[indices]
-        looks = wardrobe.describe(image.picture, poses, SIZE, -poses.boxes[:, 3].astype(np.float64))
+        histograms = clothes.compute(
+            image.picture, poses, SIZE, -poses.boxes[:, 3].astype(np.float64)
+        )
         for name, way in WAYS.items():
             positions = image.positions[indices] if way.depth else np.full((len(poses), 3), np.nan)
-            known = looks if way.colours else np.full_like(looks, np.nan)
+            known = histograms if way.colours else np.full_like(histograms, np.nan)
             where = coordinates(poses, positions, NAMES)
             people = People(poses, positions, np.full_like(positions, np.nan), known, where, SIZE)
             if name in attempts:
                 attempts[name].update(people, owners, image)
-            elif any(clear := (owners == 0) & np.isfinite(looks).all(axis=(1, 2))):
+            elif any(clear := (owners == 0) & np.isfinite(histograms).all(axis=(1, 2))):
                 follower = way.follower(people, int(clear.argmax()), image.stamp)
                 attempts[name] = Attempt(follower, image.stamp)
     return {name: attempt.outcome() for name, attempt in attempts.items()}

@@ -70,7 +70,7 @@ def people(*someone: Someone, shift: float = 0.0) -> People:
         poses=poses,
         positions=positions,
         velocities=np.zeros_like(positions),
-        looks=np.array([look(s.colour) for s in someone]).reshape(-1, PARTS, BINS),
+        histograms=np.array([look(s.colour) for s in someone]).reshape(-1, PARTS, BINS),
         coordinates=where,
         size=SIZE,
     )

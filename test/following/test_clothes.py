@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sighted import NAMES, SIZE, Someone, poses_of
 
-from kp_pose_ros.following.clothes import Views, Wardrobe
+from kp_pose_ros.following.clothes import ClothesHistograms, Views
 from kp_pose_ros.poses import Poses
 
 RED, GREEN, GRAY = (40, 40, 200), (60, 180, 60), (120, 120, 120)
@@ -23,7 +23,7 @@ def picture_of(poses, tops, legs):
 
 def describe(poses, picture, ranks=None, names=NAMES):
     ranks = np.zeros(len(poses)) if ranks is None else np.array(ranks)
-    return Wardrobe(names).describe(picture, poses, SIZE, ranks)
+    return ClothesHistograms(names).compute(picture, poses, SIZE, ranks)
 
 
 def distance(first, second):

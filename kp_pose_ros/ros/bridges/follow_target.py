@@ -52,7 +52,7 @@ _STATES = {
 
 
 @dataclass(slots=True, eq=False)
-class Hunt:
+class OpenGoal:
     """The open goal.
 
     Attributes:
@@ -145,7 +145,7 @@ class FollowTargetServer(Bridge):
         """
         super().__init__("follow_target", **node_arguments)
         self._rules = load_rules(declare_rules(self))
-        self._hunt: Hunt | None = None
+        self._goal: OpenGoal | None = None
         self._stopped = False
         self._sightings = Sightings(self, self._on_poses)
         self._activities = Activities(())
@@ -159,30 +159,30 @@ class FollowTargetServer(Bridge):
     async def finish(self) -> None:
         """Abort the open goal, so that no client waits forever."""
         self._stopped = True
-        if self._hunt is not None:
-            self._hunt.end(*_STOPPED)
+        if self._goal is not None:
+            self._goal.end(*_STOPPED)
 
     async def _execute(self, handle: Handle) -> Any:
         """Follow until the goal ends; return its result."""
         try:
             choice = _choice(handle.request)
-            hunt = Hunt(handle, choice, self._now(), rule=choice.rule(self._rules))
+            goal = OpenGoal(handle, choice, self._now(), rule=choice.rule(self._rules))
         except SettingsError as error:
             handle.abort()
             return Result(error_code=Result.INVALID_GOAL, error_msg=str(error))
-        if self._hunt is not None:
-            self._hunt.end(Result.PREEMPTED, "a new goal replaced this one: one runs at a time")
+        if self._goal is not None:
+            self._goal.end(Result.PREEMPTED, "a new goal replaced this one: one runs at a time")
         if handle.is_cancel_requested:  # before it began
-            hunt.end()
+            goal.end()
         if self._stopped:
-            hunt.end(*_STOPPED)
-        self._hunt = hunt
-        self._activities = Activities([hunt.rule] if hunt.rule else [])
+            goal.end(*_STOPPED)
+        self._goal = goal
+        self._activities = Activities([goal.rule] if goal.rule else [])
         self._sightings.want(True)
         self._timer.reset()
-        result: Any = await hunt.ended
-        if self._hunt is hunt:
-            self._hunt = None
+        result: Any = await goal.ended
+        if self._goal is goal:
+            self._goal = None
         if handle.is_cancel_requested:
             handle.canceled()
             return Result(last_seen=result.last_seen)
@@ -191,41 +191,41 @@ class FollowTargetServer(Bridge):
 
     def _on_cancel(self, handle: Handle) -> CancelResponse:
         # Not by goal id: in Humble, messages with arrays are equal if any one element is.
-        if self._hunt is not None and self._hunt.handle is handle:
-            self._hunt.end()
+        if self._goal is not None and self._goal.handle is handle:
+            self._goal.end()
         return CancelResponse.ACCEPT
 
     def _tick(self) -> None:
-        if self._hunt is not None:
-            self._hunt.check_time(self._now())
+        if self._goal is not None:
+            self._goal.check_time(self._now())
             self._sightings.watch()
         else:
             self._timer.cancel()
             self._sightings.want(False)
 
     def _on_poses(self, message: PoseArray) -> None:
-        hunt = self._hunt
-        if hunt is None or hunt.ended.done():
+        goal = self._goal
+        if goal is None or goal.ended.done():
             return
-        if hunt.pursuit is not None:
-            hunt.changed = self._now()
-        hunt.check_stamp(nanoseconds(message.header.stamp), self._now())
-        if hunt.ended.done():
+        if goal.pursuit is not None:
+            goal.changed = self._now()
+        goal.check_stamp(nanoseconds(message.header.stamp), self._now())
+        if goal.ended.done():
             return
         names = self._sightings.keypoint_names(message)
         if names is None:
             name = brief(message.skeleton)
-            hunt.missing = f"the skeleton of the poses, {name}, was not received on 'skeleton'"
-        elif hunt.rule is not None and (missing := hunt.rule.missing(names)):
-            hunt.end(
+            goal.missing = f"the skeleton of the poses, {name}, was not received on 'skeleton'"
+        elif goal.rule is not None and (missing := goal.rule.missing(names)):
+            goal.end(
                 Result.INVALID_GOAL,
-                f"the activity {hunt.rule.name} needs the keypoint {missing[0]}, which the "
+                f"the activity {goal.rule.name} needs the keypoint {missing[0]}, which the "
                 f"skeleton does not have: it has {', '.join(names)}",
             )
         else:
-            self._look(hunt, message)
+            self._look(goal, message)
 
-    def _look(self, hunt: Hunt, message: PoseArray) -> None:
+    def _look(self, goal: OpenGoal, message: PoseArray) -> None:
         """Look for the target in the poses of an image."""
         try:
             record = self._sightings.record(message)
@@ -236,13 +236,15 @@ class FollowTargetServer(Bridge):
                 f"a message on 'poses' was ignored: {error}", throttle_duration_sec=10.0
             )
             return
-        if hunt.pursuit is None:
-            hunt.missing = _why_nobody(hunt.choice, people, len(message.poses))
+        if goal.pursuit is None:
+            goal.missing = _why_nobody(goal.choice, people, len(message.poses))
         active = self._activities.active(record["robot"], record["camera"])
-        report = hunt.update(people, message.header, list(active))
-        self._publish(hunt, message.header, people, report)
+        report = goal.update(people, message.header, list(active))
+        self._publish(goal, message.header, people, report)
 
-    def _publish(self, hunt: Hunt, header: Header, people: People, report: Report | None) -> None:
+    def _publish(
+        self, goal: OpenGoal, header: Header, people: People, report: Report | None
+    ) -> None:
         """Publish the target and the feedback of an image; end the goal if the target is lost."""
         feedback = Feedback(header=header, track_id=UNTRACKED, distance=math.nan, bearing=math.nan)
         if report is not None:
@@ -251,18 +253,18 @@ class FollowTargetServer(Bridge):
             if report.position is not None:
                 x, _, z = report.position
                 feedback.distance, feedback.bearing = math.hypot(x, z), -math.atan2(x, z)
-                hunt.last_seen = _pose(header, report.position)
-                if not hunt.choice.image_only:
-                    self._target.publish(hunt.last_seen)
+                goal.last_seen = _pose(header, report.position)
+                if not goal.choice.image_only:
+                    self._target.publish(goal.last_seen)
             if report.index != NOBODY:
                 _describe(feedback, people, report.index)
                 if report.position is None:
                     center = feedback.bbox.center.position
                     feedback.bearing = self._sightings.bearing(center.x, center.y)
-        hunt.handle.publish_feedback(feedback)
+        goal.handle.publish_feedback(feedback)
         if report is not None and report.loss is not None:
-            patience = hunt.choice.effective_patience / _NS
-            hunt.end(getattr(Result, report.loss.name), f"{report.loss.value} (for {patience:g} s)")
+            patience = goal.choice.effective_patience / _NS
+            goal.end(getattr(Result, report.loss.name), f"{report.loss.value} (for {patience:g} s)")
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)

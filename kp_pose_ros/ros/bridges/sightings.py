@@ -14,7 +14,7 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import CalibrationError, FrameError, ModelError
-from kp_pose_ros.following.clothes import BINS, PARTS, Wardrobe
+from kp_pose_ros.following.clothes import BINS, PARTS, ClothesHistograms
 from kp_pose_ros.following.kinematics import coordinates
 from kp_pose_ros.following.person import People
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
@@ -47,7 +47,7 @@ class Sightings:
         """
         self._node = node
         self._recorder: Recorder | None = None
-        self._wardrobe = Wardrobe(())
+        self._clothes = ClothesHistograms(())
         self._pictures = Pictures(node, "image")
         self._poses = OnDemand(node, PoseArray, "poses", on_poses, RESULTS)
         self._calibration = Calibration(node, "")
@@ -100,7 +100,7 @@ class Sightings:
             poses=poses,
             positions=positions,
             velocities=velocities,
-            looks=self._looks(poses, message.header, size),
+            histograms=self._histograms(poses, message.header, size),
             coordinates=coordinates(poses, positions, names),
             size=size,
         )
@@ -116,8 +116,8 @@ class Sightings:
             return math.nan
         return -math.atan2(ray[0], ray[2])
 
-    def _looks(self, poses: Poses, header: Header, size: tuple[int, int]) -> Array:
-        """Return the colours of people's clothes; NaN without the image."""
+    def _histograms(self, poses: Poses, header: Header, size: tuple[int, int]) -> Array:
+        """Return the histograms of people's clothes; NaN without the image."""
         picture = None
         try:
             picture = self._pictures.at(header)
@@ -126,7 +126,7 @@ class Sightings:
         if picture is None or not min(size):
             return np.full((len(poses), PARTS, BINS), np.nan)
         # On a common floor, people whose feet are lower in the image are nearer.
-        return self._wardrobe.describe(picture, poses, size, -poses.boxes[:, 3].astype(np.float64))
+        return self._clothes.compute(picture, poses, size, -poses.boxes[:, 3].astype(np.float64))
 
     def _on_skeleton(self, message: Skeleton) -> None:
         try:
@@ -134,7 +134,7 @@ class Sightings:
         except ModelError as error:
             self._warn(str(error))
             return
-        self._wardrobe = Wardrobe(skeleton.keypoint_names)
+        self._clothes = ClothesHistograms(skeleton.keypoint_names)
         self._recorder = Recorder(skeleton, list(message.class_names))
 
     def _warn(self, text: str) -> None:

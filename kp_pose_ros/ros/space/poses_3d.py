@@ -31,7 +31,7 @@ _DEVIATION = 0.02, 0.0  # metres, of a position, independent of its distance fro
 _PATIENCE = 5.0  # without images of the same time, before a warning
 
 
-class JointPoses:
+class Poses3DTopic:
     """Joins poses of the node's cameras taken at the same time. One thread calls `add`."""
 
     def __init__(self, node: Node, parameters: Parameters, transforms: Transforms | None) -> None:
