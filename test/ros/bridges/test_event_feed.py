@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.serialization import serialize_message
 
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.records import CameraRecords
@@ -204,8 +205,8 @@ def test_a_message_that_contradicts_itself_is_left_out_in_one_sentence(
     monkeypatch.setattr(node.get_logger(), "warning", lambda text, **_: told.append(text))
     camera = CameraRecords(node, "r", "left", lambda record, _: records.append(record))
     camera._on_skeleton(PAIR)
-    camera._on_poses(message)
-    camera._on_poses(poses(3, 7))
+    camera._on_poses(serialize_message(message))
+    camera._on_poses(serialize_message(poses(3, 7)))
     node.destroy_node()
     assert [each["stamp_ms"] for each in records] == [3000]
     (line,) = told
