@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Asks the server wait_for_pose for a person in the middle of the image, and prints who came."""
+"""Asks the server wait_for_pose for a person in the middle of the image, and prints the result."""
 
 import signal
 from contextlib import suppress

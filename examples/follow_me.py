@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Follows the nearest person at 1.2 m, by the action follow_target; stops when they are lost.
+"""Follows the nearest person at 1.2 m with the action follow_target; stops when they are lost.
 
-It commands a geometry_msgs/Twist, and takes the camera to look forward from the robot's middle.
+It commands a geometry_msgs/Twist, and assumes a camera that looks forward from the robot's centre.
 With `--ros-args -p activity:=raised_hand` it waits for a person who raises a hand.
 """
 
@@ -19,9 +19,9 @@ from rclpy.task import Future
 from rclpy.time import Time
 
 DISTANCE = 1.2  # metres to keep
-TURN, DRIVE = 1.5, 0.8  # speed for each radian and each metre of error, / s
-FASTEST_TURN, FASTEST = 1.0, 0.6  # radians / s, metres / s
-AHEAD = 0.5  # radians; it does not drive towards someone farther to the side
+TURN, DRIVE = 1.5, 0.8  # speed per radian and per metre of error, 1 / s
+MAX_TURN, MAX_SPEED = 1.0, 0.6  # radians / s, metres / s
+AHEAD = 0.5  # radians; it only turns towards a person farther to the side
 
 
 class FollowMe(Node):
@@ -62,12 +62,12 @@ class FollowMe(Node):
         if self.target is not None:
             age = self.get_clock().now() - Time.from_msg(self.target.header.stamp)
             if abs(age.nanoseconds) < MAX_AGE * 1e9:
-                place = self.target.pose.position  # x right, z forward: the camera's optical frame
-                bearing, distance = math.atan2(-place.x, place.z), math.hypot(place.x, place.z)
+                person = self.target.pose.position  # x right, z forward: the camera's optical frame
+                bearing, distance = math.atan2(-person.x, person.z), math.hypot(person.x, person.z)
                 turn = TURN * bearing
-                command.angular.z = max(-FASTEST_TURN, min(turn, FASTEST_TURN))
+                command.angular.z = max(-MAX_TURN, min(turn, MAX_TURN))
                 if abs(bearing) < AHEAD:
-                    command.linear.x = max(0.0, min(DRIVE * (distance - DISTANCE), FASTEST))
+                    command.linear.x = max(0.0, min(DRIVE * (distance - DISTANCE), MAX_SPEED))
         self.commands.publish(command)
 
     def stop(self) -> None:

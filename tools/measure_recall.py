@@ -5,10 +5,10 @@
 
     tools/in_ros_env tools/measure_recall.py vtest.avi build/demo/photos --model yolo11n-pose
 
-Those who count are the people whom the model finds in a picture at twice the size, whole: with the
-head, both ankles, and away from the edges. The picture is then scaled down step by step, and laid
-on a grey one as large as the network's input. A person is found again if a pose overlaps theirs by
-half (intersection over union). vtest.avi is in Debian's opencv-doc.
+The reference is the people whom the model finds at twice the size and who are wholly in the
+picture: head and both ankles visible, away from the edges. The picture is then scaled down step by
+step and pasted onto a grey one of the network's size. A person is found again if a pose overlaps
+theirs by half (intersection over union). vtest.avi is in Debian's opencv-doc.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BOUNDS = (12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 256)  # pixels
 STEP = 0.87  # from one size to the next
 GREY = 114  # of a letterbox
 OVERLAP = 0.5
-EDGE = 2  # pixels from it, at least
+EDGE = 2  # pixels; a person nearer to an edge of the picture may be cut off
 HEAD = (("left_eye", "right_eye"), ("left_ear", "right_ear"))
 ANKLES = ("left_ankle", "right_ankle")
 
@@ -44,8 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("inputs", type=Path, nargs="+", help="pictures, videos, folders of them")
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--side", type=int, default=640, help="of the network's input, pixels")
-    parser.add_argument("--every", type=int, default=30, help="image of a video that is used")
+    parser.add_argument("--side", type=int, default=640, help="side of the network's input, pixels")
+    parser.add_argument("--every", type=int, default=30, help="use every n-th image of a video")
     args = parser.parse_args()
     try:
         table = measure(args)
@@ -75,7 +75,7 @@ def measure(args: argparse.Namespace) -> list[tuple[float, bool]]:
         boxes = whole(picture, reference[1], reference[0].skeleton.keypoint_names)
         scale = args.side / max(picture.shape[:2])
         while len(boxes) and (heights := (boxes[:, 3] - boxes[:, 1]) * scale).max() >= BOUNDS[0]:
-            canvas, corner = laid_out(picture, scale, args.side, random)
+            canvas, corner = pasted(picture, scale, args.side, random)
             [poses] = estimator[1].estimate([Frame(canvas)])
             places = boxes * np.float32(scale) + np.tile(corner, 2)
             table += [
@@ -87,7 +87,7 @@ def measure(args: argparse.Namespace) -> list[tuple[float, bool]]:
 
 
 def whole(picture: Pixels, estimator: PoseEstimator, names: tuple[str, ...]) -> Floats:
-    """Return the boxes of people who are wholly in a picture."""
+    """Return the boxes of the people who are wholly in a picture."""
     [poses] = estimator.estimate([Frame(picture)])
     seen = poses.states == OBSERVED
     ankles = seen[:, [names.index(name) for name in ANKLES]].all(axis=1)
@@ -98,7 +98,7 @@ def whole(picture: Pixels, estimator: PoseEstimator, names: tuple[str, ...]) -> 
     return boxes
 
 
-def laid_out(
+def pasted(
     picture: Pixels, scale: float, side: int, random: np.random.Generator
 ) -> tuple[Pixels, Floats]:
     """Return a grey picture with a smaller one somewhere on it, and the corner (x, y) of that."""

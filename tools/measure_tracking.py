@@ -34,9 +34,9 @@ Update = Callable[[Poses, int], npt.NDArray[np.int32]]  # poses, stamp -> track 
 Sighting = tuple[int, Poses, int]  # image, poses, index of the person
 Array = npt.NDArray[np.float64]
 
-# Of four images it cancels whatever moves up to a parabola; the noise that is left keeps its size.
+# Over four images it cancels motion up to a parabola; noise keeps its standard deviation.
 _NOISE_ONLY = np.array((1, -3, 3, -1)) / np.sqrt(20)
-_LONG = 20  # images; shorter tracks say nothing of noise
+_LONG = 20  # images; shorter tracks are not used for the noise
 
 
 def main() -> None:
@@ -106,7 +106,7 @@ def print_tracks(
     """Print how many ids a tracker gives, for how long, and how often they are switched.
 
     A switch is a change of id between two images in a row of a person whose boxes overlap by more
-    than 0.6, with nobody else near: that needs no truth and no tracker.
+    than 0.6, with nobody else near: that needs no ground truth and no tracker.
     """
     lengths: dict[int, int] = {}
     links = switches = tracked = 0
@@ -145,7 +145,7 @@ def _same_people(
 
 
 def print_noise(poses: list[Poses], hz: float, sigmas: Array) -> None:
-    """Print the standard deviations of boxes and keypoints, of people who are plainly seen."""
+    """Print the standard deviations of the boxes and keypoints of people in long tracks."""
     tracks: dict[int, list[Sighting]] = {}
     update = _ours(sigmas)
     for index, found in enumerate(poses):
@@ -160,7 +160,7 @@ def print_noise(poses: list[Poses], hz: float, sigmas: Array) -> None:
                 boxes.append(box)
                 keypoints.append(points)
     if not boxes:
-        print(f"noise: unknown, for nobody is tracked through {_LONG} images")
+        print(f"noise: unknown, since nobody is tracked through {_LONG} images")
         return
     print("box sides, in box heights:", _deviation(np.array(boxes)))
     print("keypoints, in square roots of the box area:", _deviation(np.array(keypoints)))
@@ -176,7 +176,7 @@ def _noise_of(four: tuple[Sighting, ...]) -> tuple[Array, Array]:
 
 
 def _deviation(noise: Array) -> list[float]:
-    """Return the (m,) standard deviations of (n, m, axes), by the median, as a few are wild."""
+    """Return the (m,) standard deviations of (n, m, axes), by medians because of outliers."""
     deviations: list[float] = (1.4826 * np.nanmedian(np.abs(noise), axis=(0, 2))).round(4).tolist()
     return deviations
 

@@ -7,8 +7,8 @@
     tools/in_ros_env tools/mutate.py --sample 0 space/bones.py    # every mutation of one module
 
 A mutation swaps an operator, negates a condition, or changes a number. Only the tests of the
-module's own room run. mutmut, which would be the usual tool, leaves constants outside of functions
-alone, and much of what this core knows is there.
+module's own room run. mutmut, the usual tool, does not change constants outside of functions, where
+much of what this core knows is.
 
 Exits with 1 if fewer than 95 % of the mutations make a test fail.
 """
@@ -90,8 +90,8 @@ class Mutation:
         before = ast.unparse(node)
         change()
         line = original.splitlines()[node.lineno - 1].strip()
-        told = f"{self.path}:{node.lineno}: {before}  ->  {ast.unparse(node)}    in: {line}"
-        return ast.unparse(ast.fix_missing_locations(tree)), told
+        description = f"{self.path}:{node.lineno}: {before}  ->  {ast.unparse(node)}    in: {line}"
+        return ast.unparse(ast.fix_missing_locations(tree)), description
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, Change]]:
@@ -121,7 +121,7 @@ def _changes_of(node: ast.AST) -> Iterator[Change]:
             yield partial(node.ops.__setitem__, place, _SWAPS[type(operator)]())
     elif isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp) and type(node.op) in _SWAPS:
         yield partial(setattr, node, "op", _SWAPS[type(node.op)]())
-    elif isinstance(node, ast.UnaryOp):  # twice is not at all
+    elif isinstance(node, ast.UnaryOp):  # applied twice, it cancels
         yield partial(setattr, node, "operand", ast.UnaryOp(node.op, node.operand))
     elif isinstance(node, ast.If | ast.IfExp | ast.While):
         yield partial(setattr, node, "test", ast.UnaryOp(ast.Not(), node.test))
@@ -148,7 +148,7 @@ def mutations(patterns: list[str]) -> list[Mutation]:
 def tests_of(path: Path) -> list[str]:
     """Return the tests of a module: those of its own name first, then those of its room.
 
-    At the top, where the rooms are, and in `ros`, where tests start nodes, only the former.
+    For modules at the top level, and in `ros`, where tests start nodes, only the former.
     """
     room = ROOT / "test" / path.parent
     own = room / f"test_{path.stem}.py"
@@ -158,13 +158,13 @@ def tests_of(path: Path) -> list[str]:
 
 def survives(mutation: Mutation) -> str | None:
     """Return a description of the mutation if every test passes with it."""
-    source, told = mutation.apply()
+    source, description = mutation.apply()
     with tempfile.TemporaryDirectory(prefix="mutant_") as folder:
         shutil.copytree(ROOT / "kp_pose_ros", Path(folder, "kp_pose_ros"))
         for name in ("config", "msg"):
             Path(folder, name).symlink_to(ROOT / name)
         Path(folder, "kp_pose_ros", mutation.path).write_text(source)
-        # Forked: this process has imported what takes long.
+        # Forked, since this process has imported what is slow to import.
         context = multiprocessing.get_context("fork")
         child = context.Process(target=_run_tests, args=(folder, tests_of(mutation.path)))
         child.start()
@@ -172,7 +172,7 @@ def survives(mutation: Mutation) -> str | None:
         if child.is_alive():
             child.kill()
             child.join()
-        return told if child.exitcode == 0 else None
+        return description if child.exitcode == 0 else None
 
 
 def _run_tests(folder: str, tests: list[str]) -> None:
@@ -188,9 +188,9 @@ def main() -> int:
     """Mutate, test and print what survived; return the process's exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("modules", nargs="*", default=CORE, help="such as tracking/*.py")
-    parser.add_argument("--sample", type=int, default=200, help="how many; 0: all of them")
-    parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at once")
+    parser.add_argument("--sample", type=int, default=200, help="how many mutations; 0: all")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
+    parser.add_argument("--jobs", type=int, default=2, help="number of mutations tested at once")
     args = parser.parse_args()
     os.chdir(ROOT)
     import cv2  # noqa: F401

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draws docs/smoothing.png: how calm and how late `tracking.smoothing` makes a keypoint.
+"""Draws docs/smoothing.png: how steady and how late `tracking.smoothing` makes a keypoint.
 
     tools/in_ros_env tools/plot_smoothing.py
 
@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float64]
 
 HZ = 30.0
 STRENGTHS = (0.5, 1.0, 2.0)
-NOISE = 0.005  # spans; of 400 pixels it is 2
+NOISE = 0.005  # spans (person heights); 2 pixels for a span of 400
 SCORE = 0.9
 PICTURE = Path(__file__).parent.parent / "docs" / "smoothing.png"
 
@@ -72,7 +72,7 @@ def draw_lag(axes: plt.Axes) -> None:
 
 
 def lag(reach: float, strength: float) -> float:
-    """Return by how many seconds a hand that waves at 1 Hz comes late."""
+    """Return how many seconds the smoothed position of a hand that waves at 1 Hz lags behind."""
     seconds = np.arange(0, 20, 1 / HZ)
     truth = column(reach * np.sin(2 * np.pi * seconds))
     output = smoothed(truth + noise(len(truth)), strength)

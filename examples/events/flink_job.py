@@ -8,7 +8,7 @@ In an environment with apache-flink==2.2.1 and kp_pose_ros:
     python flink_job.py RECORDS EVENTS [--rules RULES]
 
 RECORDS is one file: Flink's streaming file source has no order among files, and a camera's records
-have to be in order (`cat 0*.jsonl > all.jsonl` joins segments).
+have to be in order (`cat 0*.jsonl > all.jsonl` concatenates segments).
 """
 
 from __future__ import annotations

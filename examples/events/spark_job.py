@@ -8,7 +8,7 @@ In an environment with pyspark==4.1.4, pandas, pyarrow, protobuf and kp_pose_ros
     spark-submit --packages org.apache.spark:spark-sql-kafka-0-10_2.13:4.1.4 \
         spark_job.py --kafka HOST:PORT EVENTS             the topic poses, until stopped
 
-EVENTS is a folder of JSON lines; with EVENTS.checkpoint beside it a stopped job goes on.
+EVENTS is a folder of JSON lines; from EVENTS.checkpoint beside it, a stopped job resumes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Apply(StatefulProcessor):
         # A pickle of our own, from our own checkpoint.
         state = pickle.loads(self._state.get()[0]) if self._state.exists() else CameraState()  # noqa: S301
         found = []
-        # Spark keeps no order within a batch: the place in the file or in Kafka's partition has it.
+        # Spark keeps no order within a batch: the line of the file or Kafka's offset gives it.
         for line in pd.concat(rows).sort_values(["source", "place"])["line"]:
             try:
                 found += self._matcher.update(state, json.loads(line))
@@ -66,7 +66,7 @@ class Apply(StatefulProcessor):
 
 
 def from_files(spark: SparkSession, folder: str) -> DataFrame:
-    """Return the lines of segments, whose names tell their order."""
+    """Return the lines of segments, which are ordered by their names."""
     texts = spark.readStream.option("wholetext", True).option("maxFilesPerTrigger", 4).text(folder)
     lines = f.posexplode(f.split("value", "\n")).alias("place", "line")
     return texts.select(f.col("_metadata.file_name").alias("source"), lines).where("line <> ''")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Poses and activities of a folder of bags and videos, on all machines that Spark has.
+"""Finds poses and activities in a folder of bags and videos, on all machines of a Spark cluster.
 
 In an environment with pyspark==4.1.4 and pyarrow:
 
@@ -8,8 +8,8 @@ In an environment with pyspark==4.1.4 and pyarrow:
 
 A recording is one task, and becomes OUT/poses/recording=NAME/records.parquet, with a row for each
 image as record.schema.json describes it, and OUT/activities/recording=NAME/events.parquet, with a
-row for each event. Recordings that are in OUT already are left out, so that a job that was stopped
-goes on. Every machine needs the folders RECORDINGS and OUT, and the command kp_pose.
+row for each event. Recordings that are in OUT already are skipped, so that a stopped job resumes.
+Every machine needs the folders RECORDINGS and OUT, and the command kp_pose.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def process(recording: Path, name: str, out: Path, commands: Commands) -> str:
 
 
 def as_row(line: str) -> dict[str, Any]:
-    """Return a record with its keypoints as Arrow takes a map: pairs."""
+    """Return a record with its keypoints as pairs, which Arrow accepts as a map."""
     record = json.loads(line)
     for pose in record["poses"]:
         pose["keypoints"] = [*pose["keypoints"].items()]
@@ -123,7 +123,7 @@ def as_row(line: str) -> dict[str, Any]:
 
 
 def write(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) -> None:
-    """Write a table under its name once it is whole."""
+    """Write a table; the file appears under its name once it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     begun = path.with_name(f".{path.name}.{os.getpid()}")
     parquet.write_table(pa.Table.from_pylist([*rows], schema), begun)

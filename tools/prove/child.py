@@ -22,9 +22,9 @@ def run_in_a_process(name: str, command: Sequence[str], seconds: float) -> Itera
     """Yield the results of a step that a command runs.
 
     Args:
-        name: of the step.
-        command: gets `--results FILE` appended.
-        seconds: after these it is killed, with all that it has started, and counts as failed.
+        name: the step's name.
+        command: the command, to which `--results FILE` is appended.
+        seconds: time limit; then it is killed, with all that it has started, and counts as failed.
     """
     with tempfile.TemporaryDirectory() as folder:
         results, log = Path(folder) / "results", Path(folder) / "log"
@@ -62,7 +62,7 @@ def last_line(text: str) -> str:
 
 
 def report(name: str, step: Step, case: Case, results: Path, *, stand_in: bool) -> None:
-    """Run a step here; append each result to a file as soon as it is there, a line of JSON each."""
+    """Run a step in this process; append each result to a file at once, a line of JSON each."""
     note = f"{STAND_IN}; " if stand_in and step.needs == NETWORKS else ""
     with results.open("a") as output:
         for result in _guarded(name, step, case):

@@ -33,7 +33,7 @@ from .kernels import primary_context
 from .results import SIZE, Case, Result, passed
 
 PIXELS = 2.0  # how far float16 may be from ONNX Runtime's float32, in network pixels
-SURE = 0.5  # score of people and of keypoints that are compared
+SURE = 0.5  # minimum score of the people and keypoints that are compared
 OPENS = 20
 LOST_MEGABYTES = 16.0  # over all but the first opens; a leak of one network's memory is more
 
@@ -57,7 +57,7 @@ def open_engine(
     mapped: bool = False,
     progress: Progress | None = None,
 ) -> Any:
-    """Open the engine, with the switches of its modules set."""
+    """Open the engine, with or without CUDA graphs and mapped memory."""
     from kp_pose_ros.inference.tensorrt import network, slot
     from kp_pose_ros.inference.tensorrt.engine import TensorRTEngine
 
@@ -94,7 +94,7 @@ def _opened(step: str, case: Case, precision: str, max_batch: int, *, builds: in
 
 
 def poses_by(engine: Any, model: PoseModel, frames: Sequence[Frame], count: int) -> list[Poses]:
-    """Return the poses in frames, `count` of them at once."""
+    """Return the poses in frames, in batches of `count`."""
     estimator = PoseEstimator(engine, model.metadata.kpt_shape, DecodeSettings())
     found: list[Poses] = []
     for start in range(0, len(frames), count):
@@ -112,9 +112,9 @@ def by_onnx_runtime(model: PoseModel, frames: Sequence[Frame]) -> list[Poses]:
 def differences(
     found: Sequence[Poses], expected: Sequence[Poses], frames: Sequence[Frame]
 ) -> npt.NDArray[np.float64]:
-    """Return how far boxes and sure keypoints of sure people are apart, in network pixels.
+    """Return how far apart boxes and keypoints with a score above `SURE` are, in network pixels.
 
-    Infinity is among them where one of the two has a sure person whom the other has not.
+    Infinity is among them if one of the two has such a person and the other does not.
     """
     apart = [np.zeros(1)]
     for ours, theirs, frame in zip(found, expected, frames, strict=True):
@@ -191,7 +191,7 @@ def int8(case: Case) -> Iterator[Result]:
 
 
 def submits(case: Case) -> Iterator[Result]:
-    """Two batches under way, each call from another thread; the host's times of both calls."""
+    """Two batches in flight, each call from another thread; the host's times of both calls."""
     frames = case.frames()[:1]
     for graphs in (False, True):
         engine = open_engine(case, graphs=graphs)
@@ -226,7 +226,7 @@ def _in_a_thread(times: list[float], function: Callable[..., Any], *arguments: A
 
 
 def overlap(case: Case) -> Iterator[Result]:
-    """The upload of a batch begins before the network of the batch in front of it has ended."""
+    """The upload of a batch begins before the inference of the batch before it has ended."""
     engine = open_engine(case, max_batch=4)
     margins = [_margin(engine, case.frames()[:1] * 2) for _ in range(10)]
     engine.close()
@@ -236,7 +236,7 @@ def overlap(case: Case) -> Iterator[Result]:
 
 
 def _margin(engine: Any, frames: Sequence[Frame]) -> float:
-    """Return how many milliseconds an upload begins before the inference in front of it ends."""
+    """Return how many milliseconds an upload begins before the previous inference ends."""
     batches = engine.submit(frames), engine.submit(frames)
     spans = [{name: (a, b) for name, a, b in each.slot._spans} for each in batches]
     for batch in batches:
@@ -246,7 +246,7 @@ def _margin(engine: Any, frames: Sequence[Frame]) -> float:
 
 
 def leaks(case: Case) -> Iterator[Result]:
-    """Memory of the GPU over many opens and closes."""
+    """The GPU memory that is lost over many opens and closes."""
     free = []
     for _ in range(OPENS):
         engine = open_engine(case)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of the GPU: a lost one, one without memory, and what is left after the engine's end."""
+"""Faults of the GPU: a lost GPU, no free memory, and the context after the engine is closed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOO_MUCH = 1 << 50  # bytes
 
 
 def bad_address(case: Case) -> Iterator[Result]:
-    """A kernel that writes to an address of nobody loses the GPU; every later call says so."""
+    """A kernel that writes to an invalid address loses the GPU; every later call says so."""
     engine = open_engine(case)
     engine._networks[SIZE]._input = NOWHERE
     said = []
@@ -28,12 +28,12 @@ def bad_address(case: Case) -> Iterator[Result]:
         except GpuLostError as error:
             said.append(str(error))
     engine.close()
-    note = said[0] if said else "the engine went on"
+    note = said[0] if said else "the engine continued"
     yield Result("a bad address loses the GPU", passed(len(said) == 2), note=note)
 
 
 def out_of_memory(case: Case) -> Iterator[Result]:
-    """Memory that there is not is refused in a sentence, and the engine works as before."""
+    """An allocation that is too large is refused in a sentence; the engine works as before."""
     engine = open_engine(case)
     said = ""
     try:

@@ -27,7 +27,7 @@ LEVEL = 1 / 255
 
 @contextmanager
 def primary_context() -> Iterator[Any]:
-    """Give pycuda.driver with the primary context current."""
+    """Yield pycuda.driver with the primary context current."""
     from pycuda import driver
 
     driver.init()
@@ -41,7 +41,7 @@ def primary_context() -> Iterator[Any]:
 
 
 def versions(case: Case) -> Iterator[Result]:
-    """What runs here."""
+    """The versions of the GPU, the driver and the libraries."""
     with primary_context() as driver:
         device = driver.Device(0)
         attribute = driver.device_attribute
@@ -136,7 +136,7 @@ def on_gpu(
 
 
 def by_opencv(frame: Frame) -> Any:
-    """Return the planes that the kernel should give."""
+    """Return the planes that the kernel should make, by OpenCV."""
     letterbox = Letterbox.fit(frame.size, SIZE)
     canvas = letterbox.canvas()
     letterbox.apply(frame.to_bgr(), canvas)
@@ -151,7 +151,7 @@ def copies(case: Case) -> Iterator[Result]:
 
 
 def measure_copies(driver: Any) -> list[Result]:
-    """Do so; what is allocated for it goes with the call."""
+    """Measure `copies`; its allocations end with this call, while the context is current."""
     loaded = kernel.LetterboxKernel(driver)
     frame, row_step = noise("bgr8", (1080, 1920), 0)
     size, network = frame.pixels.nbytes, driver.mem_alloc(3 * SIZE[0] * SIZE[1] * 4)
@@ -186,7 +186,7 @@ def measure_copies(driver: Any) -> list[Result]:
 
 
 def timed(driver: Any, stream: Any, work: Callable[[], object], count: int = 50) -> list[float]:
-    """Return how many milliseconds each run of some work takes on the GPU."""
+    """Return how many milliseconds each run of `work` takes on the GPU."""
     times = []
     for _ in range(count):
         start, end = driver.Event(), driver.Event()

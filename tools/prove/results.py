@@ -26,10 +26,10 @@ class Result:
     Attributes:
         step: what was tried.
         status: PASS, FAIL or SKIP.
-        worst: the largest difference; the note tells its unit.
+        worst: the largest difference, in the unit that the note states.
         times: milliseconds of each run.
-        note: anything else in a few words.
-        text: what is printed below the table.
+        note: a remark for the table.
+        text: text to print below the table.
     """
 
     step: str
@@ -55,13 +55,13 @@ def passed(condition: object) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """What is proven with.
+    """The input of all steps.
 
     Attributes:
         model: the model.
         pictures: pictures of people.
         submits: how many batches the step `submits` runs.
-        itself: the command that runs one step of this program: its name follows.
+        itself: the command that runs one step of this program; the step's name is appended.
     """
 
     model: PoseModel
@@ -81,8 +81,7 @@ class Step:
     Attributes:
         run: yields its results; an exception is a failure, too.
         seconds: how long it may take, of eight minutes for all.
-        needs: what it needs, beside the one before: DRIVER, NETWORKS (TensorRT or what stands in
-            for it) or TENSORRT.
+        needs: DRIVER, NETWORKS (TensorRT or its stand-in, too) or TENSORRT.
     """
 
     run: Callable[[Case], Iterator[Result]]

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether TensorRT works here, and what stands in for it where it does not: torch.
+"""Whether TensorRT works here, and a stand-in for it where it does not, which uses torch.
 
-The stand-in is the tests' one, which refuses what TensorRT's documents say that TensorRT refuses,
-such as addresses that are not aligned to 256 bytes. Its networks run with torch, on the stream and
-at the addresses that TensorRT would have been given.
+It is the tests' fake TensorRT, which refuses what the real one refuses by its documentation, such
+as addresses that are not aligned to 256 bytes. Its networks run with torch, on the stream and at
+the addresses that TensorRT would have been given.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _why_not_loaded(plan: bytes) -> str:
 
 
 def install() -> None:
-    """Put the stand-in in the place of TensorRT for this process."""
+    """Replace TensorRT by the stand-in in this process."""
     sys.path.append(str(TESTS))
     from fakes.tensorrt import make_tensorrt_on_a_driver
 

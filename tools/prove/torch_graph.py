@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a prepared ONNX graph with torch, in memory that somebody else allocated.
+"""Runs a prepared ONNX graph with torch, in memory that the caller has allocated.
 
-Without a GPU of torch's it runs on the CPU, where a made-up driver has its memory.
+If torch has no GPU, the graph runs on the CPU, where the tests' fake driver has its memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 HALF = torch.float16 if DEVICE == "cuda" else torch.float32  # torch's CPU is slow with float16
-# Inputs that tell shapes and the like. The host reads them, so that nothing waits for the GPU.
+# Inputs such as shapes, which the host reads, so that nothing waits for the GPU.
 SETTINGS = {
     *(("Reshape", 1), ("Split", 1), ("TopK", 1), ("Expand", 1), ("Pad", 1)),
     *(("Slice", place) for place in (1, 2, 3, 4)),
@@ -30,7 +30,7 @@ Operator = Callable[..., Any]
 
 
 class _Memory:
-    """Memory on the GPU, as torch takes it from others."""
+    """GPU memory that torch did not allocate, in the form that it accepts."""
 
     def __init__(self, address: int, shape: tuple[int, ...], dtype: type) -> None:
         self.__cuda_array_interface__ = {

@@ -3,8 +3,8 @@
 #
 # Sourced by wheels.bash when something is missing or outdated: makes $venv and builds the workspace.
 
-# Prints the path of the first Python on PATH that there are wheels for; of the real one, not of a
-# virtual environment's, which may be the one that is about to be replaced.
+# Prints the path of the first Python on PATH that there are wheels for. In a virtual environment, which may be
+# the one that is about to be replaced, this is the path of the Python that it was made with.
 find_python() {
   local name
   for name in python3 python3.12 python3.11 python3.10; do
@@ -60,7 +60,7 @@ make_venv() {
   check_machine
   say "no ROS 2 distribution is sourced: making $(basename "$venv") with ROS 2 $wheels from wheels for $python (once, 1 GB)"
   mkdir -p "$venv"
-  touch "$venv/COLCON_IGNORE"  # also the mark of our own, which stays whenever this is interrupted
+  touch "$venv/COLCON_IGNORE"  # also marks it as made by this tool, even if it is interrupted
   find "$venv" -mindepth 1 -not -path "$venv/COLCON_IGNORE" -delete
   rm -rf "$workspace"
   "$python" -m venv "$venv"
@@ -73,11 +73,11 @@ make_venv() {
 }
 
 # An ordinary colcon workspace. Its sources are links, because CMake refuses an include folder (numpy's in
-# .venv) that lies inside of the source folder.
+# .venv) inside the source folder.
 build_workspace() {
   check_machine
   say "building the messages in ${workspace#"$root/"} (two minutes)"
-  # A finished build is brought up to date; the rest of an interrupted one cannot be trusted.
+  # A finished build is updated; what is left of an interrupted one cannot be trusted.
   [[ -e $workspace/.made_from ]] || rm -rf "$workspace"
   rm -f "$workspace/.made_from"
   mkdir -p "$workspace/src"
