@@ -37,7 +37,7 @@ class EventFeed(Bridge):
         super().__init__("event_feed", **node_arguments)
         robot, cameras = declare_robot(self), declare_cameras(self)
         topic = self.declare("topic", "poses", "The Kafka topic.")
-        about = "Megabytes that unsent records may take."
+        about = "Largest size of the spool, megabytes; when full, it drops the oldest records."
         size = self.declare("spool_mb", 1000, about, limits=(1, _MB))
         config = declare_kafka(self, "empty: records stay in files")
         self._records = 0
@@ -63,7 +63,8 @@ class EventFeed(Bridge):
         self._records += 1
         if not self._spool.append(line):
             self.get_logger().error(
-                "the spool's disk is full: new records are lost", throttle_duration_sec=10.0
+                "the spool's disk is full: new records are lost; free some space",
+                throttle_duration_sec=10.0,
             )
 
     def _publish_diagnostics(self) -> None:
@@ -104,7 +105,7 @@ class EventFeed(Bridge):
 
 
 def _spool_folder(node: Bridge) -> Path:
-    about = "Folder of unsent records; without brokers, of all. Empty: event_feed in ROS's folder."
+    about = "Folder for unsent records; without brokers, for all. Empty: $ROS_HOME/event_feed."
     home = os.environ.get("ROS_HOME") or Path.home() / ".ros"
     return Path(node.declare("spool", "", about) or Path(home) / "event_feed").expanduser()
 

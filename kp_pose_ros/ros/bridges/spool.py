@@ -99,7 +99,7 @@ class Spool:
                 path.unlink()
 
     def _own_files(self, name: re.Pattern[str]) -> list[Path]:
-        """Return the segments of one kind, in order, without what others put into the folder."""
+        """Return the segments of one kind, in order, without foreign files in the folder."""
         found = sorted(self._folder.iterdir())
         return [each for each in found if name.fullmatch(each.name) and each.is_file()]
 
@@ -128,7 +128,7 @@ class Spool:
         return stored
 
     def rotate_if_due(self) -> None:
-        """Close a segment that is a minute old, even if no record comes."""
+        """Close a segment that is a minute old, even if no record arrives."""
         with self._guard:
             if self._is_due():
                 self._rotate()
@@ -164,7 +164,7 @@ class Spool:
         self._descriptor = -1
         try:
             self._path(self._newest, is_open=True).rename(self._path(self._newest))
-        except FileNotFoundError:  # somebody has deleted it
+        except FileNotFoundError:  # another program has deleted it
             del self._sizes[self._newest]
         with suppress(OSError):  # the disk is full: `_write` tries again
             self._open()
@@ -225,7 +225,7 @@ class Spool:
                 content = self._content(
                     number, begin, sizes[number], is_open=number == being_written
                 )
-            except FileNotFoundError:  # dropped or closed just now, or deleted by somebody else
+            except FileNotFoundError:  # dropped or closed just now, or deleted by another program
                 self._forget_if_deleted(number)
                 return []
             if found := [*_lines(content, number, begin)]:
@@ -267,10 +267,10 @@ class Spool:
             os.fsync(stream.fileno())
 
     def _give_room(self) -> None:
-        """Close the segment being written, of which nothing is needed any more, without a sync."""
+        """Close the segment being written without a sync, since none of it is needed any more."""
         if self._descriptor >= 0:
             self._rotate()
-            os.close(self._unsynced.pop())  # while it is open, it keeps its room
+            os.close(self._unsynced.pop())  # an open file keeps its space on the disk
 
     def _delete_committed(self) -> None:
         for number, size in [*self._sizes.items()]:
@@ -288,7 +288,7 @@ class Spool:
     def _read_position(self) -> Position:
         try:
             segment, offset = json.loads(read_file(self._folder / ".position", _LONGEST_POSITION))
-            # Beyond its segment or all of them, it would have unsent records deleted.
+            # A position beyond its segment, or beyond all segments, would delete unsent records.
             newest = max(self._sizes, default=_HIGHEST)
             if 0 <= segment <= newest and 0 <= offset <= self._sizes.get(segment, _LARGEST_SEGMENT):
                 return Position(int(segment), int(offset))
@@ -303,7 +303,7 @@ class Spool:
                 self._unsynced.append(self._descriptor)
                 self._descriptor = -1
                 path = self._path(self._newest, is_open=True)
-                with suppress(FileNotFoundError):  # somebody has deleted it
+                with suppress(FileNotFoundError):  # another program has deleted it
                     if self._sizes[self._newest]:
                         path.rename(self._path(self._newest))
                     else:
