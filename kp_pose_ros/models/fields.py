@@ -134,8 +134,8 @@ class Fields:
             self._warn(key, "cannot be read")
             return None
 
-    def _warn(self, key: str, trouble: str) -> None:
-        _log.warning("the metadata key %s of %s %s: ignored", key, self._source, trouble)
+    def _warn(self, key: str, problem: str) -> None:
+        _log.warning("the metadata key %s of %s %s: ignored", key, self._source, problem)
 
     def _value(self, key: str) -> object:
         """Return a value with its type; a string is parsed as a Python literal."""

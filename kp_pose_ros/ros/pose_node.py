@@ -86,7 +86,7 @@ class PoseNode(ManagedNode):
             prioritize_reading(self._values.receive_priority, self.get_logger())
         self._handover = Handover(self, self.waiting_group)
         self._diagnostics = Diagnostics(self)
-        self._trouble = ""  # the error that stopped the node
+        self._problem = ""  # the error that stopped the node
         follow_changes(self, self._values, self._adopt, lambda: self.state)
         self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
         self.create_steady_timer(_WATCH_PERIOD, self._watch)
@@ -123,7 +123,7 @@ class PoseNode(ManagedNode):
         self._worker.ended.add_done_callback(lambda _: self._deactivate_if_active())
         self._worker.start()
         _raise_if_any(await self._worker.opened)
-        self._trouble = ""
+        self._problem = ""
 
     async def activate(self) -> None:
         """Receive images, if enabled."""
@@ -163,7 +163,7 @@ class PoseNode(ManagedNode):
 
     def report(self, error: Exception) -> None:
         """Report the error that stopped the node."""
-        self._trouble = str(error)
+        self._problem = str(error)
         # Now, since the process may be about to end.
         self._diagnostics.publish(self._status(), (), self._values.diagnostics)
         is_fatal = self._values.starts_itself or isinstance(error, GpuLostError)
@@ -242,11 +242,11 @@ class PoseNode(ManagedNode):
         faults = dict(self._worker.output_faults) if self._worker else {}
         level = Level.WARN if faults else Level.OK
         faulty = ", but the network returns impossible numbers" if faults else ""
-        if self._transforms is not None and (missing := self._transforms.take_trouble()):
+        if self._transforms is not None and (missing := self._transforms.take_problem()):
             level, faulty = Level.WARN, f"{faulty}, but {missing}"
         return NodeStatus(
-            Level.ERROR if self._trouble else level,
-            self._trouble or building or f"{self.state}{pause}{faulty}",
+            Level.ERROR if self._problem else level,
+            self._problem or building or f"{self.state}{pause}{faulty}",
             {
                 "state": self.state,
                 "model": self._values.model,

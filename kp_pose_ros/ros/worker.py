@@ -109,7 +109,7 @@ class Worker:
         self._on_poses = on_poses
         self._joint = joint
         self._progress = ProgressLog()
-        self._trouble = ""  # the engine's current error
+        self._problem = ""  # the engine's current error
         self._painting_failed: BaseException | None = None
         # A daemon, since a library call that takes minutes must not delay the exit.
         self._thread = Thread(target=self._run, name="engine", daemon=True)
@@ -236,12 +236,12 @@ class Worker:
 
     def _report(self, error: KpPoseError | None) -> None:
         """Log an engine's error when it begins, changes and ends; every next image is tried."""
-        trouble = str(error or "")
-        if trouble and trouble != self._trouble:
-            self._logger.error(f"{trouble}; the next images are still tried")
-        elif self._trouble and not trouble:
+        problem = str(error or "")
+        if problem and problem != self._problem:
+            self._logger.error(f"{problem}; the next images are still tried")
+        elif self._problem and not problem:
             self._logger.info("the engine works again")
-        self._trouble = trouble
+        self._problem = problem
 
     def _painter_failed(self, error: BaseException) -> None:
         self._painting_failed = error

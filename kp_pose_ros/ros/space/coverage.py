@@ -36,7 +36,7 @@ class CoverageTopic:
         self._image: tuple[Size, MinWidth] | None = None  # of the newest image
         self._known: tuple[Size, MinWidth] | None = None  # the one that `_coverage` is for
         self._coverage: Coverage | None = None
-        self._trouble = ""
+        self._problem = ""
 
     def start(self) -> None:
         """Subscribe to camera_info, unless it is known."""
@@ -59,7 +59,7 @@ class CoverageTopic:
         """Return the values for /diagnostics."""
         known = self._coverage
         reach = "unknown without camera_info" if known is None else f"{known.max_distance:.1f}"
-        return {f"finds a person of {PERSON_HEIGHT} m up to (m)": self._trouble or reach}
+        return {f"finds a person of {PERSON_HEIGHT} m up to (m)": self._problem or reach}
 
     def watch(self) -> None:
         """Update the subscription and the coverage; call at 1 Hz."""
@@ -78,12 +78,12 @@ class CoverageTopic:
         except CalibrationError as error:
             self._coverage = self._known = None
             self._calibration.start()
-            if self._trouble != str(error):
+            if self._problem != str(error):
                 self._node.get_logger().warning(f"{self._label}: coverage is unknown: {error}")
-            self._trouble = str(error)
+            self._problem = str(error)
             return
         self._calibration.stop()
-        self._coverage, self._known, self._trouble = (
+        self._coverage, self._known, self._problem = (
             coverage_of(camera, network_width(size)),
             image,
             "",

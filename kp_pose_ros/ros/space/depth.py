@@ -150,7 +150,7 @@ class DepthSource:
         try:
             found = self._find(header, size)
         except KpPoseError as error:
-            self._complain(error)
+            self._warn(error)
             return None
         if found is not None:
             self._missing_since = None
@@ -190,7 +190,7 @@ class DepthSource:
             )
         return depth_of(image), camera
 
-    def _complain(self, error: KpPoseError) -> None:
+    def _warn(self, error: KpPoseError) -> None:
         now = monotonic()
         if self._missing_since is None:
             self._missing_since = now

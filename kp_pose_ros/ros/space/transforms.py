@@ -71,8 +71,8 @@ class Transforms:
             )
             for topic, (method, qos) in _TOPICS.items()
         ]
-        self._missing = 0  # images since `take_trouble`
-        self._trouble = ""
+        self._missing = 0  # images since `take_problem`
+        self._problem = ""
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -109,14 +109,14 @@ class Transforms:
         """Drop all transforms; while it has later ones, tf2 refuses those of an earlier time."""
         self._buffer.clear()
 
-    def take_trouble(self) -> str:
+    def take_problem(self) -> str:
         """Return which transforms were missing since the last call, in words; empty if none."""
         missing, self._missing = self._missing, 0
-        return f"people in {missing} of the images had {self._trouble}" if missing else ""
+        return f"people in {missing} of the images had {self._problem}" if missing else ""
 
     def _miss(self, frame_id: str, stamp: int, reason: str) -> None:
         self._missing += 1
-        self._trouble = (
+        self._problem = (
             f"no transform from {brief(frame_id)} to {brief(self.frame_id)}, the last one at "
             f"{stamp * 1e-9:.6f} s, and stay in {brief(frame_id)}: {printable(reason, 500)}"
         )

@@ -147,14 +147,14 @@ def test_without_a_transform_people_are_in_the_frame_of_the_image(robot, seconds
     assert motion.frame_id == frame_id
     in_camera = MOUNT[0].inv().apply(motion_of_standing(robot) - MOUNT[1])
     np.testing.assert_allclose(motion.position[0], in_camera, atol=1e-6)
-    sentence = robot.transforms.take_trouble()
+    sentence = robot.transforms.take_problem()
     assert (
         f"people in 1 of the images had no transform from {brief(frame_id)} to 'odom'" in sentence
     )
     assert len(sentence) < 1500
     assert f"{at(seconds) * 1e-9:.6f} s" in sentence
     assert reason in sentence
-    assert robot.transforms.take_trouble() == ""
+    assert robot.transforms.take_problem() == ""
 
 
 def test_measurements_of_two_frames_are_not_mixed(robot):
@@ -186,7 +186,7 @@ def test_a_bag_may_start_again(robot):
 
 def test_images_in_the_target_frame_need_no_transform(robot):
     assert robot.look(0.5, frame_id="odom").frame_id == "odom"
-    assert robot.transforms.take_trouble() == ""
+    assert robot.transforms.take_problem() == ""
 
 
 def test_tf_is_received_only_while_a_camera_wants_it(robot):
