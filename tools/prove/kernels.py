@@ -23,6 +23,7 @@ from .child import last_line
 from .results import SIZE, Case, Result, passed
 
 LEVEL = 1 / 255
+RUNS = 50  # of each copy
 
 
 @contextmanager
@@ -185,10 +186,10 @@ def measure_copies(driver: Any) -> list[Result]:
     return results
 
 
-def timed(driver: Any, stream: Any, work: Callable[[], object], count: int = 50) -> list[float]:
+def timed(driver: Any, stream: Any, work: Callable[[], object]) -> list[float]:
     """Return how many milliseconds each run of `work` takes on the GPU."""
     times = []
-    for _ in range(count):
+    for _ in range(RUNS):
         start, end = driver.Event(), driver.Event()
         start.record(stream)
         work()

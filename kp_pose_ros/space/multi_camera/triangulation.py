@@ -23,7 +23,10 @@ Group = dict[int, int]  # the same person in several views: view -> index
 Views = tuple[int, int]
 
 MISSING = -1
-_LEAST_COMMON = 4  # keypoints that two views must share to be matched as one person
+_MIN_COMMON = 4  # keypoints that two views must share to be matched as one person
+# Radians by which two views of the same keypoint may contradict each other: 12 pixels of a camera
+# with a focal length of 600.
+_TOLERANCE = 0.02
 _FAR_OFF = 3.0  # tolerances; the most that one keypoint counts against a match
 
 
@@ -43,19 +46,16 @@ class Joined:
 class Triangulator:
     """Joins the poses of cameras that do not move relative to each other."""
 
-    def __init__(self, viewpoints: Sequence[Viewpoint], tolerance: float = 0.02) -> None:
+    def __init__(self, viewpoints: Sequence[Viewpoint]) -> None:
         """Prepare to join the poses of some cameras.
 
         Args:
             viewpoints: two or more, in the order in which `join` gets their poses.
-            tolerance: radians by which two views of the same keypoint may contradict each other;
-                0.02 is 12 pixels of a camera with a focal length of 600.
 
         Raises:
             CalibrationError: fewer than two cameras, or two at the same place.
         """
         self._rig = Rig(viewpoints)
-        self._tolerance = tolerance
 
     def join(self, views: Sequence[Poses]) -> Joined:
         """Return the people whom several views show, and their keypoints in the common frame.
@@ -78,7 +78,7 @@ class Triangulator:
         trust = np.stack(
             [_rows(weight, members[:, v]) for v, weight in enumerate(weights)], axis=-1
         )
-        return Joined(self._rig.triangulate(seen, trust, self._tolerance), members)
+        return Joined(self._rig.triangulate(seen, trust, _TOLERANCE), members)
 
     def _match(self, planes: list[Array], weights: list[Array]) -> Indices:
         """Return the matched people, (m, views), as in `Joined.members`."""
@@ -103,9 +103,9 @@ class Triangulator:
         # Where two views cannot tell people apart, a third can: a person in it must fit both.
         for other in set(range(views)) - {a, b}:
             both = gaps[a, other][:, None] + gaps[other, b].T[None]
-            gap += np.minimum(both.min(axis=2, initial=np.inf), 2 * self._tolerance)
-        worst = self._tolerance * (2 * views - 3)  # largest sum for two that fit
-        similarity = np.where(gaps[a, b] <= self._tolerance, 1 - gap / (worst + 1e-9), 0)
+            gap += np.minimum(both.min(axis=2, initial=np.inf), 2 * _TOLERANCE)
+        worst = _TOLERANCE * (2 * views - 3)  # largest sum for two that fit
+        similarity = np.where(gaps[a, b] <= _TOLERANCE, 1 - gap / (worst + 1e-9), 0)
         rows, columns = assign(similarity.clip(0), 1e-6)
         return [
             (float(gap[i, j]), (a, i), (b, j))
@@ -118,7 +118,7 @@ class Triangulator:
         """Merge the groups of two people, unless members of the groups contradict each other."""
         group, other = (groups.get(person, dict([person])) for person in (first, second))
         for (a, i), (b, j) in itertools.product(group.items(), other.items()):
-            if a == b or self._tolerance < gaps[a, b][i, j] < np.inf:
+            if a == b or _TOLERANCE < gaps[a, b][i, j] < np.inf:
                 return
         merged = group | other
         groups.update(dict.fromkeys(merged.items(), merged))
@@ -139,12 +139,12 @@ class Triangulator:
         along, also_along = first @ way, second @ way
         cosine = (first * second).sum(axis=-1)
         meet_in_front = (along - cosine * also_along > 0) & (cosine * along - also_along > 0)
-        limit = _FAR_OFF * self._tolerance
+        limit = _FAR_OFF * _TOLERANCE
         angle = np.where(meet_in_front, np.minimum(angle, limit), limit)
         common = (weights[a][:, None] > 0) & (weights[b][None] > 0)
         counts = common.sum(axis=-1)
         mean = (angle * common).sum(axis=-1) / np.maximum(counts, 1)
-        gaps: Array = np.where(counts >= _LEAST_COMMON, mean, np.inf)
+        gaps: Array = np.where(counts >= _MIN_COMMON, mean, np.inf)
         return gaps
 
 
