@@ -16,7 +16,8 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
-from rclpy.time import Time
+
+from kp_pose_ros.ros.messages import nanoseconds
 
 DISTANCE = 1.2  # metres to keep
 TURN, DRIVE = 1.5, 0.8  # speed per radian and per metre of error, 1 / s
@@ -60,8 +61,8 @@ class FollowMe(Node):
         self.ask()
         command = Twist()
         if self.target is not None:
-            age = self.get_clock().now() - Time.from_msg(self.target.header.stamp)
-            if abs(age.nanoseconds) < MAX_AGE * 1e9:
+            age = self.get_clock().now().nanoseconds - nanoseconds(self.target.header.stamp)
+            if abs(age) < MAX_AGE * 1e9:
                 person = self.target.pose.position  # x right, z forward: the camera's optical frame
                 bearing, distance = math.atan2(-person.x, person.z), math.hypot(person.x, person.z)
                 turn = TURN * bearing

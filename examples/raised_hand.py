@@ -12,9 +12,9 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
-from rclpy.time import Time
 
 from kp_pose_ros.ros.executor import GuardedExecutor
+from kp_pose_ros.ros.messages import nanoseconds
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MAX_AGE = 0.4  # seconds since the image was taken; 20 commands a second, so it stops within 0.5
@@ -35,9 +35,9 @@ class RaisedHand(Node):
     def raised_hand(self) -> float | None:
         """Return where someone raises a hand, -1 (left) to 1 (right); None if nobody does."""
         skeleton, seen = self.latest.values()
-        age = self.get_clock().now() - Time.from_msg(seen.header.stamp)
+        age = self.get_clock().now().nanoseconds - nanoseconds(seen.header.stamp)
         is_known = seen.skeleton == skeleton.name and seen.image_width  # poses_3d has no image
-        if is_known and abs(age.nanoseconds) < MAX_AGE * 1e9:
+        if is_known and abs(age) < MAX_AGE * 1e9:
             for person in seen.poses:
                 if raises_a_hand(person, skeleton.keypoint_names):
                     return 2 * person.bbox.center.position.x / seen.image_width - 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TextIO
 
 import rclpy
-from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.demo.folder import Folder
@@ -17,7 +16,7 @@ from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.ros.executor import GuardedExecutor
-from kp_pose_ros.ros.messages import skeleton_from_msg
+from kp_pose_ros.ros.messages import nanoseconds, skeleton_from_msg
 from kp_pose_ros.ros.process import Ending
 from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
 
@@ -64,13 +63,13 @@ class DemoReceiver:
 
     def _on_poses(self, message: PoseArray) -> None:
         if self.report is not None:
-            age = self._node.get_clock().now() - Time.from_msg(message.header.stamp)
-            self.report.add_poses(message, age.nanoseconds * 1e-9)
+            age = self._node.get_clock().now().nanoseconds - nanoseconds(message.header.stamp)
+            self.report.add_poses(message, age * 1e-9)
 
     def _on_annotated(self, message: Image) -> None:
         picture = image_to_frame(message).to_bgr()
         if self.report is not None:
-            stamp = Time.from_msg(message.header.stamp).nanoseconds
+            stamp = nanoseconds(message.header.stamp)
             self.report.add_picture(message.header.frame_id, stamp, picture)
         if self._window is not None:
             self._window.show(picture)
