@@ -69,8 +69,9 @@ def _reading(path: object) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # rosbags passes on errors of sqlite, decompressors and struct
+        reason = getattr(error, "strerror", None) or error
         raise BagError(
-            f"the bag {path} cannot be read ({error}): expected a rosbag2 folder with its "
+            f"the bag {path} cannot be read ({reason}): expected a rosbag2 folder with its "
             "metadata.yaml, which `ros2 bag reindex` restores, or an .mcap file; after a recorder "
             "was killed, `mcap recover` restores an .mcap file first"
         ) from error

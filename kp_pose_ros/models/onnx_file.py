@@ -56,7 +56,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         is_zip = path.suffix.lower() == ".zip"
         model = onnx.load_from_string(_unzip(path) if is_zip else read_file(path, _MAX_BYTES))
     except (OSError, DecodeError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path} cannot be read as an ONNX model: {reason}") from error
     if not model.graph.node:
         raise ModelError(f"{path} has no ONNX graph: is the file complete?")
     _check_limits(model, path)
