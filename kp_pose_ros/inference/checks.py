@@ -93,7 +93,7 @@ class OutputCheck:
             metadata = self._model.metadata
             raise ModelError(
                 f"the output of {self._model.path} is not what the layout "
-                f"{metadata.layout.value}, {self._classes} classes and kpt_shape "
+                f"{metadata.layout.value}, a class count of {self._classes} and kpt_shape "
                 f"{list(metadata.kpt_shape)} say: {wrong} of {is_wrong.size} rows have boxes of "
                 "negative size, a class that the model lacks, or coordinates where scores belong, "
                 "so set the parameter layout (--layout of kp_pose) to another, or export the model "

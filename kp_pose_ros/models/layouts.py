@@ -146,11 +146,10 @@ def find_layout(shape: GraphShape, width: Width, suppresses: bool | None, source
     found = f"the output of {source} has the shape {describe(shape.output)}"
     if layouts:
         raise ambiguous(found, layouts)
-    count, numbers = width.kpt_shape
     raise ModelError(
         f"{found}: expected batch x {width.of(Layout.RAW)} x anchors or batch x rows x "
-        f"{width.of(Layout.ROWS)} for {width.classes} classes and {count} keypoints of {numbers} "
-        "numbers, so export the model again"
+        f"{width.of(Layout.ROWS)} for kpt_shape {list(width.kpt_shape)} and a class count of "
+        f"{width.classes}, so export the model again"
     )
 
 

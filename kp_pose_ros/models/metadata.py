@@ -212,8 +212,8 @@ def _fit(
     if rest != 0 or not (names or not layout.has_class_scores):
         raise ModelError(
             f"the output of {source} has the shape {describe(output)}, which is not the layout "
-            f"{layout.value} for {len(names or ())} classes and {kpt_shape[0]} keypoints of "
-            f"{kpt_shape[1]} numbers: set another layout, or a skeleton with as many keypoints as "
+            f"{layout.value} for kpt_shape {list(kpt_shape)} and a class count of "
+            f"{len(names or ())}: set another layout, or a skeleton with as many keypoints as "
             "the model has"
         )
     return names or generic_class_names(1), kpt_shape

@@ -78,7 +78,7 @@ def test_what_may_be_several_layouts_is_refused_and_they_are_named(picture, outp
 )
 def test_other_shapes_are_refused_saying_what_was_found(output, found):
     with pytest.raises(
-        ModelError, match=rf"output of model .* {found}: expected .* 57 for 1 class"
+        ModelError, match=rf"output of model .* {found}: expected .* 57 for kpt_shape"
     ):
         find_layout(GraphShape(SQUARE, output), COCO, None, "model")
 
