@@ -3,8 +3,8 @@
 """Feeds every reader with mutated inputs, the same ones every time, and counts what goes wrong.
 
 An input must be read or refused with a KpPoseError whose text can be printed, within 5 seconds of
-processor time and 512 MB. Each reader runs in a process of its own, which is replaced when it dies or hangs. Inputs
-that something goes wrong with are kept in build/fuzz.
+processor time and 512 MB. Each reader runs in a process of its own, which is replaced when it dies
+or hangs. Inputs that something goes wrong with are kept in build/fuzz.
 """
 
 import argparse
