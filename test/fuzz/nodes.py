@@ -12,6 +12,7 @@ import os
 import re
 import select
 import signal
+import subprocess
 import sys
 import zlib
 from collections import Counter
@@ -254,7 +255,10 @@ def _attack(name, process, node, target, cases):
     if attacker.is_managed:
         attacker.shut_down()
     grown = (memory(process) - before) / 1024
-    code = process.stop()
+    try:
+        code = process.stop(signal.SIGTERM)  # a shell's background jobs ignore SIGINT
+    except subprocess.TimeoutExpired:
+        return "it does not end when it is asked to"
     ours = [line for line in process.log.splitlines() if "] [rcl]: " not in line]
     bad = [line for line in ours if not line.replace("\t", "").isprintable()]
     wrong = [f"it ended with {code}"] * bool(code) + [f"it logged {each!a}" for each in bad[:1]]
