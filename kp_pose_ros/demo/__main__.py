@@ -13,6 +13,7 @@ from time import monotonic
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from kp_pose_ros.demo.camera import WEBCAM
 from kp_pose_ros.demo.folder import Folder
 from kp_pose_ros.demo.processes import Processes
 from kp_pose_ros.demo.receiver import DemoReceiver
@@ -66,8 +67,8 @@ def _check_source(args: argparse.Namespace) -> None:
     Raises:
         KpPoseError: the source does not exist, or is in the folder of the results.
     """
-    if args.source.isdecimal():
-        return  # a webcam
+    if WEBCAM.fullmatch(args.source):
+        return
     output = args.output.resolve()
     if any(each.path.resolve().parent == output for each in find_sources([Path(args.source)])):
         raise SettingsError(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,7 @@ from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.process import Ending, own_arguments
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
+WEBCAM = re.compile(r"\d{1,3}", re.ASCII)  # as a source
 _PICTURE_RATE = 10.0  # frames a second, for a still picture
 _SHOWN = 3.0  # seconds for which a still picture is shown
 _LONGEST_PAUSE = 0.1  # seconds without a frame when a video decodes too slowly
@@ -150,7 +152,7 @@ def _send_all(camera: DemoCamera, args: argparse.Namespace) -> int:
     Raises:
         KpPoseError: the source does not exist, or the node does not answer.
     """
-    if args.source.isdecimal():
+    if WEBCAM.fullmatch(args.source):
         for picture in _webcam(int(args.source)):
             camera.send("webcam", picture)
         return 0

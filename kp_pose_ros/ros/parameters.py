@@ -38,7 +38,8 @@ from kp_pose_ros.settings import (
 )
 from kp_pose_ros.tracking.tracker import TrackingSettings
 
-_NETWORK_SIZE = re.compile(r"\s*([1-9]\d*)\s*(?:[, x]\s*([1-9]\d*)\s*)?")
+_NETWORK_SIZE = re.compile(r"\s*([1-9]\d{0,4})\s*(?:[, x]\s*([1-9]\d{0,4})\s*)?")
+_THREADS = re.compile(r"[1-9]\d{0,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +192,13 @@ class Parameters:
         """`threads`, or None for auto.
 
         Raises:
-            SettingsError: it is neither `auto` nor a number from 1 up.
+            SettingsError: it is neither `auto` nor 1 to 9999.
         """
         if self.threads == "auto":
             return None
-        if not self.threads.isdecimal() or not int(self.threads):
+        if not _THREADS.fullmatch(self.threads):
             raise SettingsError(
-                f"parameter 'threads' is '{self.threads}': expected 'auto', or a number from 1 up"
+                f"parameter 'threads' is '{self.threads}': expected 'auto', or 1 to 9999"
             )
         return int(self.threads)
 

@@ -29,12 +29,16 @@ CONFIG = Path(__file__).parents[2] / "config" / "pose.yaml"
         pytest.param("always_on", 1, "is 1: expected true or false", id="number as a switch"),
         pytest.param("image_qos", "best_effort", "one of auto, sensor_data, reliable", id="QoS"),
         pytest.param("annotated.color_by", "mood", "one of part, track", id="nested parameter"),
-        pytest.param("threads", "many", "expected 'auto', or a number", id="threads as a word"),
-        pytest.param("threads", 0, "expected 'auto', or a number from 1 up", id="no threads"),
+        pytest.param("threads", "many", "expected 'auto', or 1 to 9999", id="threads as a word"),
+        pytest.param("threads", 0, "expected 'auto', or 1 to 9999", id="no threads"),
+        pytest.param("threads", "9" * 5000, "or 1 to 9999", id="threads of 5,000 digits"),
         pytest.param("threads", 1.5, "expected a text", id="half a thread"),
         pytest.param("imgsz", "big", "expected 'auto', or height and width", id="size as a word"),
         pytest.param("imgsz", "0, 640", "expected 'auto', or height and width", id="size of zero"),
         pytest.param("imgsz", [384, 640, 3], "expected 'auto', or", id="size of three numbers"),
+        pytest.param(
+            "imgsz", "9" * 5000, "expected 'auto', or height and", id="a size of 5,000 digits"
+        ),
         pytest.param("imgsz", [], "expected a text", id="size of no numbers"),
         pytest.param("imgsz", 38.5, "expected a text", id="size of half a pixel"),
         pytest.param("cameras", ["front", "front"], "'front' more than once", id="same name twice"),
