@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, brief
 
 Value = bool | int | float | str | tuple[str, ...]
 T = TypeVar("T", bound=Value)
@@ -56,8 +56,7 @@ class Setting:
                 expected += " from {:g} to {:g}".format(*self.limits)
             if self.choices:
                 expected = f"one of {', '.join(self.choices)}"
-            shown = f"'{given}'" if isinstance(given, str) else given
-            raise SettingsError(f"parameter '{name}' is {shown}: expected {expected}")
+            raise SettingsError(f"parameter '{name}' is {brief(given)}: expected {expected}")
         return value
 
     def _allows(self, value: Any) -> bool:

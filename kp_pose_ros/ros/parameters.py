@@ -19,7 +19,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.image.jpeg import JpegSettings
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import ENGINES, Settings
@@ -182,8 +182,8 @@ class Parameters:
         numbers = _NETWORK_SIZE.fullmatch(self.imgsz)
         if numbers is None:
             raise SettingsError(
-                f"parameter 'imgsz' is '{self.imgsz}': expected 'auto', or height and width in "
-                "pixels such as '384, 640'"
+                f"parameter 'imgsz' is {brief(self.imgsz)}: expected 'auto', or height and width "
+                "in pixels such as '384, 640'"
             )
         return int(numbers[1]), int(numbers[2] or numbers[1])
 
@@ -198,7 +198,7 @@ class Parameters:
             return None
         if not _THREADS.fullmatch(self.threads):
             raise SettingsError(
-                f"parameter 'threads' is '{self.threads}': expected 'auto', or 1 to 9999"
+                f"parameter 'threads' is {brief(self.threads)}: expected 'auto', or 1 to 9999"
             )
         return int(self.threads)
 
