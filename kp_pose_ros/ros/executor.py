@@ -85,7 +85,7 @@ class GuardedExecutor(Executor):
             return
         task()
         error = task.exception()
-        if error is not None and not self._is_shutdown:  # which takes from callbacks what they use
+        if error is not None:
             self._report(error, entity, node)
 
     def spin_once_until_future_complete(self, future: Any, timeout_sec: Any = None) -> None:

@@ -22,9 +22,16 @@ sys.path += [str(Path(__file__).parents[1] / "models" / each) for each in ("", "
 from pose_graphs import COCO, constant_model, random_raw, rtmo
 from torch_file import checkpoint, save, tiny_pose
 
-RAW = random_raw(1, (17, 3), 126)
+
+def raw_of(classes):
+    raw = random_raw(classes, (17, 3), 126)
+    raw[4 + classes + 2 :: 3] /= 600  # the keypoints' scores
+    return raw
+
+
+RAW = raw_of(1)
 TWO = {**COCO, "names": "['a', 'b']"}
-PEOPLE = np.array([[5, 5, 60, 40, 0.9]]), np.full((1, 17, 3), 0.5)
+PEOPLE = np.array([[5, 5, 60, 40, 0.9]]), np.full((1, 17, 3), (30, 20, 0.5))
 
 
 def graph(output=RAW, changes=None, drop=(), **arguments):
@@ -88,9 +95,9 @@ ONNX = {
     "weights among the inputs": with_weights_as_inputs(),
     "no metadata": constant_model(RAW, metadata={}),
     "transposed, no metadata": constant_model(RAW.T, metadata={}),
-    "two classes": graph(random_raw(2, (17, 3), 126), TWO),
-    "two classes, transposed": graph(random_raw(2, (17, 3), 126).T, TWO),
-    "two classes, no metadata": constant_model(random_raw(2, (17, 3), 126).T, metadata={}),
+    "two classes": graph(raw_of(2), TWO),
+    "two classes, transposed": graph(raw_of(2).T, TWO),
+    "two classes, no metadata": constant_model(raw_of(2).T, metadata={}),
     "names as JSON": graph(changes={"names": '{"0": "person"}'}),
     "names that are none": graph(changes={"names": "person"}),
     "two names for one class": graph(changes={"names": "['a', 'b']"}),
