@@ -5,8 +5,8 @@
 
     tools/in_ros_env tools/measure_people.py
 
-The people are simulated: they walk to and fro in 1280 x 720 pixels with the noise of a network, ten
-candidates per person among the network's 1024 rows. The messages go to a subscriber in another
+The people are simulated: they walk back and forth in 1280 x 720 pixels with the noise of a network,
+ten candidates per person among the network's 1024 rows. The messages go to a subscriber in another
 process. Each time is the median over 120 images of the best of three runs, in milliseconds of this
 thread's CPU time.
 """

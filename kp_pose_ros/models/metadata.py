@@ -232,8 +232,8 @@ def _assume_coco(
     if not fits:
         raise _lacking("names and kpt_shape", shape.output, source)
     _log.warning(
-        "%s has no metadata: by its shapes it is taken for a COCO person model with the output "
-        "layout %s",
+        "%s has no metadata: assuming a COCO person model with the output layout %s, as its shapes "
+        "suggest",
         source,
         fits[0].value,
     )

@@ -159,7 +159,7 @@ class Report:
     def _judge_results(self, limits: Limits) -> tuple[Level, str]:
         """Return the level and the reason for a camera whose images are fine."""
         if self.latency is not None and self.latency > limits.warn_latency:
-            return Level.WARN, f"poses come {self.latency:.2f} s after the image"
+            return Level.WARN, f"poses are published {self.latency:.2f} s after the image's stamp"
         without_depth = self.after.without_depth - self.before.without_depth
         # One image may just have been too early.
         if without_depth > 1 and self.after.with_depth == self.before.with_depth:
@@ -286,7 +286,7 @@ class Diagnostics:
             "lost on the way": str(after.lost),
             "received": str(after.received),
             "processed": str(after.processed),
-            "dropped, a newer one came": str(after.dropped),
+            "dropped, a newer one arrived": str(after.dropped),
             "unwanted, no subscriber": str(after.unwanted),
             "failed in the engine": str(after.failed),
             "bad": str(sum(after.bad.values())),

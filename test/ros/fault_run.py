@@ -13,7 +13,7 @@ from peer import Peer, image_of
 PICTURE = np.zeros((64, 96, 3), np.uint8)
 BECAME = {
     "processed": "processed",
-    "dropped": "dropped, a newer one came",
+    "dropped": "dropped, a newer one arrived",
     "bad": "bad",
     "failed": "failed in the engine",
     "unwanted": "unwanted, no subscriber",

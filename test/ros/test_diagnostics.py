@@ -63,7 +63,7 @@ def test_a_camera_that_is_well_then_stops_then_comes_back(node, peer, bus, statu
     camera.send_until(lambda: level_is(DiagnosticStatus.OK, "images/s"), send)
 
     found = values(statuses["watched/kp_pose: camera"])
-    handled = ("processed", "dropped, a newer one came", "unwanted, no subscriber", "bad")
+    handled = ("processed", "dropped, a newer one arrived", "unwanted, no subscriber", "bad")
     assert 0 <= int(found["received"]) - sum(int(found[key]) for key in handled) <= 2
     assert found["stamp to publish (ms)"].startswith("p50 ")
 
