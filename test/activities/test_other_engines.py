@@ -11,9 +11,11 @@ from pathlib import Path
 
 import cv2
 import pytest
+from photo_scenes import SEEN, write_scenes
 from recording import drive, record
 from simulator import arrivals, cameras
 
+from kp_pose_ros import cli
 from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.activities.rules import load_rules
 from kp_pose_ros.resources import config_path
@@ -48,7 +50,7 @@ def rules(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lines():
+def simulated():
     """Records of two seeds: the second one's robots have other names."""
     found = []
     for seed in (1, 2):
@@ -59,10 +61,41 @@ def lines():
 
 
 @pytest.fixture(scope="module")
-def expected(lines, rules):
+def photographed(tmp_path_factory, demo_photo, demo_weights):
+    """Records of the videos made of photographs, written by `kp_pose annotate`."""
+    folder = tmp_path_factory.mktemp("scenes")
+    write_scenes(folder / "videos", demo_photo("bus.jpg"), demo_photo("zidane.jpg"))
+    words = [*(folder / "videos").iterdir(), "--output", folder, "--model", demo_weights]
+    assert cli.main(["annotate", *map(str, words)]) == 0
+    return (folder / "poses.jsonl").read_text().splitlines(keepends=True)
+
+
+@pytest.fixture(scope="module", params=["simulated", "photographed"])
+def lines(request):
+    return request.getfixturevalue(request.param)
+
+
+def events_of(lines, rules):
     activities = Activities(load_rules(rules))
-    events = [event for line in lines for event in activities.update(json.loads(line))]
-    return sorted(json.dumps(event.to_record()) for event in events)
+    return [event for line in lines for event in activities.update(json.loads(line))]
+
+
+@pytest.fixture(scope="module")
+def expected(lines, rules):
+    return sorted(json.dumps(event.to_record()) for event in events_of(lines, rules))
+
+
+def test_the_robot_finds_what_a_person_sees_in_videos_of_photographs(photographed):
+    found = {}
+    for event in events_of(photographed, config_path("activities.yaml")):
+        end = event.until_ms / 1000 if event.is_end else None
+        key = event.camera, event.activity, tuple(event.track_ids), event.since_ms
+        found[key] = (event.camera, event.activity, event.since_ms / 1000, end)
+    assert len(found) == len(SEEN)
+    for event, seen in zip(sorted(found.values(), key=str), sorted(SEEN, key=str), strict=True):
+        assert event[:2] == seen[:2]
+        assert event[2] == pytest.approx(seen[2], abs=0.5)
+        assert event[3] == (None if seen[3] is None else pytest.approx(seen[3], abs=0.5))
 
 
 def run(engine, *arguments, code=0):

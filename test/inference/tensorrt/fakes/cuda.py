@@ -309,13 +309,12 @@ CAPTURE_INVALIDATED, CAPTURE_WRONG_THREAD = 901, 908
 
 def make_library(machine):
     """Return what stands in for libcuda.so.1, with the functions that pycuda lacks."""
-    numbers = itertools.count(1)
 
     def stream_of(handle):
         return next(each for each in machine.streams() if id(each) == handle.value)
 
     def keep(pointer, content):
-        pointer._obj.value = next(numbers)
+        pointer._obj.value = next(machine.handles)
         machine.graphs[pointer._obj.value] = content
         return SUCCESS
 

@@ -98,6 +98,7 @@ class Machine:
         self.retained = 0  # how often the context is
         self.graphs = {}
         self.numbers = itertools.count()
+        self.handles = itertools.count(1)  # of graphs
         self._stacks = defaultdict(list)
         self._pending = set()
 
