@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "launch"
 
 
-def test_the_node_starts_with_the_config_file(start_node):
-    start_node("--params-file", ROOT / "config" / "pose.yaml").wait_until_ready()
+def test_the_node_starts_with_the_config_file(start_node, demo_weights):
+    file = ROOT / "config" / "pose.yaml"
+    start_node("--params-file", file, "-p", f"model:={demo_weights}").wait_until_ready()
 
 
 def declared(name):
