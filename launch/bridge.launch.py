@@ -24,6 +24,18 @@ ARGUMENTS = [
         description="Of hri_bridge: names of the pose node's cameras, such as front,rear.",
     ),
     DeclareLaunchArgument(
+        "image_topic",
+        default_value="",
+        description="Of follow_target, and of hri_bridge with one camera: the camera's images. "
+        "Empty: image.",
+    ),
+    DeclareLaunchArgument(
+        "image_transport",
+        default_value="",
+        choices=["", "raw", "compressed", "ffmpeg", "foxglove"],
+        description="Of follow_target and hri_bridge: kind of image topic, as in pose.launch.py.",
+    ),
+    DeclareLaunchArgument(
         "log_level",
         default_value="info",
         choices=["debug", "info", "warn", "error", "fatal"],
@@ -46,14 +58,17 @@ def _node(context: LaunchContext) -> list[Node]:
     parameters: dict = {
         "use_sim_time": LaunchConfiguration("use_sim_time").perform(context) == "true"
     }
-    if cameras := LaunchConfiguration("cameras").perform(context):
-        parameters["cameras"] = cameras
+    for name in ("cameras", "image_transport"):
+        if value := LaunchConfiguration(name).perform(context):
+            parameters[name] = value
+    image_topic = LaunchConfiguration("image_topic").perform(context)
     return [
         Node(
             package="kp_pose_ros",
             executable=LaunchConfiguration("bridge"),
             namespace=LaunchConfiguration("namespace"),
             parameters=[parameters],
+            remappings=[("image", image_topic)] if image_topic else [],
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
             output="screen",
         )

@@ -22,16 +22,14 @@ from tqdm import tqdm
 from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
+from kp_pose_ros.commands.watch import watch
 from kp_pose_ros.errors import FrameError, SettingsError, show
 from kp_pose_ros.image.files import Source, VideoFile, find_sources, write_picture
-from kp_pose_ros.image.frame import Frame, Pixels
-from kp_pose_ros.inference.estimator import PoseEstimator
+from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.inference.factory import make_estimator
-from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator, Style
-from kp_pose_ros.output.json_records import Recorder, open_lines
+from kp_pose_ros.output.json_records import open_lines
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.tracking.tracker import make_trackers
 
 
 def add_parser(subparsers: Any) -> None:
@@ -71,9 +69,9 @@ def run(args: argparse.Namespace) -> int:
         progress = opened.enter_context(tqdm(total=total, unit="frame"))
         for source, path in zip(sources, outputs, strict=True):
             results = _Results(lines, activities, events)
-            job = _Job(source, model, estimator, annotator, results, name=path.stem)
+            found = watch(source, model, estimator, path.stem)
             try:
-                for people in job.annotated(path):
+                for people in _annotate(source, path, found, annotator, results):
                     counts.people += people
                     counts.frames += 1
                     progress.update()
@@ -106,62 +104,29 @@ class _Results:
     events: TextIO
 
 
-class _Job:
-    """Annotates the frames of one source; people in a video are tracked."""
+def _annotate(
+    source: Source,
+    path: Path,
+    found: Iterator[tuple[Pixels, Poses, dict[str, Any]]],
+    annotator: Annotator,
+    results: _Results,
+) -> Iterator[int]:
+    """Write the source with its poses to `path`; yield the number of poses in each frame.
 
-    def __init__(
-        self,
-        source: Source,
-        model: PoseModel,
-        estimator: PoseEstimator,
-        annotator: Annotator,
-        results: _Results,
-        *,
-        name: str,
-    ) -> None:
-        self._source = source
-        self._name = name
-        self._estimator = estimator
-        self._annotator = annotator
-        self._results = results
-        names = model.metadata.class_names
-        self._recorder = Recorder(model.skeleton, names, camera=name, session=name)
-        self._tracker = make_trackers(model.skeleton, {name: name})[name]
-
-    def annotated(self, path: Path) -> Iterator[int]:
-        """Write the source with its poses to `path`; yield the number of poses in each frame.
-
-        Raises:
-            FrameError: the source cannot be read completely.
-        """
-        with _open_output(path, self._source) as write:
-            found = self._estimator.stream(Frame(picture) for picture in self._source)
-            for index, (frame, poses) in enumerate(found):
-                picture = frame.to_bgr()
-                people = self._annotate(picture, poses, index)
-                write(picture)
-                yield people
-
-    def _annotate(self, picture: Pixels, poses: Poses, index: int) -> int:
-        """Draw the poses of the frame with an index, and write their record; return how many."""
-        stamp = None
-        if self._source.is_video:
-            stamp = round(index / self._source.frame_rate * 1e9)
-            poses = self._tracker.update(poses, stamp)
-        record = self._recorder.record(
-            poses,
-            stamp=stamp,
-            frame_id=self._source.path.name,
-            size=(picture.shape[0], picture.shape[1]),
-        )
-        self._results.lines.write(json.dumps(record) + "\n")
-        notes = None
-        if self._results.activities is not None and stamp is not None:
-            for event in self._results.activities.update(record):
-                self._results.events.write(json.dumps(event.to_record()) + "\n")
-            notes = self._results.activities.active("", self._name)
-        self._annotator.draw(picture, poses, notes)
-        return len(poses)
+    Raises:
+        FrameError: the source cannot be read completely.
+    """
+    with _open_output(path, source) as write:
+        for picture, poses, record in found:
+            results.lines.write(json.dumps(record) + "\n")
+            notes = None
+            if results.activities is not None and source.is_video:
+                for event in results.activities.update(record):
+                    results.events.write(json.dumps(event.to_record()) + "\n")
+                notes = results.activities.active("", record["camera"])
+            annotator.draw(picture, poses, notes)
+            write(picture)
+            yield len(poses)
 
 
 @contextmanager

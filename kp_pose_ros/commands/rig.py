@@ -6,14 +6,20 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from kp_pose_ros.commands.activities import parse_record, read_lines
+from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
+from kp_pose_ros.commands.watch import watch
 from kp_pose_ros.errors import SettingsError, brief, show
+from kp_pose_ros.image.files import find_sources
+from kp_pose_ros.inference.factory import make_estimator
 from kp_pose_ros.poses import UNTRACKED, Poses
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.extrinsics import Extrinsics, find_extrinsics
@@ -26,9 +32,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "rig",
         help="find where cameras are, from people who walk where their views overlap",
-        description="Reads the records of a recording with all cameras, as `kp_pose bag --records` "
-        "and `kp_pose annotate` write them, and writes the file for the parameter rig.file. The "
-        "common frame is that of the first camera.",
+        description="Reads a recording of all cameras, and writes the file for the parameter "
+        "rig.file. The common frame is that of the first camera.",
     )
     parser.add_argument(
         "calibrations",
@@ -38,7 +43,28 @@ def add_parser(subparsers: Any) -> None:
         help="a camera's file by camera_calibration, named after the camera: front.yaml is for the "
         "records of `front` and of topics such as /front/image_raw",
     )
-    parser.add_argument("--records", nargs="+", type=Path, required=True, metavar="RECORDS")
+    recording = parser.add_mutually_exclusive_group(required=True)
+    recording.add_argument(
+        "--records",
+        nargs="+",
+        type=Path,
+        metavar="RECORDS",
+        help="files that `kp_pose bag --records` or event_feed wrote",
+    )
+    recording.add_argument(
+        "--videos",
+        nargs="+",
+        type=Path,
+        metavar="VIDEO",
+        help="a video of each camera, in the order of the calibrations",
+    )
+    parser.add_argument(
+        "--delays",
+        nargs="+",
+        type=float,
+        metavar="SECONDS",
+        help="how much later than the first of the videos each began; default: all began together",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RIG", help="new file")
     scale = parser.add_mutually_exclusive_group(required=True)
     scale.add_argument(
@@ -57,6 +83,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="SECONDS",
         help="greatest difference between the stamps of images taken at one time; default: 0.02",
     )
+    add_estimator_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -73,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
             f"the calibrations are of {names}: expected two or more files, named after the cameras"
         )
     recording = _Recording({name: read_calibration(path) for name, path in calibrations.items()})
-    for place, line in read_lines(args.records):
-        recording.add(place, line)
+    for place, record in _watched(args) if args.videos else _read(args.records):
+        recording.add(place, record)
     found = find_extrinsics(
         recording.cameras,
         recording.moments(round(args.slop * 1e9)),
@@ -87,6 +114,39 @@ def run(args: argparse.Namespace) -> int:
     write_rig(args.output, frame_id, poses, calibrations)
     _print(found, frame_id, args.output)
     return 0
+
+
+def _read(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each record in files, and where it stands."""
+    for place, line in read_lines(paths):
+        try:
+            yield place, parse_record(line)
+        except SettingsError as error:
+            raise SettingsError(f"{place}: {error}") from error
+
+
+def _watched(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the record of each frame of the videos, and where it stands."""
+    cameras = [path.stem for path in args.calibrations]
+    delays = args.delays or [0.0] * len(cameras)
+    for option, given in (("videos", args.videos), ("delays", delays)):
+        if len(given) != len(cameras):
+            raise SettingsError(
+                f"--{option} has {len(given)} values: expected {len(cameras)}, one for each camera"
+            )
+    if not all(0 <= delay < math.inf for delay in delays):
+        raise SettingsError(f"--delays is {delays}: expected seconds, 0 for the earliest video")
+    sources = [find_sources([path])[0] for path in args.videos]
+    if pictures := [source.path for source in sources if not source.is_video]:
+        raise SettingsError(f"{pictures[0]} is a picture: expected a video")
+    model, estimator = make_estimator(estimator_settings(args))
+    total = sum(source.frame_count for source in sources)
+    with closing(estimator.engine), tqdm(total=total, unit="frame") as progress:
+        for camera, source, delay in zip(cameras, sources, delays, strict=True):
+            found = watch(source, model, estimator, camera, began=round(delay * 1e9))
+            for number, (_, _, record) in enumerate(found, 1):
+                progress.update()
+                yield f"frame {number} of {source.path}", record | {"frame_id": camera}
 
 
 def _print(found: Extrinsics, frame_id: str, output: Path) -> None:
@@ -133,14 +193,13 @@ class _Recording:
         # Ids begin anew with each session; these numbers do not.
         self._tracks: dict[tuple[str, str, int], int] = {}
 
-    def add(self, place: str, line: str) -> None:
-        """Add the record in a line; `place` says which line it is.
+    def add(self, place: str, record: dict[str, Any]) -> None:
+        """Add a record; `place` says where it comes from.
 
         Raises:
             SettingsError: it is no record, or contradicts a calibration.
         """
         try:
-            record = parse_record(line)
             source, stamp = str(record["camera"]), record["stamp_ms"]
             name = self._name(source)
             if name is None:

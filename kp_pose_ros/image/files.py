@@ -49,19 +49,29 @@ class Source:
         return self.frame_rate > 0
 
     def __iter__(self) -> Iterator[Pixels]:
-        """Yield each frame as (height, width, 3) uint8 BGR.
+        """Yield each frame; see `stamped`."""
+        for _, picture in self.stamped():
+            yield picture
+
+    def stamped(self) -> Iterator[tuple[int, Pixels]]:
+        """Yield each frame's time in the video, in nanoseconds, and the frame.
+
+        Times are the file's own, which differ from the frame rate's if a camera does not keep it;
+        where they do not increase, the frame rate's follow. Frames are (height, width, 3) uint8
+        BGR.
 
         Raises:
             FrameError: the file cannot be read; for a video, possibly after some frames.
         """
         if not self.is_video:
-            yield read_picture(self.path)
+            yield 0, read_picture(self.path)
             return
-        frames = 0
+        frames, seconds = 0, -1 / self.frame_rate
         with _capture(self.path) as video:
-            for picture in _frames(self.path, video):
+            for own, picture in _frames(self.path, video):
+                seconds = own if own > max(0, seconds) else seconds + 1 / self.frame_rate
                 frames += 1
-                yield picture
+                yield round(seconds * 1e9), picture
         if frames < max(1, _COMPLETE * self.frame_count):
             raise FrameError(
                 f"the video {self.path} breaks off after {frames} of {self.frame_count} frames: is "
@@ -247,9 +257,9 @@ def _capture(path: Path) -> Iterator[cv2.VideoCapture]:
         video.release()
 
 
-def _frames(path: Path, video: cv2.VideoCapture) -> Iterator[Pixels]:
+def _frames(path: Path, video: cv2.VideoCapture) -> Iterator[tuple[float, Pixels]]:
     try:
         while (read := video.read())[0]:
-            yield read[1]  # type: ignore[misc]
+            yield video.get(cv2.CAP_PROP_POS_MSEC) / 1000, read[1]  # type: ignore[misc]
     except cv2.error as error:
         raise FrameError(f"the video {path} cannot be decoded: {error}") from error

@@ -15,6 +15,7 @@ from kp_pose_ros.image.frame import BitDepth, Pixels
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage, read_compressed, read_raw
 from kp_pose_ros.image.video import Decoded, VideoStream
+from kp_pose_ros.settings import Setting
 
 
 class StillDecoder:
@@ -86,6 +87,7 @@ TRANSPORTS = {
         is_video=True,
     ),
 }
+IMAGE_TRANSPORT = Setting("raw", "Kind of image topic to read.", choices=tuple(TRANSPORTS))
 
 _PACKETS = 100  # queue size; three seconds at 30 Hz, as an engine may need for its first image
 

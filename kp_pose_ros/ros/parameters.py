@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.image.jpeg import JpegSettings
+from kp_pose_ros.image.topics import IMAGE_TRANSPORT
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import ENGINES, Settings
 from kp_pose_ros.models.layouts import NAMED_LAYOUTS
@@ -113,7 +114,7 @@ class Parameters:
         4, "Maximum number of frames, of different cameras, in a batch.", limits=(1, 64)
     )
     image_transport: str = setting(
-        "raw", "Kind of image topic to read.", choices=("raw", "compressed", "ffmpeg", "foxglove")
+        "raw", IMAGE_TRANSPORT.description, choices=IMAGE_TRANSPORT.choices
     )
     image_qos: str = setting(
         "auto",

@@ -3,10 +3,11 @@
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 import yaml
-from room import ROOM
+from room import ROOM, looking_at_the_middle
 from walkers import RATE, recording, walks
 
 from kp_pose_ros.cli import main
@@ -41,7 +42,10 @@ WALK = lines(recording(RIG, walks(1, 15, 6), seed=5, noise=1.0))
 
 @pytest.fixture
 def rig(tmp_path, capsys):
-    """Runner of `kp_pose rig` on lines of records: returns the status and what was printed."""
+    """Runner of `kp_pose rig`; returns the status and what was printed.
+
+    `records`: lines of records; None: the options name the recording.
+    """
 
     def run(records, *options, names=tuple(RIG)):
         for name in names:
@@ -56,12 +60,12 @@ def rig(tmp_path, capsys):
                     }
                 )
             )
-        path = tmp_path / "poses.jsonl"
-        path.write_text("".join(f"{line}\n" for line in records))
-        files = [str(tmp_path / f"{name}.yaml") for name in names]
-        status = main(
-            ["rig", *files, "--records", str(path), "-o", str(tmp_path / "rig.yaml"), *options]
-        )
+        if records is not None:
+            path = tmp_path / "poses.jsonl"
+            path.write_text("".join(f"{line}\n" for line in records))
+            options = ("--records", path, *options)
+        files = [tmp_path / f"{name}.yaml" for name in names]
+        status = main(["rig", *map(str, (*files, "-o", tmp_path / "rig.yaml", *options))])
         told = capsys.readouterr()
         return status, told.out + told.err
 
@@ -80,6 +84,86 @@ def test_the_node_can_read_what_is_written(rig, tmp_path):
     assert f"right: {apart:.3f} m from left" in told
     median = float(told.partition("reprojection error: ")[2].split()[0])
     assert median < 2
+
+
+# Two cameras that look at people in front of them, who are cutouts of a photograph.
+FRONT = {
+    "left": looking_at_the_middle(-1.8, -4.0, 2.2),
+    "right": looking_at_the_middle(1.8, -4.2, 1.5),
+}
+VIDEO_RATE, IMAGES, LATER = 5, 45, 0.4  # LATER: seconds by which the right video begins later
+CUTOUTS = ((385, 915, 40, 250), (395, 870, 212, 352))  # of bus.jpg: top, bottom, left, right
+TALL = 1.9  # metres, of a cutout
+
+
+def corners_of(cutout, walker, seconds):
+    """Return where a cutout is that walks about, facing the cameras: (4, 3) metres."""
+    x, y, turn = np.sin(
+        (1, 0.7, 0.8) * np.array(seconds) + np.array((0.0, 1.3, 2.0)) * (walker + 1)
+    )
+    turn *= 0.35
+    across = (
+        TALL / 2 * np.array((np.cos(turn), np.sin(turn), 0)) * cutout.shape[1] / cutout.shape[0]
+    )
+    foot, top = np.array((1.8 * walker - 0.9 + 0.7 * x, 1.9 * y, 0.0)), np.array((0, 0, TALL))
+    return np.array((foot - across + top, foot + across + top, foot + across, foot - across))
+
+
+def film(path, viewpoint, cutouts, began):
+    """Write the video of a camera that sees cutouts walk about."""
+    (height, width), inverse = viewpoint.camera.size, np.linalg.inv(viewpoint.pose)
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), VIDEO_RATE, (width, height))
+    for seconds in began + np.arange(IMAGES) / VIDEO_RATE:
+        picture = np.full((height, width, 3), 120, np.uint8)
+        seen = [
+            (corners_of(each, index, seconds) @ inverse[:3, :3].T + inverse[:3, 3], each)
+            for index, each in enumerate(cutouts)
+        ]
+        for corners, cutout in sorted(seen, key=lambda each: -each[0][:, 2].mean()):
+            rows, columns = cutout.shape[:2]
+            flat = np.array(((0, 0), (columns, 0), (columns, rows), (0, rows)), np.float32)
+            pixels = viewpoint.camera.project(corners).astype(np.float32)
+            warp = cv2.getPerspectiveTransform(flat - 0.5, pixels - 0.5)
+            cv2.warpPerspective(
+                cutout, warp, (width, height), picture, cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT
+            )
+        video.write(picture)
+    video.release()
+
+
+def test_videos_of_people_who_walk_are_enough(rig, tmp_path, demo_photo, demo_weights):
+    photo = demo_photo("bus.jpg")
+    cutouts = [photo[top:bottom, left:right] for top, bottom, left, right in CUTOUTS]
+    for (name, viewpoint), began in zip(FRONT.items(), (0, LATER), strict=True):
+        film(tmp_path / f"{name}.avi", viewpoint, cutouts, began)
+    apart = np.linalg.norm(FRONT["left"].pose[:3, 3] - FRONT["right"].pose[:3, 3])
+    videos = ("--videos", tmp_path / "left.avi", tmp_path / "right.avi", "--delays", 0, LATER)
+    status, told = rig(None, *videos, "--model", demo_weights, "--baseline", apart)
+    print(f"\n{told}")
+    assert status == 0
+    found = RigFile.load(tmp_path / "rig.yaml").viewpoints["right"].pose
+    truth = np.linalg.inv(FRONT["left"].pose) @ FRONT["right"].pose
+    np.testing.assert_allclose(found, truth, atol=0.1)
+    assert float(told.partition("reprojection error: ")[2].split()[0]) < 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param(("--videos", "a.avi"), "--videos has 1 values: expected 2", id="one video"),
+        pytest.param(
+            ("--videos", "a.avi", "b.avi", "--delays", "-1", "0"), "--delays is .-1.0, 0.0.:",
+            id="a delay below zero",
+        ),
+        pytest.param(("--videos", "a.png", "a.png"), "a.png is a picture", id="pictures"),
+    ],
+)  # fmt: skip
+def test_videos_that_do_not_fit_the_cameras_are_refused(rig, tmp_path, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").touch()
+    status, told = rig(None, *options, "--height", "1.7")
+    assert (status, len(told.splitlines())) == (1, 1)
+    assert re.search(words, told)
 
 
 def changed(**fields):

@@ -9,11 +9,16 @@ tools/in_ros_env python3 test/following/measure.py --runs 200
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1] / "tracking"))
+
 from simulated_crowd import NAMES, SIZE, Image, images
 
 from kp_pose_ros.following.clothes import ClothesHistograms
@@ -138,6 +143,11 @@ def main() -> None:
     )
     for name in WAYS:
         print_row(name, [each[name] for each in outcomes])
+    for name in WAYS:
+        ends = zip(seeds, (each[name].end for each in outcomes), strict=True)
+        exchanged = [str(seed) for seed, end in ends if end == "exchanged"]
+        print(f"\n{name}: exchanged with the seeds {', '.join(exchanged) or 'none'}", end="")
+    print()
 
 
 def print_row(name: str, outcomes: list[Outcome]) -> None:

@@ -247,11 +247,13 @@ def install_rviz(monkeypatch, prefix):
 @pytest.mark.parametrize("bridge", ["wait_for_pose", "follow_target"])
 def test_a_bridge_starts_beside_the_node(commands, bridge):
     (command,) = commands(
-        "bridge.launch.py", bridge=bridge, namespace="robot", cameras="front,rear"
-    )
+        "bridge.launch.py", bridge=bridge, namespace="robot", cameras="front,rear",
+        image_topic="/camera/image_raw", image_transport="compressed",
+    )  # fmt: skip
     assert command[0].endswith(f"/{bridge}")
-    assert "__ns:=/robot" in command
-    assert parameters_in(command)["cameras"] == "front,rear"
+    assert {"__ns:=/robot", "image:=/camera/image_raw"} <= set(command)
+    parameters = parameters_in(command)
+    assert (parameters["cameras"], parameters["image_transport"]) == ("front,rear", "compressed")
 
 
 def test_the_demo_needs_no_rviz():

@@ -19,14 +19,20 @@ class Bridge(OverridableQos):
     """A node that works on the topics of the pose node."""
 
     def declare(
-        self, name: str, default: Value, about: str, limits: tuple[float, float] | None = None
+        self,
+        name: str,
+        default: Value,
+        about: str,
+        limits: tuple[float, float] | None = None,
+        choices: tuple[str, ...] = (),
     ) -> Any:
         """Declare a parameter that cannot change while the node runs; return its value.
 
         Raises:
-            SettingsError: the value has another type than the default, or is outside the limits.
+            SettingsError: the value has another type than the default, or is outside the limits
+                or choices.
         """
-        rule = Setting(default, about, limits)
+        rule = Setting(default, about, limits, choices)
         # Dynamically typed, so that the rule can report a wrong type in a clear sentence.
         descriptor = ParameterDescriptor(description=about, read_only=True, dynamic_typing=True)
         initial = list(default) if isinstance(default, tuple) else default
@@ -50,10 +56,13 @@ class OnDemand:
         topic: str,
         callback: Callable[[Any], None],
         qos: QoSProfile,
+        *,
+        raw: bool = False,
     ) -> None:
         """Take the arguments of `Node.create_subscription`; `want` subscribes."""
         self._node = node
         self._arguments = message_type, topic, callback, qos
+        self._raw = raw
         self._subscription: Subscription[Any] | None = None
         node.expect_subscription(topic)
 
@@ -62,7 +71,7 @@ class OnDemand:
         if is_wanted == (self._subscription is not None):
             return False
         if self._subscription is None:
-            self._subscription = self._node.create_subscription(*self._arguments)
+            self._subscription = self._node.create_subscription(*self._arguments, raw=self._raw)
         else:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None

@@ -141,7 +141,8 @@ class FollowTargetServer(Bridge):
         """Start the server; `node_arguments` are those of rclpy's Node.
 
         Raises:
-            SettingsError: the rules of the activities cannot be read.
+            SettingsError: the rules of the activities, or images of this image_transport, cannot be
+                read.
         """
         super().__init__("follow_target", **node_arguments)
         self._rules = load_rules(declare_rules(self))

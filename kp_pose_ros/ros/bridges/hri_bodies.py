@@ -20,14 +20,14 @@ from rclpy.duration import Duration
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from kp_pose_ros.errors import FrameError, ModelError
+from kp_pose_ros.errors import ModelError
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.poses import Ints
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.openpose import body_indices, normalized_boxes, openpose_joints
-from kp_pose_ros.ros.bridges.pictures import Pictures
+from kp_pose_ros.ros.bridges.pictures import Pictures, declare_transport
 from kp_pose_ros.ros.bridges.records import declare_cameras
 from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
@@ -91,10 +91,10 @@ class Body:
 class Camera:
     """One camera of the pose node: its skeleton, and its latest images if they are needed."""
 
-    def __init__(self, node: Bridge, name: str) -> None:
+    def __init__(self, node: Bridge, name: str, image_transport: str) -> None:
         self.prefix = f"{name}/" if name else ""
         self.skeleton: tuple[Skeleton, Ints] | None = None  # with the indices of a body's keypoints
-        self.pictures = Pictures(node, f"{self.prefix}image")
+        self.pictures = Pictures(node, f"{self.prefix}image", image_transport)
 
 
 class HriBodies(Bridge):
@@ -114,7 +114,8 @@ class HriBodies(Bridge):
         self._timeout = self.declare("timeout", 1.0, about, limits=(0.1, 60))
         about = "Broadcast the TF frame of each body whose torso has a 3D position."
         self._frames = BodyFrames(self) if self.declare("frames", True, about) else None
-        self._cameras = [Camera(self, name) for name in declare_cameras(self)]
+        transport = declare_transport(self)
+        self._cameras = [Camera(self, name, transport) for name in declare_cameras(self)]
         self._bodies: dict[str, Body] = {}
         self._moved = self._now()  # when the node's clock last moved
         self._is_ending = False
@@ -182,11 +183,7 @@ class HriBodies(Bridge):
     ) -> None:
         if not any(body.wants_images for body in bodies):
             return
-        try:
-            picture = camera.pictures.at(header)
-        except FrameError as error:
-            self._warn(f"an image on '{camera.prefix}image' was ignored: {error}")
-            return
+        picture = camera.pictures.at(header)
         if picture is not None:
             for body, box in zip(bodies, boxes, strict=True):
                 body.publish_cropped(header, picture, box)

@@ -6,43 +6,92 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import numpy as np
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.image.message import image_to_frame
+from kp_pose_ros.errors import FrameError
+from kp_pose_ros.image.frame import Frame, Pixels
+from kp_pose_ros.image.jpeg import MinWidth
+from kp_pose_ros.image.topics import IMAGE_TRANSPORT, Reader
 from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.messages import nanoseconds
+from kp_pose_ros.ros.transports import message_class, topic_of, transport_of
 
-_IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
+_QUEUE = 2  # at least
 _KEPT = 10  # images; the poses of an image arrive later, by the latency of the network
 
 
-class Pictures:
-    """Subscribes to raw images while they are needed."""
+def declare_transport(node: Bridge) -> str:
+    """Declare the parameter `image_transport`, as in the pose node; return its value.
 
-    def __init__(self, node: Bridge, topic: str) -> None:
-        """Prepare; `want` subscribes."""
-        self._images: OrderedDict[int, Image] = OrderedDict()  # by stamp
-        self._subscription = OnDemand(node, Image, topic, self._keep, _IMAGES)
+    Raises:
+        SettingsError: the value is none of the choices.
+    """
+    rule = IMAGE_TRANSPORT
+    about = rule.description
+    return str(node.declare("image_transport", rule.default, about, choices=rule.choices))
+
+
+def _whole(size: tuple[int, int]) -> int:
+    return size[1]
+
+
+class Pictures:
+    """Subscribes to a camera's images while they are needed."""
+
+    def __init__(
+        self, node: Bridge, name: str, image_transport: str, min_width: MinWidth = _whole
+    ) -> None:
+        """Prepare; `want` subscribes.
+
+        Args:
+            node: the node that subscribes.
+            name: the unresolved topic name of the raw images.
+            image_transport: the value of that parameter.
+            min_width: see `decode_compressed`.
+
+        Raises:
+            SettingsError: images of this transport cannot be read here.
+        """
+        transport = transport_of(node.resolve_topic_name(name), image_transport)
+        self._topic = topic_of(transport, node, name)
+        self._logger = node.get_logger()
+        self._reader = Reader(transport)
+        self._min_width = min_width
+        self._frames: OrderedDict[int, Frame] = OrderedDict()  # by stamp
+        self._subscription = OnDemand(
+            node,
+            message_class(transport.type_name),
+            self._topic,
+            self._keep,
+            # Best effort matches every publisher.
+            QoSProfile(
+                depth=max(_QUEUE, self._reader.queue), reliability=ReliabilityPolicy.BEST_EFFORT
+            ),
+            raw=True,
+        )
 
     def want(self, is_wanted: bool) -> None:
         """Subscribe to the images, or unsubscribe."""
-        self._subscription.want(is_wanted)
-        if not is_wanted:
-            self._images.clear()
+        if self._subscription.want(is_wanted) and not is_wanted:
+            self._reader.skip()
+            self._frames.clear()
 
     def at(self, header: Header) -> Pixels | None:
-        """Return the BGR picture with a header's stamp; None if it was not received.
+        """Return the BGR picture with a header's stamp; None if it was not received."""
+        frame = self._frames.get(nanoseconds(header.stamp))
+        return None if frame is None else frame.to_bgr()
 
-        Raises:
-            FrameError: the image cannot be read.
-        """
-        image = self._images.get(nanoseconds(header.stamp))
-        return None if image is None else image_to_frame(image).to_bgr()
+    def _keep(self, message: bytes) -> None:
+        self._reader.put(np.frombuffer(message, np.uint8), is_gap=False)
+        image, _ = self._reader.read(self._min_width, self._warn)
+        if image is not None:
+            self._frames[image.header.stamp] = image.frame
+            if len(self._frames) > _KEPT:
+                self._frames.popitem(last=False)
 
-    def _keep(self, image: Image) -> None:
-        self._images[nanoseconds(image.header.stamp)] = image
-        if len(self._images) > _KEPT:
-            self._images.popitem(last=False)
+    def _warn(self, error: FrameError) -> None:
+        self._logger.warning(
+            f"a message on '{self._topic}' was ignored: {error}", throttle_duration_sec=10.0
+        )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
-from kp_pose_ros.errors import CalibrationError, FrameError, ModelError
+from kp_pose_ros.errors import CalibrationError, ModelError
 from kp_pose_ros.following.clothes import BINS, PARTS, ClothesHistograms
 from kp_pose_ros.following.kinematics import coordinates
 from kp_pose_ros.following.person import People
@@ -22,7 +22,7 @@ from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.output.pose_reader import PoseArrayFields, read_pose_array
 from kp_pose_ros.poses import UNTRACKED, Poses
 from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
-from kp_pose_ros.ros.bridges.pictures import Pictures
+from kp_pose_ros.ros.bridges.pictures import Pictures, declare_transport
 from kp_pose_ros.ros.bridges.records import record_of
 from kp_pose_ros.ros.messages import poses_from_msg, skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
@@ -33,6 +33,7 @@ from kp_pose_ros.timing import Throttle
 Array = npt.NDArray[np.float64]
 
 _WATCH_PERIOD = 1.0  # seconds
+_MIN_WIDTH = 640  # pixels of a JPEG image, to see the colours of clothes
 
 
 class Sightings:
@@ -44,11 +45,14 @@ class Sightings:
         Args:
             node: the node that subscribes.
             on_poses: called with each message on `poses`.
+
+        Raises:
+            SettingsError: images of the node's image_transport cannot be read here.
         """
         self._node = node
         self._recorder: Recorder | None = None
         self._clothes = ClothesHistograms(())
-        self._pictures = Pictures(node, "image")
+        self._pictures = Pictures(node, "image", declare_transport(node), lambda _: _MIN_WIDTH)
         self._poses = OnDemand(node, PoseArray, "poses", on_poses, RESULTS)
         self._calibration = Calibration(node, "")
         self._throttle = Throttle(_WATCH_PERIOD)
@@ -118,11 +122,7 @@ class Sightings:
 
     def _histograms(self, poses: Poses, header: Header, size: tuple[int, int]) -> Array:
         """Return the histograms of people's clothes; NaN without the image."""
-        picture = None
-        try:
-            picture = self._pictures.at(header)
-        except FrameError as error:
-            self._warn(f"a message on 'image' was ignored: {error}")
+        picture = self._pictures.at(header)
         if picture is None or not min(size):
             return np.full((len(poses), PARTS, BINS), np.nan)
         # On a common floor, people whose feet are lower in the image are nearer.

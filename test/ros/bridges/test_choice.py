@@ -1,9 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import math
+
 import pytest
 from sighted import Someone, people
 
 from kp_pose_ros.activities.rules import load_rules
+from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.following.follower import NOBODY
 from kp_pose_ros.resources import config_path
 from kp_pose_ros.ros.bridges.choice import Choice, Select
@@ -35,8 +38,41 @@ def test_without_a_distance_nobody_is_near_but_in_the_image_the_tallest_is():
     assert Choice().choose(people(), []) == NOBODY
 
 
+RULES = load_rules(config_path("activities.yaml"))
+
+
 def test_a_rule_counts_for_every_camera():
-    rules = load_rules(config_path("activities.yaml"))
-    rule = Choice(select=Select.ACTIVITY, activity="in_doorway").rule(rules)
+    rule = Choice(select=Select.ACTIVITY, activity="in_doorway").rule(RULES)
     assert (rule.name, rule.cameras) == ("in_doorway", ())
-    assert Choice().rule(rules) is None
+    assert Choice().rule(RULES) is None
+
+
+@pytest.mark.parametrize(
+    ("goal", "sentence"),
+    [
+        pytest.param({"select": 9}, "select is 9: expected one of 0 (NEAREST)", id="select"),
+        pytest.param({"select": Select.TRACK}, "track_id is -1: expected 0 or more", id="no id"),
+        pytest.param({"select": Select.REGION}, "region is []", id="no region"),
+        pytest.param({"region": (0, 0, 1, 1)}, "select is NEAREST", id="a spare region"),
+        pytest.param({"select": 3, "region": (0, 0, math.nan, 1)}, "region is", id="NaN"),
+        pytest.param({"select": 3, "region": (0.5, 0, 1.5, 1)}, "region is", id="outside"),
+        pytest.param({"select": Select.ACTIVITY}, "expected the name of a rule", id="no activity"),
+        pytest.param(
+            {"select": Select.ACTIVITY, "activity": "dancing"},
+            "'dancing' has no rule: expected one of raised_hand",
+            id="unknown activity",
+        ),
+        pytest.param(
+            {"select": Select.ACTIVITY, "activity": "close_together"},
+            "is about two people",
+            id="a pair's activity",
+        ),
+        pytest.param({"timeout": -(10**9)}, "timeout is -1 s", id="timeout"),
+        pytest.param({"patience": 31 * 10**9}, "patience is 31 s: expected 0 to 30 s", id="long"),
+    ],
+)
+def test_a_goal_that_makes_no_sense_is_refused_with_one_sentence(goal, sentence):
+    with pytest.raises(SettingsError) as error:
+        Choice(**goal).rule(RULES)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)

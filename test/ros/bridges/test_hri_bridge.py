@@ -17,9 +17,10 @@ from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D, Skeleton2D
 from kp_pose_ros.msg import Keypoint, Keypoint3D, KeypointPose, PoseArray, Skeleton
 from node_process import PATIENCE, NodeProcess
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
+from kp_pose_ros.image.jpeg import encode_jpeg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Skeleton as BuiltIn
 
@@ -135,9 +136,10 @@ def start_bridge(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bridge(start_bridge):
-    """A bridge for two cameras, by a clock that the tests set."""
+    """A bridge for two cameras, by a clock that the tests set; the rear one sends JPEGs."""
     clock = ["-r", f"/clock:={CLOCK}", "-p", "use_sim_time:=true"]
-    return start_bridge(*clock, cameras=["front", "rear"])
+    jpeg = ["-r", "rear/image:=rear/image/compressed"]
+    return start_bridge(*clock, *jpeg, cameras=["front", "rear"])
 
 
 @pytest.fixture
@@ -192,19 +194,25 @@ def test_bodies_are_gone_although_simulated_time_stands_still(robot):
     robot.wait(lambda: robot.ids() == [])
 
 
-def test_the_part_of_the_image_that_shows_a_body_is_published(robot, ros_node):
-    cropped = []
+@pytest.mark.parametrize("camera", ["front", "rear"])
+def test_the_part_of_the_image_that_shows_a_body_is_published(ros_node, bridge, camera):
+    robot, cropped = Robot(ros_node, f"{camera}/"), []
     robot.listen_to_cropped("kp3", cropped)
-    image = Image(height=48, width=64, step=192, encoding="bgr8")
     picture = np.zeros((48, 64, 3), np.uint8)
-    picture[:, :32] = 7  # where the person is
-    image.data = array.array("B", picture.tobytes())
+    picture[:, :32] = 70  # where the person is
+    if camera == "front":
+        image = Image(height=48, width=64, step=192, encoding="bgr8")
+        image.data = array.array("B", picture.tobytes())
+        images = ros_node.create_publisher(Image, "front/image", 1)
+    else:
+        image = CompressedImage(format="jpeg", data=encode_jpeg(picture, 95).tobytes())
+        images = ros_node.create_publisher(CompressedImage, "rear/image/compressed", 1)
     image.header.stamp.sec = 12345
-    images = ros_node.create_publisher(Image, "front/image", 1)
     robot.wait(lambda: cropped, lambda: (images.publish(image), robot.show(person(3))))
     ros_node.destroy_publisher(images)
+    robot.close()
     assert (cropped[0].height, cropped[0].width, cropped[0].encoding) == (48, 32, "bgr8")
-    assert set(cropped[0].data) == {7}
+    assert np.median(cropped[0].data) == pytest.approx(70, abs=2)
     assert cropped[0].header.frame_id == "camera"
 
 
