@@ -95,7 +95,13 @@ class Crowd:
         self.random = random = np.random.default_rng(seed)
         self.pillar = np.array((random.uniform(-0.6, 0.6), random.uniform(2.2, 2.8)))
         self.pillar_width = 0.35
-        self.texture = random.normal(0, 6, (4, SIZE[0] // SMALLER, SIZE[1] // SMALLER, 3))
+        height, width = SIZE[0] // SMALLER, SIZE[1] // SMALLER
+        self.texture = np.floor(random.normal(0, 6, (4, height, width, 3))).astype(np.int16)
+        self.background = np.empty((height, width, 3), np.uint8)
+        self.background[: height // 2], self.background[height // 2 :] = (
+            (150, 155, 160),
+            (90, 100, 110),
+        )
         self.pan = random.choice((0.0, 0.15)), random.uniform(0.1, 0.25), random.uniform(0, 6.28)
         self.walkers: list[Walker] = []
         similar = random.permutation(COUNT - 1)[: random.integers(0, 3)] + 1
@@ -271,9 +277,7 @@ def render(
     crowd: Crowd, pixels: Array, places: Array, facing: Array, pillar: tuple[Array, float]
 ) -> npt.NDArray[np.uint8]:
     """Return a small picture: people far to near, each in their clothes."""
-    height, width = SIZE[0] // SMALLER, SIZE[1] // SMALLER
-    picture = np.full((height, width, 3), (150, 155, 160), np.uint8)
-    picture[height // 2 :] = (90, 100, 110)
+    picture = crowd.background.copy()
     wall, depth = pillar
     is_pillar_drawn = False
     for index in np.argsort(-places[:, 1]):
@@ -291,8 +295,7 @@ def render(
     if not is_pillar_drawn:
         _draw_pillar(picture, wall)
     noise = crowd.texture[crowd.random.integers(len(crowd.texture))]
-    noisy: npt.NDArray[np.uint8] = (picture + noise).clip(0, 255).astype(np.uint8)
-    return noisy
+    return cv2.add(picture, noise, dtype=cv2.CV_8U)  # type: ignore[return-value]
 
 
 def _draw_pillar(picture: npt.NDArray[np.uint8], wall: Array) -> None:
