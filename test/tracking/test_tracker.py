@@ -10,6 +10,7 @@ from scenes import people
 
 from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
 from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.tracking import tracker as tracker_module
 from kp_pose_ros.tracking.association import COCO_SIGMAS
 from kp_pose_ros.tracking.tracker import Tracker, TrackingSettings, make_trackers
 
@@ -187,6 +188,23 @@ def test_an_uncertain_pose_continues_a_track():
     follow = tracker(high_score=0.5)
     ids_of(follow, people((100, 300)), 0)
     assert ids_of(follow, people((100, 300), score=0.3), 0.1) == [0]
+
+
+@pytest.mark.parametrize(
+    ("score", "similarity", "continues"),
+    [
+        pytest.param(0.9, 0.21, True, id="a certain pose that is a little similar"),
+        pytest.param(0.9, 0.19, False, id="a certain pose that is less similar"),
+        pytest.param(0.3, 0.41, True, id="an uncertain pose that is similar"),
+        pytest.param(0.3, 0.39, False, id="an uncertain pose that is less similar"),
+    ],
+)
+def test_how_similar_a_pose_is_that_continues_a_track(score, similarity, continues, monkeypatch):
+    follow = tracker(high_score=0.5)
+    [before] = ids_of(follow, people((100, 300)), 0)
+    monkeypatch.setattr(tracker_module, "similarity", lambda *_: np.array([[similarity]]))
+    [after] = ids_of(follow, people((100, 300), score=score), 0.1)
+    assert (after == before) == continues
 
 
 def test_classes_are_not_mixed_up():
