@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.output.legend import draw_legend
 from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
 from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Skeleton
@@ -24,8 +25,6 @@ Points = npt.NDArray[np.int32]  # (..., 2), in 1/16 pixel
 
 _SHIFT = 4  # OpenCV draws to 1/16 of a pixel, which keeps slow movements smooth
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_WHITE: Bgr = (255, 255, 255)
-_BLACK: Bgr = (0, 0, 0)
 _FAR_OUTSIDE = 32_000  # no wider canvas exists; keeps the 1/16 pixels inside an int32
 _GOLDEN_RATIO = 0.618034  # neighbours in a sequence of these hues are far apart
 
@@ -92,7 +91,8 @@ class Annotator:
                 label = ", ".join([self._label(poses, index), *noted])
                 _draw_label(picture, label, (x, y), color, thickness)
         if style.legend:
-            self._draw_legend(picture, points, visible, thickness)
+            names = self._skeleton.keypoint_names
+            draw_legend(picture, names, points >> _SHIFT, visible, thickness=thickness)
 
     def _draw_limbs(
         self,
@@ -125,20 +125,6 @@ class Annotator:
         for person, index, center in zip(people.tolist(), indices.tolist(), centers, strict=True):
             color = by_person[person] if by_person else self._dot_colors[index]
             cv2.circle(picture, center, radius, color, cv2.FILLED, cv2.LINE_8, _SHIFT)
-
-    def _draw_legend(
-        self, picture: Pixels, points: Points, visible: npt.NDArray[np.bool_], thickness: int
-    ) -> None:
-        """Write the names in columns beside each person, as an anatomical chart does."""
-        for person, shown in zip(points >> _SHIFT, visible, strict=True):
-            named = np.flatnonzero(shown)
-            if len(named) == 0:
-                continue
-            centre, left, right = (f(person[named, 0]) for f in (np.mean, np.min, np.max))
-            for is_right, edge in ((False, int(left)), (True, int(right))):
-                column = named[(person[named, 0] >= centre) == is_right]
-                names = [self._skeleton.keypoint_names[index] for index in column]
-                _draw_column(picture, names, person[column], edge, is_right, thickness=thickness)
 
     def _label(self, poses: Poses, index: int) -> str:
         class_id, track_id = int(poses.class_ids[index]), int(poses.track_ids[index])
@@ -192,24 +178,3 @@ def _ink(word: str, thickness: int) -> Pixels:
 def _shades(color: Bgr) -> Pixels:
     """Return a colour mixed with 0 to 255 parts of black ink, (256, 3)."""
     return (np.outer(np.arange(255, -1, -1), color) // 255).astype(np.uint8)
-
-
-def _draw_column(
-    picture: Pixels, names: list[str], points: Points, edge: int, is_right: bool, *, thickness: int
-) -> None:
-    """Write names one below the other beyond `edge`, each connected to its point by a line."""
-    scale, gap = 0.3 * thickness + 0.1, 12 * thickness
-    line_height = 1.5 * cv2.getTextSize("Xy", _FONT, scale, thickness)[0][1]
-    y = -line_height
-    for place in np.argsort(points[:, 1], kind="stable"):
-        x_point, y_point = points[place].tolist()
-        y = max(y + line_height, y_point)
-        width = cv2.getTextSize(names[place], _FONT, scale, thickness)[0][0]
-        x = edge + gap if is_right else edge - gap - width
-        x = min(max(x, 0), max(0, picture.shape[1] - width))
-        joint = (x if is_right else x + width, round(y - line_height / 4))
-        cv2.line(picture, (x_point, y_point), joint, _WHITE, 1, cv2.LINE_AA)
-        # An outline, so that it can be read on any background.
-        for color, stroke in ((_BLACK, thickness + 2), (_WHITE, thickness)):
-            origin = (x, round(y))
-            cv2.putText(picture, names[place], origin, _FONT, scale, color, stroke, cv2.LINE_AA)

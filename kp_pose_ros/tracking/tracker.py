@@ -18,17 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import (
-    OBSERVED,
-    PREDICTED,
-    UNTRACKED,
-    Array,
-    Bools,
-    Floats,
-    Indices,
-    Ints,
-    Poses,
-)
+from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Array, Bools, Floats, Indices, Poses
 from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Skeleton
 from kp_pose_ros.tracking import motion
@@ -237,7 +227,7 @@ class Tracker:
     def _describe(self, poses: Poses, rows: Indices, columns: Indices) -> Poses:
         """Return the poses with data of their tracks; `rows` of tracks are `columns` of poses."""
         tracks, settings = self._tracks, self.settings
-        ids: Ints = np.full(len(poses), UNTRACKED, np.int32)
+        ids = np.full(len(poses), UNTRACKED, np.int32)
         ages = np.zeros(len(poses))
         ids[columns] = tracks.ids[rows]
         ages[columns] = (self._now - tracks.born[rows]) * 1e-9
