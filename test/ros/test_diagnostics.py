@@ -114,6 +114,7 @@ def test_numbers_of_the_network_that_cannot_be_true_are_counted(
     raw = np.zeros((56, 126), np.float32)
     raw[:, 0] = 30
     raw[4, 0] = 1.57  # as of a model that was quantized without calibration
+    raw[7::3, 0] = 1  # scores of keypoints
     onnx.save(constant_model(raw), tmp_path / "pose.onnx")
     node = start_node("-r", "__ns:=/watched/naive", model=str(tmp_path / "pose.onnx"))
     node.wait_until_ready()
