@@ -139,7 +139,7 @@ class Follower:
         rivals = evidence[1:].max(axis=0, initial=0)
         self._note_rivals(people, evidence, columns)
         self._claim(people.track_ids, np.where(evidence[0] > rivals, evidence[0], 0))
-        if index == NOBODY or not self._is_recognized(people, index, evidence[0, index]):
+        if index == NOBODY or not self._is_recognized(people, columns, evidence[0, index]):
             columns[0] = NOBODY
         self._learn(persons, people, columns)
         if columns[0] != NOBODY:
@@ -221,14 +221,19 @@ class Follower:
                 fits[index] = newcomer.fit
         return fits
 
-    def _is_recognized(self, people: People, index: int, evidence: float) -> bool:
+    def _is_recognized(self, people: People, columns: list[int], evidence: float) -> bool:
         """Return whether a detection that is likely the target can already be accepted as such.
 
-        Unless it plainly continues a track, it has to stay likely for a while.
+        Unless it plainly continues a track, it has to stay likely for a while. A track that was
+        another person's, seen beside the target, is still theirs unless they are seen elsewhere.
         """
+        index = columns[0]
         track_id, stamp = int(people.track_ids[index]), self._stamp
         if self._target.is_continued(people, index):
             return True
+        others = zip(self._others, columns[1:], strict=True)
+        if track_id in {each.track_id for each, column in others if column == NOBODY}:
+            return False
         newcomer = self._newcomers.get(track_id)
         if newcomer is not None and evidence < newcomer.rival + _CERTAIN:
             return False

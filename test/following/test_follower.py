@@ -64,6 +64,12 @@ def test_a_person_in_the_same_clothes_who_was_always_beside_the_target_is_not_th
     assert run.show(TWIN, images=20) == (Sight.ABSENT, None)
 
 
+def test_a_track_that_was_seen_beside_the_target_does_not_become_the_target():
+    run = Run(TWIN)
+    run.show(images=8)
+    assert run.show(Someone(3, x=-0.8), images=10)[1] is None
+
+
 def test_two_people_in_the_same_clothes_of_whom_one_may_be_the_target_are_ambiguous():
     run = Run(TWIN)
     run.show(images=5)
