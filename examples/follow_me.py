@@ -39,7 +39,9 @@ class FollowMe(Node):
         self.create_timer(0.05, self.command)
 
     def keep(self, target: PoseStamped) -> None:
-        self.target = target
+        position = target.pose.position
+        if math.isfinite(position.x) and math.isfinite(position.z):  # NaN would be full speed
+            self.target = target
 
     def ask(self) -> None:
         """Send a goal to follow someone, unless one is active."""

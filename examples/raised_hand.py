@@ -39,8 +39,10 @@ class RaisedHand(Node):
         is_known = seen.skeleton == skeleton.name and seen.image_width  # poses_3d has no image
         if is_known and abs(age) < MAX_AGE * 1e9:
             for person in seen.poses:
-                if raises_a_hand(person, skeleton.keypoint_names):
-                    return 2 * person.bbox.center.position.x / seen.image_width - 1
+                position = 2 * person.bbox.center.position.x / seen.image_width - 1
+                # In the image, and a number: NaN would be a speed that a base may not refuse.
+                if abs(position) <= 1 and raises_a_hand(person, skeleton.keypoint_names):
+                    return position
         return None
 
     def command(self) -> None:
