@@ -26,7 +26,7 @@ check_machine() {
   machine="$(uname -s) $(uname -m)"
   [[ $machine == "Linux x86_64" ]] ||
     fail "there are ROS 2 wheels for Linux x86_64 only, and this is $machine:" \
-      "install ROS 2 Humble, Jazzy or Kilted for it and source its setup.bash."
+      "install ROS 2 Humble, Jazzy, Kilted or Lyrical for it and source its setup.bash."
   found=$(python3 --version 2>/dev/null || echo "no python3")
   python=$(find_python) ||
     fail "Python 3.10, 3.11 or 3.12 is needed, and this machine has $found:" \
