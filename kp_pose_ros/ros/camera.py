@@ -86,7 +86,7 @@ class Camera:
         self.publishers = Publishers(
             node, prefix, in_space=parameters.depth.enabled, transforms=transforms
         )
-        self.coverage = CoverageTopic(node, prefix, self.label)
+        self.coverage = CoverageTopic(node, prefix, self.label, transforms)
         # Each returns whether poses are needed.
         self.wanted_by = [self.publishers.wanted, self.coverage.wanted]
         self.depth = (

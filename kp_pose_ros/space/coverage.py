@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from kp_pose_ros.space.camera import CameraModel
 
@@ -15,6 +16,8 @@ PERSON_HEIGHT = 1.7  # metres
 # tools/measure_recall.py and the table in docs/space.md. Larger models find smaller people.
 RECALL = 0.9
 LEAST_HEIGHT = 96.0
+Array = npt.NDArray[np.float64]
+
 _STEPS = 64  # from the edge of an image to its middle, to search for the edge of the lens
 
 
@@ -53,6 +56,52 @@ def coverage_of(camera: CameraModel, network_columns: int) -> Coverage:
         min_distance=PERSON_HEIGHT / (down - up),
         max_distance=PERSON_HEIGHT * pixels / LEAST_HEIGHT,
     )
+
+
+def floor_of(coverage: Coverage, rotation: Array, origin: Array) -> Array:
+    """Return the part of the floor on which a standing person of PERSON_HEIGHT would be found.
+
+    There, feet and head are inside the image and no farther than `max_distance`. The image is taken
+    to end at its edges' angles on all of their length.
+
+    Args:
+        coverage: the camera's.
+        rotation: (3, 3), of the camera, whose z axis points forward and whose y axis down, in a
+            frame with z = 0 on the floor and the z axis up.
+        origin: (3,) metres, of the camera in that frame.
+
+    Returns:
+        (m, 2) metres, the corners of a convex polygon; none if there is no such place.
+    """
+    left, right, up, down = np.tan((coverage.left, coverage.right, coverage.up, coverage.down))
+    # Planes whose inner side is where normal . point + offset >= 0, in the camera's frame.
+    normals = np.array(
+        ((1, 0, -left), (-1, 0, right), (0, 1, -up), (0, -1, down), (0, 0, -1))
+    ) @ rotation.T  # fmt: skip
+    offsets = np.array((0, 0, 0, 0, coverage.max_distance)) - normals @ origin
+    reach = coverage.max_distance * (1 + abs(left) + abs(right) + abs(up) + abs(down))
+    corners: Array = origin[:2] + reach * np.array(((-1, -1), (1, -1), (1, 1), (-1, 1)))
+    for height in (0.0, PERSON_HEIGHT):
+        for normal, offset in zip(normals, offsets + height * normals[:, 2], strict=True):
+            corners = _clip(corners, normal[:2], float(offset))
+    return corners
+
+
+def _clip(corners: Array, normal: Array, offset: float) -> Array:
+    """Return the part of a convex polygon where normal . point + offset >= 0.
+
+    I. Sutherland, G. Hodgman: Reentrant Polygon Clipping, Communications of the ACM 17, 1974.
+    """
+    inside = corners @ normal + offset
+    kept = []
+    for index in range(len(corners)):
+        before, here = inside[index - 1], inside[index]
+        if (before < 0) != (here < 0):
+            share = before / (before - here)
+            kept.append((1 - share) * corners[index - 1] + share * corners[index])
+        if here >= 0:
+            kept.append(corners[index])
+    return np.array(kept).reshape(-1, 2)
 
 
 def _edge(

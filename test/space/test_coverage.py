@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from room import WIDE
+from scipy.spatial.transform import Rotation
 
 from kp_pose_ros.space.camera import CameraModel
-from kp_pose_ros.space.coverage import LEAST_HEIGHT, PERSON_HEIGHT, coverage_of
+from kp_pose_ros.space.coverage import LEAST_HEIGHT, PERSON_HEIGHT, coverage_of, floor_of
 
 # The principal point is off the middle: 0.5 pixels are between K's origin and ours.
 CAMERA = CameraModel((480, 640), np.array((500.0, 0, 299.5, 0, 500, 239.5, 0, 0, 1)))
@@ -42,3 +43,44 @@ def test_a_fisheye_ends_where_its_lens_does():
     found = coverage_of(narrow, 640)
     assert -np.pi / 2 < found.left < -1.2
     assert 1.2 < found.right < np.pi / 2
+
+
+# From the optical frame to one with z up, looking along x.
+AHEAD = np.array(((0.0, 0, 1), (-1, 0, 0), (0, -1, 0)))
+
+
+def is_inside(corners, points):
+    """Return which points lie in a polygon that is counterclockwise."""
+    ends = np.roll(corners, -1, axis=0)
+    along, to = ends - corners, points[:, None] - corners
+    return (along[:, 0] * to[..., 1] - along[:, 1] * to[..., 0] >= 0).all(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("height", "pitch", "yaw"),
+    [
+        pytest.param(1.2, 0, 0, id="level"),
+        pytest.param(2.5, 35, 40, id="looking down"),
+        pytest.param(0.3, -20, -160, id="looking up"),
+    ],
+)
+def test_on_the_floor_that_is_covered_people_are_in_full_view_and_large_enough(height, pitch, yaw):
+    turn = Rotation.from_euler("ZY", (yaw, pitch), degrees=True).as_matrix() @ AHEAD
+    origin = np.array((1.0, -2.0, height))
+    corners = floor_of(coverage_of(CAMERA, 640), turn, origin)
+    random = np.random.default_rng(1)
+    points = origin[:2] + random.uniform(-15, 15, (4000, 2))
+    expected = np.ones(len(points), bool)
+    for end in (0.0, PERSON_HEIGHT):
+        ends = (np.insert(points, 2, end, axis=1) - origin) @ turn
+        depth = ends[:, 2]
+        pixels = CAMERA.project(np.where(depth[:, None] > 0, ends, (0, 0, 1)))
+        expected &= (pixels >= 0).all(axis=1) & (pixels <= (640, 480)).all(axis=1)
+        expected &= (depth > 0) & (depth <= 500 * PERSON_HEIGHT / LEAST_HEIGHT)
+    assert 0.01 < expected.mean() < 0.5
+    np.testing.assert_array_equal(is_inside(corners, points), expected)
+
+
+def test_a_camera_that_looks_at_the_ceiling_covers_no_floor():
+    up = Rotation.from_euler("y", -90, degrees=True).as_matrix() @ AHEAD
+    assert floor_of(coverage_of(CAMERA, 640), up, np.array((0, 0, 1.0))).shape == (0, 2)

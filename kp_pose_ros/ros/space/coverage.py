@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from geometry_msgs.msg import Point32, PolygonStamped
 from rclpy.node import Node
 
 from kp_pose_ros.errors import CalibrationError
@@ -16,7 +17,8 @@ from kp_pose_ros.msg import Coverage as CoverageMsg
 from kp_pose_ros.ros.messages import header_to_msg
 from kp_pose_ros.ros.qos import RESULTS
 from kp_pose_ros.ros.space.calibration import Calibration
-from kp_pose_ros.space.coverage import PERSON_HEIGHT, RECALL, Coverage, coverage_of
+from kp_pose_ros.ros.space.transforms import Transforms
+from kp_pose_ros.space.coverage import PERSON_HEIGHT, RECALL, Coverage, coverage_of, floor_of
 from kp_pose_ros.space.messages import camera_of
 
 
@@ -27,10 +29,18 @@ class CoverageTopic:
     enough: the subscription then ends, until images arrive that the camera_info does not fit.
     """
 
-    def __init__(self, node: Node, prefix: str, label: str) -> None:
-        """Create the publisher; `prefix` precedes the topics' names, `label` names the camera."""
+    def __init__(self, node: Node, prefix: str, label: str, transforms: Transforms | None) -> None:
+        """Create the publisher.
+
+        Args:
+            node: the node that publishes.
+            prefix: precedes the topics' names.
+            label: names the camera in the log.
+            transforms: to a frame on the floor; None: there is none.
+        """
         self._node = node
         self._label = label
+        self._transforms = transforms
         self._publisher = node.create_publisher(CoverageMsg, f"{prefix}coverage", RESULTS)
         self._calibration = Calibration(node, prefix)
         self._image: tuple[Size, MinWidth] | None = None  # of the newest image
@@ -102,6 +112,17 @@ class CoverageTopic:
         """Publish the coverage of the image with this header, if known."""
         known = self._coverage
         if known is not None and self._image == self._known and self.wanted():
-            self._publisher.publish(
-                CoverageMsg(header=header_to_msg(header), recall=RECALL, **asdict(known))
-            )
+            message = CoverageMsg(header=header_to_msg(header), recall=RECALL, **asdict(known))
+            message.floor = self._floor(known, header)
+            self._publisher.publish(message)
+
+    def _floor(self, coverage: Coverage, header: Header) -> PolygonStamped:
+        found = PolygonStamped()
+        if self._transforms is None:
+            return found
+        pose = self._transforms.at(header.frame_id, header.stamp)
+        if pose is not None:
+            found.header = header_to_msg(Header(header.stamp, self._transforms.frame_id))
+            corners = floor_of(coverage, *pose).tolist()
+            found.polygon.points = [Point32(x=x, y=y) for x, y in corners]
+        return found

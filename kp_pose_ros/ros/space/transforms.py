@@ -71,6 +71,7 @@ class Transforms:
             )
             for topic, (method, qos) in _TOPICS.items()
         ]
+        self._stamps: dict[str, int] = {}  # of the newest image, by each frame known to TF
         self._missing = 0  # images since `take_problem`
         self._problem = ""
 
@@ -91,8 +92,20 @@ class Transforms:
     def at(self, frame_id: str, stamp: int) -> tuple[Array, Array] | None:
         """Return the rotation (3, 3) and the translation (3,) from a frame to the target frame.
 
-        None if the transform at the stamp (nanoseconds) is unknown. It does not wait for it.
+        Args:
+            frame_id: of an image.
+            stamp: of the image, nanoseconds. A jump back drops all transforms: with them, tf2 would
+                refuse those of an earlier time.
+
+        Returns:
+            None if the transform at the stamp is unknown. It does not wait for it.
         """
+        if frame_id == self.frame_id:
+            return np.eye(3), np.zeros(3)
+        if frame_id in self._stamps:
+            if stamp < self._stamps[frame_id] - _LATE:
+                self._buffer.clear()
+            self._stamps[frame_id] = stamp
         if stamp <= 0:  # tf2 would take 0 to mean the newest
             self._miss(frame_id, stamp, "the image has no stamp")
             return None
@@ -101,13 +114,10 @@ class Transforms:
         except (self._error, ValueError) as error:  # ValueError: a zero byte in a name
             self._miss(frame_id, stamp, " ".join(str(error).split()))
             return None
+        self._stamps[frame_id] = stamp
         shift, turn = found.transform.translation, found.transform.rotation
         rotation = Rotation.from_quat((turn.x, turn.y, turn.z, turn.w)).as_matrix()
         return rotation, np.array((shift.x, shift.y, shift.z))
-
-    def clear(self) -> None:
-        """Drop all transforms; while it has later ones, tf2 refuses those of an earlier time."""
-        self._buffer.clear()
 
     def take_problem(self) -> str:
         """Return which transforms were missing since the last call, in words; empty if none."""
@@ -150,7 +160,6 @@ class PeopleInFrame:
         extra = () if deviation is None else (deviation,)
         self._new = partial(PeopleMotion, keypoint_names, *extra)
         self._filters: dict[str, PeopleMotion] = {}  # for the target frame and one other
-        self._stamp = 0  # of the previous image, nanoseconds
 
     def update(self, header: Header, track_ids: Ints, keypoints_3d: Array) -> Motion:
         """Return positions and velocities of the people in an image.
@@ -162,10 +171,7 @@ class PeopleInFrame:
         """
         target = header.frame_id if self._transforms is None else self._transforms.frame_id
         found = None
-        if self._transforms is not None and target != header.frame_id:
-            if header.stamp < self._stamp - _LATE:
-                self._transforms.clear()
-            self._stamp = header.stamp
+        if self._transforms is not None:
             found = self._transforms.at(header.frame_id, header.stamp)
         if found is None:
             frame_id, origin = header.frame_id, np.zeros(3)

@@ -2,13 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a node says of how far it sees, as soon as a camera_info has come."""
 
+from time import monotonic
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from kp_pose_ros.msg import Coverage
+from node_process import PATIENCE
 from peer import image_of
 from sensor_msgs.msg import CameraInfo
 
+from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.ros.space.coverage import CoverageTopic
 from kp_pose_ros.space.coverage import LEAST_HEIGHT, PERSON_HEIGHT, RECALL
 
 FOCAL = 500.0
@@ -44,6 +51,37 @@ def facts(ros_node):
     subscription = ros_node.create_subscription(DiagnosticArray, "/diagnostics", take, 10)
     yield found
     ros_node.destroy_subscription(subscription)
+
+
+def test_with_a_transform_it_says_which_part_of_the_floor_is_covered(ros_node):
+    ahead = np.array(((0.0, 0, 1), (-1, 0, 0), (0, -1, 0)))  # from the optical frame to z up
+    poses = {100: (ahead, np.array((0.0, 0.0, 1.0)))}  # by stamp
+    transforms = SimpleNamespace(frame_id="odom", at=lambda _, stamp: poses.get(stamp))
+    topic, found = CoverageTopic(ros_node, "floor/", "camera", transforms), {}
+    subscription = ros_node.create_subscription(
+        Coverage, "floor/coverage", lambda each: found.update({each.header.stamp.nanosec: each}), 10
+    )
+    calibration = ros_node.create_publisher(CameraInfo, "floor/camera_info", 1)
+    topic.start()
+    topic.expect((480, 640), lambda size: size[1])
+    deadline = monotonic() + PATIENCE
+    while len(found) < 2:
+        assert monotonic() < deadline
+        calibration.publish(info())
+        rclpy.spin_once(ros_node, timeout_sec=0.05)
+        topic.watch()
+        for stamp in (100, 200):
+            topic.publish(Header(stamp, "camera"))
+    topic.stop()
+    topic.close()
+    ros_node.destroy_publisher(calibration)
+    ros_node.destroy_subscription(subscription)
+    floor = found[100].floor
+    assert (floor.header.frame_id, floor.header.stamp.nanosec) == ("odom", 100)
+    # The lower edge of the image meets the floor where 1 m is 240 pixels.
+    assert min(each.x for each in floor.polygon.points) == pytest.approx(500 / 240)
+    assert max(each.x for each in floor.polygon.points) == pytest.approx(found[100].max_distance)
+    assert (found[200].floor.header.frame_id, found[200].floor.polygon.points) == ("", [])
 
 
 def test_coverage_comes_with_each_image_once_camera_info_has_come(node, peer, ros_node, bus, facts):
