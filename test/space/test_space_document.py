@@ -46,7 +46,7 @@ def test_rays_lead_to_the_keypoints():
     assert found["up_down"][NAMES.index("left_ankle")] > found["up_down"][NAMES.index("nose")]
 
 
-def test_places_come_from_depth_without_ros():
+def test_keypoints_3d_come_from_depth_without_ros():
     view = render(2.0, 0)
     found = run_snippet(
         "lifter",
@@ -56,5 +56,5 @@ def test_places_come_from_depth_without_ros():
         skeleton=SimpleNamespace(keypoint_names=NAMES),
         poses=view.poses,
     )
-    errors = np.linalg.norm(found["places"][0] - view.truth, axis=1)
+    errors = np.linalg.norm(found["keypoints_3d"][0] - view.truth, axis=1)
     assert np.nanmedian(errors) < 0.04
