@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 from kp_pose_ros.image.jpeg import encode_jpeg
 from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.ros import rcl
+from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.pictures import Pictures
 
 SIZE = 96, 128
@@ -50,15 +51,17 @@ class Camera:
 
 @pytest.fixture
 def camera(ros_node):
+    node = Bridge("pictures", context=ros_node.context)
     made = []
 
     def make(transport, **options):
-        made.append(Camera(ros_node, transport, **options))
+        made.append(Camera(node, transport, **options))
         return made[-1]
 
     yield make
     for each in made:
         each.close()
+    node.destroy_node()
 
 
 def at(second):
