@@ -38,7 +38,7 @@ reference:  ## set up ultralytics and torch, which some tests compare with
 mutants: $(data)  ## change the core in 200 small ways and count how many the tests notice
 	@$(run) tools/mutate.py
 
-fuzz:  ## feed every reader with CASES mutated inputs (default 20000), within limits of time and memory
+fuzz:  ## feed every reader with CASES mutated inputs (default 2000), within limits of time and memory
 	@$(run) python3 test/fuzz/fuzz.py $(if $(CASES),--cases $(CASES))
 
 attack:  ## send every node CASES hostile messages, requests, parameters and goals (default 2000)

@@ -154,7 +154,7 @@ class CdrReader:
         """Read numbers, given as `struct` format characters, each aligned to its own size."""
         fields = layout(codes, (self._at - _START) % 8, self._order)
         start, self._at = self._at, self._end(self._at, fields.size)
-        return fields.unpack(self._message[start : self._at].tobytes())
+        return fields.unpack_from(self._message.data, start)
 
     def text(self) -> str:
         """Read a string."""

@@ -139,7 +139,7 @@ def keep(folder: Path, name: str, number: int, kind: str, says: str, content: by
 def main() -> int:
     """Run; return 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cases", type=int, default=20000, help="for each reader")
+    parser.add_argument("--cases", type=int, default=2000, help="for each reader")
     parser.add_argument("--readers", nargs="+", help="some of them; default: all")
     args = parser.parse_args()
     readers = make_readers()
