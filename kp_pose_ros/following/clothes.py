@@ -16,10 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import OBSERVED, Poses
+from kp_pose_ros.poses import OBSERVED, Array, Bools, Poses
 
-Array = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
 PARTS, TORSO = 2, 0  # and the legs

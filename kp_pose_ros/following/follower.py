@@ -21,9 +21,8 @@ from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
 from kp_pose_ros.following.kinematics import RANGE, SIZE, Filter, X, Y
 from kp_pose_ros.following.person import GATE, MOMENT, People, Person
-from kp_pose_ros.poses import Ints
+from kp_pose_ros.poses import Array, Ints
 
-Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 NOBODY = -1

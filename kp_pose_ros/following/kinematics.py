@@ -16,11 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from kp_pose_ros.poses import OBSERVED, Poses
-
-Array = npt.NDArray[np.float64]
+from kp_pose_ros.poses import OBSERVED, Array, Poses
 
 X, Y, SIZE, RANGE = range(4)
 COORDINATES = 4

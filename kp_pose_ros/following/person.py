@@ -8,13 +8,10 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.following.clothes import Views
 from kp_pose_ros.following.kinematics import Filter
-from kp_pose_ros.poses import Ints, Poses
-
-Array = npt.NDArray[np.float64]
+from kp_pose_ros.poses import Array, Ints, Poses
 
 MOMENT = 0.25  # seconds; after a longer time out of sight a track may be another person's
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.following.follower import NOBODY, Follower, Sight
 from kp_pose_ros.following.person import People
-
-Array = npt.NDArray[np.float64]
+from kp_pose_ros.poses import Array
 
 PREDICTED_FOR = 500_000_000  # nanoseconds for which a person is assumed to walk on
 _RECENT = 1_000_000_000  # nanoseconds; a possible target this recent makes a loss AMBIGUOUS

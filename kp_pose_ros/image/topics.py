@@ -131,7 +131,7 @@ class Reader:
         return count
 
     def read(
-        self, min_width: MinWidth, fail: Callable[[FrameError], None]
+        self, min_width: MinWidth | None, fail: Callable[[FrameError], None]
     ) -> tuple[CameraImage | None, int]:
         """Return the newest image, None if there is none, and how many messages were not used.
 

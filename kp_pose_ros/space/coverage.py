@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kp_pose_ros.poses import Array
 from kp_pose_ros.space.camera import CameraModel
 
 PERSON_HEIGHT = 1.7  # metres
@@ -16,7 +16,6 @@ PERSON_HEIGHT = 1.7  # metres
 # tools/measure_recall.py and the table in docs/space.md. Larger models find smaller people.
 RECALL = 0.9
 LEAST_HEIGHT = 96.0
-Array = npt.NDArray[np.float64]
 
 _STEPS = 64  # from the edge of an image to its middle, to search for the edge of the lens
 

@@ -33,15 +33,11 @@ def declare_transport(node: Bridge) -> str:
     return str(node.declare("image_transport", rule.default, about, choices=rule.choices))
 
 
-def _whole(size: tuple[int, int]) -> int:
-    return size[1]
-
-
 class Pictures:
     """Subscribes to a camera's images while they are needed."""
 
     def __init__(
-        self, node: Bridge, name: str, image_transport: str, min_width: MinWidth = _whole
+        self, node: Bridge, name: str, image_transport: str, min_width: MinWidth | None = None
     ) -> None:
         """Prepare; `want` subscribes.
 
