@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from rclpy.action.server import CancelResponse
@@ -20,12 +19,13 @@ from std_msgs.msg import Header
 from kp_pose_ros.action import FollowTarget
 from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.activities.rules import Rule, load_rules
-from kp_pose_ros.errors import SettingsError, brief
+from kp_pose_ros.errors import FrameError, SettingsError, brief
 from kp_pose_ros.following.follower import NOBODY
 from kp_pose_ros.following.person import People
 from kp_pose_ros.following.pursuit import Pursuit, Report, State
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.poses import UNTRACKED
+from kp_pose_ros.output.pose_reader import read_pose_array
+from kp_pose_ros.poses import UNTRACKED, Array
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.choice import Choice
 from kp_pose_ros.ros.bridges.goals import Handle, serve_goals
@@ -35,7 +35,6 @@ from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.process import run_node
 from kp_pose_ros.ros.qos import RESULTS
 
-Array = npt.NDArray[np.float64]
 Result, Feedback = FollowTarget.Result, FollowTarget.Feedback
 
 _TICK = 0.05  # seconds between two checks of the timeouts
@@ -204,7 +203,7 @@ class FollowTargetServer(Bridge):
             self._timer.cancel()
             self._sightings.want(False)
 
-    def _on_poses(self, message: PoseArray) -> None:
+    def _on_poses(self, message: PoseArray, content: bytes) -> None:
         goal = self._goal
         if goal is None or goal.ended.done():
             return
@@ -224,15 +223,16 @@ class FollowTargetServer(Bridge):
                 f"skeleton does not have: it has {', '.join(names)}",
             )
         else:
-            self._look(goal, message)
+            self._look(goal, message, content)
 
-    def _look(self, goal: OpenGoal, message: PoseArray) -> None:
+    def _look(self, goal: OpenGoal, message: PoseArray, content: bytes) -> None:
         """Look for the target in the poses of an image."""
         try:
-            record = self._sightings.record(message)
+            fields = read_pose_array(np.frombuffer(content, np.uint8))
+            record = self._sightings.record(fields)
             self._activities.update(record)
-            people = self._sightings.people(message)
-        except (ValueError, SettingsError) as error:
+            people = self._sightings.people(message, fields.poses)
+        except (FrameError, ValueError, SettingsError) as error:
             self.get_logger().warning(
                 f"a message on 'poses' was ignored: {error}", throttle_duration_sec=10.0
             )

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import CalibrationError, ModelError
@@ -19,18 +18,16 @@ from kp_pose_ros.following.kinematics import coordinates
 from kp_pose_ros.following.person import People
 from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
 from kp_pose_ros.output.json_records import Recorder
-from kp_pose_ros.output.pose_reader import PoseArrayFields, read_pose_array
-from kp_pose_ros.poses import UNTRACKED, Poses
+from kp_pose_ros.output.pose_reader import PoseArrayFields
+from kp_pose_ros.poses import UNTRACKED, Array, Poses
 from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.bridges.pictures import Pictures, declare_transport
 from kp_pose_ros.ros.bridges.records import record_of
-from kp_pose_ros.ros.messages import poses_from_msg, skeleton_from_msg
+from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.space.calibration import Calibration
 from kp_pose_ros.space.messages import camera_of
 from kp_pose_ros.timing import Throttle
-
-Array = npt.NDArray[np.float64]
 
 _WATCH_PERIOD = 1.0  # seconds
 _MIN_WIDTH = 640  # pixels of a JPEG image, to see the colours of clothes
@@ -39,12 +36,12 @@ _MIN_WIDTH = 640  # pixels of a JPEG image, to see the colours of clothes
 class Sightings:
     """Subscribes to `skeleton`, and while needed to `poses`, `image` and `camera_info`."""
 
-    def __init__(self, node: Bridge, on_poses: Callable[[PoseArray], None]) -> None:
+    def __init__(self, node: Bridge, on_poses: Callable[[PoseArray, bytes], None]) -> None:
         """Prepare; `want` subscribes.
 
         Args:
             node: the node that subscribes.
-            on_poses: called with each message on `poses`.
+            on_poses: called with each message on `poses`, and its bytes.
 
         Raises:
             SettingsError: images of the node's image_transport cannot be read here.
@@ -53,7 +50,8 @@ class Sightings:
         self._recorder: Recorder | None = None
         self._clothes = ClothesHistograms(())
         self._pictures = Pictures(node, "image", declare_transport(node), lambda _: _MIN_WIDTH)
-        self._poses = OnDemand(node, PoseArray, "poses", on_poses, RESULTS)
+        self._on_poses = on_poses
+        self._poses = OnDemand(node, PoseArray, "poses", self._receive, RESULTS, raw=True)
         self._calibration = Calibration(node, "")
         self._throttle = Throttle(_WATCH_PERIOD)
         node.expect_subscription("camera_info")
@@ -79,20 +77,18 @@ class Sightings:
             return None
         return self._recorder.skeleton.keypoint_names
 
-    def record(self, message: PoseArray) -> dict[str, Any]:
-        """Return the message as a record, to which the rules of activities apply.
+    def record(self, message: PoseArrayFields) -> dict[str, Any]:
+        """Return a message as a record, to which the rules of activities apply.
 
         Raises:
-            ValueError: the message is inconsistent or contradicts the skeleton, or has numbers that
-                are not finite.
+            ValueError: the message contradicts the skeleton, or has numbers that are not finite.
         """
         if self._recorder is None:
             raise ValueError("its skeleton was not received on 'skeleton'")
-        return record_of(self._recorder, _fields(message))
+        return record_of(self._recorder, message)
 
-    def people(self, message: PoseArray) -> People:
+    def people(self, message: PoseArray, detected: Poses) -> People:
         """Return the people with a track in a message that `record` has accepted."""
-        detected = poses_from_msg(message)
         tracked = np.flatnonzero(detected.track_ids != UNTRACKED)
         poses = detected[tracked]
         messages = [message.poses[index] for index in tracked.tolist()]
@@ -128,6 +124,9 @@ class Sightings:
         # On a common floor, people whose feet are lower in the image are nearer.
         return self._clothes.compute(picture, poses, size, -poses.boxes[:, 3].astype(np.float64))
 
+    def _receive(self, content: bytes) -> None:
+        self._on_poses(deserialize_message(content, PoseArray), content)
+
     def _on_skeleton(self, message: Skeleton) -> None:
         try:
             skeleton = skeleton_from_msg(message)
@@ -139,10 +138,6 @@ class Sightings:
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text, throttle_duration_sec=10.0)
-
-
-def _fields(message: PoseArray) -> PoseArrayFields:
-    return read_pose_array(np.frombuffer(serialize_message(message), np.uint8))
 
 
 def _in_camera(
