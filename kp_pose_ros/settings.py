@@ -28,7 +28,7 @@ class Setting:
     """What is known of one setting.
 
     Attributes:
-        default: its value if nobody sets it; its type is the parameter's type.
+        default: its value if it is not set; its type is the parameter's type.
         description: one sentence, shown by `ros2 param describe`.
         limits: smallest and largest number allowed, or None.
         choices: the texts allowed; empty where any is.

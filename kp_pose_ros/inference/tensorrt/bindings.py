@@ -43,7 +43,7 @@ _LEVELS = {
 class Logger(trt.ILogger):
     """TensorRT's messages in Python's log, and the latest errors for our own messages.
 
-    Errors go to the log as debug lines: whoever made the failed call raises an error that has them.
+    Errors go to the log as debug lines: the caller raises an error that contains them.
     """
 
     def __init__(self) -> None:

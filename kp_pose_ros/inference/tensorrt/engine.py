@@ -68,7 +68,7 @@ class _Batch:
     passes: list[_Pass]
 
     def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
-        callback(self)  # a GPU tells nobody
+        callback(self)  # a GPU sends no notification
 
     def result(self) -> list[Candidates]:
         return self.engine._collect(self)
