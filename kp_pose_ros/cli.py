@@ -89,7 +89,8 @@ class _ShowVersion(argparse.Action):
 
 def _parser(commands: Sequence[ModuleType]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="kp_pose", description="Runs pose models on pictures and bags."
+        prog="kp_pose",
+        description="Runs pose models on pictures, videos and bags; prepares models for the node.",
     )
     parser.add_argument("--version", action=_ShowVersion, help="show the version and exit")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")

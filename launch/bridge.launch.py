@@ -11,29 +11,27 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "bridge",
         choices=["wait_for_pose", "follow_target", "hri_bridge", "people", "annotations"],
-        description="Which bridge: wait_for_pose and follow_target serve actions for planners, "
-        "hri_bridge publishes bodies of REP-155 (ROS4HRI), people publishes people_msgs/People, "
-        "annotations publishes what Foxglove draws on the image.",
+        description="Bridge to start: wait_for_pose and follow_target serve actions for planners, "
+        "hri_bridge publishes REP-155 (ROS4HRI) bodies, people publishes people_msgs/People, "
+        "annotations publishes image annotations for Foxglove.",
     ),
-    DeclareLaunchArgument(
-        "namespace", default_value="", description="Namespace of the bridge: the pose node's."
-    ),
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the pose node."),
     DeclareLaunchArgument(
         "cameras",
         default_value="",
-        description="Of hri_bridge: names of the pose node's cameras, such as front,rear.",
+        description="For hri_bridge: names of the pose node's cameras, such as front,rear.",
     ),
     DeclareLaunchArgument(
         "image_topic",
         default_value="",
-        description="Of follow_target, and of hri_bridge with one camera: the camera's images. "
+        description="For follow_target, and for hri_bridge with one camera: the image topic. "
         "Empty: image.",
     ),
     DeclareLaunchArgument(
         "image_transport",
         default_value="",
         choices=["", "raw", "compressed", "ffmpeg", "foxglove"],
-        description="Of follow_target and hri_bridge: kind of image topic, as in pose.launch.py.",
+        description="For follow_target and hri_bridge: type of image topic, as in pose.launch.py.",
     ),
     DeclareLaunchArgument(
         "log_level",
@@ -45,7 +43,7 @@ ARGUMENTS = [
         "use_sim_time",
         default_value="false",
         choices=["true", "false"],
-        description="Whether the bridge's clock follows /clock.",
+        description="Use simulated time from /clock.",
     ),
 ]
 

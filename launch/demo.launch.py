@@ -20,14 +20,14 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument(
                 "source",
-                description="Picture, video, folder of them or number of a webcam; repeated.",
+                description="Picture, video, folder of them, or number of a webcam; looped.",
             ),
             DeclareLaunchArgument(
                 "rviz",
                 default_value="true" if HAS_RVIZ else "false",
                 choices=["true", "false"],
-                description="Whether to start RViz, which shows the annotated images; by default "
-                "if rviz2 is installed.",
+                description="Start RViz with the annotated images. Default: true if rviz2 is "
+                "installed.",
             ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(

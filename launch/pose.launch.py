@@ -31,7 +31,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "model",
         default_value="",
-        description="Path of the model, or name of a fetched one. Empty: as in params_file.",
+        description="Path of the model, or name of a fetched model. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "engine",
@@ -49,8 +49,7 @@ ARGUMENTS = [
         "build_only",
         default_value="",
         choices=["", "true", "false"],
-        description="Whether to build the engine for imgsz, log its path, and exit. Empty: as in "
-        "params_file.",
+        description="Build the engine for imgsz, log its path, and exit. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "cameras",
@@ -60,52 +59,52 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "image_topic",
         default_value="",
-        description="Image topic to read; with `cameras` one for each of them, comma-separated. "
+        description="Image topic; with `cameras`, one per camera, comma-separated. "
         "Empty: `image`, or `<camera>/image`.",
     ),
     DeclareLaunchArgument(
         "image_transport",
         default_value="",
         choices=["", "raw", "compressed", "ffmpeg", "foxglove"],
-        description="Kind of image topic; compressed reads image_topic/compressed. Empty: by the "
-        "ending of image_topic, else as in params_file.",
+        description="Type of image topic; compressed reads image_topic/compressed. Empty: from the "
+        "ending of image_topic, otherwise as in params_file.",
     ),
     DeclareLaunchArgument(
         "depth_topic",
         default_value="",
-        description="Depth image topic, registered to the image; with `cameras` one for each of "
-        "them. Adds 3D positions to keypoints. Empty: as in params_file.",
+        description="Depth image topic, registered to the image; with `cameras`, one per camera. "
+        "Adds 3D positions to the keypoints. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "camera_info_topic",
         default_value="",
-        description="Calibration of the image, read with depth; with `cameras` one for each of "
-        "them. Empty: `camera_info`, or `<camera>/camera_info`.",
+        description="CameraInfo topic of the image, for depth and coverage; with `cameras`, one "
+        "per camera. Empty: `camera_info`, or `<camera>/camera_info`.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
     DeclareLaunchArgument(
         "autostart",
         default_value="",
         choices=["", "true", "false"],
-        description="Whether the node configures and activates itself; false leaves that to a "
-        "lifecycle manager. Empty: as in params_file.",
+        description="Configure and activate the node at startup; false leaves that to a lifecycle "
+        "manager. Empty: as in params_file.",
     ),
     DeclareLaunchArgument(
         "respawn",
         default_value="false",
         choices=["true", "false"],
-        description="Whether the node is started again when it has ended.",
+        description="Restart the node whenever it exits.",
     ),
     DeclareLaunchArgument(
         "rviz",
         default_value="false",
         choices=["true", "false"],
-        description="Whether to start RViz with annotated images, people in 3D and TF.",
+        description="Start RViz with annotated images, people in 3D and TF.",
     ),
     DeclareLaunchArgument(
         "fixed_frame",
         default_value="base_link",
-        description="RViz's fixed frame; without a robot, set the camera's.",
+        description="RViz's fixed frame; without a robot, use the camera's frame.",
     ),
     DeclareLaunchArgument(
         "log_level",
@@ -117,7 +116,7 @@ ARGUMENTS = [
         "use_sim_time",
         default_value="false",
         choices=["true", "false"],
-        description="Whether the node's clock follows /clock.",
+        description="Use simulated time from /clock.",
     ),
 ]
 
@@ -138,7 +137,9 @@ def _nodes(context: LaunchContext) -> list[Action]:
             given[name] = _is_true(name, context)
     params_file = Path(LaunchConfiguration("params_file").perform(context))
     if not params_file.is_file():
-        raise FileNotFoundError(f"params_file is '{params_file}': expected a file with parameters")
+        raise FileNotFoundError(
+            f"params_file is '{params_file}': expected an existing parameters file"
+        )
     cameras = _split(str(given.get("cameras", "")))
     if cameras:
         given["cameras"] = ",".join(cameras)

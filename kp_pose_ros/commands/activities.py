@@ -57,17 +57,26 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose activities`."""
     parser = subparsers.add_parser(
         "activities",
-        help="find activities in records of poses, or print the Flink job that does",
-        description="Reads records, one JSON object a line, as `kp_pose annotate`, `kp_pose bag "
-        "--records` and event_feed write them, and prints an event a line.",
+        help="find activities in recorded poses, or print the Flink job that finds them",
+        description="Reads JSON records, one per line, as written by `kp_pose annotate`, `kp_pose "
+        "bag --records` and event_feed, and prints one event per line.",
     )
     parser.add_argument(
-        "records", nargs="*", type=Path, metavar="RECORDS", help="default: standard input"
+        "records",
+        nargs="*",
+        type=Path,
+        metavar="RECORDS",
+        help="files of records; default: standard input",
     )
     parser.add_argument(
-        "--rules", type=Path, default=_shipped(), help="default: the shipped activities.yaml"
+        "--rules",
+        type=Path,
+        default=_shipped(),
+        help="rules file; default: the shipped activities.yaml",
     )
-    parser.add_argument("--flink", action="store_true", help="print Flink SQL for Kafka instead")
+    parser.add_argument(
+        "--flink", action="store_true", help="print a Flink SQL job for Kafka instead"
+    )
     for name, default in (
         ("brokers", "localhost:9092"),
         ("poses-topic", "poses"),

@@ -36,16 +36,19 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose annotate`."""
     parser = subparsers.add_parser(
         "annotate",
-        help="find poses in pictures, videos and folders, and draw them",
-        description="Writes each picture and video with its poses drawn, and poses.jsonl with a "
-        "line for each frame. What cannot be read is named and left out, and the exit code is 1.",
+        help="draw the poses in pictures, videos and folders of them",
+        description="Writes a copy of each picture and video with the poses drawn, and "
+        "poses.jsonl with one line per frame. Files that cannot be read are reported and skipped, "
+        "and the exit code is then 1.",
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     add_estimator_arguments(parser)
-    parser.add_argument("--legend", action="store_true", help="write each keypoint's name")
+    parser.add_argument("--legend", action="store_true", help="draw the name of each keypoint")
     parser.add_argument("--color-by", choices=("part", "track"), default="part")
-    add_activities_argument(parser, "label people with what they do; write activities.jsonl")
+    add_activities_argument(
+        parser, "label people with their activities, and write activities.jsonl"
+    )
     parser.set_defaults(run=run)
 
 

@@ -38,32 +38,32 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose bag`."""
     parser = subparsers.add_parser(
         "bag",
-        help="find poses in a bag's images and write them with the original messages",
-        description="Copies a bag message by message and writes poses, detections and the skeleton "
-        "for each image topic, with the images' own headers and times. Interrupted, it leaves a "
-        "complete bag of what it has read.",
+        help="copy a bag and add the poses in its images",
+        description="Copies a bag and adds poses, detections and the skeleton for each image "
+        "topic, with the headers and times of the images. After Ctrl-C, the new bag is complete "
+        "up to that point.",
     )
     parser.add_argument("input", type=Path, metavar="IN", help="a rosbag2 folder or .mcap file")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="new folder"
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="folder to create"
     )
     parser.add_argument(
         "--topics", nargs="+", metavar="TOPIC", help="image topics to process; default: all"
     )
     parser.add_argument(
-        "--annotated", action="store_true", help="write the images with the poses drawn, as JPEG"
+        "--annotated", action="store_true", help="also write the annotated images, as JPEG"
     )
     parser.add_argument(
         "--max-batch",
         type=int,
         default=1,
         metavar="N",
-        help="images to process together; default 1",
+        help="number of images in a batch; default: 1",
     )
     parser.add_argument(
-        "--records", type=Path, metavar="FILE", help="write a JSON record an image to FILE as well"
+        "--records", type=Path, metavar="FILE", help="also write one JSON record per image to FILE"
     )
-    add_activities_argument(parser, "write what people do on the topics activities as well")
+    add_activities_argument(parser, "also write people's activities, on the topics activities")
     add_estimator_arguments(parser)
     parser.set_defaults(run=run)
 

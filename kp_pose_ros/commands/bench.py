@@ -40,9 +40,9 @@ _OVERLAYS = {"without": [False], "with": [True], "both": [False, True]}
 # The arguments that are one number: name, type, limits, default, unit and meaning.
 _NUMBERS: tuple[tuple[str, type[int] | type[float], tuple[float, float], float, str, str], ...] = (
     ("seconds", float, (0.1, 3600), 1.0, "N", "length of each turn"),
-    ("rounds", int, (1, 1000), 12, "N", "turns of each"),
-    ("rate", float, (0, 1000), 0.0, "HZ", "frames a second of each camera; 0: as answered"),
-    ("cameras", int, (1, 64), 1, "N", "how many cameras, and frames in a batch"),
+    ("rounds", int, (1, 1000), 12, "N", "number of turns of each program"),
+    ("rate", float, (0, 1000), 0.0, "HZ", "frames/s of each camera; 0: as fast as answered"),
+    ("cameras", int, (1, 64), 1, "N", "number of cameras, and of frames in a batch"),
     ("smoothing", float, (0, 10), 0.0, "S", "the parameter tracking.smoothing"),
 )
 
@@ -51,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose bench`."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure the node: time of each stage, latency, throughput, CPU, memory, power",
+        help="measure the node on this machine: latency, throughput, CPU, memory and power",
         description="Runs the network alone, a minimal rclpy relay and the node in short turns on "
         "the same frames, and prints Markdown. A camera in another process keeps two frames in "
         "flight, or sends at --rate.",
@@ -64,7 +64,7 @@ def add_parser(subparsers: Any) -> None:
         nargs=2,
         default=(720, 1280),
         metavar=("H", "W"),
-        help="of the cameras' frames; default: 720 1280",
+        help="size of the camera images; default: 720 1280",
     )
     for name, kind, limits, default, unit, about in _NUMBERS:
         parser.add_argument(
@@ -78,7 +78,7 @@ def add_parser(subparsers: Any) -> None:
         "--overlay",
         choices=_OVERLAYS,
         default="both",
-        help="run the node with a subscriber to its annotated image, without, or (default) both",
+        help="run the node with or without a subscriber to annotated; default: both",
     )
     parser.add_argument(
         "--depth",

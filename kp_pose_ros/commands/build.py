@@ -23,8 +23,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "build",
         help="build a model's TensorRT engine for this GPU",
-        description="Builds the engine that the node would build when it starts: give the model, "
-        "size, precision and batch that the node will have. An .engine file is only checked.",
+        description="Builds the engine that the node would otherwise build at startup. Use the "
+        "same model, size, precision and batch size as the node. An .engine file is only checked.",
     )
     add_model_arguments(parser)
     size = parser.add_mutually_exclusive_group()
@@ -34,17 +34,21 @@ def add_parser(subparsers: Any) -> None:
         type=number(int, 1, 65535),
         nargs=2,
         metavar=("H", "W"),
-        help="the size for a camera's pictures",
+        help="choose the input size for camera images of this size",
     )
     precision = parser.add_mutually_exclusive_group()
-    precision.add_argument("--fp32", action="store_true", help="default: float16")
+    precision.add_argument("--fp32", action="store_true", help="float32 instead of float16")
     precision.add_argument(
-        "--int8", action="store_true", help="experimental; needs --calibration once"
+        "--int8",
+        action="store_true",
+        help="INT8 (experimental); the first build needs --calibration",
     )
     parser.add_argument(
-        "--calibration", type=Path, metavar="DIR", help="folder of pictures from the camera"
+        "--calibration", type=Path, metavar="DIR", help="folder of images from the camera"
     )
-    parser.add_argument("--max-batch", type=int, default=1, metavar="N", help="default: 1")
+    parser.add_argument(
+        "--max-batch", type=int, default=1, metavar="N", help="largest batch; default: 1"
+    )
     parser.set_defaults(run=run)
 
 

@@ -20,33 +20,37 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         default="yolo11n-pose",
-        help="a file, or a name that was fetched; default: yolo11n-pose",
+        help="model file, or the name of a fetched model; default: yolo11n-pose",
     )
     parser.add_argument(
         "--skeleton",
         type=Path,
-        help="a YAML file that names the keypoints; default: as the model says",
+        help="YAML file with the names of the keypoints; default: those in the model file",
     )
     add_layout_argument(parser)
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     parser.add_argument(
-        "--device", default="CPU", help="of the engine openvino: CPU, GPU or NPU; default: CPU"
+        "--device", default="CPU", help="device for OpenVINO: CPU, GPU or NPU; default: CPU"
     )
     parser.add_argument(
         "--providers",
         nargs="+",
         default=(),
         metavar="NAME",
-        help="execution providers of the engine onnx, such as CUDA; default: the CPU",
+        help="execution providers for ONNX Runtime, such as CUDA; default: the CPU",
     )
     parser.add_argument(
         "--precision",
         choices=("fp32", "fp16", "int8"),
         default="fp16",
-        help="of the engine tensorrt; default: fp16",
+        help="precision for TensorRT; default: fp16",
     )
     parser.add_argument(
-        "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the picture's shape"
+        "--imgsz",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="height and width of the network's input; default: chosen for the shape of the images",
     )
     for name, each in settings_of(DecodeSettings).items():
         kind = int if isinstance(each.default, int) else float

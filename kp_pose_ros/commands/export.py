@@ -23,13 +23,18 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose export`."""
     parser = subparsers.add_parser(
         "export",
-        help="write the ONNX graph that engines run",
-        description="Writes the ONNX graph that the engines run: candidate rows as output, input "
-        "and output float32. The node does not need this file; it is for other tools.",
+        help="write the ONNX graph that the engines run",
+        description="Writes the ONNX graph that the engines run, with float32 input and output "
+        "and one candidate per output row. The node does not need this file; it is for other "
+        "tools.",
     )
     add_model_arguments(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="default: named after model and size"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="ONNX file to write; default: named after the model and the size",
     )
     add_size_argument(parser)
     parser.add_argument("--fp16", action="store_true", help="float16 weights and activations")
@@ -37,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
         "--max-batch",
         type=int,
         metavar="N",
-        help="always take N pictures, which some tools need; default: any number",
+        help="fixed batch size, which some tools need; default: dynamic",
     )
     parser.set_defaults(run=run)
 

@@ -17,12 +17,14 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose fetch`."""
     parser = subparsers.add_parser(
         "fetch",
-        help="download a checkpoint",
-        description="Downloads a checkpoint into the cache folder, where every command and the "
-        f"node find it by its name. Published checkpoints: {', '.join(PUBLISHED)}.",
+        help="download a model",
+        description="Downloads a model into the cache folder, where the node and all commands "
+        f"find it by name. Published models: {', '.join(PUBLISHED)}.",
     )
-    parser.add_argument("source", metavar="NAME|URL")
-    parser.add_argument("--sha256", type=_checksum, metavar="H", help="its expected SHA-256")
+    parser.add_argument("source", metavar="NAME|URL", help="published model, or URL of a file")
+    parser.add_argument(
+        "--sha256", type=_checksum, metavar="H", help="expected SHA-256 of the file"
+    )
     parser.set_defaults(run=run)
 
 
@@ -32,7 +34,9 @@ def run(args: argparse.Namespace) -> int:
     path = fetch(source)
     show(path)
     if source.sha256 is None:
-        show(f"No checksum is known for it; it has the SHA-256 {content_hash(path)}.")
+        show(
+            f"The file was not verified: no checksum is known. Its SHA-256 is {content_hash(path)}."
+        )
     show(f"Licence of the weights: {source.licence or 'ask their publisher'}.")
     show(f"To use it: kp_pose info {path.stem}")
     return 0

@@ -13,44 +13,50 @@ from kp_pose_ros.models.layouts import NAMED_LAYOUTS, Layout
 from kp_pose_ros.models.model import PoseModel, open_model
 
 _LAYOUTS = {
-    Layout.RAW: "raw: a column an anchor; candidates are selected when the model is prepared",
-    Layout.TRANSPOSED: "transposed: a row an anchor; candidates are selected when it is prepared",
-    Layout.YOLOV7: "yolov7: a row an anchor, with the score of an object beside the classes'",
-    Layout.RTMO: "rtmo: boxes and keypoints apart, every person once; BGR from 0 to 255 in",
-    Layout.CANDIDATES: "candidates: prepared already; suppression follows",
-    Layout.ROWS: "rows: every person once, no suppression needed",
+    Layout.RAW: "raw: one column per anchor; the prepared graph selects candidates",
+    Layout.TRANSPOSED: "transposed: one row per anchor; the prepared graph selects candidates",
+    Layout.YOLOV7: "yolov7: one row per anchor, with an objectness score before the class scores",
+    Layout.RTMO: "rtmo: separate boxes and keypoints, no NMS needed; input is BGR, 0 to 255",
+    Layout.CANDIDATES: "candidates: already prepared; NMS follows",
+    Layout.ROWS: "rows: one row per person, no NMS needed",
 }
 _NUMBERS = {2: "x y", 3: "x y score"}
 
 
 def add_parser(subparsers: Any) -> None:
     """Add `kp_pose info`."""
-    parser = subparsers.add_parser("info", help="print a model's metadata and keypoints")
+    parser = subparsers.add_parser(
+        "info", help="print a model's classes, keypoints, input size and output layout"
+    )
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `open_model` takes: a model, --skeleton and --layout."""
-    parser.add_argument("model", metavar="MODEL", help="a file, or a name that was fetched")
-    parser.add_argument("--skeleton", help="a skeleton file or the name of a shipped one")
+    parser.add_argument("model", metavar="MODEL", help="model file, or the name of a fetched model")
+    parser.add_argument("--skeleton", help="skeleton file, or the name of a shipped one")
     add_layout_argument(parser)
 
 
 def add_size_argument(parser: Any) -> None:
     """Add --imgsz to a parser, or to a group of arguments."""
     parser.add_argument(
-        "--imgsz", type=int, nargs=2, metavar=("H", "W"), help="default: the model's own size"
+        "--imgsz",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="height and width of the network's input; default: the model's own size",
     )
 
 
 def add_layout_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --layout, for models whose file does not say what their output looks like."""
+    """Add --layout, for model files whose output layout is ambiguous."""
     parser.add_argument(
         "--layout",
         choices=NAMED_LAYOUTS,
         default="auto",
-        help="what the model's output looks like; default: as its file says",
+        help="layout of the model's output; default: detected from the file",
     )
 
 

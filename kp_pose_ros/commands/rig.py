@@ -31,17 +31,18 @@ def add_parser(subparsers: Any) -> None:
     """Add `kp_pose rig`."""
     parser = subparsers.add_parser(
         "rig",
-        help="find where cameras are, from people who walk where their views overlap",
-        description="Reads a recording of all cameras, and writes the file for the parameter "
-        "rig.file. The common frame is that of the first camera.",
+        help="estimate the poses of several cameras from a recording of people walking",
+        description="Estimates the poses of cameras with overlapping views from a recording of "
+        "people walking, and writes the file for the parameter rig.file. The common frame is that "
+        "of the first camera.",
     )
     parser.add_argument(
         "calibrations",
         nargs="+",
         type=Path,
         metavar="CALIBRATION",
-        help="a camera's file by camera_calibration, named after the camera: front.yaml is for the "
-        "records of `front` and of topics such as /front/image_raw",
+        help="a camera's calibration, written by camera_calibration and named after the camera: "
+        "front.yaml applies to the records of `front` and of topics such as /front/image_raw",
     )
     recording = parser.add_mutually_exclusive_group(required=True)
     recording.add_argument(
@@ -49,39 +50,41 @@ def add_parser(subparsers: Any) -> None:
         nargs="+",
         type=Path,
         metavar="RECORDS",
-        help="files that `kp_pose bag --records` or event_feed wrote",
+        help="records written by `kp_pose bag --records` or event_feed",
     )
     recording.add_argument(
         "--videos",
         nargs="+",
         type=Path,
         metavar="VIDEO",
-        help="a video of each camera, in the order of the calibrations",
+        help="one video per camera, in the order of the calibrations",
     )
     parser.add_argument(
         "--delays",
         nargs="+",
         type=float,
         metavar="SECONDS",
-        help="how much later than the first of the videos each began; default: all began together",
+        help="delay of each video after the first one; default: all began together",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="RIG", help="new file")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="RIG", help="file to write"
+    )
     scale = parser.add_mutually_exclusive_group(required=True)
     scale.add_argument(
-        "--height", type=float, metavar="METRES", help="of the people, on average, without shoes"
+        "--height", type=float, metavar="METRES", help="average height of the people, without shoes"
     )
     scale.add_argument(
         "--baseline",
         type=float,
         metavar="METRES",
-        help="between the lenses of the first two cameras: more precise than a height",
+        help="distance between the lenses of the first two cameras; more accurate than --height",
     )
     parser.add_argument(
         "--slop",
         type=float,
         default=0.02,
         metavar="SECONDS",
-        help="greatest difference between the stamps of images taken at one time; default: 0.02",
+        help="largest difference between the stamps of simultaneous images; default: 0.02",
     )
     add_estimator_arguments(parser)
     parser.set_defaults(run=run)

@@ -39,19 +39,19 @@ class JpegSettings:
 
     jpeg_quality: int = setting(
         80,
-        "Quality of annotated/compressed, from 1 (small) to 100 (like the original).",
+        "JPEG quality of annotated/compressed, 1 (smallest) to 100 (best).",
         limits=(1, 100),
         changeable=True,
     )
     max_rate: float = setting(
         0.0,
-        "Highest rate of annotated/compressed, in pictures a second; 0: every picture.",
+        "Maximum rate of annotated/compressed, images per second. 0: no limit.",
         limits=(0, 1000),
         changeable=True,
     )
     max_width: int = setting(
         0,
-        "Greatest width of annotated/compressed, in pixels; 0: that of the image.",
+        "Maximum width of annotated/compressed, pixels. 0: the image's width.",
         limits=(0, 65500),
         changeable=True,
     )

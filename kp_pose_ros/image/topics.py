@@ -87,7 +87,7 @@ TRANSPORTS = {
         is_video=True,
     ),
 }
-IMAGE_TRANSPORT = Setting("raw", "Kind of image topic to read.", choices=tuple(TRANSPORTS))
+IMAGE_TRANSPORT = Setting("raw", "Type of the image topic.", choices=tuple(TRANSPORTS))
 
 _PACKETS = 100  # queue size; three seconds at 30 Hz, as an engine may need for its first image
 

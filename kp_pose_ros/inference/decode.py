@@ -48,13 +48,13 @@ class DecodeSettings:
     )
     iou_threshold: float = setting(
         0.7,
-        "Of two boxes of one class with a greater overlap (IoU), only the better one is kept.",
+        "NMS: IoU above which only the better of two boxes of one class is kept.",
         limits=(0, 1),
         changeable=True,
     )
     keypoint_threshold: float = setting(
         0.5,
-        "Keypoints with a lower score are ABSENT, and not drawn.",
+        "Keypoints with a lower score are ABSENT and not drawn.",
         limits=(0, 1),
         changeable=True,
     )

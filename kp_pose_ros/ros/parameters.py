@@ -52,7 +52,7 @@ class DepthSettings:
     )
     slop: float = setting(
         0.02,
-        "Seconds by which the stamps of an image and its depth image may differ.",
+        "Maximum difference between the stamps of an image and its depth image, seconds.",
         limits=(0, 1),
     )
 
@@ -62,11 +62,11 @@ class RigSettings:
     """Positions of people in space, from several cameras."""
 
     file: str = setting(
-        "", "Path of the file with the cameras' poses and calibrations. Empty: no poses_3d."
+        "", "Path of the file with the poses and calibrations of the cameras. Empty: no poses_3d."
     )
     slop: float = setting(
         0.02,
-        "Seconds by which the stamps of images that are joined may differ.",
+        "Maximum difference between the stamps of images that are combined, seconds.",
         limits=(0, 1),
     )
 
@@ -77,48 +77,50 @@ class Parameters:
 
     model: str = setting(
         "yolo11n-pose",
-        "Path of the model file, .pt, .onnx, .zip or .engine, or a name that was fetched.",
+        "Path of a model file (.pt, .onnx, .zip or .engine), or name of a fetched model.",
     )
     skeleton: str = setting(
         "",
-        "Path of a skeleton file, or name of a shipped one; empty: as stated in the model file.",
+        "Path of a skeleton file, or name of a shipped one. Empty: from the model file.",
     )
     layout: str = setting(
         "auto",
-        "Layout of the model's output; auto: as stated in the model file.",
+        "Layout of the model's output. auto: detected from the model file.",
         choices=NAMED_LAYOUTS,
     )
-    engine: str = setting("auto", "What runs the model.", choices=ENGINES)
-    device: str = setting("CPU", "Where the engine openvino runs: CPU, GPU or NPU.")
+    engine: str = setting(
+        "auto", "Inference engine. auto: the fastest on this machine.", choices=ENGINES
+    )
+    device: str = setting("CPU", "Device for the engine openvino: CPU, GPU or NPU.")
     providers: tuple[str, ...] = setting(
         ("",),
-        "Execution providers of the engine onnx, the preferred one first, such as CUDA; one empty "
+        "Execution providers for the engine onnx, such as CUDA, in order of preference. One empty "
         "name: the CPU.",
     )
     precision: str = setting(
         "fp16",
-        "Arithmetic precision of the engine tensorrt.",
+        "Precision of the engine tensorrt.",
         choices=("fp32", "fp16", "int8"),
     )
     threads: str = setting(
         "auto",
-        "Threads of the network on the CPU; auto: one for each core that other programs leave.",
+        "Number of CPU threads for the network. auto: one per core that other programs leave idle.",
     )
     imgsz: str = setting(
-        "auto", "Network input 'height, width' in pixels; auto follows the shape of the image."
+        "auto", "Network input 'height, width' in pixels. auto: from the shape of the image."
     )
     cameras: tuple[str, ...] = setting(
-        ("",), "Name of each camera, the prefix of its topics; one empty name: no prefix."
+        ("",), "Names of the cameras, which prefix their topics. One empty name: no prefix."
     )
     max_batch: int = setting(
-        4, "Maximum number of frames, of different cameras, in a batch.", limits=(1, 64)
+        4, "Maximum number of images, from different cameras, in a batch.", limits=(1, 64)
     )
     image_transport: str = setting(
         "raw", IMAGE_TRANSPORT.description, choices=IMAGE_TRANSPORT.choices
     )
     image_qos: str = setting(
         "auto",
-        "Reliability of the image subscription; auto copies the publisher's.",
+        "QoS of the image subscription. auto: copied from the publisher.",
         choices=("auto", "sensor_data", "reliable"),
     )
     decode: DecodeSettings = group(DecodeSettings, "")
@@ -127,7 +129,7 @@ class Parameters:
     )
     autostart: bool = setting(
         True,
-        "Configure and activate at the start; false leaves that to a lifecycle manager.",
+        "Configure and activate at startup; false leaves that to a lifecycle manager.",
         is_fixed=True,
     )
     build_only: bool = setting(
@@ -135,15 +137,15 @@ class Parameters:
     )
     receive_priority: int = setting(
         0,
-        "Real-time priority of Fast DDS's threads that read shared memory; 0: none. It needs root "
-        "or the limit rtprio.",
+        "Real-time priority of Fast DDS's shared-memory threads. 0: none. Needs root or an rtprio "
+        "limit.",
         limits=(0, 99),
         is_fixed=True,
     )
     target_frame: str = setting(
         "",
-        "Frame, such as odom, of people's positions and velocities in `motion`; needs tf2_ros. "
-        "Empty: the frame of the image.",
+        "Frame of the positions and velocities in `motion`, such as odom; needs tf2_ros. Empty: "
+        "the image's frame.",
     )
     style: Style = group(Style, "annotated.")
     jpeg: JpegSettings = group(JpegSettings, "annotated.")
@@ -230,12 +232,12 @@ class Parameters:
         if not self.model:
             raise SettingsError(
                 "parameter 'model' is empty: expected the path of a .pt or .onnx file, or the name "
-                "of a model that `kp_pose fetch` got"
+                "of a model that `kp_pose fetch` has downloaded"
             )
         if self.target_frame and not self.depth.enabled and not self.rig.file:
             raise SettingsError(
-                f"parameter 'target_frame' is '{self.target_frame}', but nothing says where people "
-                "are in space: expected depth.enabled or rig.file with it"
+                f"parameter 'target_frame' is '{self.target_frame}', but nothing measures "
+                "people's positions: set depth.enabled or rig.file, too, or leave it empty"
             )
         _ = self.network_size, self.network_threads
 

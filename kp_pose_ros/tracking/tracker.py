@@ -51,19 +51,19 @@ class TrackingSettings:
     )
     min_hits: int = setting(
         2,
-        "Consecutive images that must show a person before they get an id.",
+        "Consecutive images in which a person must be detected to get an id.",
         limits=(1, 100),
         changeable=True,
     )
     max_age: float = setting(
         1.0,
-        "Seconds that a person may be out of sight without losing their id.",
+        "Seconds for which a person may be out of sight without losing their id.",
         limits=(0, 60),
         changeable=True,
     )
     smoothing: float = setting(
         0.0,
-        "Smoothing of keypoints: 0 leaves them raw, more is steadier and lags more.",
+        "Smoothing of keypoints. 0: off; a higher value is steadier and lags more.",
         limits=(0, 10),
         changeable=True,
     )
