@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Pixels
 
@@ -131,6 +128,9 @@ class CdrReader:
     """Reads fields one after another.
 
     Every method raises FrameError where the message ends too early.
+
+    Attributes:
+        order: of the bytes: < for little-endian, > for big-endian.
     """
 
     def __init__(self, message: Pixels) -> None:
@@ -141,9 +141,10 @@ class CdrReader:
         """
         if len(message) < _START or message[0] != 0 or message[1] > 1:
             raise FrameError(f"the {len(message)} bytes of the message are not CDR")
-        self._message = message
-        self._order = "<" if message[1] else ">"
-        self._at = _START
+        self.order = "<" if message[1] else ">"
+        self._message = message[_START:]
+        self._content = self._message.data
+        self._at = 0
 
     def header(self) -> Header:
         """Read a std_msgs/Header."""
@@ -152,49 +153,37 @@ class CdrReader:
 
     def fields(self, codes: str) -> tuple[Any, ...]:
         """Read numbers, given as `struct` format characters, each aligned to its own size."""
-        fields = layout(codes, (self._at - _START) % 8, self._order)
-        start, self._at = self._at, self._end(self._at, fields.size)
-        return fields.unpack_from(self._message.data, start)
+        fields = layout(codes, self._at % 8, self.order)
+        return fields.unpack_from(self._content, self.skip(fields.size))
 
     def text(self) -> str:
         """Read a string."""
         (length,) = self.fields("I")
         if length > _TEXT_LIMIT:
             raise FrameError(f"a string in the message has {length} bytes: the message is damaged")
-        start, self._at = self._at, self._end(self._at, length)
-        return self._message[start : self._at].tobytes().rstrip(b"\0").decode(errors="replace")
+        return str(self.block(length), "utf-8", "replace").rstrip("\0")
 
     def data(self) -> Pixels:
         """Read a sequence of bytes."""
-        (length,) = self.fields("I")
-        start, self._at = self._at, self._end(self._at, length)
+        start = self.skip(*self.fields("I"))
         return self._message[start : self._at]
 
-    def elements(
-        self, kind: np.dtype[np.void], alignment: int, padding: int
-    ) -> npt.NDArray[np.void]:
-        """Read a sequence of elements.
+    def block(self, length: int, alignment: int = 1) -> memoryview:
+        """Read bytes, which begin at a multiple of `alignment`."""
+        self._at += -self._at % alignment
+        start = self.skip(length)
+        return self._content[start : self._at]
 
-        Args:
-            kind: an element, little-endian.
-            alignment: of the element, in bytes.
-            padding: bytes at the end of `kind` that separate it from the next element.
-        """
-        (count,) = self.fields("I")
-        if not count:
-            return np.empty(0, kind)
-        start = self._at + (_START - self._at) % alignment
-        self._at = self._end(start, count * kind.itemsize - padding)
-        content = self._message[start : self._at].tobytes() + bytes(padding)
-        return np.frombuffer(content, kind if self._order == "<" else kind.newbyteorder())
-
-    def _end(self, start: int, length: int) -> int:
-        if start + length > len(self._message):
+    def skip(self, length: int) -> int:
+        """Pass over bytes; return where they begin, counted from the first field."""
+        start = self._at
+        self._at = end = start + length
+        if end > len(self._content):
             raise FrameError(
-                f"the message ends after {len(self._message)} bytes: expected at least "
-                f"{start + length}"
+                f"the message ends after {len(self._content) + _START} bytes: expected at least "
+                f"{end + _START}"
             )
-        return start + length
+        return start
 
 
 @lru_cache(maxsize=1024)

@@ -21,7 +21,7 @@ from kp_pose_ros.skeleton import Vocabulary
 
 Points = npt.NDArray[np.float64]
 
-# Elements of a sequence, whose alignment pads each to the next one; the last is not padded.
+# Elements with the padding that aligns the next one; what follows the last needs the same.
 KEYPOINT_3D = np.dtype(
     {
         "names": ["position", "valid"],
@@ -30,7 +30,7 @@ KEYPOINT_3D = np.dtype(
         "itemsize": 32,
     }
 )
-_MOTION = np.dtype(
+MOTION = np.dtype(
     {
         "names": ["position", "covariance", "valid", "velocity", "v_covariance", "v_valid"],
         "formats": [("<f8", 3), ("<f8", (3, 3)), "u1", ("<f8", 3), ("<f8", (3, 3)), "u1"],
@@ -38,8 +38,7 @@ _MOTION = np.dtype(
         "itemsize": 204,  # up to the frame_id, which is aligned to 4
     }
 )
-KEYPOINT_PADDING, KEYPOINT_3D_PADDING = 3, 7
-_NO_MOTION = bytes(_MOTION.itemsize) + b"\1\0\0\0\0"  # and an empty frame_id
+_NO_MOTION = bytes(MOTION.itemsize) + b"\1\0\0\0\0"  # and an empty frame_id
 # ROS's default for unknown values: no rotation and no covariance.
 _NO_POSE = struct.pack("<43d", 0, 0, 0, 0, 0, 0, 1, *[0] * 36)
 
@@ -221,14 +220,14 @@ def _write_people(
     )
     for index, (track_id, age, class_id, score, box) in enumerate(rows):
         name = vocabulary.class_name(class_id).encode() + b"\0"
-        seen = keypoints[index].tobytes()[:-KEYPOINT_PADDING]
+        seen = keypoints[index].tobytes()
         writer.fields(
             f"iiIiI{len(name)}sf5dI{len(seen)}sI",
             *(track_id, *divmod(round(age * 1e9), 10**9), class_id, len(name), name, score, *box),
             *(keypoint_count, seen, 0 if points is None else keypoint_count),
         )
         if points is not None:
-            writer.raw(points[index].tobytes()[:-KEYPOINT_3D_PADDING], 8)
+            writer.raw(points[index].tobytes(), 8)
         tracks = {} if joined is None else joined[index]
         writer.fields(f"0d{len(motions[index])}sI", motions[index], len(tracks))
         for camera in tracks:
@@ -246,7 +245,7 @@ def _points(keypoints_3d: Points) -> npt.NDArray[np.void]:
 
 def _motions(motion: Motion) -> list[bytes]:
     """Return Motion messages, zero where nothing is known."""
-    messages = np.zeros(len(motion.position), _MOTION)
+    messages = np.zeros(len(motion.position), MOTION)
     for name, prefix in (("position", ""), ("velocity", "v_")):
         values, variance = getattr(motion, name), getattr(motion, f"{name}_variance")
         messages[f"{prefix}valid"] = np.isfinite(variance)

@@ -26,6 +26,7 @@ VERSION = 1
 LISTED_AS_GONE = 5000
 
 _MS = 10**6  # nanoseconds
+_SCALE = np.array([1e2, 1e2, 1e4])  # keypoints have two decimals, their scores four
 
 
 @contextmanager
@@ -128,10 +129,10 @@ class Recorder:
         self, poses: Poses, keypoints_3d: npt.NDArray[np.float64] | None
     ) -> list[dict[str, Any]]:
         names = self.skeleton.keypoint_names
-        points = poses.keypoints.astype(np.float64)
-        points[..., 2] *= poses.states == OBSERVED
         # Most float32 numbers have no short decimal form: 0.9 would be written as 0.899999976.
-        rounded = np.concatenate([points[..., :2].round(2), points[..., 2:].round(4)], -1).tolist()
+        points = np.rint(poses.keypoints * _SCALE) / _SCALE
+        points[..., 2] *= poses.states == OBSERVED
+        rounded = points.tolist()
         boxes, scores = _rounded(poses.boxes, 2), _rounded(poses.scores, 4)
         ids, class_ids = poses.track_ids.tolist(), poses.class_ids.tolist()
         people = [

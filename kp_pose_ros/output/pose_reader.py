@@ -16,12 +16,11 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.cdr import CdrReader, Header
 from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.output.cdr import KEYPOINT_3D, KEYPOINT_3D_PADDING, KEYPOINT_PADDING
+from kp_pose_ros.output.cdr import KEYPOINT_3D, MOTION
 from kp_pose_ros.poses import Poses
 
-_KEYPOINT = np.dtype(
-    {"names": ["point", "state"], "formats": [("<f4", 3), "u1"], "offsets": [0, 12], "itemsize": 16}
-)
+_KEYPOINT = 16  # bytes: x, y, score, and the state with its padding
+_MOTION_AND_LENGTH = f"0d{MOTION.itemsize}xI"  # the length of the motion's frame_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,14 @@ class PoseArrayFields:
 
 
 class _Person(NamedTuple):
-    track_id: int
-    age: float
-    class_id: int
-    score: float
-    box: tuple[float, float, float, float]
-    keypoints: npt.NDArray[np.void]
-    keypoints_3d: npt.NDArray[np.void]
+    """The numbers of a person, and the elements of two fields as bytes.
+
+    `numbers` are the track id, age, class id and score, and the box's centre and size.
+    """
+
+    numbers: tuple[float, ...]
+    keypoints: memoryview
+    keypoints_3d: memoryview
 
 
 def read_pose_array(message: Pixels) -> PoseArrayFields:
@@ -66,55 +66,61 @@ def read_pose_array(message: Pixels) -> PoseArrayFields:
     skeleton = reader.text()
     (count,) = reader.fields("I")
     people = [_person(reader) for _ in range(count)]
-    poses = _poses(people) if people else Poses.empty(0)
-    return PoseArrayFields(header, (height, width), skeleton, poses, _keypoints_3d(people))
+    poses = _poses(people, reader.order) if people else Poses.empty(0)
+    keypoints_3d = _keypoints_3d(people, poses.keypoints.shape[1], reader.order)
+    return PoseArrayFields(header, (height, width), skeleton, poses, keypoints_3d)
 
 
 def _person(reader: CdrReader) -> _Person:
-    track_id, seconds, nanoseconds, class_id = reader.fields("iiIi")
-    reader.text()  # class_name
-    score, x, y, _, width, height = reader.fields("f5d")
-    keypoints = reader.elements(_KEYPOINT, alignment=4, padding=KEYPOINT_PADDING)
-    keypoints_3d = reader.elements(KEYPOINT_3D, alignment=8, padding=KEYPOINT_3D_PADDING)
-    reader.fields("12dB12dB")  # motion
-    reader.text()
-    for _ in range(reader.fields("I")[0]):  # joined_cameras
-        reader.text()
-    reader.fields("{}i".format(*reader.fields("I")))  # joined_track_ids
-    box = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    track_id, seconds, nanoseconds, class_id, length = reader.fields("iiIiI")
+    reader.skip(length)  # class_name
+    score, x, y, _, width, height, count = reader.fields("f5dI")
+    keypoints = reader.block(count * _KEYPOINT)
+    (count,) = reader.fields("I")
+    keypoints_3d = reader.block(count * KEYPOINT_3D.itemsize, alignment=8)
+    (length,) = reader.fields(_MOTION_AND_LENGTH)
+    reader.skip(length)  # frame_id of the motion
+    (count,) = reader.fields("I")
+    for _ in range(count):
+        reader.skip(*reader.fields("I"))  # joined_cameras
+    reader.skip(4 * reader.fields("I")[0])  # joined_track_ids
     age = seconds + nanoseconds * 1e-9
-    return _Person(track_id, age, class_id, score, box, keypoints, keypoints_3d)
+    numbers = track_id, age, class_id, score, x, y, width, height
+    return _Person(numbers, keypoints, keypoints_3d)
 
 
-def _poses(people: list[_Person]) -> Poses:
-    counts = {len(person.keypoints) for person in people}
+def _poses(people: list[_Person], order: str) -> Poses:
+    counts = {len(person.keypoints) // _KEYPOINT for person in people}
     if len(counts) > 1:
         raise ValueError(
             f"its poses have {min(counts)} to {max(counts)} keypoints: expected the same number"
         )
-    keypoints = np.stack([person.keypoints for person in people])
-    with np.errstate(over="ignore"):  # becomes infinite
-        boxes = np.array([person.box for person in people], np.float32)
+    content = b"".join([person.keypoints for person in people])
+    keypoints = np.frombuffer(content, f"{order}f4").reshape(len(people), -1, 4)
+    numbers = np.array([person.numbers for person in people])
+    centers, halves = numbers[:, 4:6], numbers[:, 6:] / 2
+    with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, or no number
+        boxes = np.hstack([centers - halves, centers + halves]).astype(np.float32)
     return Poses(
         boxes=boxes,
-        scores=np.array([person.score for person in people], np.float32),
-        keypoints=keypoints["point"].astype(np.float32),
-        class_ids=np.array([person.class_id for person in people], np.int32),
-        track_ids=np.array([person.track_id for person in people], np.int32),
-        track_ages=np.array([person.age for person in people]),
-        states=keypoints["state"],
+        scores=numbers[:, 3].astype(np.float32),
+        keypoints=keypoints[..., :3].astype(np.float32),
+        class_ids=numbers[:, 2].astype(np.int32),
+        track_ids=numbers[:, 0].astype(np.int32),
+        track_ages=numbers[:, 1],
+        states=keypoints.view(np.uint8)[..., 12],
     )
 
 
-def _keypoints_3d(people: list[_Person]) -> npt.NDArray[np.float64] | None:
-    if not any(len(person.keypoints_3d) for person in people):
+def _keypoints_3d(people: list[_Person], count: int, order: str) -> npt.NDArray[np.float64] | None:
+    if not any(person.keypoints_3d for person in people):
         return None
-    count = len(people[0].keypoints)
-    found = np.full((len(people), count, 3), np.nan)
-    for row, person in zip(found, people, strict=True):
-        points = person.keypoints_3d
-        if len(points) not in (0, count):
-            raise ValueError(f"a pose has {len(points)} of {count} keypoints_3d")
-        known = points["valid"] != 0
-        row[np.flatnonzero(known)] = points["position"][known]
-    return found
+    size = count * KEYPOINT_3D.itemsize
+    for person in people:
+        if len(person.keypoints_3d) not in (0, size):
+            found = len(person.keypoints_3d) // KEYPOINT_3D.itemsize
+            raise ValueError(f"a pose has {found} of {count} keypoints_3d")
+    content = b"".join([person.keypoints_3d or bytes(size) for person in people])
+    kind = KEYPOINT_3D.newbyteorder(order)
+    points: npt.NDArray[np.void] = np.frombuffer(content, kind).reshape(-1, count)
+    return np.where(points["valid"][..., None] != 0, points["position"], np.nan)

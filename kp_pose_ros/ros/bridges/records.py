@@ -79,15 +79,13 @@ class CameraRecords:
         self.keypoint_names: tuple[str, ...] = ()
         self._context = node.context
         self._log = node.get_logger()
-        self._robot = robot
-        self._camera = camera
         self._on_record = on_record
         self._recorder: Recorder | None = None
         # Poses that arrive before the latched skeleton.
         self._early: deque[bytes | Pixels] = deque(maxlen=_WAITING)
         prefix = f"{camera}/" if camera else ""
         self._topic = f"{prefix}poses"
-        node.create_subscription(Skeleton, f"{prefix}skeleton", self._on_skeleton, LATCHED)
+        subscribe_skeleton(node, f"{prefix}skeleton", self._begin, robot=robot, camera=camera)
         # Raw, since rclpy's message objects cost more than everything else that is done here.
         self._poses = node.create_subscription(
             PoseArray, self._topic, self._on_poses, _POSES, raw=True, callback_group=group
@@ -102,17 +100,10 @@ class CameraRecords:
         """Report problems of the poses' QoS, which a closed group keeps from the executor."""
         rcl.handle_events(self._context, self._poses)
 
-    def _on_skeleton(self, message: Skeleton) -> None:
-        """Begin a session: a pose node has started, and its track ids start over."""
-        try:
-            skeleton = skeleton_from_msg(message)
-        except ModelError as error:
-            self._log.error(str(error), throttle_duration_sec=10.0)
-            return
+    def _begin(self, recorder: Recorder) -> None:
         self.take()  # the poses of the session before
-        self.keypoint_names = skeleton.keypoint_names
-        names = list(message.class_names)
-        self._recorder = Recorder(skeleton, names, robot=self._robot, camera=self._camera)
+        self.keypoint_names = recorder.skeleton.keypoint_names
+        self._recorder = recorder
         while self._early:
             self._on_poses(self._early.popleft())
 
@@ -130,6 +121,26 @@ class CameraRecords:
             )
         else:
             self._on_record(record, message.header)
+
+
+def subscribe_skeleton(
+    node: Bridge, topic: str, on_recorder: Callable[[Recorder], object], **source: str
+) -> None:
+    """Subscribe to a skeleton; call `on_recorder` with a recorder for each one.
+
+    A skeleton begins a session: a pose node has started, and its track ids start over. `source` are
+    the recorder's `robot` and `camera`.
+    """
+
+    def receive(message: Skeleton) -> None:
+        try:
+            skeleton = skeleton_from_msg(message)
+        except ModelError as error:
+            node.get_logger().error(str(error), throttle_duration_sec=10.0)
+        else:
+            on_recorder(Recorder(skeleton, list(message.class_names), **source))
+
+    node.create_subscription(Skeleton, topic, receive, LATCHED)
 
 
 def record_of(recorder: Recorder, message: PoseArrayFields) -> dict[str, Any]:

@@ -21,11 +21,16 @@ _IN_FLIGHT = 1000  # records
 _PERIOD = 0.5  # seconds between two syncs of the disk
 _PAUSE = 2.0  # seconds before a retry after the broker refused a record
 _POLL = 0.05  # seconds to wait for the broker's answers, or for new records
-# Idempotence: the client resends lost records without changing the order. It waits for the broker
-# forever, since the records are safe on disk.
+# See librdkafka's CONFIGURATION.md. Idempotence: the client resends lost records without changing
+# the order. No timeout of messages: it waits for the broker forever, since the records are safe on
+# disk. The other timeouts are for Wi-Fi that comes and goes: with the defaults, 60, 30 and 10 s,
+# records began to flow up to 24 s after an outage.
 _SETTINGS: dict[str, Any] = {
     "enable.idempotence": True,
     "message.timeout.ms": 0,
+    "socket.timeout.ms": 30_000,
+    "socket.connection.setup.timeout.ms": 10_000,
+    "reconnect.backoff.max.ms": 2_000,
     "linger.ms": 20,
     "compression.type": "lz4",
 }

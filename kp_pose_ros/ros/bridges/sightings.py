@@ -12,19 +12,18 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
-from kp_pose_ros.errors import CalibrationError, ModelError
+from kp_pose_ros.errors import CalibrationError
 from kp_pose_ros.following.clothes import BINS, PARTS, ClothesHistograms
 from kp_pose_ros.following.kinematics import coordinates
 from kp_pose_ros.following.person import People
-from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
+from kp_pose_ros.msg import KeypointPose, PoseArray
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.output.pose_reader import PoseArrayFields
 from kp_pose_ros.poses import UNTRACKED, Array, Poses
 from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.bridges.pictures import Pictures, declare_transport
-from kp_pose_ros.ros.bridges.records import record_of
-from kp_pose_ros.ros.messages import skeleton_from_msg
-from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.bridges.records import record_of, subscribe_skeleton
+from kp_pose_ros.ros.qos import RESULTS
 from kp_pose_ros.ros.space.calibration import Calibration
 from kp_pose_ros.space.messages import camera_of
 from kp_pose_ros.timing import Throttle
@@ -55,7 +54,7 @@ class Sightings:
         self._calibration = Calibration(node, "")
         self._throttle = Throttle(_WATCH_PERIOD)
         node.expect_subscription("camera_info")
-        node.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
+        subscribe_skeleton(node, "skeleton", self._begin)
 
     def want(self, is_wanted: bool) -> None:
         """Subscribe or unsubscribe, unless already done."""
@@ -127,14 +126,9 @@ class Sightings:
     def _receive(self, content: bytes) -> None:
         self._on_poses(deserialize_message(content, PoseArray), content)
 
-    def _on_skeleton(self, message: Skeleton) -> None:
-        try:
-            skeleton = skeleton_from_msg(message)
-        except ModelError as error:
-            self._warn(str(error))
-            return
-        self._clothes = ClothesHistograms(skeleton.keypoint_names)
-        self._recorder = Recorder(skeleton, list(message.class_names))
+    def _begin(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._clothes = ClothesHistograms(recorder.skeleton.keypoint_names)
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text, throttle_duration_sec=10.0)

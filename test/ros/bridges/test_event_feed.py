@@ -15,10 +15,15 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 
+from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.ros.bridges.bridge import Bridge
+from kp_pose_ros.ros.bridges.event_feed import EventFeed
 from kp_pose_ros.ros.bridges.records import CameraRecords
+from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
 
 HERE = Path(__file__).parent
@@ -52,7 +57,7 @@ class Feed:
             self._poses[camera] = publish(PoseArray, f"/{camera}/poses", 100)
         self.process = None
 
-    def start(self, *, skeleton=True, within=()):
+    def start(self, *, within=()):
         words = [
             word for name, value in self._parameters.items() for word in ("-p", f"{name}:={value}")
         ]
@@ -65,10 +70,6 @@ class Feed:
                 for each in [*self._skeletons.values(), *self._poses.values()]
             )
         )
-        if skeleton:
-            self.describe()
-
-    def describe(self):
         for publisher in self._skeletons.values():
             publisher.publish(PAIR)
 
@@ -161,29 +162,39 @@ def test_without_brokers_records_become_files(feed):
     }
 
 
-def test_a_pose_node_that_starts_again_begins_a_session(feed):
-    feed = feed()
-    feed.start()
-    feed.send(poses(1, 7))
-    until(lambda: feed.stored() == 1)
-    feed._skeletons["left"].publish(PAIR)
-    sleep(0.5)
-    feed.send(poses(2, 0))
-    until(lambda: feed.stored() == 2)
-    feed.stop()
-    first, second = feed.files()
+@pytest.fixture
+def camera(ros_node, monkeypatch):
+    """The records of a camera, in this process, and the warnings in its log."""
+    node = Bridge("recording")
+    records, warnings = [], []
+    monkeypatch.setattr(node.get_logger(), "warning", lambda text, **_: warnings.append(text))
+    camera = CameraRecords(node, "r", "left", lambda record, _: records.append(record))
+    camera.records, camera.warnings = records, warnings
+    yield camera
+    node.destroy_node()
+
+
+def begin(camera):
+    camera._begin(Recorder(skeleton_from_msg(PAIR), robot="r", camera="left"))
+
+
+def see(camera, message):
+    camera._on_poses(serialize_message(message))
+
+
+def test_a_pose_node_that_starts_again_begins_a_session(camera):
+    for seconds, track_id in ((1, 7), (2, 0)):
+        begin(camera)
+        see(camera, poses(seconds, track_id))
+    first, second = camera.records
     assert (first["seq"], second["seq"], second["gone"]) == (0, 0, [])
     assert first["session"] != second["session"]
 
 
-def test_poses_that_arrive_before_the_skeleton_are_kept(feed):
-    feed = feed()
-    feed.start(skeleton=False)
-    feed.send(poses(1, 7))
-    sleep(0.5)
-    feed.describe()
-    until(lambda: feed.stored() == 1)
-    assert feed.stop()[0] == 0
+def test_poses_that_arrive_before_the_skeleton_are_kept(camera):
+    see(camera, poses(1, 7))
+    begin(camera)
+    assert [each["stamp_ms"] for each in camera.records] == [1000]
 
 
 @pytest.mark.parametrize(
@@ -198,36 +209,21 @@ def test_poses_that_arrive_before_the_skeleton_are_kept(feed):
         ),
     ],
 )
-def test_a_message_that_contradicts_itself_is_left_out_in_one_sentence(
-    ros_node, monkeypatch, message, phrase
-):
-    node, records, told = Bridge("recording"), [], []
-    monkeypatch.setattr(node.get_logger(), "warning", lambda text, **_: told.append(text))
-    camera = CameraRecords(node, "r", "left", lambda record, _: records.append(record))
-    camera._on_skeleton(PAIR)
-    camera._on_poses(serialize_message(message))
-    camera._on_poses(serialize_message(poses(3, 7)))
-    node.destroy_node()
-    assert [each["stamp_ms"] for each in records] == [3000]
-    (line,) = told
+def test_a_message_that_contradicts_itself_is_left_out_in_one_sentence(camera, message, phrase):
+    begin(camera)
+    see(camera, message)
+    see(camera, poses(3, 7))
+    assert [each["stamp_ms"] for each in camera.records] == [3000]
+    (line,) = camera.warnings
     assert phrase in line
     assert "'left/poses' was ignored" in line
 
 
-def test_a_wrong_parameter_ends_it_with_a_sentence(feed, tmp_path):
+def test_a_spool_that_cannot_be_used_stops_the_node(ros_node, tmp_path):
     (tmp_path / "spool").write_text("in the way")
-    command = [
-        sys.executable,
-        "-m",
-        "kp_pose_ros.ros.bridges.event_feed",
-        "--ros-args",
-        "-p",
-        f"spool:={tmp_path}/spool",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 1
-    assert "cannot be used" in done.stderr
-    assert "Traceback" not in done.stderr
+    spool = Parameter("spool", value=str(tmp_path / "spool"))
+    with pytest.raises(SettingsError, match="spool cannot be used"):
+        EventFeed(parameter_overrides=[spool])
 
 
 class Broker:
@@ -369,8 +365,6 @@ def disk(tmp_path):
     return [*within, "sh"]
 
 
-# Now and then librdkafka takes minutes to reach a broker that was frozen.
-@pytest.mark.skipif(not SOAK, reason="takes minutes: KP_POSE_SOAK=1 runs it")
 def test_on_a_full_disk_the_broker_gets_all_that_fitted_and_then_the_new_ones(
     feed, broker, disk, diagnosed
 ):
@@ -380,16 +374,16 @@ def test_on_a_full_disk_the_broker_gets_all_that_fitted_and_then_the_new_ones(
     feed.wake(0)
     diagnosed(lambda numbers: numbers["sent"] > 0)
     broker.process.send_signal(signal.SIGSTOP)
-    for number in range(1, 3000):
-        feed.send(poses(number / 10, 7))
-        sleep(0.001)
+    for number in range(1, 150):
+        feed.send(poses(number / 10, *range(20)))
+        sleep(0.005)
     status = diagnosed(lambda numbers: numbers["dropped"] > 0)
     assert status.level == DiagnosticStatus.WARN
     assert "records were lost" in status.message
     stored = feed.on_disk()
-    assert len(stored) > 500
+    assert len(stored) > 50
     broker.process.send_signal(signal.SIGCONT)
-    until(lambda: not feed.stored())
+    diagnosed(lambda numbers: numbers["spooled bytes"] == 0)
     feed.send(poses(1000, 7))
     for records in broker.received("poses", stored | {("left", 1_000_000)}).values():
         assert is_in_order(records)
