@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -32,8 +32,8 @@ Record = Mapping[str, Any]
 
 _SESSIONS = 8  # of a camera, remembered to recognize repeated records
 _MOST_PEOPLE = 200  # the pairs of more take seconds
-# Of an event, as ROS's messages can express them: a stamp has 31 bits of seconds.
-_LARGEST_ID, _LATEST, _MOST_IMAGES = 2**31 - 1, 2**31 * 1000 - 1, 2**32 - 1
+# The largest track id, time and number of images that Activity.msg can hold.
+_LIMITS = 2**31 - 1, 2**31 * 1000 - 1, 2**32 - 1
 _FORGET = 60_000  # milliseconds after which a subject is dropped that records do not list at all
 
 
@@ -72,7 +72,7 @@ class Event:
 
     def to_record(self) -> dict[str, Any]:
         """Return the JSON form."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in _FIELDS}
         return {"v": VERSION, **fields, "track_ids": list(self.track_ids)}
 
     @classmethod
@@ -83,25 +83,25 @@ class Event:
             SettingsError: the record is not an event.
         """
         try:
-            fields: dict[str, Any] = {name: record[name] for name in cls.__slots__}
-            for name in ("robot", "camera", "session", "activity"):
-                fields[name] = str(fields[name])
-            for name in ("since_ms", "until_ms", "stamp_ms", "images"):
-                fields[name] = int(fields[name])
-            fields["track_ids"] = tuple(int(each) for each in fields["track_ids"])
-            event = cls(**fields)
+            event = cls(**{name: kind(record[name]) for name, kind in _FIELDS.items()})
             if event.state not in (START, END) or len(event.track_ids) not in (1, 2):
                 raise ValueError("its state or track_ids")
-            for numbers, largest in (
-                (event.track_ids, _LARGEST_ID),
-                ((event.since_ms, event.until_ms, event.stamp_ms), _LATEST),
-                ((event.images,), _MOST_IMAGES),
+            times = event.since_ms, event.until_ms, event.stamp_ms
+            for limit, values in zip(
+                _LIMITS, (event.track_ids, times, (event.images,)), strict=True
             ):
-                if not all(0 <= each <= largest for each in numbers):
-                    raise ValueError(f"a number that is not from 0 to {largest}")
+                if not all(0 <= each <= limit for each in values):
+                    raise ValueError(f"a number that is not from 0 to {limit}")
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SettingsError(f"expected an event, found {brief(record)} ({error!r})") from error
         return event
+
+
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("robot", "camera", "session", "activity", "state"), str),
+    "track_ids": lambda ids: tuple(map(int, ids)),
+    **dict.fromkeys(("since_ms", "until_ms", "stamp_ms", "images"), int),
+}
 
 
 @dataclass(slots=True)
