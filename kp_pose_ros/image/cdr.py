@@ -13,10 +13,12 @@ import re
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Pixels
+
+ByteOrder = Literal["<", ">"]  # little-endian, big-endian
 
 _START = 4  # offset of the fields, after the encapsulation
 _TEXT_LIMIT = 1024  # bytes; no valid frame_id or encoding is longer
@@ -130,7 +132,7 @@ class CdrReader:
     Every method raises FrameError where the message ends too early.
 
     Attributes:
-        order: of the bytes: < for little-endian, > for big-endian.
+        order: of the message's numbers.
     """
 
     def __init__(self, message: Pixels) -> None:
@@ -141,7 +143,7 @@ class CdrReader:
         """
         if len(message) < _START or message[0] != 0 or message[1] > 1:
             raise FrameError(f"the {len(message)} bytes of the message are not CDR")
-        self.order = "<" if message[1] else ">"
+        self.order: ByteOrder = "<" if message[1] else ">"
         self._message = message[_START:]
         self._content = self._message.data
         self._at = 0

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.image.cdr import CdrReader, Header
+from kp_pose_ros.image.cdr import ByteOrder, CdrReader, Header
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.output.cdr import KEYPOINT_3D, MOTION
 from kp_pose_ros.poses import Poses
@@ -89,7 +89,7 @@ def _person(reader: CdrReader) -> _Person:
     return _Person(numbers, keypoints, keypoints_3d)
 
 
-def _poses(people: list[_Person], order: str) -> Poses:
+def _poses(people: list[_Person], order: ByteOrder) -> Poses:
     counts = {len(person.keypoints) // _KEYPOINT for person in people}
     if len(counts) > 1:
         raise ValueError(
@@ -112,7 +112,9 @@ def _poses(people: list[_Person], order: str) -> Poses:
     )
 
 
-def _keypoints_3d(people: list[_Person], count: int, order: str) -> npt.NDArray[np.float64] | None:
+def _keypoints_3d(
+    people: list[_Person], count: int, order: ByteOrder
+) -> npt.NDArray[np.float64] | None:
     if not any(person.keypoints_3d for person in people):
         return None
     size = count * KEYPOINT_3D.itemsize
