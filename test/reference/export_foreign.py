@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exports models with ultralytics in the ways its users do. Runs where torch and ultralytics are.
 
-Usage: export_foreign.py FOLDER '{"raw": {"model": "yolo11n-pose.pt", "dynamic": true}, ...}'
-
-`model` is a .pt file, or the name of a model whose weights are made up; other keys are options of
-ultralytics' export. FOLDER gets `raw.onnx`, ...
+The settings are {"raw": {"model": "yolo11n-pose.pt", "dynamic": true}, ...}: `model` is a .pt file,
+or the name of a model whose weights are made up; other keys are options of ultralytics' export. The
+folder gets `raw.onnx`, ...
 """
 
 import importlib.metadata
-import json
 import shutil
 import sys
 import types
@@ -19,15 +17,15 @@ _version = importlib.metadata.version
 importlib.metadata.version = lambda name: "0.0.0" if name == "torchvision" else _version(name)
 
 import torch  # noqa: E402
+from serve import serve  # noqa: E402
 from torch.onnx import register_custom_op_symbolic, symbolic_helper  # noqa: E402
 
 
-def main() -> None:
+def make(folder: Path, exports: dict) -> None:
     torch.manual_seed(0)
     stand_in_for_torchvision()
     from ultralytics import YOLO
 
-    folder, exports = Path(sys.argv[1]), json.loads(sys.argv[2])
     for name, options in exports.items():
         model, checkpoint = options.pop("model"), folder / f"{name}.pt"
         if model.endswith(".pt"):
@@ -66,4 +64,4 @@ def write_nms(graph, boxes, scores, threshold):
     return symbolic_helper._squeeze_helper(graph, column, [1])
 
 
-main()
+serve(make)

@@ -2,17 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a checkpoint and ultralytics' own export of it. Runs where torch and ultralytics are.
 
-Usage: make_reference.py FOLDER '{"model": "yolov8n-pose.yaml", "imgsz": [64, 96], ...}'
-
-`model` is a model's name, whose weights are then made up, or a `.pt` file. FOLDER gets `model.pt`,
-`model.onnx`, and the pictures that ultralytics comes with.
+The settings are {"model": "yolov8n-pose.yaml", "imgsz": [64, 96], ...}: `model` is a model's name,
+whose weights are then made up, or a `.pt` file. The folder gets `model.pt`, `model.onnx`, and the
+pictures that ultralytics comes with.
 """
 
 import functools
 import importlib.metadata
-import json
 import shutil
-import sys
 from pathlib import Path
 
 _version = importlib.metadata.version
@@ -27,14 +24,14 @@ importlib.metadata.version = _version_without_torchvision
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from serve import serve  # noqa: E402
 from ultralytics import YOLO  # noqa: E402
 from ultralytics.cfg import get_cfg  # noqa: E402
 from ultralytics.nn.tasks import PoseModel, yaml_model_load  # noqa: E402
 from ultralytics.utils import ASSETS  # noqa: E402
 
 
-def main() -> None:
-    folder, settings = Path(sys.argv[1]), json.loads(sys.argv[2])
+def make(folder: Path, settings: dict) -> None:
     checkpoint = folder / "model.pt"
     if settings["model"].endswith(".pt"):
         shutil.copy(settings["model"], checkpoint)
@@ -164,4 +161,4 @@ def draw_output(gain: float, part: torch.nn.Conv2d, inputs: tuple[torch.Tensor])
     torch.nn.init.normal_(part.bias, 0.0, gain)
 
 
-main()
+serve(make)
