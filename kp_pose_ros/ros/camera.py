@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
+from math import inf
+from time import monotonic
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,7 @@ from kp_pose_ros.ros.transports import advice, topic_of, transport_of
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
+_BUSY = 1.0  # seconds for which the worker may look for no image, since other cameras keep it busy
 _LATENCIES = 1000  # kept at most until they are taken
 
 
@@ -42,7 +45,7 @@ class Camera:
         counts: numbers of its images by outcome.
         image: size and encoding of the newest readable image.
         always_on: whether its images are processed without a subscriber.
-        is_listening: whether the worker is waiting for its images.
+        looked: when the worker last looked for its images, seconds of the monotonic clock.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class Camera:
         self.counts = Counts()
         self.image = "none"
         self.always_on = parameters.always_on
-        self.is_listening = False
+        self.looked = -inf
         self._clock = node.get_clock()
         self._logger = node.get_logger()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
@@ -78,7 +81,7 @@ class Camera:
             label=self.label,
             qos=parameters.image_qos,
             queue=self._reader.queue,
-            is_listening=lambda: self.is_listening,
+            is_listening=lambda: monotonic() - self.looked < _BUSY,
             on_lost=self._on_lost,
             advise=partial(advice, self._transport),
         )

@@ -130,7 +130,7 @@ class ImageSubscription:
         if taken is None:
             return None
         content, publisher, number = taken
-        self._arrived()
+        self.arrived()
         return content, self._skipped(publisher, number)
 
     def age(self) -> float | None:
@@ -190,11 +190,12 @@ class ImageSubscription:
         )
 
     def _on_message(self, message: Any) -> None:
-        self._arrived()
+        self.arrived()
         if self._callback is not None:
             self._callback(message)
 
-    def _arrived(self) -> None:
+    def arrived(self) -> None:
+        """Note that an image has come, taken or not; in any thread."""
         self._last, self._has_come = monotonic(), True
         if self._is_silent:
             self._is_silent = False

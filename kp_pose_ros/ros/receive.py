@@ -118,7 +118,7 @@ class Receiver:
             if (subscription := camera.images.current) is not None
         }
         for camera in cameras:
-            camera.is_listening = True
+            camera.looked = monotonic()
         try:
             ready = self._wait_set.wait(list(subscriptions), seconds)
             # A lost image also ends every wait, until its event is handled.
@@ -132,9 +132,6 @@ class Receiver:
                 raise
             self._is_closed = True  # the program ends
             return []
-        finally:
-            for camera in cameras:
-                camera.is_listening = False
         return [subscriptions[each] for each in ready]
 
     def _cameras_to_serve(self) -> list[Camera]:
@@ -153,5 +150,7 @@ class Receiver:
             with suppress(InvalidHandle):  # unsubscribed at this moment
                 if camera.take():
                     taken.append(camera)
+        for camera in ready[limit:]:
+            camera.images.arrived()  # its image waits for its turn
         self._turns = [camera for camera in self._turns if camera not in taken] + taken
         return taken

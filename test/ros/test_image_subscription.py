@@ -127,7 +127,7 @@ def test_a_camera_of_another_transport_is_named_with_the_parameter_that_reads_it
     watched, told = camera(image_transport=asked)
     wait_for(lambda: watched.images._node.count_publishers(f"/watched/{topic}"))
     watched.start()
-    watched.is_listening = True
+    watched.looked = monotonic()
     watched.watch()
     ros_node.destroy_publisher(driver)
     (warning,) = told

@@ -31,14 +31,14 @@ class Camera:
 
     def __init__(self, node, name):
         topic = next(_topics)
-        self.name, self.wanted, self.is_listening = name, True, False
+        self.name, self.wanted, self.looked = name, True, 0.0
         self.images = ImageSubscription(
             node,
             topic,
             type_name="sensor_msgs/msg/Image",
             label=name,
             qos="reliable",
-            is_listening=lambda: self.is_listening,
+            is_listening=lambda: monotonic() - self.looked < 1,
         )
         self.driver = node.create_publisher(Image, topic, 5)
         self.unwanted, self.skipped, self.counts = 0, 0, Counts()
@@ -300,3 +300,25 @@ def test_a_busy_worker_can_take_what_is_there_without_waiting(make):
     assert receiver.take(1, is_busy=True, at_once=True) == []
     camera.send(1)
     assert values(receiver.take(1, is_busy=True, at_once=True)) == [("front", 1)]
+
+
+def test_a_silent_camera_is_seen_while_another_keeps_the_worker_busy(make):
+    receiver, (silent, busy) = make(*"ab")
+    for camera in (silent, busy):
+        camera.send(1)
+        receiver.take(1, is_busy=False)
+    ages = []
+    for _ in range(10):
+        busy.send(1)
+        assert values(receiver.take(2, is_busy=True, at_once=True)) == [("b", 1)]
+        sleep(0.03)  # in the network
+        ages.append(silent.images.age())
+    assert ages[-1] > 0.3
+    assert busy.images.age() < 0.3
+
+
+def test_an_image_that_waits_for_its_turn_has_come(make):
+    receiver, (camera,) = make("front")
+    camera.send(1)
+    assert receiver.take(0, is_busy=True, at_once=True) == []
+    assert camera.images.age() is not None
