@@ -34,7 +34,7 @@ _SESSIONS = 8  # of a camera, remembered to recognize repeated records
 _MOST_PEOPLE = 200  # the pairs of more take seconds
 # The largest track id, time and number of images that Activity.msg can hold.
 _LIMITS = 2**31 - 1, 2**31 * 1000 - 1, 2**32 - 1
-_FORGET = 60_000  # milliseconds after which a subject is dropped that records do not list at all
+_FORGET = 60_000  # milliseconds; a subject that no record lists for so long is dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class History:
     """The state of one subject.
 
     Attributes:
-        seen: stamp of its latest row.
+        seen: stamp of its latest image.
         past: see `Row.past`.
         runs: the state of each rule, by its name.
     """

@@ -175,16 +175,8 @@ def _inside(term: Term) -> Compute:
     return compute
 
 
-def _divide(term: Term) -> Compute:
-    return _known(lambda a, b: a / b if b else None, *map(compile_term, term.args))
-
-
-def _not(term: Term) -> Compute:
-    return _known(lambda a: not a, compile_term(term.args[0]))
-
-
 def _connective(decides: bool) -> Callable[[Term], Compute]:
-    """Return the compiler of `and` (False decides) or `or` (True decides); else unknown wins."""
+    """Return the compiler of `and` (one False decides) or `or` (one True decides)."""
 
     def compile_it(term: Term) -> Compute:
         args = [compile_term(arg) for arg in term.args]
@@ -213,12 +205,8 @@ def _coordinate(axis: int) -> Callable[[Term], Compute]:
     return compile_it
 
 
-def _number(term: Term) -> Compute:
-    return lambda _: term.value
-
-
 _COMPILERS: dict[str, Callable[[Term], Compute]] = {
-    "number": _number,
+    "number": lambda term: lambda _: term.value,
     ".x": _coordinate(0),
     ".y": _coordinate(1),
     "distance": _of_points(_distance),
@@ -233,12 +221,12 @@ _COMPILERS: dict[str, Callable[[Term], Compute]] = {
     "+": _of_values(lambda a, b: a + b),
     "-": _of_values(lambda a, b: a - b),
     "*": _of_values(lambda a, b: a * b),
-    "/": _divide,
+    "/": _of_values(lambda a, b: a / b if b else None),
     "<": _of_values(lambda a, b: a < b),
     "<=": _of_values(lambda a, b: a <= b),
     ">": _of_values(lambda a, b: a > b),
     ">=": _of_values(lambda a, b: a >= b),
-    "not": _not,
+    "not": _of_values(lambda a: not a),
     "and": _connective(decides=False),
     "or": _connective(decides=True),
 }

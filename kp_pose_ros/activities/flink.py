@@ -6,8 +6,7 @@ Rows are ordered by arrival (PROCTIME), which within a camera is the order of it
 that was offline sends late, and with event time a watermark would drop its records. All times in
 rules are stamps in the rows. Every step is a window over one partition, so the state of a person
 expires with `table.exec.state.ttl`. Rows are compared with LAG because a quantified MATCH_RECOGNIZE
-keeps all rows of a run until it ends, and detects neither that nobody is there nor that a run is
-over.
+keeps all rows of a run until it ends, and cannot detect that a run ended because no row followed.
 """
 
 from __future__ import annotations

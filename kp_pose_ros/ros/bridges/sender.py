@@ -156,7 +156,8 @@ class Sender(KafkaThread):
                 self.problem = ""
             self._done = done or self._done
             if self._stopped.is_set():
-                self._finish()
+                with suppress(OSError):
+                    self._sync(self._done)
                 return
             if monotonic() - self._synced >= _PERIOD:
                 self._sync(self._done)
@@ -199,10 +200,6 @@ class Sender(KafkaThread):
         self._spool.sync()
         if done is not None:
             self._spool.commit(done)
-
-    def _finish(self) -> None:
-        with suppress(OSError):
-            self._sync(self._done)
 
     def _report(self, problem: str) -> None:
         if problem != self.problem:

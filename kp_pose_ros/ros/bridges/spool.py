@@ -106,21 +106,23 @@ class Spool:
     def _open(self) -> None:
         """Begin a segment."""
         number = max(self.committed.segment, *self._sizes, 0) + 1
-        path = self._path(number, is_open=True)
+        path = self._folder / f".{number:012}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o644)
         self._sizes[number] = 0
         self._newest = number
         self._began = monotonic()
 
-    def _path(self, number: int, *, is_open: bool = False) -> Path:
-        return self._folder / f"{'.' if is_open else ''}{number:012}.jsonl"
+    def _is_open(self, number: int) -> bool:
+        return number == self._newest and self._descriptor >= 0
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{'.' if self._is_open(number) else ''}{number:012}.jsonl"
 
     def append(self, line: bytes) -> bool:
         """Write a record, which ends with a newline; return whether there was room for it."""
+        self.rotate_if_due()
         with self._guard:
-            if self._is_due():
-                self._rotate()
             while sum(self._sizes.values()) + len(line) > self._largest and self._drop_oldest():
                 pass
             stored = self._write(line) or (self._drop_oldest() and self._write(line))
@@ -128,15 +130,12 @@ class Spool:
         return stored
 
     def rotate_if_due(self) -> None:
-        """Close a segment that is a minute old, even if no record arrives."""
+        """Begin a new segment if the current one is large or a minute old."""
         with self._guard:
-            if self._is_due():
+            size = self._sizes.get(self._newest, 0)
+            is_old = size > 0 and monotonic() - self._began >= SEGMENT_SECONDS
+            if size >= self._segment_size or is_old:
                 self._rotate()
-
-    def _is_due(self) -> bool:
-        size = self._sizes.get(self._newest, 0)
-        is_old = size > 0 and monotonic() - self._began >= SEGMENT_SECONDS
-        return size >= self._segment_size or is_old
 
     def _write(self, line: bytes) -> bool:
         try:
@@ -158,16 +157,22 @@ class Spool:
         return False
 
     def _rotate(self) -> None:
-        if self._descriptor < 0:
-            return
+        if self._descriptor >= 0:
+            self._close_segment()
+            with suppress(OSError):  # the disk is full: `_write` tries again
+                self._open()
+
+    def _close_segment(self) -> None:
+        """Take the dot from the name of the segment being written, or delete it if empty."""
+        path = self._path(self._newest)
         self._unsynced.append(self._descriptor)
         self._descriptor = -1
-        try:
-            self._path(self._newest, is_open=True).rename(self._path(self._newest))
-        except FileNotFoundError:  # another program has deleted it
-            del self._sizes[self._newest]
-        with suppress(OSError):  # the disk is full: `_write` tries again
-            self._open()
+        with suppress(FileNotFoundError):  # another program has deleted it
+            if self._sizes[self._newest]:
+                path.rename(self._path(self._newest))
+                return
+            path.unlink()
+        del self._sizes[self._newest]
 
     def _drop_oldest(self) -> bool:
         """Delete the oldest closed segment; return whether there was one."""
@@ -176,19 +181,14 @@ class Spool:
             return False
         begin = self.committed.offset if oldest == self.committed.segment else 0
         if oldest >= self.committed.segment:
-            self.dropped += sum(chunk.count(b"\n") for chunk in self._chunks(oldest, begin))
+            with suppress(OSError):
+                self.dropped += self._path(oldest).read_bytes().count(b"\n", begin)
         self._delete(oldest)
         return True
 
     def _delete(self, number: int) -> None:
         self._path(number).unlink(missing_ok=True)
         del self._sizes[number]
-
-    def _chunks(self, number: int, begin: int) -> Iterator[bytes]:
-        with suppress(OSError), self._path(number).open("rb") as stream:
-            stream.seek(begin)
-            while chunk := stream.read(_CHUNK):
-                yield chunk
 
     def sync(self) -> None:
         """Sync all records appended so far to disk.
@@ -218,13 +218,10 @@ class Spool:
         """
         with self._guard:
             sizes = dict(self._sizes)
-            being_written = self._newest if self._descriptor >= 0 else None
         for number in sorted(each for each in sizes if each >= position.segment):
             begin = position.offset if number == position.segment else 0
             try:
-                content = self._content(
-                    number, begin, sizes[number], is_open=number == being_written
-                )
+                content = self._content(number, begin, sizes[number])
             except FileNotFoundError:  # dropped or closed just now, or deleted by another program
                 self._forget_if_deleted(number)
                 return []
@@ -234,16 +231,15 @@ class Spool:
 
     def _forget_if_deleted(self, number: int) -> None:
         with self._guard:
-            is_open = number == self._newest and self._descriptor >= 0
-            if number not in self._sizes or self._path(number, is_open=is_open).exists():
+            if number not in self._sizes or self._path(number).exists():
                 return
-            if is_open:
+            if self._is_open(number):
                 os.close(self._descriptor)
                 self._descriptor = -1
             del self._sizes[number]
 
-    def _content(self, number: int, begin: int, size: int, *, is_open: bool) -> bytes:
-        with self._path(number, is_open=is_open).open("rb") as stream:
+    def _content(self, number: int, begin: int, size: int) -> bytes:
+        with self._path(number).open("rb") as stream:
             stream.seek(begin)
             content = stream.read(min(_CHUNK, size - begin)) if begin < size else b""
             if content and b"\n" not in content:  # a record longer than a chunk
@@ -274,8 +270,7 @@ class Spool:
 
     def _delete_committed(self) -> None:
         for number, size in [*self._sizes.items()]:
-            is_closed = number != self._newest or self._descriptor < 0
-            if is_closed and Position(number, size) <= self.committed:
+            if not self._is_open(number) and Position(number, size) <= self.committed:
                 self._delete(number)
 
     def waiting(self) -> int:
@@ -300,14 +295,7 @@ class Spool:
         """Sync and close the segment, so that every record is in a complete one."""
         with self._guard:
             if self._descriptor >= 0:
-                self._unsynced.append(self._descriptor)
-                self._descriptor = -1
-                path = self._path(self._newest, is_open=True)
-                with suppress(FileNotFoundError):  # another program has deleted it
-                    if self._sizes[self._newest]:
-                        path.rename(self._path(self._newest))
-                    else:
-                        path.unlink()
+                self._close_segment()
         with suppress(OSError):
             self.sync()
         os.close(self._lock)
@@ -315,7 +303,6 @@ class Spool:
 
 def _lines(content: bytes, number: int, begin: int) -> Iterator[tuple[bytes, Position]]:
     """Yield the complete lines of a part of a segment, each with the position after it."""
-    end = 0
-    while (next_end := content.find(b"\n", end) + 1) > 0:
-        yield content[end : next_end - 1], Position(number, begin + next_end)
-        end = next_end
+    for line in content.split(b"\n")[:-1]:
+        begin += len(line) + 1
+        yield line, Position(number, begin)

@@ -43,7 +43,7 @@ def poses(seconds, *track_ids, x=5.0):
 
 
 class Feed:
-    """An event_feed process, and the pose node that it listens to."""
+    """An event_feed process, and the publishers of a pose node."""
 
     def __init__(self, node, folder, **parameters):
         self.node = node
@@ -77,7 +77,7 @@ class Feed:
         return {path.name for path in self.folder.glob("*.jsonl")}
 
     def wake(self, seconds):
-        """Send until it stores: the graph still has a killed feed's subscriptions for a while."""
+        """Send until the feed stores records: the graph keeps a killed feed's subscriptions."""
 
         def stores():
             for camera in self._poses:
@@ -92,8 +92,8 @@ class Feed:
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=PATIENCE)
-        told = [line for line in errors.splitlines() if "[INFO]" not in line]
-        return self.process.returncode, told
+        logged = [line for line in errors.splitlines() if "[INFO]" not in line]
+        return self.process.returncode, logged
 
     def send(self, message, camera="left"):
         self._poses[camera].publish(message)
@@ -227,7 +227,7 @@ def test_a_spool_that_cannot_be_used_stops_the_node(ros_node, tmp_path):
 
 
 class Broker:
-    """A broker in a process of its own, and what it got."""
+    """A broker in a process of its own, and the records that it received."""
 
     def __init__(self):
         self.process = subprocess.Popen(
@@ -236,7 +236,7 @@ class Broker:
         self.address = self.process.stdout.readline().strip()
 
     def received(self, topic, expected, timeout=PATIENCE):
-        """Return what came by camera: (session, seq, stamp), once all expected have come."""
+        """Return (session, seq, stamp) of the records by camera, once all expected have arrived."""
         from confluent_kafka import Consumer
 
         consumer = Consumer(
@@ -270,20 +270,20 @@ def broker():
 
 
 def is_in_order(records):
-    """Return whether new records came in order; ones that came before may come again."""
+    """Return whether new records are in order; earlier ones may be repeated."""
     new = [*dict.fromkeys(records)]
     return new == sorted(new, key=lambda each: each[2])
 
 
 def endings():
-    """Return how each process of the feed ends, and for how long it sends before, in seconds."""
+    """Return the signal that ends each process of the feed, and for how many seconds it runs."""
     if not SOAK:
         return [(signal.SIGKILL, 1.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0)]
     moments = random.Random(1)
     return [(signal.SIGKILL, moments.uniform(0.0, 3.0)) for _ in range(50)]
 
 
-def test_a_broker_gets_every_record_in_order_whatever_is_frozen_or_killed(feed, broker):
+def test_a_broker_receives_every_record_in_order_whatever_is_frozen_or_killed(feed, broker):
     feed = feed(brokers=broker.address)
     stored = set()
     for number, (ending, seconds) in enumerate(endings()):
@@ -347,7 +347,7 @@ def test_lag_is_diagnosed(feed, diagnosed):
 
 @pytest.fixture
 def disk(tmp_path):
-    """Return what runs a command that sees a disk of 300 kB at the spool's folder."""
+    """Return a command prefix with which the spool's folder is a disk of 300 kB."""
     folder = tmp_path / "spool"
     folder.mkdir()
     mount = f"mount -t tmpfs -o size=300k none {folder}"
@@ -365,7 +365,7 @@ def disk(tmp_path):
     return [*within, "sh"]
 
 
-def test_on_a_full_disk_the_broker_gets_all_that_fitted_and_then_the_new_ones(
+def test_on_a_full_disk_the_broker_receives_all_that_fitted_and_then_new_records(
     feed, broker, disk, diagnosed
 ):
     feed = feed(brokers=broker.address)

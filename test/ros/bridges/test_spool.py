@@ -44,7 +44,7 @@ def test_records_come_back_in_order_over_segments(tmp_path):
     assert read_all(spool)[0] == [*range(5100)]
 
 
-def test_what_was_committed_is_not_read_again_after_a_restart(tmp_path):
+def test_committed_records_are_not_read_again_after_a_restart(tmp_path):
     spool = Spool(tmp_path, 8000)
     fill(spool, range(200))
     _, after = spool.read(spool.committed)[9]
@@ -54,7 +54,7 @@ def test_what_was_committed_is_not_read_again_after_a_restart(tmp_path):
     assert read_all(again)[0] == [*range(10, 200)]
 
 
-def test_segments_that_the_broker_has_are_deleted(tmp_path):
+def test_committed_segments_are_deleted(tmp_path):
     spool = Spool(tmp_path, 8000)
     fill(spool, range(200))
     spool.commit(read_all(spool)[1])
@@ -62,7 +62,7 @@ def test_segments_that_the_broker_has_are_deleted(tmp_path):
     assert spool.waiting() == 0
 
 
-def test_half_a_record_at_the_end_is_cut_off_after_a_crash(tmp_path):
+def test_an_incomplete_last_record_is_removed_after_a_crash(tmp_path):
     spool = Spool(tmp_path, LARGE)
     fill(spool, range(3))
     os.write(spool._descriptor, b'{"n":00')
@@ -87,7 +87,7 @@ def test_half_a_record_at_the_end_is_cut_off_after_a_crash(tmp_path):
         pytest.param(b"[" * 99999, id="nested"),
     ],
 )
-def test_a_damaged_position_sends_all_again(tmp_path, content):
+def test_after_a_damaged_position_all_records_are_read_again(tmp_path, content):
     spool = Spool(tmp_path, LARGE)
     fill(spool, range(3))
     spool.commit(read_all(spool)[1])
@@ -96,7 +96,7 @@ def test_a_damaged_position_sends_all_again(tmp_path, content):
     assert read_all(Spool(tmp_path, LARGE))[0] == [0, 1, 2]
 
 
-def test_what_others_put_into_the_folder_stays_and_does_no_harm(tmp_path):
+def test_foreign_files_in_the_folder_are_ignored_and_kept(tmp_path):
     names = ["1a.jsonl", "9" * 200 + ".jsonl", ".1a.jsonl", "99.jsonl", "notes.txt"]
     for name in names:
         (tmp_path / name).write_bytes(line(7))
@@ -109,7 +109,7 @@ def test_what_others_put_into_the_folder_stays_and_does_no_harm(tmp_path):
 
 
 @pytest.mark.parametrize("size", [pytest.param(100, id="closed"), pytest.param(LARGE, id="open")])
-def test_segments_deleted_by_somebody_are_passed_over(tmp_path, size):
+def test_segments_deleted_by_another_program_are_skipped(tmp_path, size):
     spool = Spool(tmp_path, LARGE)
     spool._segment_size = size
     fill(spool, range(50))
@@ -125,7 +125,7 @@ def test_segments_deleted_by_somebody_are_passed_over(tmp_path, size):
     spool.close()
 
 
-def test_a_full_spool_drops_the_oldest_and_counts_them(tmp_path):
+def test_a_full_spool_drops_and_counts_the_oldest_records(tmp_path):
     spool = Spool(tmp_path, 1000)
     assert fill(spool, range(500)) == [*range(500)]
     found = read_all(spool)[0]
@@ -135,7 +135,7 @@ def test_a_full_spool_drops_the_oldest_and_counts_them(tmp_path):
     assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) <= 1000
 
 
-def test_a_reader_whose_segment_was_dropped_goes_on_with_the_oldest(tmp_path):
+def test_a_reader_whose_segment_was_dropped_continues_with_the_oldest(tmp_path):
     spool = Spool(tmp_path, 1000)
     fill(spool, range(60))
     _, after = spool.read(spool.committed)[2]
@@ -145,7 +145,7 @@ def test_a_reader_whose_segment_was_dropped_goes_on_with_the_oldest(tmp_path):
 
 
 class FullDisk:
-    """A disk with room for so many bytes more: the last write is cut short, as POSIX has it."""
+    """A disk with `room` bytes left; the last write is partial, as POSIX allows."""
 
     def __init__(self, patch, room):
         self.room = room
@@ -164,7 +164,7 @@ class FullDisk:
         return self._write(descriptor, part)
 
 
-def test_a_full_disk_costs_new_records_only_and_damages_none(tmp_path, monkeypatch):
+def test_a_full_disk_loses_only_new_records_and_damages_none(tmp_path, monkeypatch):
     spool = Spool(tmp_path, LARGE)
     disk = FullDisk(monkeypatch, 10 * len(line(0)) + 5)
     assert fill(spool, range(20)) == [*range(10)]
@@ -174,7 +174,7 @@ def test_a_full_disk_costs_new_records_only_and_damages_none(tmp_path, monkeypat
     assert read_all(spool)[0] == [*range(10), *range(20, 25)]
 
 
-def test_on_a_full_disk_the_oldest_makes_room_for_the_newest(tmp_path, monkeypatch):
+def test_on_a_full_disk_the_oldest_segment_is_dropped_for_new_records(tmp_path, monkeypatch):
     spool = Spool(tmp_path, 1000)
     fill(spool, range(60))
     first = read_all(spool)[0][0]
@@ -186,9 +186,7 @@ def test_on_a_full_disk_the_oldest_makes_room_for_the_newest(tmp_path, monkeypat
     assert found[0] > first
 
 
-def test_on_a_full_disk_the_segment_being_written_makes_room_once_the_broker_has_it(
-    tmp_path, monkeypatch
-):
+def test_on_a_full_disk_the_open_segment_is_deleted_once_committed(tmp_path, monkeypatch):
     spool = Spool(tmp_path, LARGE)
     disk = FullDisk(monkeypatch, 10 * len(line(0)))
     assert fill(spool, range(20)) == [*range(10)]
@@ -199,7 +197,7 @@ def test_on_a_full_disk_the_segment_being_written_makes_room_once_the_broker_has
     spool.close()
 
 
-def test_whole_segments_are_those_without_a_dot(tmp_path):
+def test_complete_segments_have_names_without_a_dot(tmp_path):
     spool = Spool(tmp_path, LARGE)
     fill(spool, range(3))
     assert [*tmp_path.glob("[0-9]*.jsonl")] == []
@@ -208,7 +206,7 @@ def test_whole_segments_are_those_without_a_dot(tmp_path):
     assert path.read_bytes() == b"".join(map(line, range(3)))
 
 
-def test_a_spool_has_one_process(tmp_path):
+def test_a_spool_used_by_another_process_is_refused(tmp_path):
     spool = Spool(tmp_path, LARGE)
     with pytest.raises(SettingsError, match="used by another process"):
         Spool(tmp_path, LARGE)
@@ -216,7 +214,7 @@ def test_a_spool_has_one_process(tmp_path):
     Spool(tmp_path, LARGE).close()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_an_error_names_the_folder_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="file/spool cannot be used"):
         Spool(tmp_path / "file" / "spool", LARGE)
