@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kp_pose_ros.errors import SettingsError, brief
@@ -65,7 +65,7 @@ class Scope:
     """
 
     definitions: tuple[Mapping[str, Term], ...] = ({}, {})
-    zones: Mapping[str, Zone] = ()  # type: ignore[assignment]
+    zones: Mapping[str, Zone] = field(default_factory=dict)
     is_pair: bool = False
 
 

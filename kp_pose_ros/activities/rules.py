@@ -102,7 +102,7 @@ def _rule(
 ) -> Rule:
     fields = _mapping(content, {"when", "hold", "gap", "cameras"})
     text = fields.get("when")
-    is_pair = bool(re.search(r"\b[ab]\.", text)) if isinstance(text, str) else False
+    is_pair = isinstance(text, str) and re.search(r"\b[ab]\.", text) is not None
     with _at("when"):
         when = parse(text, Scope(definitions, zones, is_pair))
         if when.unit != CONDITION:
@@ -165,7 +165,7 @@ def _zone(corners: object) -> Zone:
     return tuple((float(x), float(y)) for x, y in corners)
 
 
-def _milliseconds(key: str, value: object, low: float, high: float) -> int:
-    if type(value) not in (int, float) or not low <= value <= high:  # type: ignore[operator]
+def _milliseconds(key: str, value: Any, low: float, high: float) -> int:
+    if type(value) not in (int, float) or not low <= value <= high:
         raise SettingsError(f"{key}: expected {low:g} to {high:g} seconds, found {brief(value)}")
-    return round(value * 1000)  # type: ignore[operator]
+    return round(float(value) * 1000)
