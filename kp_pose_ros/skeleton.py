@@ -232,7 +232,7 @@ def _edge(
     if start == end:
         raise _InvalidError(f"{where} has an edge from {names[start]} to itself")
     if (start, end) in known or (end, start) in known:
-        raise _InvalidError(f"the edge from {names[start]} to {names[end]} is there twice")
+        raise _InvalidError(f"the edge from {names[start]} to {names[end]} is listed twice")
     return (start, end)
 
 

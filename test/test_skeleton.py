@@ -50,7 +50,7 @@ def test_file_gives_names_edges_and_colours_in_order(skeleton_file):
         pytest.param("[1, 2]]", "[1, -1]]", "keypoint -1", id="edge index negative"),
         pytest.param("[1, 2]]", "[1, lid]]", "keypoint 'lid'", id="edge to unknown name"),
         pytest.param("[1, 2]]", "[1, 1]]", "from middle to itself", id="self edge"),
-        pytest.param("[1, 2]]", "[1, tip]]", "middle to tip is there twice", id="edge twice"),
+        pytest.param("[1, 2]]", "[1, tip]]", "middle to tip is listed twice", id="edge twice"),
         pytest.param("[1, 2]]", "[1]]", r"pair of keypoints, found \[1\]", id="edge of one point"),
         pytest.param("[[cap, clip]]", "cap", "edges of part top must be a list", id="edges a text"),
         pytest.param("[cap]", "[tip]", "tip belongs to two parts", id="point in two parts"),

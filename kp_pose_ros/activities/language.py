@@ -244,7 +244,7 @@ class _Reader:
             )
         unit = _UNITS[op](*units)
         if unit is None:
-            raise _PlacedError(node, f"{units[0]} {op} {units[1]} gives no unit of this language")
+            raise _PlacedError(node, f"{units[0]} {op} {units[1]} has a unit that is not supported")
         return self._combine(node, op, unit, (left, right))
 
     def _comparison(self, node: ast.Compare) -> Term:

@@ -181,6 +181,6 @@ def _print_summary(rerun: Rerun, prefixes: dict[str, str], seconds: float, outpu
             show(f"{topic}: {became.bad} images skipped, the first because {became.reason}")
     images = sum(each.images for each in rerun.counts.values())
     show(
-        f"{images} images in {seconds:.1f} s, {images / seconds:.1f} a second; "
+        f"{images} images in {seconds:.1f} s, {images / seconds:.1f} per second; "
         f"{rerun.waited / seconds:.0%} of the time it waited for the engine: see {output}"
     )

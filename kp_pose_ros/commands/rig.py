@@ -154,7 +154,7 @@ def _watched(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _print(found: Extrinsics, frame_id: str, output: Path) -> None:
     first, *others = found.viewpoints
-    show(f"{first}: its frame, {frame_id}, is the common one")
+    show(f"{first}: the common frame is its frame {frame_id}")
     for index, name in enumerate(others, 1):
         show(
             f"{name}: {np.linalg.norm(found.viewpoints[name].pose[:3, 3]):.3f} m from {first}, "
@@ -217,7 +217,7 @@ class _Recording:
             raise SettingsError(f"{place}: {error}") from error
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise SettingsError(
-                f"{place} is no record of poses ({error!r}): expected what kp_pose_ros/output/"
+                f"{place} is not a record of poses ({error!r}): expected what kp_pose_ros/output/"
                 "record.schema.json describes"
             ) from error
 
@@ -234,7 +234,7 @@ class _Recording:
                 "calibration after the camera, or after a part of its topic"
             )
         if not self.keypoint_names:
-            raise SettingsError("the records show nobody: record people who walk about")
+            raise SettingsError("the records show nobody: record people who walk around")
         same_time: SameTime[Poses] = SameTime(self.cameras, slop)
         empty = Poses.empty(len(self.keypoint_names))
         return [

@@ -102,8 +102,8 @@ class DemoCamera:
         while self._answers[name] < answers:
             if monotonic() > deadline:
                 raise KpPoseError(
-                    f"the node gave {self._answers[name]} answers to {name} in {_PATIENCE:g} s: "
-                    f"expected {answers}; its log says why"
+                    f"the node published {self._answers[name]} results for {name} in {_PATIENCE:g} "
+                    f"s: expected {answers}; its log says why"
                 )
             self.play(name, [picture], _PICTURE_RATE)
 

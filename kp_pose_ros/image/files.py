@@ -115,7 +115,7 @@ def _files(path: Path) -> list[Path]:
     except OSError as error:
         raise FrameError(f"the folder {path} cannot be read: {error.strerror}") from error
     if not known:
-        raise FrameError(f"the folder {path} holds neither pictures nor videos")
+        raise FrameError(f"the folder {path} contains neither pictures nor videos")
     return known
 
 

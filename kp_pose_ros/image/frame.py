@@ -126,9 +126,9 @@ class Frame:
             or shape[1] % grid[1]
         ):
             raise FrameError(
-                f"an array of shape {shape} and type {self.pixels.dtype} is no '{self.encoding}' "
-                f"picture: expected {layout.channels} channels of {np.dtype(layout.dtype)}, height "
-                f"and width multiples of {grid[0]} and {grid[1]}"
+                f"an array of shape {shape} and type {self.pixels.dtype} is not a "
+                f"'{self.encoding}' picture: expected {layout.channels} channels of "
+                f"{np.dtype(layout.dtype)}, height and width multiples of {grid[0]} and {grid[1]}"
             )
 
     @property

@@ -62,7 +62,7 @@ class OutputCheck:
             "classes that the model lacks": (
                 (classes % 1 != 0) | (classes < 0) | (classes >= self._classes)
             ),
-            "scores that are no scores": rows[:, SCORE] > _LARGEST_SCORE,
+            "impossible scores": rows[:, SCORE] > _LARGEST_SCORE,
         }
         is_wrong = np.any(list(faults.values()), axis=0)
         if self._good_rows < _ENOUGH:
@@ -92,12 +92,12 @@ class OutputCheck:
             self.counts["another layout"] += 1
             metadata = self._model.metadata
             raise ModelError(
-                f"the output of {self._model.path} is not what the layout "
+                f"the output of {self._model.path} does not match the layout "
                 f"{metadata.layout.value}, a class count of {self._classes} and kpt_shape "
-                f"{list(metadata.kpt_shape)} say: {wrong} of {is_wrong.size} rows have boxes of "
-                "negative size, a class that the model lacks, or coordinates where scores belong, "
-                "so set the parameter layout (--layout of kp_pose) to another, or export the model "
-                "again"
+                f"{list(metadata.kpt_shape)}: {wrong} of {is_wrong.size} rows have boxes of "
+                "negative size, a class that the model lacks, or coordinates in place of scores; "
+                "set the parameter layout (--layout of kp_pose) to another one, or export the "
+                "model again"
             )
         self._good_rows += is_wrong.size - wrong
 
@@ -123,7 +123,7 @@ class OutputCheck:
         self.counts[fault] += 1
         if self.counts[fault] == 1:
             _log.warning(
-                "the network of %s gives %s (%s): those are left out or limited; was the model "
+                "the network of %s gives %s (%s): which are dropped or clipped; was the model "
                 "quantized without calibration, or made for another precision?",
                 self._model.path,
                 fault,

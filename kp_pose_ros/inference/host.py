@@ -210,9 +210,9 @@ class _Network:
         try:
             session = self._open_session(self.graph, threads)
         except EngineError as error:
-            _log.warning("the network stays as it is, because with %s %s", threads, error)
+            _log.warning("the network is not changed, because with %s %s", threads, error)
             return None
-        _log.debug("the network is open with %s", threads)
+        _log.debug("the network runs with %s", threads)
         return session
 
     def run(self, frames: Sequence[Frame], times: StageTimes) -> list[Candidates]:

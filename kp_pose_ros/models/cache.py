@@ -56,7 +56,7 @@ def cache_folder() -> Path:
         substitute.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ModelError(
-            f"{problem}, nor can a folder among the temporary files be ({error.strerror}): {mend}"
+            f"{problem}, nor can a temporary folder be ({error.strerror}): {mend}"
         ) from error
     _warn_once(f"{problem}: using {substitute} instead; {mend}")
     return substitute
@@ -151,7 +151,7 @@ def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
         return _keep(substitute, make_once, anew=anew)
     except OSError as error:
         raise ModelError(
-            f"{problem}, nor can a folder among the temporary files ({error.strerror}): {mend}"
+            f"{problem}, nor can a temporary folder ({error.strerror}): {mend}"
         ) from error
 
 
@@ -182,7 +182,7 @@ def _keep(path: Path, make: Callable[[], bytes], *, anew: bool) -> Path:
     with locked(path.with_name(f".{path.name}.lock")):
         if anew or not _is_whole(path):
             if path.exists() and not anew:
-                _log.warning("the cached file %s is damaged: making it again", path)
+                _log.warning("the cached file %s is damaged and is made again", path)
             _write(path, make())
     return path
 

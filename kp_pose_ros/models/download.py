@@ -207,7 +207,7 @@ def _start(response: http.client.HTTPResponse, part: _Part, *, asked: bool) -> i
     part.discard()
     raise ModelError(
         f"the server answers with status {response.status} {response.reason} and the range "
-        f"{response.headers.get('Content-Range')}: expected the file, or its rest"
+        f"{response.headers.get('Content-Range')}: expected the file, or the rest of it"
     )
 
 

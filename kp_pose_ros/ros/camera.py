@@ -235,7 +235,7 @@ class Camera:
         self.counts.bad[field] += 1
         if self._throttle.passes(field):
             self._logger.warning(
-                f"{self.label}: an image on {self.images.topic} was left out: {error} "
+                f"{self.label}: an image on {self.images.topic} was skipped: {error} "
                 f"({self.counts.bad[field]} such images so far)"
             )
 

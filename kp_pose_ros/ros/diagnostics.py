@@ -149,9 +149,9 @@ class Report:
             return f"{bad.total() / received:.0%} of the images cannot be read: wrong {fields}"
         lost = self.after.lost - self.before.lost
         if lost > limits.warn_bad * (lost + received):
-            return f"{lost} of {lost + received} images got lost on the way here"
+            return f"{lost} of {lost + received} images were lost on the way to this node"
         if repeated := self.after.repeated - self.before.repeated:
-            return f"{repeated} images have the stamp of the one before: the camera stands still"
+            return f"{repeated} images have the stamp of the previous one: is the camera frozen?"
         if self.after.back > self.before.back:
             return "the stamps jumped back: is there a second camera, or a second clock?"
         return ""
@@ -163,7 +163,7 @@ class Report:
         without_depth = self.after.without_depth - self.before.without_depth
         # One image may just have been too early.
         if without_depth > 1 and self.after.with_depth == self.before.with_depth:
-            return Level.WARN, "no depth image fits: the log says why"
+            return Level.WARN, "no depth image matches: the log says why"
         is_wanted = self.after.unwanted == self.before.unwanted
         use = f"{self.processed_rate:.1f} processed" if is_wanted else "no subscriber"
         return Level.OK, f"{self.rate:.1f} images/s, {use}"
@@ -184,10 +184,10 @@ class Losses:
             return None
         self._told = counts.copy()
         return (
-            f"{lost} of {sent} images got lost on the way here: with Fast DDS on one machine, "
-            "whose shared memory is half a megabyte by default, start the camera's driver with "
-            f"{profile_variable()}={large_images_profile()}; else let it publish reliably with a "
-            "queue of 5, or compressed"
+            f"{lost} of {sent} images were lost on the way to this node: with Fast DDS on one "
+            "machine, whose shared memory is half a megabyte by default, start the camera's "
+            f"driver with {profile_variable()}={large_images_profile()}; else let it publish "
+            "reliably with a queue of 5, or compressed"
         )
 
 
@@ -215,7 +215,7 @@ class Doubles:
             self._node.get_logger().warning(
                 f"{self._label}: {self._node.resolve_topic_name(self._topic)} has "
                 f"{len(publishers)} publishers, of the nodes {nodes}, so that subscribers get the "
-                "poses more than once: end all but one, or give each a namespace of its own (a "
+                "poses more than once: stop all but one, or give each its own namespace (a "
                 "node that was killed counts for up to 20 s)"
             )
         elif not self._is_double and self._was_told:
@@ -292,7 +292,7 @@ class Diagnostics:
             "bad": str(sum(after.bad.values())),
             **{f"bad {field}": str(count) for field, count in sorted(after.bad.items())},
             "stamp repeated": str(after.repeated),
-            "stamp before the one before": str(after.back),
+            "stamp earlier than the previous one": str(after.back),
             "image (height x width)": camera.image,
             "images/s": f"{report.rate:.1f}",
             "processed/s": f"{report.processed_rate:.1f}",

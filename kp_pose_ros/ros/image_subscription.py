@@ -247,7 +247,7 @@ class ImageSubscription:
     def _why_silent(self, publishers: list[TopicEndpointInfo]) -> str:
         waiting = f"{self._label}: waiting for {self.topic} ({self._type_name})"
         if publishers:
-            return f"{waiting}: it has a publisher, but no image came for {SILENCE:g} s"
+            return f"{waiting}: it has a publisher, but no image arrived for {SILENCE:g} s"
         topics = image_topics_of_others(self._node)
         advice = self._advise(self.topic, topics)
         existing = ", ".join(f"{name} ({', '.join(topics[name])})" for name in sorted(topics))

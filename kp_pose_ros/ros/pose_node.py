@@ -241,7 +241,7 @@ class PoseNode(ManagedNode):
         building = self._worker.building if self._worker else ""
         faults = dict(self._worker.output_faults) if self._worker else {}
         level = Level.WARN if faults else Level.OK
-        faulty = ", but the network returns impossible numbers" if faults else ""
+        faulty = ", but the network returns invalid numbers" if faults else ""
         if self._transforms is not None and (missing := self._transforms.take_problem()):
             level, faulty = Level.WARN, f"{faulty}, but {missing}"
         return NodeStatus(

@@ -92,7 +92,7 @@ def test_a_pair_names_its_people():
             ["'torso' at character 11", "expected a condition"],
             id="no condition",
         ),
-        pytest.param("torso * torso < 1", ["gives no unit"], id="an area"),
+        pytest.param("torso * torso < 1", ["a unit that is not supported"], id="an area"),
         pytest.param("distance(neck) < torso", ["takes 2 points, found 1"], id="too few points"),
         pytest.param(
             "distance(neck, 3) < torso",

@@ -190,9 +190,9 @@ def test_a_rig_that_exists_is_kept(rig, tmp_path):
         pytest.param([], (), "camera 'left' has no records: found those of none", id="none"),
         pytest.param(WALK, ("--height", "nan"), "--height is nan: expected a number", id="height"),
         pytest.param(["{", *WALK], (), "line 1 of .*found no JSON", id="no JSON"),
-        pytest.param(["{}", *WALK], (), "line 1 of .*is no record of poses .*camera", id="empty"),
-        pytest.param(changed(poses=[{}]), (), "is no record of poses", id="no person"),
-        pytest.param(changed(poses=3), (), "is no record of poses", id="no list"),
+        pytest.param(["{}", *WALK], (), "line 1 of .*not a record of poses .*camera", id="empty"),
+        pytest.param(changed(poses=[{}]), (), "is not a record of poses", id="no person"),
+        pytest.param(changed(poses=3), (), "is not a record of poses", id="no list"),
         pytest.param(changed(width=640), (), "have 640 x 720 pixels, and", id="another size"),
         pytest.param(changed(stamp_ms=None), (), "has no stamp", id="pictures"),
         pytest.param(

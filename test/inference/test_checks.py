@@ -46,7 +46,7 @@ def test_rows_without_a_fault_come_back_as_they_are():
         pytest.param({3: 5}, "boxes of negative size", 29, id="below itself"),
         pytest.param({5: 0.5}, "classes that the model lacks", 29, id="half a class"),
         pytest.param({5: 2}, "classes that the model lacks", 29, id="a class too many"),
-        pytest.param({4: 300}, "scores that are no scores", 29, id="a coordinate for a score"),
+        pytest.param({4: 300}, "impossible scores", 29, id="a coordinate for a score"),
         pytest.param({5: -1}, "classes that the model lacks", 29, id="a class below 0"),
     ],
 )
@@ -82,7 +82,7 @@ def yolov7(generator, count):
 def test_an_output_of_another_layout_is_refused_frame_after_frame():
     checked, generator = check(), np.random.default_rng(0)
     for _ in range(3):
-        with pytest.raises(ModelError, match=r"not what the layout rows, .*--layout"):
+        with pytest.raises(ModelError, match=r"does not match the layout rows, .*--layout"):
             checked(yolov7(generator, 34), 0.25)
     assert checked.counts == {"another layout": 3}
 

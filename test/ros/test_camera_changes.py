@@ -83,8 +83,8 @@ def test_images_that_get_lost_on_the_way_are_told_with_the_mend(node, peer):
             camera.publisher.publish(stamped(large))
         return stamped(large)
 
-    camera.send_until(lambda: "got lost on the way" in node.log, burst)
-    (line,) = node.log_lines("got lost on the way")
+    camera.send_until(lambda: "were lost on the way" in node.log, burst)
+    (line,) = node.log_lines("were lost on the way")
     assert "camera: /changing/image: " in line
     assert "large_images.xml" in line
 

@@ -84,7 +84,7 @@ def test_camera_killed_and_started_again(run, tmp_path):
 
 
 def test_camera_frozen(run):
-    with run.fault("camera frozen", least=times(30, 3000), says="stands still") as fault:
+    with run.fault("camera frozen", least=times(30, 3000), says="is the camera frozen") as fault:
         frozen = run.image()
         while fault.goes_on():
             run.send(frozen)

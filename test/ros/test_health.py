@@ -32,7 +32,7 @@ def report(age=0.1, latency=0.05, **after):
         pytest.param(report(lost=3), Level.OK, "30.0 images/s", id="few lost"),
         pytest.param(report(latency=0.6), Level.WARN, "0.60 s after the image", id="late poses"),
         pytest.param(
-            report(without_depth=20), Level.WARN, "no depth image fits", id="none has depth"
+            report(without_depth=20), Level.WARN, "no depth image matches", id="none has depth"
         ),
         pytest.param(
             report(with_depth=1, without_depth=19), Level.OK, "30.0 images/s", id="one has depth"

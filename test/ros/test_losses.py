@@ -11,7 +11,7 @@ CLOCK = "kp_pose_ros.timing.monotonic"
 
 def test_many_losses_are_told_with_their_share_and_the_mend(clock):
     sentence = Losses().look(Counts(lost=60, received=30))
-    assert sentence.startswith("60 of 90 images got lost on the way here: ")
+    assert sentence.startswith("60 of 90 images were lost on the way to this node: ")
     variable, _, profile = next(word for word in sentence.split() if "=" in word).partition("=")
     assert variable.endswith("_DEFAULT_PROFILES_FILE")
     assert Path(profile.rstrip(";")).is_file()

@@ -47,7 +47,7 @@ class OpenVinoEngine(HostEngine):
         available = core.available_devices
         if device.partition(".")[0] not in {each.partition(".")[0] for each in available}:
             raise SettingsError(
-                f"OpenVINO {VERSION} sees no device {device}: expected one of "
+                f"OpenVINO {VERSION} finds no device {device}: expected one of "
                 f"{', '.join(available)}; a GPU or NPU needs Intel's driver"
             )
         precision = device_precision(core, device)

@@ -163,7 +163,7 @@ def _load_timing_cache(config: trt.IBuilderConfig, path: Path) -> None:
         cache = config.create_timing_cache(content)
         if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
             return
-    _log.info("%s takes no timing cache: layer times are measured anew", NAME)
+    _log.info("%s rejects the timing cache: layer times are measured again", NAME)
 
 
 def _save_timing_cache(config: trt.IBuilderConfig, path: Path) -> None:
@@ -177,7 +177,9 @@ def _save_timing_cache(config: trt.IBuilderConfig, path: Path) -> None:
         temporary.write_bytes(measured)
         temporary.replace(path)
     except OSError as error:
-        _log.info("layer times are not kept, since %s cannot be written: %s", path, error.strerror)
+        _log.info(
+            "layer times are not cached, since %s cannot be written: %s", path, error.strerror
+        )
 
 
 class _Monitor(trt.IProgressMonitor):

@@ -178,7 +178,7 @@ class TensorRTEngine:
             GpuLostError: the GPU failed, now or before; so does the result.
         """
         if not self._free_slots:
-            raise RuntimeError(f"{SLOTS} batches are on their way: collect one first")
+            raise RuntimeError(f"{SLOTS} batches are in flight: collect one first")
         slot = self._free_slots.popleft()
         try:
             with self._gpu.current(), self._gpu.errors("running the network"):

@@ -161,6 +161,6 @@ def _load(driver: ModuleType, files: tuple[Path, ...]) -> Any:
             except driver.Error as error:
                 refusals.append(f"{path.name}: {error}")
     raise EngineError(
-        f"the CUDA driver takes no letterbox kernel ({'; '.join(refusals) or 'no PTX found'}): "
+        f"the CUDA driver accepts no letterbox kernel ({'; '.join(refusals) or 'no PTX found'}): "
         "update the driver, or build the package again where nvcc of this driver's CUDA is on PATH"
     )

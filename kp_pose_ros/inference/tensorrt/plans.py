@@ -111,7 +111,7 @@ class NetworkSource:
             try:
                 network = self._load(plan, size)
             except PlanRefusedError as refusal:
-                _log.warning("the engine %s is not used and built again: %s", plan, refusal)
+                _log.warning("the engine %s cannot be used and is built again: %s", plan, refusal)
             else:
                 note_use(plan, facts)
                 return network
@@ -121,8 +121,8 @@ class NetworkSource:
             return self._load(plan, size)
         except PlanRefusedError as refusal:
             raise EngineError(
-                f"the engine that was just built of {self.model.path} cannot be loaded: {refusal}; "
-                "check that the driver is one that this TensorRT supports"
+                f"the engine that was just built from {self.model.path} cannot be loaded: "
+                f"{refusal}; check that the driver is one that this TensorRT supports"
             ) from refusal
 
     def to_rows(self, output: npt.NDArray[np.floating]) -> Floats:
@@ -178,7 +178,7 @@ def note_use(plan: Path, facts: PlanFacts) -> None:
             description.write_text(facts.as_json())
         os.utime(plan)
     except OSError as error:
-        _log.debug("the use of %s is not noted: %s", plan, error.strerror)
+        _log.debug("cannot record that %s was used: %s", plan, error.strerror)
         return
     _drop_oldest(plan)
 

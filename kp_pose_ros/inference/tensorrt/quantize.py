@@ -68,7 +68,7 @@ def calibrate(model: PoseModel, size: Size, folder: Path) -> Path:
     pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in _ENDINGS)
     if not pictures:
         raise SettingsError(
-            f"the calibration folder {folder} holds no picture: expected some hundred "
+            f"the calibration folder {folder} has no pictures: expected a few hundred "
             f"{', '.join(sorted(_ENDINGS))} files"
         )
     _log.info("calibrating %s with %d pictures", model.path, len(pictures))

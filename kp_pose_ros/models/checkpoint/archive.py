@@ -210,6 +210,8 @@ def open_archive(path: Path) -> Iterator[Archive]:
                 return
         zip_file = zipfile.ZipFile(path)
     except _ZIP_PROBLEMS as error:
-        raise ModelError(f"it is no complete zip archive ({error}); download it again") from error
+        raise ModelError(
+            f"it is not a complete zip archive ({error}); download it again"
+        ) from error
     with zip_file:
         yield ZipArchive(zip_file, size)

@@ -159,7 +159,7 @@ def _describe(model: Module, content: Mapping[Any, Any]) -> dict[str, object]:
         if _text_size(value) > _MAX_TEXT:
             if key in _STRUCTURE:
                 raise ModelError(f"its {key} is not made of a few strings and numbers")
-            _log.warning("the %s of a checkpoint is not plain text: ignored", key)
+            _log.warning("the %s of a checkpoint is ignored: it is not plain text", key)
             values[key] = None
     return {key: value for key, value in values.items() if value is not None}
 

@@ -171,7 +171,9 @@ class FollowTargetServer(Bridge):
             handle.abort()
             return Result(error_code=Result.INVALID_GOAL, error_msg=str(error))
         if self._goal is not None:
-            self._goal.end(Result.PREEMPTED, "a new goal replaced this one: one runs at a time")
+            self._goal.end(
+                Result.PREEMPTED, "a new goal replaced this one: only one is active at a time"
+            )
         if handle.is_cancel_requested:  # before it began
             goal.end()
         if self._stopped:

@@ -69,7 +69,7 @@ class CoverageTopic:
         """Return the values for /diagnostics."""
         known = self._coverage
         reach = "unknown without camera_info" if known is None else f"{known.max_distance:.1f}"
-        return {f"finds a person of {PERSON_HEIGHT} m up to (m)": self._problem or reach}
+        return {f"detects a person of {PERSON_HEIGHT} m up to (m)": self._problem or reach}
 
     def watch(self) -> None:
         """Update the subscription and the coverage; call at 1 Hz."""

@@ -85,7 +85,7 @@ def observe(viewpoints: Viewpoints, moments: Sequence[Moment]) -> Seen:
         if of_camera < LEAST_IMAGES:
             raise CalibrationError(
                 f"camera '{name}' agrees with the others on a person in {of_camera} images: "
-                f"expected {LEAST_IMAGES} or more; have people walk about where the views overlap"
+                f"expected {LEAST_IMAGES} or more; have people walk around where the views overlap"
             )
     return seen
 

@@ -196,8 +196,8 @@ def _unplaced(names: set[str], recording: Sequence[Moment]) -> CalibrationError:
     return CalibrationError(
         f"camera '{name}' cannot be placed: it shows people at {len(times)} times, at "
         f"{sum(len(cameras) > 1 for cameras in times)} of them another camera shows people, too, "
-        f"and they agree on a person in less than {LEAST_IMAGES} pairs of images; have people "
-        "walk about for a minute where the views overlap, and check the calibrations and the "
+        f"and they agree on a person in fewer than {LEAST_IMAGES} pairs of images; have people "
+        "walk around for a minute where the views overlap, and check the calibrations and the "
         "clocks of the cameras"
     )
 

@@ -55,7 +55,7 @@ def test_two_batches_beside_each_other_find_what_each_finds_alone(model, demo_ph
 
 
 def test_a_device_that_is_not_there_is_named(model):
-    with pytest.raises(SettingsError, match="sees no device NPX: expected one of CPU"):
+    with pytest.raises(SettingsError, match="finds no device NPX: expected one of CPU"):
         openvino_engine.OpenVinoEngine(model, device="NPX")
 
 

@@ -136,4 +136,4 @@ def test_a_timing_cache_that_cannot_be_kept_costs_no_build(build_by_rules, tmp_p
     caplog.set_level(logging.INFO, "kp_pose_ros")
     (tmp_path / "file").write_text("")
     assert build_by_rules(tmp_path / "file" / "times")
-    assert "layer times are not kept" in caplog.text
+    assert "layer times are not cached" in caplog.text

@@ -229,7 +229,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*TensorRT-RTX:DeprecationWarnin
 
 
 def test_a_real_plan_is_built_and_refused_without_a_gpu(source, builds, tmp_path):
-    with pytest.raises(EngineError, match=r"just built of .* cannot be loaded: TensorRT for RTX"):
+    with pytest.raises(EngineError, match=r"just built from .* cannot be loaded: TensorRT for RTX"):
         source.open(SIZE)
     assert len(builds) == 1
     (plan,) = tmp_path.glob("*.plan")
@@ -242,10 +242,10 @@ def test_a_real_plan_is_built_and_refused_without_a_gpu(source, builds, tmp_path
 def test_a_plan_that_is_refused_is_built_again_once(source, builds, caplog):
     """No driver here takes any plan: the reasons are TensorRT's own."""
     for _ in range(2):
-        with pytest.raises(EngineError, match=r"just built of .* cannot be loaded"):
+        with pytest.raises(EngineError, match=r"just built from .* cannot be loaded"):
             source.open(SIZE)
     assert len(builds) == 2
-    assert "is not used and built again: TensorRT for RTX" in caplog.text
+    assert "cannot be used and is built again: TensorRT for RTX" in caplog.text
 
 
 # Raw outputs of the user's own engines

@@ -128,7 +128,7 @@ def test_another_number_means_another_file(graph, people, monkeypatch):
 
 
 def test_a_folder_without_pictures_is_refused(people, tmp_path):
-    with pytest.raises(SettingsError, match=f"the calibration folder {tmp_path} holds no picture"):
+    with pytest.raises(SettingsError, match=f"the calibration folder {tmp_path} has no pictures"):
         calibrate(people, SIZE, tmp_path)
 
 

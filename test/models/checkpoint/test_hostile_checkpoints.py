@@ -385,7 +385,7 @@ def test_a_zip_without_a_pickle(tmp_path):
 
 def test_a_folder_and_a_text_are_no_checkpoints(tmp_path):
     (tmp_path / "text.pt").write_text("hello")
-    assert "no complete zip archive" in refusal(tmp_path / "text.pt")
+    assert "not a complete zip archive" in refusal(tmp_path / "text.pt")
     assert "no such file" in refusal(tmp_path)
 
 

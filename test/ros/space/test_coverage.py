@@ -19,7 +19,7 @@ from kp_pose_ros.ros.space.coverage import CoverageTopic
 from kp_pose_ros.space.coverage import LEAST_HEIGHT, PERSON_HEIGHT, RECALL
 
 FOCAL = 500.0
-FACT = "finds a person of 1.7 m up to (m)"
+FACT = "detects a person of 1.7 m up to (m)"
 
 
 def info(width=640, height=480):

@@ -117,7 +117,7 @@ PARTS = {name: RIG[name] for name in ("left", "right")}
             PARTS,
             [{k: replace(v, track_ids=np.full(len(v), UNTRACKED, np.int32))
               for k, v in each.items()} for each in recording(RIG, walks(2, 15, 7), seed=5)],
-            "agree on a person in less than 20 pairs",
+            "agree on a person in fewer than 20 pairs",
             id="untracked",
         ),
         pytest.param(RIG, corridor(WALK), "'back' is uncertain by", id="no time with all three"),
