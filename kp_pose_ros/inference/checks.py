@@ -123,7 +123,7 @@ class OutputCheck:
         self.counts[fault] += 1
         if self.counts[fault] == 1:
             _log.warning(
-                "the network of %s gives %s (%s): which are dropped or clipped; was the model "
+                "the network of %s returns %s (%s), which are dropped or clipped; was the model "
                 "quantized without calibration, or made for another precision?",
                 self._model.path,
                 fault,

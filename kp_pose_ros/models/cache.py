@@ -182,7 +182,7 @@ def _keep(path: Path, make: Callable[[], bytes], *, anew: bool) -> Path:
     with locked(path.with_name(f".{path.name}.lock")):
         if anew or not _is_whole(path):
             if path.exists() and not anew:
-                _log.warning("the cached file %s is damaged and is made again", path)
+                _log.warning("the cached file %s is damaged and will be recreated", path)
             _write(path, make())
     return path
 
