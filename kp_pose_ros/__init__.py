@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""YOLOv8-pose keypoints from camera images, for robots."""
+"""Keypoints of people in camera images, for robots."""
 
 from pkgutil import extend_path
 

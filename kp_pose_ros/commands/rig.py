@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`kp_pose rig`: finds where cameras are from people who walk through a recording."""
+"""`kp_pose rig`: estimates the poses of cameras from a recording of people walking."""
 
 from __future__ import annotations
 

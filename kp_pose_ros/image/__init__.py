@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture is: camera frames, image messages, JPEG, picture and video files."""
+"""Images: camera frames, image messages, JPEG, picture and video files."""

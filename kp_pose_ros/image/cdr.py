@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the fields of serialized messages with pictures, without copying the picture.
+"""Reads the fields of serialized image messages, without copying the pixels.
 
 The format is CDR as ROS 2 writes it (OMG DDSI-RTPS 10.5, classic CDR): 4 bytes of encapsulation,
 then the fields, each aligned to its own size relative to the first one; a string is its length

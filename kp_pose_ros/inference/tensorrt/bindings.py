@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """TensorRT as `trt`, from whichever of its packages is installed, and its log.
 
-Importing this module raises ImportError where there is none; `gpu.why_unavailable` tells
-in a sentence, also where it is too old.
+Importing this module raises ImportError if TensorRT is not installed; `gpu.why_unavailable`
+gives the reason, also if its version is too old.
 """
 
 from __future__ import annotations
