@@ -76,7 +76,7 @@ def _load_commands(arguments: Sequence[str]) -> list[ModuleType]:
 
 
 class _ShowVersion(argparse.Action):
-    """Looks up the version only if it is asked for."""
+    """Looks up the version only on request."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **arguments: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **arguments)

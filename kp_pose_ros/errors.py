@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The package's errors, and how they show text from outside.
+"""The package's errors, and how they show untrusted text.
 
 Names, encodings, metadata and paths come from files and other machines. They may hold control
 characters that rewrite a terminal or forge a log line, and they may be megabytes long. Every error
@@ -36,13 +36,13 @@ def printable(text: object, limit: int = _LONGEST_MESSAGE, keep: str = "") -> st
 def printable_lines(text: object) -> str:
     """Return a text of any length and several lines, all but the first of them indented.
 
-    So no text from outside can pass for a line of its own in a log.
+    So untrusted text cannot forge a line in a log.
     """
     return printable(text, sys.maxsize, keep="\n\t").replace("\n", "\n  ")
 
 
 def show(*lines: object, file: TextIO | None = None) -> None:
-    """Print lines, with what they hold from outside made printable; all output goes this way."""
+    """Print lines, with untrusted text made printable; all output goes this way."""
     text = "\n".join(printable(line, sys.maxsize) for line in lines)
     print(text, file=file, flush=True)
 

@@ -212,7 +212,7 @@ def _log_levels(level: str) -> list[str]:
 
 
 def _remappings(topic: str, cameras: list[str], context: LaunchContext) -> list[tuple[str, str]]:
-    """Return what is asked for in place of `topic`, or of `<camera>/topic` of each camera."""
+    """Return the remappings of `topic`, or of `<camera>/topic` for each camera."""
     ours = [f"{camera}/{topic}" for camera in cameras] or [topic]
     theirs = _split(LaunchConfiguration(f"{topic}_topic").perform(context))
     if theirs and len(theirs) != len(ours):

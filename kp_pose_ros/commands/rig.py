@@ -193,14 +193,14 @@ class _Recording:
         self._sources: dict[str, str] = {}  # the camera's name in the records, by ours
         self._others: set[str] = set()  # cameras of the records without a calibration
         self._images: list[_Image] = []
-        # Ids begin anew with each session; these numbers do not.
+        # Ids start over with each session; these numbers do not.
         self._tracks: dict[tuple[str, str, int], int] = {}
 
     def add(self, place: str, record: dict[str, Any]) -> None:
         """Add a record; `place` says where it comes from.
 
         Raises:
-            SettingsError: it is no record, or contradicts a calibration.
+            SettingsError: it is not a record, or contradicts a calibration.
         """
         try:
             source, stamp = str(record["camera"]), record["stamp_ms"]

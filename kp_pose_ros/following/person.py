@@ -16,7 +16,7 @@ from kp_pose_ros.poses import Array, Ints, Poses
 MOMENT = 0.25  # seconds; after a longer time out of sight a track may be another person's
 
 # Evidence, in natural logarithms of likelihood ratios.
-_KNOWN = 1.5  # that a person in the image was seen before and is no stranger
+_KNOWN = 1.5  # that a person in the image was seen before and is not a stranger
 _SAME_ID = 3.0  # that a track_id means the same person as before, if nobody came near
 _BLIND = 6.0  # needed to recognize a person without their clothes
 _OTHER_CLOTHES = -1.0  # from clothes; below this they count as another person's

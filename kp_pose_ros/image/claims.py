@@ -44,7 +44,7 @@ def claimed_size(content: bytes, kinds: Collection[str]) -> Size:
     """
     kind = next((each for each in kinds if _SIGNATURES[each].match(content)), None)
     if kind is None:
-        raise FrameError(f"the data is no {' or '.join(kinds)} picture")
+        raise FrameError(f"the data is not a {' or '.join(kinds)} picture")
     try:
         height, width = KINDS[kind](content)
     except (struct.error, IndexError) as error:  # a header beyond the end of the data

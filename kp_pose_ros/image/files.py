@@ -92,7 +92,7 @@ def read_picture(path: Path) -> Pixels:
     """Read one picture as (height, width, 3) uint8 BGR.
 
     Raises:
-        FrameError: the file cannot be read or is no picture.
+        FrameError: the file cannot be read or is not a picture.
     """
     try:
         picture = decode_picture(read_file(path, _LARGEST_PICTURE))

@@ -95,7 +95,7 @@ def threads_for(
 
     Another thread pays off from a third of a core on; with less, the others only wait for it. They
     spin if no more than a third of a core is missing. The present threads need a little less room,
-    so that a load at a limit changes nothing: every change opens the network anew.
+    so that a load at a limit changes nothing: every change reopens the network.
 
     Args:
         cores: how many this process may run on.

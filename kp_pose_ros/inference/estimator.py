@@ -67,8 +67,8 @@ class Engine(Protocol):
     def submit(self, frames: Sequence[Frame]) -> Pending:
         """Start a batch; its result is the candidates of each frame.
 
-        Another one may start before this one has ended; results must be asked for in the same
-        order. Frames may have different sizes and encodings.
+        Another batch may start before this one has ended; collect the results in the same order.
+        Frames may have different sizes and encodings.
 
         Raises:
             EngineError: the engine failed; later calls may work.

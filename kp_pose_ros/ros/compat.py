@@ -42,7 +42,7 @@ __all__ = [
 
 
 class PrintableLogger(RcutilsLogger):
-    """A logger that escapes unprintable text from outside in its lines."""
+    """A logger that escapes unprintable text in its lines."""
 
     def log(self, message: Any, severity: Any, *name: Any, **filters: Any) -> Any:
         """Log a message; all methods of rclpy's loggers call this one.

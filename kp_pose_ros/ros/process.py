@@ -187,7 +187,7 @@ def _start_ros(program: str, about: str) -> bool:
     """Check the command line and start rclpy; return whether the --ros-args are valid.
 
     Raises:
-        SystemExit: there are other arguments, or help was asked for.
+        SystemExit: there are other arguments, or --help.
     """
     parser = argparse.ArgumentParser(prog=program, usage=_USAGE, description=about)
     parser.parse_args(own_arguments())

@@ -148,7 +148,7 @@ class OverridableQos(PrintableNode):
     def warn_of_unknown_parameters(self, names: Iterable[str] = ()) -> None:
         """Warn of given parameters that do not exist, most likely misspelled.
 
-        This is no error, because a file may hold the parameters of several nodes under `/**`.
+        This is not an error, because a file may hold the parameters of several nodes under `/**`.
 
         Args:
             names: parameters that are not declared yet.

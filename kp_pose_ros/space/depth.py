@@ -41,7 +41,7 @@ class DepthImage:
         encoding: a key of `ENCODINGS`.
 
     Raises:
-        FrameError: the encoding is no depth, or the array contradicts it.
+        FrameError: the encoding is not one of depth, or the array contradicts it.
     """
 
     values: npt.NDArray[np.uint16] | npt.NDArray[np.float32]
@@ -57,7 +57,7 @@ class DepthImage:
         found = self.values.dtype.newbyteorder("=")
         if self.values.ndim != 2 or 0 in self.values.shape or found != dtype:
             raise FrameError(
-                f"an array of shape {self.values.shape} and type {self.values.dtype} is no "
+                f"an array of shape {self.values.shape} and type {self.values.dtype} is not a "
                 f"'{self.encoding}' depth image: expected (height, width) of {dtype}"
             )
 

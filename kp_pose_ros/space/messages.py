@@ -32,7 +32,7 @@ def depth_of(image: ImageMessage) -> DepthImage:
     """Return the depths in an Image message, as a view of its bytes.
 
     Raises:
-        ImageError: a field contradicts the others, or the encoding is no depth.
+        ImageError: a field contradicts the others, or the encoding is not one of depth.
     """
     if image.encoding not in ENCODINGS:
         raise ImageError(

@@ -61,7 +61,7 @@ class _Pass:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """A batch that was submitted, whose result was not asked for yet."""
+    """A submitted batch whose result has not been collected yet."""
 
     engine: TensorRTEngine
     slot: Slot
@@ -166,9 +166,9 @@ class TensorRTEngine:
         return self.submit(frames).result()
 
     def submit(self, frames: Sequence[Frame]) -> _Batch:
-        """Put a batch on its way; its result is the candidates of each frame.
+        """Start a batch; its result is the candidates of each frame.
 
-        One more batch may be submitted before the result is asked for: its upload then runs while
+        One more batch may be submitted before the result is collected: its upload then runs while
         this one is in the network.
 
         Raises:
@@ -212,7 +212,7 @@ class TensorRTEngine:
         return call
 
     def close(self) -> None:
-        """Free everything on the GPU; batches whose result was not asked for are lost."""
+        """Free everything on the GPU; batches whose results were not collected are lost."""
         if self._gpu.lost or self._is_closed:
             return
         self._is_closed = True

@@ -58,7 +58,7 @@ def quantized_graph(model: PoseModel, size: Size) -> Path:
 
 
 def calibrate(model: PoseModel, size: Size, folder: Path) -> Path:
-    """Make the calibrated graph of a model anew, with the pictures in `folder`.
+    """Recreate the calibrated graph of a model with the pictures in `folder`.
 
     Raises:
         SettingsError: there is no picture in `folder`.

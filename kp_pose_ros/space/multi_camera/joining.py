@@ -23,7 +23,7 @@ class JoinedPeople(NamedTuple):
 
     Attributes:
         poses: one per person, with the best score and the age of the oldest of the joined poses,
-            and an id of its own. Since this is no image, box and keypoints are zero, and the
+            and an id of its own. Since this is not an image, box and keypoints are zero, and the
             keypoints ABSENT; a keypoint's score is the best one that a camera gives it.
         keypoints_3d: (m, k, 3), metres in the common frame; NaN where unknown.
         tracks: for each person, the track ids by the name of the camera that shows them.
