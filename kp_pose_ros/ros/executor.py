@@ -59,8 +59,8 @@ class GuardedExecutor(Executor):
     An exception in a callback, in rclpy's own services or in reading a message leaves `spin` of
     rclpy's executors, and so ends the program: one `set_parameters` request with an undefined
     parameter type is enough. This executor logs and drops it. Exceptions that do not derive from
-    `Exception`, such as KeyboardInterrupt, and failures outside of callbacks, such as a context that
-    was shut down, are raised as usual.
+    `Exception`, such as KeyboardInterrupt, and failures outside of callbacks, such as a context
+    that was shut down, are raised as usual.
     """
 
     def __init__(self, **executor_arguments: Any) -> None:
