@@ -21,7 +21,8 @@ def tune_process() -> None:
 
     Each image passes through several buffers of its own size, in DDS and rclpy as well as between
     bags. glibc maps each of them again, and the kernel zeroes it page by page: 2,000 page faults
-    and 5 ms for every 1280 x 720 frame, more than everything else that it takes to receive or copy it.
+    and 5 ms for every 1280 x 720 frame, more than everything else that it takes to receive or copy
+    it.
 
     OpenCV's threads spin while they wait for work: on two cores, the letterbox of such a frame
     takes 0.55 ms with and without them, but 0.9 ms of CPU with them.
