@@ -138,5 +138,5 @@ def test_a_kpt_shape_that_fits_the_width_by_accident_is_refused(name):
     classes, kpt_shape, scores, points = MISFITS[name]
     rows = selected(classes, scores, points)
     assert rows.shape[1] == 6 + kpt_shape[0] * kpt_shape[1]
-    with pytest.raises(ModelError, match=rf"kpt_shape \[{kpt_shape[0]}, {kpt_shape[1]}\] say"):
+    with pytest.raises(ModelError, match=rf"kpt_shape \[{kpt_shape[0]}, {kpt_shape[1]}\]: "):
         check(classes, kpt_shape)(rows, 0.25)

@@ -28,7 +28,7 @@ def report(age=0.1, latency=0.05, **after):
         pytest.param(report(bad=Counter(step=3)), Level.OK, "30.0 images/s", id="few bad images"),
         pytest.param(report(repeated=3), Level.WARN, "3 images have the stamp", id="a still stamp"),
         pytest.param(report(back=1), Level.WARN, "jumped back", id="a clock set back"),
-        pytest.param(report(lost=10), Level.WARN, "10 of 40 images got lost", id="many lost"),
+        pytest.param(report(lost=10), Level.WARN, "10 of 40 images were lost", id="many lost"),
         pytest.param(report(lost=3), Level.OK, "30.0 images/s", id="few lost"),
         pytest.param(report(latency=0.6), Level.WARN, "0.60 s after the image", id="late poses"),
         pytest.param(
