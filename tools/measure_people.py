@@ -56,7 +56,7 @@ def main() -> None:
     publisher = rclpy.create_node("measure_people").create_publisher(PoseArray, TOPIC, RESULTS)
     while not publisher.get_subscription_count():
         sleep(0.1)
-    print(f"| people | {' | '.join(STAGES)} | together |\n|{'---|' * (len(STAGES) + 2)}")
+    print(f"| people | {' | '.join(STAGES)} | total |\n|{'---|' * (len(STAGES) + 2)}")
     for count in args.people:
         costs = np.min([measure(count, settings, publisher) for _ in range(RUNS)], axis=0)
         print(f"| {count} | {' | '.join(f'{each:.3f}' for each in (*costs, costs.sum()))} |")
