@@ -72,8 +72,7 @@ def _configured_folder() -> Path:
         return Path.home() / ".cache" / "kp_pose_ros"
     except RuntimeError as error:
         raise ModelError(
-            f"there is no home folder to keep prepared models in: set {VARIABLE} to a folder that "
-            "can be written"
+            f"there is no home folder for prepared models: set {VARIABLE} to a writable folder"
         ) from error
 
 

@@ -158,7 +158,7 @@ def check_graph(model: onnx.ModelProto, source: object) -> None:
     """Refuse a graph that no engine would accept; its weights are not needed.
 
     Raises:
-        ModelError: a node reads a tensor that no node makes, or is not valid in its opset.
+        ModelError: a node reads a tensor that no node produces, or is not valid in its opset.
     """
     context = onnx.checker.C.CheckerContext()
     context.ir_version = model.ir_version
@@ -169,7 +169,7 @@ def check_graph(model: onnx.ModelProto, source: object) -> None:
         if missing := [name for name in node.input if name not in known]:
             raise ModelError(
                 f"the node {node.name or node.op_type} of {source} reads {missing[0]}, which "
-                "no node makes: export the model again"
+                "no node produces: export the model again"
             )
         known.update(node.output)
         has_functions = any(function.name == node.op_type for function in model.functions)

@@ -104,7 +104,7 @@ class GuardedExecutor(Executor):
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "rclpy"
         logger.error(
-            f"{name} raised {type(error).__name__} at {place} and was dropped: {printable(error)}"
+            f"{name} raised {type(error).__name__} at {place}, ignored: {printable(error)}"
         )
         logger.debug("".join(traceback.format_list(frames)))
 

@@ -311,9 +311,8 @@ def _check_state(now: Parameters, wanted: Parameters, state: str) -> None:
     for name, value in wanted.values().items():
         if value != values[name] and not RULES[name].changeable:
             raise SettingsError(
-                f"parameter '{name}' is read when the node is configured: expected the state "
-                f"'{UNCONFIGURED}', and it is '{state}'; clean the node up, set the parameter, and "
-                "configure the node again"
+                f"parameter '{name}' can be set only in the state '{UNCONFIGURED}', and the node "
+                f"is '{state}': clean it up, set the parameter, and configure it again"
             )
 
 

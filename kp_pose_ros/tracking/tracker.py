@@ -209,7 +209,7 @@ class Tracker:
             present = np.count_nonzero(is_confirmed & (tracks.seen == before))
             if present >= _CUT_PEOPLE:
                 _log.warning(
-                    "%s: nobody of the last image is in this one, which looks like a camera cut: "
+                    "%s: nobody in the previous image is in this one, as after a camera cut: "
                     "tracking starts over",
                     self._camera,
                 )

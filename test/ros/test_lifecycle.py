@@ -196,7 +196,7 @@ def test_after_a_failed_configure_the_parameter_is_mended_and_configure_repeated
     manager.go(CONFIGURE)
     refused = set_model("other.pt")
     assert not refused.successful
-    assert "expected the state 'unconfigured', and it is 'inactive'" in refused.reason
+    assert "only in the state 'unconfigured', and the node is 'inactive'" in refused.reason
     manager.go(CLEANUP)
     assert set_model(str(tiny)).successful
     client.close()
