@@ -10,7 +10,7 @@ data := build/demo/models/yolo11n-pose.pt build/demo/photos/bus.jpg build/demo/p
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1	\2/p' Makefile
 
-demo: $(data)  ## find people in photographs through ROS topics; SOURCE=VIDEO|FOLDER|0 (webcam), VIEW=1 (window), OUTPUT=DIR
+demo: $(data)  ## detect people in photographs through ROS topics; SOURCE=VIDEO|FOLDER|0 (webcam), VIEW=1 (window), OUTPUT=DIR
 	@$(run) python3 -m kp_pose_ros.demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(VIEW),--view) $(if $(OUTPUT),--output "$(OUTPUT)")
 
 # Three runs, so that what is broken at the bottom says so first. Tests of nodes mostly wait: two processes do.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ros2 run kp_pose_ros activities`: what people do, found in their poses by rules."""
+"""`ros2 run kp_pose_ros activities`: people's activities, detected by rules on their poses."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def main() -> int:
     """Run the node; return the process's exit code."""
     return run_node(
         "activities",
-        "Publishes what people do (kp_pose_ros/Activity), found by rules in their poses.",
+        "Publishes people's activities (kp_pose_ros/Activity), detected by rules on their poses.",
         lambda _: ActivitiesNode(),
         close=ActivitiesNode.close,
     )

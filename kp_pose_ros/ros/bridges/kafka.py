@@ -25,7 +25,7 @@ def declare_kafka(node: Bridge, without: str) -> dict[str, Any]:
     Raises:
         SettingsError: the file of settings cannot be used.
     """
-    brokers = node.declare("brokers", "", f"host:port,... of Kafka; {without}.")
+    brokers = node.declare("brokers", "", f"Kafka brokers, host:port,...; {without}.")
     about = "YAML file with librdkafka's settings, such as security.protocol and ssl.ca.location."
     path = node.declare("kafka_config", "", about)
     if not brokers:

@@ -40,13 +40,13 @@ def declare_cameras(node: Bridge) -> tuple[str, ...]:
     Raises:
         SettingsError: a name cannot be part of a topic name, or is given twice.
     """
-    about = "Names of the pose node's cameras; one empty name: it has one, without a name."
+    about = "Names of the pose node's cameras; one empty name: a single one without a name."
     return camera_names(node.declare("cameras", ("",), about))
 
 
 def declare_rules(node: Bridge) -> Path:
     """Declare the file of rules for activities; return its path."""
-    path = node.declare("rules", "", "File of rules; empty: the shipped config/activities.yaml.")
+    path = node.declare("rules", "", "Rules file; empty: the shipped config/activities.yaml.")
     return Path(path) if path else config_path("activities.yaml")
 
 
