@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -34,6 +35,8 @@ _SETTINGS: dict[str, Any] = {
     "linger.ms": 20,
     "compression.type": "lz4",
 }
+# How a record begins, if its names have no escapes; reading all of it as JSON costs 1 % of a core.
+_NAMES = re.compile(rb'\{"v":1,"robot":"([^"\\]*)","camera":"([^"\\]*)",')
 _log = logging.getLogger(__name__)  # librdkafka's log lines; problems are reported with `warn`
 
 
@@ -209,6 +212,9 @@ class Sender(KafkaThread):
 
 def _key(line: bytes) -> bytes | None:
     """Return the key that keeps a camera's records in order, robot/camera; None if damaged."""
+    names = _NAMES.match(line)
+    if names and line.endswith(b"}") and b"\0" not in line:  # as a power cut leaves a line
+        return b"/".join(names.groups())
     try:
         record = json.loads(line)
         return f"{record['robot']}/{record['camera']}".encode()

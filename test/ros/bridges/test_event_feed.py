@@ -20,9 +20,11 @@ from rclpy.serialization import serialize_message
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.output.json_records import Recorder
+from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.event_feed import EventFeed
 from kp_pose_ros.ros.bridges.records import CameraRecords
+from kp_pose_ros.ros.bridges.sender import _key
 from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
 
@@ -224,6 +226,23 @@ def test_a_spool_that_cannot_be_used_stops_the_node(ros_node, tmp_path):
     spool = Parameter("spool", value=str(tmp_path / "spool"))
     with pytest.raises(SettingsError, match="spool cannot be used"):
         EventFeed(parameter_overrides=[spool])
+
+
+@pytest.mark.parametrize(
+    ("robot", "camera"),
+    [
+        pytest.param("r", "left", id="plain"),
+        pytest.param("r", "", id="one camera"),
+        pytest.param('"r\\', "türe", id="escaped"),
+    ],
+)
+def test_a_record_s_key_is_its_robot_and_camera(robot, camera):
+    recorder = Recorder(skeleton_from_msg(PAIR), robot=robot, camera=camera)
+    record = recorder.record(Poses.empty(2), stamp=1, frame_id="", size=(48, 64))
+    line = json.dumps(record, separators=(",", ":")).encode()
+    assert _key(line) == f"{robot}/{camera}".encode()
+    assert _key(line[:-1]) is None
+    assert _key(line.replace(b"stamp", b"\0\0\0\0\0")) is None
 
 
 class Broker:
