@@ -189,7 +189,8 @@ class Worker:
     def _begin(self, *, is_busy: bool = False, at_once: bool = False) -> Batch | None:
         """Take images and submit those that can be read.
 
-        None if there are none; see `Receiver.take`.
+        None if there are none; see `Receiver.take`. While busy it takes images once, so that those
+        that cannot be read do not delay the poses of the others.
         """
         engine = self._estimator.engine
         while taken := self.receiver.take(engine.max_batch, is_busy=is_busy, at_once=at_once):
@@ -206,6 +207,8 @@ class Worker:
                 if engine.overlaps:
                     pending.add_done_callback(lambda _: self.receiver.wake())
                 return Batch(images, frames, pending)
+            if is_busy:
+                break
         return None
 
     def _try(self, images: Images, step: Callable[[], T]) -> T | None:
