@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any, NoReturn
 
 from lifecycle_msgs.msg import Transition
-from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.node import Node
 
@@ -135,11 +135,13 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
 class Handover:
     """Makes calls for other threads in a node's executor, in their order."""
 
-    def __init__(self, node: Node, group: CallbackGroup) -> None:
-        """Prepare; the calls belong to the callback group `group` of `node`."""
+    def __init__(self, node: Node) -> None:
+        """Prepare to make calls in the executor of `node`."""
         self._calls: deque[Callable[[], object]] = deque()
         self._closed = False
         self._lock = Lock()
+        # A group of its own keeps the order where an executor has several threads.
+        group = MutuallyExclusiveCallbackGroup()
         self._guard = node.create_guard_condition(self._make_calls, group)
 
     def call(self, function: Callable[[], object]) -> None:

@@ -84,7 +84,7 @@ class PoseNode(ManagedNode):
         self._log_handler.attach()
         if self._values.receive_priority:
             prioritize_reading(self._values.receive_priority, self.get_logger())
-        self._handover = Handover(self, self.waiting_group)
+        self._handover = Handover(self)
         self._diagnostics = Diagnostics(self)
         self._problem = ""  # the error that stopped the node
         follow_changes(self, self._values, self._adopt, lambda: self.state)
@@ -106,7 +106,8 @@ class PoseNode(ManagedNode):
         transforms = self._transforms
         self._joint = Poses3DTopic(self, values, transforms) if values.rig.file else None
         for name in values.cameras:
-            self.cameras[name] = Camera(self, name, values, transforms)
+            # A new dict, since another thread of the executor may be looking through the old one.
+            self.cameras = {**self.cameras, name: Camera(self, name, values, transforms)}
         if self._joint is not None:
             for camera in self.cameras.values():
                 camera.wanted_by.append(self._joint.wanted)

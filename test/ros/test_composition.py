@@ -5,7 +5,9 @@
 import re
 import threading
 from concurrent.futures import Future
+from functools import partial
 from itertools import count
+from time import sleep
 
 import numpy as np
 import pytest
@@ -22,8 +24,9 @@ from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import EngineError, GpuLostError, SettingsError
 from kp_pose_ros.inference import factory
-from kp_pose_ros.ros import worker
+from kp_pose_ros.ros import pose_node, worker
 from kp_pose_ros.ros.diagnostics import Diagnostics
+from kp_pose_ros.ros.lifecycle import Handover
 from kp_pose_ros.ros.pose_node import PoseNode
 from kp_pose_ros.timing import StageTimes
 
@@ -325,6 +328,34 @@ def test_the_program_itself_may_ask_for_transitions(compose, peer):
         assert done.result() is True
     assert node.state == "active"
     peer(namespace).connect().ask(image_of(PICTURE))
+
+
+def test_calls_of_other_threads_keep_their_order_in_an_executor_of_several_threads(compose, peer):
+    node, _ = compose(executor=MultiThreadedExecutor(4), autostart=False)
+    handover, made = Handover(node), []
+
+    def call(number):
+        sleep(0.001 * (number % 3 == 0))
+        made.append(number)
+
+    for number in range(50):
+        handover.call(partial(call, number))
+    peer().spin_until(lambda: len(made) == 50)
+    assert made == list(range(50))
+
+
+def test_cameras_may_be_looked_through_while_the_node_is_configured(compose, peer, monkeypatch):
+    """As another thread of the executor does for the diagnostics."""
+    looks, make = [], pose_node.Camera
+    monkeypatch.setattr(
+        pose_node,
+        "Camera",
+        lambda node, *given: (looks.append(iter(node.cameras.values())), make(node, *given))[1],
+    )
+    node, _ = compose(cameras=["front", "rear"], autostart=False)
+    done = node.executor.create_task(node.change_state, CONFIGURE)
+    peer().spin_until(done.done)
+    assert [len(list(look)) for look in looks] == [0, 1]
 
 
 def test_triggers_that_cannot_wait_are_refused(compose):
