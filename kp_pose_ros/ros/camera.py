@@ -149,6 +149,7 @@ class Camera:
 
         Raises: see `ImageSubscription.take`.
         """
+        dropped = self.counts.dropped
         if not self._take_message():
             return False
         while self._reader.queue > 1 and self._take_message():
@@ -159,7 +160,9 @@ class Camera:
         if self._transforms is not None:
             self._transforms.want(self.name, is_wanted)
         if not is_wanted:
-            self.counts.unwanted += self._reader.skip()
+            # Those skipped were not needed either.
+            self.counts.unwanted += self._reader.skip() + self.counts.dropped - dropped
+            self.counts.dropped = dropped
         return is_wanted
 
     def _take_message(self) -> bool:

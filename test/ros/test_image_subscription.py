@@ -165,6 +165,22 @@ def test_an_image_that_was_sent_once_is_heard(ros_node, camera, begins):
     ros_node.destroy_publisher(driver)
 
 
+def test_images_that_nobody_needs_do_not_count_as_dropped(ros_node, camera):
+    watched, _ = camera()
+    watched.counts.processed = 1  # so that its poses need a subscriber
+    driver = ros_node.create_publisher(Image, "/watched/image", 1)
+    watched.start()
+    wait_for(driver.get_subscription_count)
+    for count in (1, 3):
+        for _ in range(count):
+            driver.publish(image_of(np.zeros((48, 64, 3), np.uint8)))
+            sleep(0.05)
+        wait_for(lambda: not watched.take() and watched.counts.unwanted)
+    ros_node.destroy_publisher(driver)
+    assert (watched.counts.received, watched.counts.unwanted) == (4, 4)
+    assert watched.counts.dropped == 0
+
+
 MANY = [f"p{index} 1" for index in range(9)]
 
 
