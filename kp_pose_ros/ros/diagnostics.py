@@ -151,7 +151,10 @@ class Report:
         if lost > limits.warn_bad * (lost + received):
             return f"{lost} of {lost + received} images were lost on the way to this node"
         if repeated := self.after.repeated - self.before.repeated:
-            return f"{repeated} images have the stamp of the previous one: is the camera frozen?"
+            return (
+                f"{repeated} images have the stamp of the previous one: is the camera frozen, or "
+                "does its driver set no stamps?"
+            )
         if self.after.back > self.before.back:
             return "the stamps jumped back: is there a second camera, or a second clock?"
         return ""
@@ -160,6 +163,11 @@ class Report:
         """Return the level and the reason for a camera whose images are fine."""
         if self.latency is not None and self.latency > limits.warn_latency:
             return Level.WARN, f"poses are published {self.latency:.2f} s after the image's stamp"
+        if self.latency is not None and self.latency < -limits.warn_latency:
+            return Level.WARN, (
+                f"the stamps are {-self.latency:.2f} s ahead of the node's clock: check both "
+                "clocks, and use_sim_time"
+            )
         without_depth = self.after.without_depth - self.before.without_depth
         # One image may just have been too early.
         if without_depth > 1 and self.after.with_depth == self.before.with_depth:

@@ -32,6 +32,10 @@ def report(age=0.1, latency=0.05, **after):
         pytest.param(report(lost=3), Level.OK, "30.0 images/s", id="few lost"),
         pytest.param(report(latency=0.6), Level.WARN, "0.60 s after the image", id="late poses"),
         pytest.param(
+            report(latency=-0.6), Level.WARN, "0.60 s ahead of", id="stamps of the future"
+        ),
+        pytest.param(report(latency=-0.4), Level.OK, "30.0 images/s", id="clocks nearly the same"),
+        pytest.param(
             report(without_depth=20), Level.WARN, "no depth image matches", id="none has depth"
         ),
         pytest.param(
