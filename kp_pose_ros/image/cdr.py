@@ -21,6 +21,7 @@ from kp_pose_ros.image.frame import Pixels
 ByteOrder = Literal["<", ">"]  # little-endian, big-endian
 
 _START = 4  # offset of the fields, after the encapsulation
+_END_OF_TIME = 2**31 * 10**9  # nanoseconds; seconds have 31 bits and a sign
 _TEXT_LIMIT = 1024  # bytes; no valid frame_id or encoding is longer
 
 
@@ -151,7 +152,12 @@ class CdrReader:
     def header(self) -> Header:
         """Read a std_msgs/Header."""
         seconds, nanoseconds = self.fields("iI")
-        return Header(seconds * 10**9 + nanoseconds, self.text())
+        stamp = seconds * 10**9 + nanoseconds
+        if stamp >= _END_OF_TIME:  # it could not be written again
+            raise FrameError(
+                f"the stamp is {seconds} s and {nanoseconds} ns: expected less than 2**31 s"
+            )
+        return Header(stamp, self.text())
 
     def fields(self, codes: str) -> tuple[Any, ...]:
         """Read numbers, given as `struct` format characters, each aligned to its own size."""

@@ -82,3 +82,10 @@ def test_a_text_of_megabytes_is_refused():
     content = struct.pack("<4BiII", 0, 1, 0, 0, 0, 0, 2**20) + bytes(2**20)
     with pytest.raises(FrameError, match="1048576 bytes: the message is damaged"):
         read_image(np.frombuffer(content, np.uint8))
+
+
+def test_a_stamp_that_no_message_can_carry_on_is_refused():
+    fields = struct.pack("<4BiI", 0, 1, 0, 0, 2**31 - 1, 10**9)
+    content = np.concatenate((np.frombuffer(fields, np.uint8), image()[12:]))
+    with pytest.raises(FrameError, match="the stamp is 2147483647 s and 1000000000 ns"):
+        read_image(content)
