@@ -12,36 +12,18 @@ from time import monotonic, sleep
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
+from feed_messages import PAIR, poses
+from kp_pose_ros.msg import PoseArray, Skeleton
 from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.serialization import serialize_message
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.output.json_records import Recorder
-from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.event_feed import EventFeed
-from kp_pose_ros.ros.bridges.records import CameraRecords
-from kp_pose_ros.ros.bridges.sender import _key
-from kp_pose_ros.ros.messages import skeleton_from_msg
 from kp_pose_ros.ros.qos import LATCHED
 
 HERE = Path(__file__).parent
 SOAK = "KP_POSE_SOAK" in os.environ  # 50 kills and a minute of a frozen broker: six minutes
-PAIR = Skeleton(name="pair", keypoint_names=["nose", "left_wrist"], class_names=["person"])
-
-
-def poses(seconds, *track_ids, x=5.0):
-    message = PoseArray(image_width=64, image_height=48, skeleton="pair")
-    message.header.frame_id = "optical"
-    message.header.stamp.sec = int(seconds)
-    message.header.stamp.nanosec = round(seconds % 1 * 1e9)
-    for track_id in track_ids:
-        points = [Keypoint(x=x, y=6.0, score=0.5, state=state) for state in (1, 2)]
-        message.poses.append(KeypointPose(track_id=track_id, score=0.5, keypoints=points))
-    return message
 
 
 class Feed:
@@ -164,85 +146,11 @@ def test_without_brokers_records_become_files(feed):
     }
 
 
-@pytest.fixture
-def camera(ros_node, monkeypatch):
-    """The records of a camera, in this process, and the warnings in its log."""
-    node = Bridge("recording")
-    records, warnings = [], []
-    monkeypatch.setattr(node.get_logger(), "warning", lambda text, **_: warnings.append(text))
-    camera = CameraRecords(node, "r", "left", lambda record, _: records.append(record))
-    camera.records, camera.warnings = records, warnings
-    yield camera
-    node.destroy_node()
-
-
-def begin(camera):
-    camera._begin(Recorder(skeleton_from_msg(PAIR), robot="r", camera="left"))
-
-
-def see(camera, message):
-    camera._on_poses(serialize_message(message))
-
-
-def test_a_pose_node_that_starts_again_begins_a_session(camera):
-    for seconds, track_id in ((1, 7), (2, 0)):
-        begin(camera)
-        see(camera, poses(seconds, track_id))
-    first, second = camera.records
-    assert (first["seq"], second["seq"], second["gone"]) == (0, 0, [])
-    assert first["session"] != second["session"]
-
-
-def test_poses_that_arrive_before_the_skeleton_are_kept(camera):
-    see(camera, poses(1, 7))
-    begin(camera)
-    assert [each["stamp_ms"] for each in camera.records] == [1000]
-
-
-@pytest.mark.parametrize(
-    ("message", "phrase"),
-    [
-        pytest.param(poses(2, 7, x=float("nan")), "not a finite number", id="not a number"),
-        pytest.param(PoseArray(skeleton="other"), "its skeleton, other,", id="another skeleton"),
-        pytest.param(
-            PoseArray(skeleton="pair", poses=[KeypointPose(keypoints=[Keypoint()] * 3)]),
-            "3 keypoints: expected 2",
-            id="too many keypoints",
-        ),
-    ],
-)
-def test_a_message_that_contradicts_itself_is_left_out_in_one_sentence(camera, message, phrase):
-    begin(camera)
-    see(camera, message)
-    see(camera, poses(3, 7))
-    assert [each["stamp_ms"] for each in camera.records] == [3000]
-    (line,) = camera.warnings
-    assert phrase in line
-    assert "'left/poses' was ignored" in line
-
-
 def test_a_spool_that_cannot_be_used_stops_the_node(ros_node, tmp_path):
     (tmp_path / "spool").write_text("in the way")
     spool = Parameter("spool", value=str(tmp_path / "spool"))
     with pytest.raises(SettingsError, match="spool cannot be used"):
         EventFeed(parameter_overrides=[spool])
-
-
-@pytest.mark.parametrize(
-    ("robot", "camera"),
-    [
-        pytest.param("r", "left", id="plain"),
-        pytest.param("r", "", id="one camera"),
-        pytest.param('"r\\', "türe", id="escaped"),
-    ],
-)
-def test_a_record_s_key_is_its_robot_and_camera(robot, camera):
-    recorder = Recorder(skeleton_from_msg(PAIR), robot=robot, camera=camera)
-    record = recorder.record(Poses.empty(2), stamp=1, frame_id="", size=(48, 64))
-    line = json.dumps(record, separators=(",", ":")).encode()
-    assert _key(line) == f"{robot}/{camera}".encode()
-    assert _key(line[:-1]) is None
-    assert _key(line.replace(b"stamp", b"\0\0\0\0\0")) is None
 
 
 class Broker:
