@@ -77,7 +77,7 @@ def _facts(model: PoseModel) -> Iterator[tuple[str, str]]:
     count, numbers = metadata.kpt_shape
     height, width = metadata.imgsz
     yield "file", f"{model.path} ({model.path.stat().st_size / 1e6:.1f} MB)"
-    yield "task", metadata.task
+    yield "task", "pose"
     yield "classes", ", ".join(metadata.class_names)
     yield "keypoints", f"{count} of {_NUMBERS[numbers]}"
     yield "skeleton", f"{skeleton.name}, {len(skeleton.edges)} edges"

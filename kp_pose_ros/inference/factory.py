@@ -84,7 +84,7 @@ def make_estimator(
         model.network_size(settings.imgsz, settings.imgsz)  # refuses what the model cannot take
     engine = _MAKERS[settings.engine](model, settings, progress or ProgressLog())
     metadata = model.metadata
-    decode = replace(settings.decode, suppress=metadata.needs_suppression)
+    decode = replace(settings.decode, suppress=metadata.layout.needs_suppression)
     return model, PoseEstimator(engine, metadata.kpt_shape, decode, OutputCheck(model))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.fields import Fields
 from kp_pose_ros.models.layouts import GraphShape, Layout
-from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
+from kp_pose_ros.models.metadata import NOTHING_ASSUMED, Assumed, ModelMetadata, read_metadata
 
 _LENGTH_BYTES = 4
 _LAYOUTS = (Layout.RAW, Layout.ROWS, Layout.CANDIDATES)
@@ -20,9 +20,7 @@ _MAX_CHANNELS = 1024
 _UNKNOWN = (None, None, None)
 
 
-def engine_metadata(
-    path: Path, *, layout: Layout | None = None, keypoints: int | None = None
-) -> ModelMetadata:
+def engine_metadata(path: Path, assumed: Assumed = NOTHING_ASSUMED) -> ModelMetadata:
     """Return the input and output of an engine file, from its header alone.
 
     Raises:
@@ -41,7 +39,7 @@ def engine_metadata(
     size = (None, None) if is_dynamic else fields.size("imgsz") or (None, None)
     channels = fields.whole_number("channels", _MAX_CHANNELS) or 3
     shape = GraphShape((batch, channels, *size), _UNKNOWN)
-    metadata = read_metadata(values, shape, path, layout=layout, keypoints=keypoints)
+    metadata = read_metadata(values, shape, path, assumed)
     if metadata.layout not in _LAYOUTS:
         raise ModelError(
             f"the layout of the engine {path} is {metadata.layout.value}: expected one of "

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from onnx import TensorProto, ValueInfoProto
+from onnx import ValueInfoProto
 
-Shape = tuple[int | None, ...]
+from kp_pose_ros.models.graph import shape_of
+
 Values = Sequence[ValueInfoProto]
 
 _ONE_PERSON = "which processes one person at a time, cropped by a detector"
 _INSTEAD = "expected a model that finds all people in a picture, such as YOLO11-pose or RTMO"
-
 _PUBLISHED = "use the ONNX file of RTMO that its authors publish"
 
 # The packages whose classes a checkpoint names, and what to do with such a file.
@@ -25,18 +25,6 @@ CHECKPOINTS = {
     "mmpose.": f"it is a checkpoint of MMPose: {_PUBLISHED}",
     "transformers.": f"it is a checkpoint of transformers, such as ViTPose: {_INSTEAD}",
 }
-
-
-def shape_of(value: ValueInfoProto) -> Shape:
-    """Return a tensor's shape; None for a side that is not fixed."""
-    sides = value.type.tensor_type.shape.dim
-    return tuple(side.dim_value if side.dim_value > 0 else None for side in sides)
-
-
-def type_name(kind: int) -> str:
-    """Return the name of an ONNX type, such as FLOAT."""
-    known: dict[int, str] = {number: name for name, number in TensorProto.DataType.items()}
-    return known.get(kind, f"number {kind}")
 
 
 def is_rtmo(outputs: Values) -> bool:

@@ -23,6 +23,8 @@ _MAGNITUDE, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)  # bits of a float1
 _LARGEST_FLOAT16 = 65504.0
 DEFAULT_DOMAIN = ("", "ai.onnx")
 
+Shape = tuple[int | None, ...]
+
 
 class GraphBuilder:
     """Adds nodes and constants to a graph, under unique names.
@@ -160,9 +162,8 @@ def rename_value(graph: onnx.GraphProto, old: str, new: str) -> None:
             for place, name in enumerate(names):
                 if name == old:
                     names[place] = new
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                rename_value(inner, old, new)
+        for inner in subgraphs(node):
+            rename_value(inner, old, new)
     for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         if value.name == old:
             value.name = new
@@ -195,9 +196,20 @@ def names_read(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
     """Yield the names that nodes read, those inside their subgraphs included."""
     for node in nodes:
         yield from node.input
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from names_read(graph.node)
+        for graph in subgraphs(node):
+            yield from names_read(graph.node)
+
+
+def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graphs inside a node, such as the branches of an If."""
+    for attribute in node.attribute:
+        yield from (attribute.g, *attribute.graphs)
+
+
+def shape_of(value: onnx.ValueInfoProto) -> Shape:
+    """Return a tensor's shape; None for a side that is not fixed."""
+    sides = value.type.tensor_type.shape.dim
+    return tuple(side.dim_value if side.dim_value > 0 else None for side in sides)
 
 
 def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

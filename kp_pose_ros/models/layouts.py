@@ -12,9 +12,7 @@ from typing import Any
 from onnx import TensorProto
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.graph import GraphBuilder
-
-Shape = tuple[int | None, ...]
+from kp_pose_ros.models.graph import GraphBuilder, Shape
 
 
 class Layout(enum.Enum):
@@ -54,6 +52,11 @@ class Layout(enum.Enum):
     def numbers(self) -> int:
         """The number of values of an anchor or row besides class scores and keypoints."""
         return _NUMBERS[self]
+
+    def sides(self, output: Shape) -> tuple[int | None, int | None]:
+        """Return the width of an anchor or row of an output (B, ..., ...), and their number."""
+        _, second, third = output
+        return (second, third) if self is Layout.RAW else (third, second)
 
 
 _NUMBERS = {

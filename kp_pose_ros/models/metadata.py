@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.fields import Fields
+from kp_pose_ros.models.graph import Shape
 from kp_pose_ros.models.layouts import (
     GraphShape,
     Layout,
-    Shape,
     Width,
     ambiguous,
     describe,
@@ -26,8 +26,8 @@ LAYOUT_KEY = "kp_pose_layout"
 
 _DEFAULT_SIZE = (640, 640)
 _DEFAULT_STRIDE = 32
-_MAX_STRIDE = 1024
-_MAX_CLASSES = 10_000
+MAX_STRIDE = 1024
+MAX_CLASSES = 10_000
 # A model without any metadata (graph optimisers drop it) is assumed to be the most common one, with
 # one class and 17 keypoints of x y score, if its shapes are those of that model and of no other.
 _COCO_SHAPE = (17, 3)
@@ -40,7 +40,6 @@ class ModelMetadata:
     """The input and output of a pose model.
 
     Attributes:
-        task: always "pose".
         class_names: the names of the classes, by class id.
         kpt_shape: (K, D): K keypoints of D = 2 (x y) or D = 3 (x y score) numbers.
         keypoint_names: the K names, or none if the file does not have them.
@@ -53,7 +52,6 @@ class ModelMetadata:
         size_is_static: whether `imgsz` is the only input size it takes.
     """
 
-    task: str
     class_names: tuple[str, ...]
     kpt_shape: tuple[int, int]
     keypoint_names: tuple[str, ...]
@@ -65,23 +63,32 @@ class ModelMetadata:
     size_is_static: bool
 
     @property
-    def needs_suppression(self) -> bool:
-        """Whether a person may be in the output several times, so that decoding must suppress."""
-        return self.layout.needs_suppression
-
-    @property
     def row_width(self) -> int:
         """The length of a candidate row: box, score, class and keypoints."""
         return 6 + self.kpt_shape[0] * self.kpt_shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What the user states about a model file whose metadata lacks it.
+
+    Attributes:
+        layout: the layout of the output.
+        keypoints: the number of keypoints of the skeleton that was given.
+    """
+
+    layout: Layout | None = None
+    keypoints: int | None = None
+
+
+NOTHING_ASSUMED = Assumed()
 
 
 def read_metadata(
     values: Mapping[str, object],
     shape: GraphShape,
     source: object,
-    *,
-    layout: Layout | None = None,
-    keypoints: int | None = None,
+    assumed: Assumed = NOTHING_ASSUMED,
 ) -> ModelMetadata:
     """Return the input and output of a model, from its metadata and its shapes together.
 
@@ -89,8 +96,7 @@ def read_metadata(
         values: the keys that ultralytics writes; old or foreign files lack some.
         shape: the graph's shapes as far as they are known; a fixed side overrides metadata.
         source: names the file in messages.
-        layout: the layout of the output, if the caller knows it; None: derive it.
-        keypoints: the number of keypoints of the skeleton that the caller gives, if any.
+        assumed: what the user states about the output.
 
     Raises:
         ModelError: it is not a pose model, or a value is missing or contradicts another.
@@ -98,14 +104,13 @@ def read_metadata(
     check_task(values, source)
     fields = Fields(values, source)
     fixed_size = _check_input(shape.input, source)
-    names, kpt_shape, layout = _read_output(fields, shape, layout, keypoints, source)
+    names, kpt_shape, layout = _read_output(fields, shape, assumed, source)
     return ModelMetadata(
-        task="pose",
         class_names=names,
         kpt_shape=kpt_shape,
         keypoint_names=fields.keypoint_names(kpt_shape[0], len(names)),
         imgsz=fixed_size or fields.size("imgsz") or _DEFAULT_SIZE,
-        stride=fields.whole_number("stride", _MAX_STRIDE) or _DEFAULT_STRIDE,
+        stride=fields.whole_number("stride", MAX_STRIDE) or _DEFAULT_STRIDE,
         channels=shape.input[1] or 3,
         layout=layout,
         batch=shape.input[0],
@@ -145,20 +150,16 @@ def _check_input(shape: Shape, source: object) -> tuple[int, int] | None:
 
 
 def _read_output(
-    fields: Fields,
-    shape: GraphShape,
-    layout: Layout | None,
-    keypoints: int | None,
-    source: object,
+    fields: Fields, shape: GraphShape, assumed: Assumed, source: object
 ) -> tuple[tuple[str, ...], tuple[int, int], Layout]:
     """Return the names of the classes, (K, D) and the layout."""
     names, kpt_shape = fields.class_names(), fields.kpt_shape()
-    stated = layout or _stated_layout(fields)
+    stated = assumed.layout or _stated_layout(fields)
     if kpt_shape is None and names is None and stated is None:
         return _assume_coco(shape, source)
     if stated is not None:
-        kpt_shape = kpt_shape or (keypoints or _COCO_SHAPE[0], _COCO_SHAPE[1])
-        return *_fit(names, kpt_shape, stated, shape.output, source), stated
+        kpt_shape = kpt_shape or (assumed.keypoints or _COCO_SHAPE[0], _COCO_SHAPE[1])
+        return _fit(names, kpt_shape, stated, shape.output, source), kpt_shape, stated
     if kpt_shape is None:
         raise _lacking("kpt_shape", shape.output, source)
     classes = len(names) if names else _count_classes(shape.output, kpt_shape)
@@ -181,7 +182,7 @@ def _count_classes(output: Shape, kpt_shape: tuple[int, int]) -> int:
     if last == Width(0, kpt_shape).of(Layout.ROWS):  # it may be rows as well
         return 0
     count = (height or 0) - Width(0, kpt_shape).of(Layout.RAW)
-    return count if 0 < count <= _MAX_CLASSES else 0
+    return count if 0 < count <= MAX_CLASSES else 0
 
 
 def _stated_layout(fields: Fields) -> Layout | None:
@@ -196,18 +197,18 @@ def _fit(
     layout: Layout,
     output: Shape,
     source: object,
-) -> tuple[tuple[str, ...], tuple[int, int]]:
-    """Return the classes and keypoints of an output whose layout is known.
+) -> tuple[str, ...]:
+    """Return the class names of an output whose layout is known.
 
     Raises:
         ModelError: the shape of the output is not possible with that layout.
     """
-    side = output[1 if layout is Layout.RAW else 2] if len(output) == 3 else 0
-    if side is None or layout is Layout.RTMO:
-        return names or generic_class_names(1), kpt_shape
-    rest = side - Width(0, kpt_shape).of(layout)
+    width = layout.sides(output)[0] if len(output) == 3 else 0
+    if width is None or layout is Layout.RTMO:
+        return names or generic_class_names(1)
+    rest = width - Width(0, kpt_shape).of(layout)
     if layout.has_class_scores:
-        names = names or generic_class_names(min(max(rest, 0), _MAX_CLASSES))
+        names = names or generic_class_names(min(max(rest, 0), MAX_CLASSES))
         rest -= len(names)
     if rest != 0 or not (names or not layout.has_class_scores):
         raise ModelError(
@@ -216,7 +217,7 @@ def _fit(
             f"{len(names or ())}: set another layout, or a skeleton with as many keypoints as "
             "the model has"
         )
-    return names or generic_class_names(1), kpt_shape
+    return names or generic_class_names(1)
 
 
 def _assume_coco(
@@ -226,7 +227,7 @@ def _assume_coco(
     layouts = possible_layouts(shape, Width(1, _COCO_SHAPE))
     if Layout.TRANSPOSED in possible_layouts(shape, Width(2, _COCO_SHAPE)):
         layouts.append(Layout.TRANSPOSED)  # two classes are as wide as rows and as YOLOv7's one
-    fits = [each for each in layouts if _side(shape.output, each) is not None]
+    fits = [each for each in layouts if each.sides(shape.output)[0] is not None]
     if len(fits) > 1:
         raise ambiguous(f"{source} has no metadata and an output of {describe(shape.output)}", fits)
     if not fits:
@@ -238,11 +239,6 @@ def _assume_coco(
         fits[0].value,
     )
     return ("person",), _COCO_SHAPE, fits[0]
-
-
-def _side(output: Shape, layout: Layout) -> int | None:
-    """Return the number of values of an anchor or row; None if that is not fixed."""
-    return output[1 if layout is Layout.RAW else 2]
 
 
 def _lacking(missing: str, output: Shape, source: object) -> ModelError:

@@ -17,9 +17,9 @@ import onnx
 from kp_pose_ros.errors import KpPoseError, ModelError, SettingsError, printable
 from kp_pose_ros.models.cache import cached, content_hash
 from kp_pose_ros.models.fetch import PUBLISHED, find_fetched
-from kp_pose_ros.models.formats import EXPECTED, Assumed, Size, find_format
+from kp_pose_ros.models.formats import EXPECTED, Size, find_format
 from kp_pose_ros.models.layouts import NAMED_LAYOUTS, Layout
-from kp_pose_ros.models.metadata import ModelMetadata
+from kp_pose_ros.models.metadata import Assumed, ModelMetadata
 from kp_pose_ros.models.precision import Precision, to_half
 from kp_pose_ros.models.prepare import prepare
 from kp_pose_ros.skeleton import Skeleton, find_skeleton

@@ -20,10 +20,25 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from kp_pose_ros.errors import ModelError, printable
-from kp_pose_ros.models.families import find_foreign_family, is_rtmo, shape_of, type_name
-from kp_pose_ros.models.graph import DEFAULT_DOMAIN, infer_shapes, opset_of, sort_nodes, upgrade
-from kp_pose_ros.models.layouts import GraphShape, Layout, Shape
-from kp_pose_ros.models.metadata import ModelMetadata, check_task, read_metadata
+from kp_pose_ros.models.families import find_foreign_family, is_rtmo
+from kp_pose_ros.models.graph import (
+    DEFAULT_DOMAIN,
+    Shape,
+    infer_shapes,
+    opset_of,
+    shape_of,
+    sort_nodes,
+    subgraphs,
+    upgrade,
+)
+from kp_pose_ros.models.layouts import GraphShape, Layout
+from kp_pose_ros.models.metadata import (
+    NOTHING_ASSUMED,
+    Assumed,
+    ModelMetadata,
+    check_task,
+    read_metadata,
+)
 from kp_pose_ros.resources import read_file
 
 # Tied weights are stored once and read twice.
@@ -118,9 +133,8 @@ def _check_limits(model: onnx.ModelProto, path: Path) -> None:
 def _called(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:
     for node in nodes:
         yield node.domain, node.op_type
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _called(graph.node)
+        for graph in subgraphs(node):
+            yield from _called(graph.node)
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
@@ -201,19 +215,14 @@ def check_shapes(model: onnx.ModelProto, source: object) -> None:
 
 
 def graph_metadata(
-    model: onnx.ModelProto,
-    source: object,
-    *,
-    layout: Layout | None = None,
-    keypoints: int | None = None,
+    model: onnx.ModelProto, source: object, assumed: Assumed = NOTHING_ASSUMED
 ) -> ModelMetadata:
     """Return the input and output of a model.
 
     Args:
-        model: the model, as `modernise` returns it.
+        model: the model, as `modernise` leaves it.
         source: names the model in messages.
-        layout: the layout of its output, if the caller knows it.
-        keypoints: the number of keypoints of the skeleton that the caller gives, if any.
+        assumed: what the user states about its output.
 
     Raises:
         ModelError: it is not a pose model.
@@ -233,18 +242,20 @@ def graph_metadata(
     for value in (*inputs, *outputs):
         kind = value.type.tensor_type.elem_type
         if kind not in _FLOATS:
+            names = {number: name for name, number in onnx.TensorProto.DataType.items()}
             raise ModelError(
-                f"the tensor {value.name} of {source} has the type {type_name(kind)}: expected "
-                "FLOAT or FLOAT16"
+                f"the tensor {value.name} of {source} has the type "
+                f"{names.get(kind, f'number {kind}')}: expected FLOAT or FLOAT16"
             )
     if is_pair:
         outputs.sort(key=lambda value: len(shape_of(value)))
         _reorder(model, outputs)
         values.setdefault("names", "{0: 'person'}")
-        values.setdefault("kpt_shape", str([shape_of(outputs[1])[2] or keypoints or 17, 3]))
-        layout = Layout.RTMO
+        keypoints = shape_of(outputs[1])[2] or assumed.keypoints or 17
+        values.setdefault("kpt_shape", str([keypoints, 3]))
+        assumed = Assumed(Layout.RTMO)
     shape = GraphShape(shape_of(inputs[0]), _output_shape(model, outputs[0]))
-    return read_metadata(values, shape, source, layout=layout, keypoints=keypoints)
+    return read_metadata(values, shape, source, assumed)
 
 
 def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -366,5 +377,5 @@ def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]
     for node in nodes:
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _graph_tensors(graph)
+        for graph in subgraphs(node):
+            yield from _graph_tensors(graph)

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.graph import GraphBuilder, infer_shapes, rename_value
+from kp_pose_ros.models.graph import GraphBuilder, infer_shapes, rename_value, shape_of
 from kp_pose_ros.models.layouts import PATH, Layout, Width, append_rows
 from kp_pose_ros.models.metadata import LAYOUT_KEY, ModelMetadata
 from kp_pose_ros.models.onnx_file import graph_inputs, graph_metadata, modernise
@@ -51,7 +51,7 @@ def prepare(
     """
     modernise(model, source)
     metadata = metadata or graph_metadata(model, source)
-    declared = _declared_anchors(model, metadata)
+    declared = _anchors(model.graph, metadata.layout) if metadata.size_is_static else None
     _fix_input(model, metadata, network, batch, source)
     _free_names(model)
     graph = GraphBuilder(model.graph)
@@ -67,13 +67,10 @@ def prepare(
     model.ir_version = max(model.ir_version, _MIN_IR)
 
 
-def _declared_anchors(model: onnx.ModelProto, metadata: ModelMetadata) -> int | None:
-    """Return the number of anchors that a graph of fixed size declares, if it does."""
-    sides = model.graph.output[0].type.tensor_type.shape.dim
-    axis = 2 if metadata.layout is Layout.RAW else 1
-    if metadata.size_is_static and len(sides) == 3 and sides[axis].dim_value > 0:
-        return int(sides[axis].dim_value)
-    return None
+def _anchors(graph: onnx.GraphProto, layout: Layout) -> int | None:
+    """Return the number of anchors or rows that a graph declares; None if it does not."""
+    shape = shape_of(graph.output[0])
+    return layout.sides(shape)[1] if len(shape) == 3 else None
 
 
 def _fix_input(
@@ -145,7 +142,9 @@ def _give_rows(
         else graph.to_float32(value.name, PATH)
         for value in outputs
     ]
-    anchors = _infer_anchors(model, metadata.layout) or declared
+    for value in outputs:
+        value.type.tensor_type.ClearField("shape")  # it may be that of another input size
+    anchors = _anchors(infer_shapes(model), metadata.layout) or declared
     width = Width(len(metadata.class_names), metadata.kpt_shape)
     name, count = append_rows(graph, names, metadata.layout, width, anchors)
     graph.add("Identity", [name], PATH, output=OUTPUT)
@@ -153,14 +152,3 @@ def _give_rows(
     shape = (batch, count or "count", metadata.row_width)
     del model.graph.output[:]
     model.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape))
-
-
-def _infer_anchors(model: onnx.ModelProto, layout: Layout) -> int | None:
-    """Return the number of anchors or rows, now that the input's size is known; None if unknown."""
-    for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    sides = infer_shapes(model).output[0].type.tensor_type.shape.dim
-    axis = 2 if layout is Layout.RAW else 1
-    if len(sides) > axis and sides[axis].dim_value > 0:
-        return int(sides[axis].dim_value)
-    return None

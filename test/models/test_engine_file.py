@@ -7,6 +7,7 @@ import pytest
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.engine_file import engine_metadata, read_engine_header
 from kp_pose_ros.models.layouts import Layout
+from kp_pose_ros.models.metadata import Assumed
 
 PLAN = b"ftrt" + bytes(range(256))
 HEADER = {
@@ -108,4 +109,4 @@ def test_an_engine_whose_output_would_need_a_graph_is_refused(tmp_path, layout):
     path = tmp_path / "pose.engine"
     path.write_bytes(len(header).to_bytes(4, "little") + header + b"plan")
     with pytest.raises(ModelError, match=f"pose.engine is {layout.value}: expected one of raw"):
-        engine_metadata(path, layout=layout)
+        engine_metadata(path, Assumed(layout))

@@ -6,8 +6,9 @@ import pytest
 from torch_file import CLASSES, KPT_SHAPE, checkpoint, part, save, tiny_pose
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.formats import Assumed, find_format
+from kp_pose_ros.models.formats import find_format
 from kp_pose_ros.models.layouts import Layout
+from kp_pose_ros.models.metadata import Assumed
 
 
 @pytest.fixture

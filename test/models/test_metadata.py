@@ -6,7 +6,7 @@ import pytest
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.layouts import GraphShape, Layout
-from kp_pose_ros.models.metadata import ModelMetadata, read_metadata
+from kp_pose_ros.models.metadata import Assumed, ModelMetadata, read_metadata
 
 STATIC = GraphShape((1, 3, 384, 640), (1, 56, 5040))
 FREE = GraphShape((None, 3, None, None), (None, None, None))
@@ -28,7 +28,6 @@ def without(*keys):
 
 def test_everything_is_read_and_a_fixed_shape_counts_more_than_the_metadata():
     assert read_metadata(COCO, STATIC, "model") == ModelMetadata(
-        task="pose",
         class_names=("person",),
         kpt_shape=(17, 3),
         keypoint_names=(),
@@ -65,7 +64,7 @@ def test_free_shape_takes_the_size_of_the_metadata():
 def test_layout_decides_whether_decoding_must_suppress(values, shape, expected):
     metadata = read_metadata(values, shape, "model")
     assert metadata.layout is expected
-    assert metadata.needs_suppression is (expected is not Layout.ROWS)
+    assert metadata.layout.needs_suppression is (expected is not Layout.ROWS)
     assert metadata.row_width == 57
 
 
@@ -169,7 +168,7 @@ def test_classes_without_names_are_counted_by_the_shape():
 )
 def test_a_layout_that_the_user_names_tells_the_rest(layout, output, keypoints, classes, kpt_shape):
     shape = GraphShape((1, 3, 640, 640), output)
-    found = read_metadata({}, shape, "bare.onnx", layout=layout, keypoints=keypoints)
+    found = read_metadata({}, shape, "bare.onnx", Assumed(layout, keypoints))
     assert (found.layout, len(found.class_names), found.kpt_shape) == (layout, classes, kpt_shape)
 
 
@@ -185,7 +184,7 @@ def test_a_layout_that_the_user_names_tells_the_rest(layout, output, keypoints, 
 def test_a_layout_that_does_not_fit_is_refused(values, layout, output):
     shape = GraphShape((1, 3, 640, 640), output)
     with pytest.raises(ModelError, match=f"is not the layout {layout.value}"):
-        read_metadata(values, shape, "model", layout=layout)
+        read_metadata(values, shape, "model", Assumed(layout))
 
 
 def test_grey_pictures_have_one_channel():

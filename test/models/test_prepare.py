@@ -221,7 +221,7 @@ def test_the_two_outputs_of_rtmo_become_rows(options, points, rows):
     modernise(model, "rtmo.onnx")
     metadata = graph_metadata(model, "rtmo.onnx")
     assert (metadata.layout, metadata.kpt_shape) == (Layout.RTMO, (points, 3))
-    assert not metadata.needs_suppression
+    assert not metadata.layout.needs_suppression
     prepare(model, (64, 96))
     onnx.checker.check_model(model, full_check=True)
     pictures = np.zeros((2, 3, 64, 96), np.float32)

@@ -17,6 +17,8 @@ from kp_pose_ros.models.fields import Fields
 from kp_pose_ros.models.graph import GraphBuilder
 from kp_pose_ros.models.layouts import GraphShape
 from kp_pose_ros.models.metadata import (
+    MAX_CLASSES,
+    MAX_STRIDE,
     ModelMetadata,
     check_task,
     generic_class_names,
@@ -27,10 +29,8 @@ from kp_pose_ros.models.metadata import (
 _OPSET = 17
 _IR_VERSION = 8
 
-_MAX_STRIDE = 1024
 _MAX_CHANNELS = 64
 _MAX_SOURCES = 16
-_MAX_CLASSES = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -107,8 +107,8 @@ def _check_head(checkpoint: Checkpoint) -> tuple[int, int]:
 def _class_names(checkpoint: Checkpoint) -> dict[int, str]:
     """Return a name for each class of the head: those of the file, if the number matches."""
     count = checkpoint.head.integer("nc")
-    if not 1 <= count <= _MAX_CLASSES:
-        raise ModelError(f"{checkpoint.path} has {count} classes: expected 1 to {_MAX_CLASSES}")
+    if not 1 <= count <= MAX_CLASSES:
+        raise ModelError(f"{checkpoint.path} has {count} classes: expected 1 to {MAX_CLASSES}")
     names = Fields(checkpoint.metadata, checkpoint.path).class_names()
     if names is None or len(names) != count:
         if names is not None:
@@ -125,7 +125,7 @@ def _class_names(checkpoint: Checkpoint) -> dict[int, str]:
 def _images(checkpoint: Checkpoint, imgsz: tuple[int, int]) -> Feature:
     """Return the graph's input, if the model accepts that size."""
     fields = Fields(checkpoint.metadata, "the checkpoint")
-    stride = fields.whole_number("stride", _MAX_STRIDE) or _MAX_STRIDE
+    stride = fields.whole_number("stride", MAX_STRIDE) or MAX_STRIDE
     if any(side < stride or side % stride for side in imgsz):
         raise ModelError(
             f"imgsz is {imgsz[0]}x{imgsz[1]}, expected multiples of its stride {stride}"

@@ -253,7 +253,7 @@ def test_people_of_rtmo_come_back_through_letterbox_and_batch(tmp_path):
     estimator = PoseEstimator(
         OnnxEngine(model, max_batch=3),
         model.metadata.kpt_shape,
-        DecodeSettings(suppress=model.metadata.needs_suppression),
+        DecodeSettings(suppress=model.metadata.layout.needs_suppression),
         OutputCheck(model),
     )
     shapes = [(64, 96), (128, 192), (128, 96)]  # as it is, halved, halved and padded by 24 and 24
