@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.models.checkpoint.tensors import Storage
@@ -30,31 +30,11 @@ _ZIP_PROBLEMS = (
     ValueError,
 )
 
-
 # A pickle of torch's magic number, after the opcodes that name the protocol.
 _MAGIC = b"\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little") + b"."
 _COUNT_BYTES = 8
 
 Load = Callable[[BinaryIO], Any]
-
-
-class Archive(Protocol):
-    """A checkpoint's file.
-
-    Attributes:
-        size: its size in bytes.
-    """
-
-    size: int
-
-    def content(self, load: Load) -> Any:
-        """Return what `load` makes of the checkpoint's pickle."""
-
-    def check(self, storage: Storage) -> None:
-        """Refuse a storage that the file does not have; called while the pickle is loaded."""
-
-    def storage(self, key: str) -> bytes:
-        """Return the bytes of a storage."""
 
 
 class ZipArchive:
@@ -71,7 +51,8 @@ class ZipArchive:
         self._entries = {entry.filename: entry for entry in zip_file.infolist()}
         self._check_sizes()
         self._root = self._find_root()
-        if self._read_small("byteorder", b"little") != b"little":
+        byte_order = f"{self._root}/byteorder"  # older versions of torch do not write it
+        if byte_order in self._entries and self._read(byte_order) != b"little":
             raise ModelError("its numbers are big-endian, expected little-endian")
 
     def content(self, load: Load) -> Any:
@@ -86,7 +67,7 @@ class ZipArchive:
         return load(io.BytesIO(self._read(name)))
 
     def check(self, storage: Storage) -> None:
-        """Refuse a storage that the zip does not have, or not with as many numbers."""
+        """Refuse a storage that the zip does not have; called while the pickle is loaded."""
         entry = self._entries.get(f"{self._root}/data/{storage.key}")
         if entry is None:
             raise ModelError(f"its tensor storage {storage.key[:40]!r} is missing")
@@ -106,7 +87,11 @@ class ZipArchive:
             raise ModelError(f"its entries claim {claimed} bytes, but the file has {self.size}")
 
     def _find_root(self) -> str:
-        roots = [name.removesuffix("/data.pkl") for name in self._entries if _is_pickle(name)]
+        roots = [
+            name.removesuffix("/data.pkl")
+            for name in self._entries
+            if name.endswith("/data.pkl") and name.count("/") == 1
+        ]
         if len(roots) != 1:
             raise ModelError(
                 f"it holds {len(roots)} files data.pkl, expected one, as in a torch checkpoint"
@@ -117,19 +102,11 @@ class ZipArchive:
             )
         return roots[0]
 
-    def _read_small(self, name: str, default: bytes) -> bytes:
-        path = f"{self._root}/{name}"
-        return self._read(path) if path in self._entries else default
-
     def _read(self, name: str) -> bytes:
         try:
             return self._zip.read(self._entries[name])
         except _ZIP_PROBLEMS as error:
             raise ModelError(f"its entry {name[:80]!r} is damaged ({error})") from error
-
-
-def _is_pickle(name: str) -> bool:
-    return name.count("/") == 1 and name.endswith("/data.pkl")
 
 
 class LegacyArchive:
@@ -190,6 +167,9 @@ def _wrong_size(storage: Storage, found: str) -> ModelError:
         f"its tensor storage {storage.key[:40]!r} claims {storage.count} numbers of "
         f"{storage.item_size} bytes, but {found}"
     )
+
+
+Archive = ZipArchive | LegacyArchive
 
 
 @contextmanager

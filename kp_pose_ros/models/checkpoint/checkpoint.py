@@ -15,7 +15,6 @@ from kp_pose_ros.models.checkpoint.modules import Module, ModuleReader
 from kp_pose_ros.models.checkpoint.tensors import (
     STORAGE_TYPES,
     load_persistent,
-    rebuild_parameter,
     rebuild_tensor,
 )
 from kp_pose_ros.models.checkpoint.unpickler import Rebuilders, Record, Unpickler
@@ -47,13 +46,9 @@ _ALLOWED_NAMES = frozenset(
 )
 
 
-def _empty_dictionary() -> dict[Any, Any]:
-    return {}
-
-
 _REBUILDERS: Rebuilders = {
-    "collections.OrderedDict": _empty_dictionary,
-    "torch._utils._rebuild_parameter": rebuild_parameter,
+    "collections.OrderedDict": lambda: {},
+    "torch._utils._rebuild_parameter": lambda tensor, *_gradient_and_hooks: tensor,
     "torch._utils._rebuild_tensor_v2": rebuild_tensor,
 }
 

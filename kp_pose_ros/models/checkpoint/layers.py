@@ -25,8 +25,6 @@ def emit(graph: GraphBuilder, module: Module, *inputs: Feature) -> Feature:
     Raises:
         ModelError: if the layer is of an unknown class, or does not match its inputs.
     """
-    if module.kind in _ACTIVATIONS:
-        return _activation(graph, module, inputs)
     if module.kind not in LAYERS:
         raise ModelError(
             f"layer {module.path} is a {module.kind[:40]!r}, which is not supported: export the "
@@ -95,8 +93,7 @@ def _prelu(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
 
 def _softplus(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     module.expect(beta=1)
-    x = _only(module, inputs)
-    return x.renamed(graph.add("Softplus", [x.name], module.path))
+    return _activation(graph, module, inputs)
 
 
 def _mish(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
@@ -333,6 +330,7 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, float | str]]] = {
     "ReLU": ("Relu", {}),
     "SELU": ("Selu", {}),
     "Sigmoid": ("Sigmoid", {}),
+    "Softplus": ("Softplus", {}),
     "Softsign": ("Softsign", {}),
     "Tanh": ("Tanh", {}),
 }
@@ -352,6 +350,7 @@ _RESIZES: dict[str, dict[str, str | float]] = {
 }
 
 LAYERS: dict[str, Emitter] = {
+    **dict.fromkeys(_ACTIVATIONS, _activation),
     "A2C2f": _a2c2f,
     "AAttn": _area_attention,
     "ABlock": _area_block,

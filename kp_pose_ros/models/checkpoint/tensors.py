@@ -135,10 +135,5 @@ def rebuild_tensor(
     return StoredTensor(storage, offset if count else 0, shape, steps)
 
 
-def rebuild_parameter(tensor: Any, *_gradient_and_hooks: Any) -> Any:
-    """Stand in for `torch._utils._rebuild_parameter`: a parameter is its tensor."""
-    return tensor
-
-
 def _is_size(value: Any) -> bool:
     return type(value) is int and value >= 0

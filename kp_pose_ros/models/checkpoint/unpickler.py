@@ -101,33 +101,6 @@ class Unpickler:
     def _put(self, index: int) -> None:
         self._memo[index] = self._stack[-1]
 
-    def _memoize(self, _: Any) -> None:
-        self._memo[len(self._memo)] = self._stack[-1]
-
-    def _get(self, index: int) -> None:
-        self._stack.append(self._memo[index])
-
-    def _make_tuple(self, length: int) -> None:
-        self._stack.append(tuple(self._pop(length)))
-
-    def _make_marked_tuple(self, _: Any) -> None:
-        self._stack.append(tuple(self._pop_marked()))
-
-    def _append(self, _: Any) -> None:
-        self._extend(self._pop(1))
-
-    def _appends(self, _: Any) -> None:
-        self._extend(self._pop_marked())
-
-    def _set_item(self, _: Any) -> None:
-        self._update(self._pop(2))
-
-    def _set_items(self, _: Any) -> None:
-        self._update(self._pop_marked())
-
-    def _name_global(self, module_and_name: str) -> None:
-        self._push_global(module_and_name.replace(" ", ".", 1))
-
     def _name_global_from_stack(self, _: Any) -> None:
         module, name = self._pop(2)
         if not isinstance(module, str) or not isinstance(name, str):
@@ -202,50 +175,51 @@ class Unpickler:
 
 _KEY_TYPES = {str, int, float, bool, type(None)}
 
+# What each opcode does to the unpickler, given its argument.
 _OPCODES: dict[str, Callable[[Unpickler, Any], None]] = {
-    "PROTO": lambda _unpickler, _argument: None,
-    "FRAME": lambda _unpickler, _argument: None,
+    "PROTO": lambda this, _: None,
+    "FRAME": lambda this, _: None,
+    "STOP": lambda this, _: None,
     "NONE": Unpickler._push,
-    "NEWTRUE": lambda unpickler, _: unpickler._push(True),
-    "NEWFALSE": lambda unpickler, _: unpickler._push(False),
+    "NEWTRUE": lambda this, _: this._push(True),
+    "NEWFALSE": lambda this, _: this._push(False),
     "BININT": Unpickler._push,
     "BININT1": Unpickler._push,
     "BININT2": Unpickler._push,
     "LONG1": Unpickler._push_integer,
     "BINFLOAT": Unpickler._push,
-    "BINUNICODE": Unpickler._push_text,
-    "SHORT_BINUNICODE": Unpickler._push_text,
-    "EMPTY_TUPLE": lambda unpickler, _: unpickler._push(()),
-    "EMPTY_LIST": lambda unpickler, _: unpickler._push([]),
-    "EMPTY_SET": lambda unpickler, _: unpickler._push([]),
-    "ADDITEMS": Unpickler._appends,
-    "FROZENSET": Unpickler._make_marked_tuple,
     "SHORT_BINBYTES": Unpickler._push,
     "BINBYTES": Unpickler._push,
+    "BINUNICODE": Unpickler._push_text,
+    "SHORT_BINUNICODE": Unpickler._push_text,
     "BINUNICODE8": Unpickler._push_text,
-    "NEWOBJ_EX": Unpickler._call_with_names,
-    "EMPTY_DICT": lambda unpickler, _: unpickler._push({}),
-    "TUPLE1": lambda unpickler, _: unpickler._make_tuple(1),
-    "TUPLE2": lambda unpickler, _: unpickler._make_tuple(2),
-    "TUPLE3": lambda unpickler, _: unpickler._make_tuple(3),
-    "TUPLE": Unpickler._make_marked_tuple,
+    "EMPTY_TUPLE": lambda this, _: this._push(()),
+    "EMPTY_LIST": lambda this, _: this._push([]),
+    "EMPTY_SET": lambda this, _: this._push([]),
+    "EMPTY_DICT": lambda this, _: this._push({}),
     "MARK": Unpickler._mark,
-    "APPEND": Unpickler._append,
-    "APPENDS": Unpickler._appends,
-    "SETITEM": Unpickler._set_item,
-    "SETITEMS": Unpickler._set_items,
+    "TUPLE1": lambda this, _: this._push(tuple(this._pop(1))),
+    "TUPLE2": lambda this, _: this._push(tuple(this._pop(2))),
+    "TUPLE3": lambda this, _: this._push(tuple(this._pop(3))),
+    "TUPLE": lambda this, _: this._push(tuple(this._pop_marked())),
+    "FROZENSET": lambda this, _: this._push(tuple(this._pop_marked())),
+    "APPEND": lambda this, _: this._extend(this._pop(1)),
+    "APPENDS": lambda this, _: this._extend(this._pop_marked()),
+    "ADDITEMS": lambda this, _: this._extend(this._pop_marked()),
+    "SETITEM": lambda this, _: this._update(this._pop(2)),
+    "SETITEMS": lambda this, _: this._update(this._pop_marked()),
     "BINPUT": Unpickler._put,
     "LONG_BINPUT": Unpickler._put,
-    "MEMOIZE": Unpickler._memoize,
-    "BINGET": Unpickler._get,
-    "LONG_BINGET": Unpickler._get,
-    "GLOBAL": Unpickler._name_global,
+    "MEMOIZE": lambda this, _: this._put(len(this._memo)),
+    "BINGET": lambda this, index: this._push(this._memo[index]),
+    "LONG_BINGET": lambda this, index: this._push(this._memo[index]),
+    "GLOBAL": lambda this, name: this._push_global(name.replace(" ", ".", 1)),
     "STACK_GLOBAL": Unpickler._name_global_from_stack,
     "REDUCE": Unpickler._call,
     "NEWOBJ": Unpickler._call,
+    "NEWOBJ_EX": Unpickler._call_with_names,
     "BUILD": Unpickler._build,
     "BINPERSID": Unpickler._load_persistent,
-    "STOP": lambda _unpickler, _argument: None,
 }
 # By its byte: an opcode's name, what reads its argument, and what it does. `pickletools.genops`
 # takes twice as long.
