@@ -171,19 +171,21 @@ def _has_bfloat16() -> bool:
 
 
 def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
-    level, why = logging.INFO, "since there is an NVIDIA GPU"
-    # TensorRT's libraries alone take 80 MB of memory.
-    reason = why_unavailable() if has_gpu() else "no NVIDIA GPU was found"
-    if reason and has_gpu():
+    level, make = logging.INFO, _on_cpu
+    if not has_gpu():
+        why = "since no NVIDIA GPU was found"
+    elif reason := why_unavailable():  # only now: TensorRT's libraries take 80 MB of memory
         level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {reason}"
-    elif reason:
-        why = f"since {reason}"
-    make: Maker = _tensorrt
-    if reason:
-        make = _openvino if _has_bfloat16() and not settings.providers else _onnx
+    else:
+        make, why = _tensorrt, "since there is an NVIDIA GPU"
     engine = make(model, settings, progress)
     _say_once(level, f"engine auto: {engine.name}, {why}")
     return engine
+
+
+def _on_cpu(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
+    make = _openvino if _has_bfloat16() and not settings.providers else _onnx
+    return make(model, settings, progress)
 
 
 @cache  # a program may open many estimators

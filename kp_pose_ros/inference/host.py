@@ -99,20 +99,16 @@ class HostEngine:
         self._opener = ThreadPoolExecutor(1)
 
     def prepare(self, frame: Size) -> Path:
-        """Open the network for frames of (height, width); return its graph. Raises as `infer`."""
+        """Open the network for frames of (height, width); return its graph. Raises as `submit`."""
         return self._network(self._model.network_size(frame, self._imgsz)).graph
 
-    def infer(self, frames: Sequence[Frame]) -> list[Candidates]:
-        """Return the candidates of each frame.
+    def submit(self, frames: Sequence[Frame]) -> Future[list[Candidates]]:
+        """Start a batch; see `Engine`. The frames must not change until it has ended.
 
         Raises:
-            EngineError: the engine refused the graph or failed while it ran.
+            EngineError: the engine refuses the graph; the result, if it fails while it runs.
             ModelError: the model cannot be prepared for the size that a frame needs.
         """
-        return self.submit(frames).result()
-
-    def submit(self, frames: Sequence[Frame]) -> Future[list[Candidates]]:
-        """Start a batch; see `infer`. The frames must not change until it has ended."""
         by_size: defaultdict[Size, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
             by_size[self._model.network_size(frame.size, self._imgsz)].append(index)

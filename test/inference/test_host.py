@@ -41,7 +41,7 @@ def engine():
 
 
 def count_in(engine, size=(32, 64)):
-    (found,) = engine.infer([Frame(np.zeros((*size, 3), np.uint8))])
+    (found,) = engine.submit([Frame(np.zeros((*size, 3), np.uint8))]).result()
     return found.rows[0, 0]
 
 

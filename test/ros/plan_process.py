@@ -24,7 +24,7 @@ class Killed(Progress):
 model, *killed = sys.argv[1:]
 graph = PoseModel.open(model).graph((64, 96))
 options = BuildOptions(1, "fp32")
-facts = PlanFacts(content_hash(graph), "any", "any", 1, NAME, "fp32", 1, options.workspace)
+facts = PlanFacts(content_hash(graph), "any", "any", 1, NAME, "fp32", 1)
 progress = Killed() if killed else QUIET
 plan = cached(
     facts.file_name(graph),

@@ -250,7 +250,7 @@ def leaks(case: Case) -> Iterator[Result]:
     free = []
     for _ in range(OPENS):
         engine = open_engine(case)
-        engine.infer(case.frames()[:1])
+        engine.submit(case.frames()[:1]).result()
         engine.close()
         with primary_context() as driver:
             free.append(driver.mem_get_info()[0])

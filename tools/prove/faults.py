@@ -24,7 +24,7 @@ def bad_address(case: Case) -> Iterator[Result]:
     said = []
     for _ in range(2):
         try:
-            engine.infer(case.frames()[:1])
+            engine.submit(case.frames()[:1]).result()
         except GpuLostError as error:
             said.append(str(error))
     engine.close()
@@ -41,7 +41,7 @@ def out_of_memory(case: Case) -> Iterator[Result]:
             engine._free_slots[0].outputs.reserve(TOO_MUCH)
     except EngineError as error:
         said = str(error)
-    engine.infer(case.frames()[:1])
+    engine.submit(case.frames()[:1]).result()
     engine.close()
     yield Result("out of memory", passed("lower max_batch" in said), note=said)
 

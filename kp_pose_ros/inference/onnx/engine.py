@@ -37,15 +37,11 @@ class OnnxEngine(HostEngine):
         providers: Sequence[str] = (),
         threads: int | None = None,
     ) -> None:
-        """Open the engine.
+        """Open the engine; see `HostEngine` for the other arguments.
 
         Args:
-            model: what to run.
-            imgsz: (height, width) of the network's input, or None to follow each camera's shape.
-            max_batch: how many frames a batch has at most.
             providers: names of execution providers, with or without "ExecutionProvider", the
                 preferred one first; none: the CPU. The CPU runs what they cannot.
-            threads: how many threads the CPU's part has; None: as many as it has cores left.
 
         Raises:
             SettingsError: this ONNX Runtime has no such provider.

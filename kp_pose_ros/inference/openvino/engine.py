@@ -31,14 +31,10 @@ class OpenVinoEngine(HostEngine):
         device: str = "CPU",
         threads: int | None = None,
     ) -> None:
-        """Open the engine.
+        """Open the engine; see `HostEngine` for the other arguments.
 
         Args:
-            model: what to run.
-            imgsz: (height, width) of the network's input, or None to follow each camera's shape.
-            max_batch: how many frames a batch has at most.
             device: CPU, GPU, NPU, or another name that OpenVINO lists here.
-            threads: how many threads a CPU uses; None: as many as it has cores left.
 
         Raises:
             SettingsError: OpenVINO sees no such device.

@@ -22,6 +22,7 @@ from kp_pose_ros.inference.tensorrt.quantize import quantized_graph
 from kp_pose_ros.models.model import PoseModel, Size
 
 PRECISIONS = ("fp32", "fp16", "int8")
+WORKSPACE = 1 << 30  # bytes of GPU memory that TensorRT may use for intermediate results
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +33,6 @@ class BuildOptions:
     Attributes:
         max_batch: the plan takes 1 to this many pictures, unless the graph fixes their number.
         precision: fp32, fp16 or int8.
-        workspace: bytes of GPU memory that TensorRT may use for intermediate results.
 
     Raises:
         SettingsError: the precision is unknown.
@@ -40,7 +40,6 @@ class BuildOptions:
 
     max_batch: int
     precision: str
-    workspace: int = 1 << 30
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -137,7 +136,7 @@ def _config(
     builder: trt.Builder, network: trt.INetworkDefinition, options: BuildOptions
 ) -> trt.IBuilderConfig:
     config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
     pictures = network.get_input(0)
     shape: Any = pictures.shape
     batch, *picture = shape

@@ -33,19 +33,12 @@ _KEPT_NETWORKS = 4  # a camera of a new shape needs a network; a robot has few s
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """The frames of a batch that go through a network together.
-
-    Attributes:
-        network: the network.
-        indices: which frames of the batch they are.
-        letterboxes: the geometry of each.
-        start: where their outputs start in the slot's memory.
-    """
+    """The frames of a batch that go through a network together."""
 
     network: Network
-    indices: list[int]
+    indices: list[int]  # of the frames in the batch
     letterboxes: list[Letterbox]
-    start: int
+    start: int  # of their outputs in the slot's memory
 
     @property
     def pictures(self) -> int:
@@ -142,8 +135,9 @@ class TensorRTEngine:
         driver = self._gpu.driver
         self._kernel = LetterboxKernel(driver)
         self._held.callback(self._kernel.close)
-        self._streams = _Streams(driver.Stream(NON_BLOCKING), driver.Stream(NON_BLOCKING))
-        self._held.callback(self._streams.drop)
+        self._main: Any = driver.Stream(NON_BLOCKING)
+        self._uploads: Any = driver.Stream(NON_BLOCKING)
+        self._held.callback(self._drop_streams)
         for _ in range(SLOTS):
             slot = Slot(self._gpu, self.max_batch, is_gray=self._channels == 1)
             self._held.callback(slot.close)
@@ -160,10 +154,6 @@ class TensorRTEngine:
         """
         with self._gpu.current(), self._gpu.errors("opening the network"):
             return self._network(self._network_size(frame)).plan
-
-    def infer(self, frames: Sequence[Frame]) -> list[Candidates]:
-        """Return the candidates of each frame; raises as `submit` does."""
-        return self.submit(frames).result()
 
     def submit(self, frames: Sequence[Frame]) -> _Batch:
         """Start a batch; its result is the candidates of each frame.
@@ -187,7 +177,9 @@ class TensorRTEngine:
                 pictures = slot.stage(frames, self.times)
                 self._enqueue(slot, passes, pictures)
         except BaseException:
-            self._wait_for_rest()
+            # What it has put on the streams must end before its slot is used again.
+            with suppress(EngineError), self._gpu.current():
+                self._gpu.check("running the network")
             self._free_slots.append(slot)
             raise
         return _Batch(self, slot, passes)
@@ -197,8 +189,8 @@ class TensorRTEngine:
 
         Each call waits for the one before it, so that the GPU always has the next to do.
         """
-        self.infer(frames)
-        slot, main = self._free_slots[-1], self._streams.main
+        self.submit(frames).result()
+        slot = self._free_slots[-1]
         with self._gpu.current():
             (only,) = self._passes(frames)
             done: Any = self._gpu.driver.Event()
@@ -206,8 +198,8 @@ class TensorRTEngine:
             def call() -> None:
                 with self._gpu.current(), self._gpu.errors("running the network"):
                     done.synchronize()
-                    done.record(main)
-                    only.network.enqueue(only.pictures, slot.outputs.device, main)
+                    done.record(self._main)
+                    only.network.enqueue(only.pictures, slot.outputs.device, self._main)
 
         return call
 
@@ -252,11 +244,11 @@ class TensorRTEngine:
                 start = -(-one.stop // ALIGNMENT) * ALIGNMENT
 
     def _enqueue(self, slot: Slot, passes: list[_Pass], pictures: list[Picture]) -> None:
-        main, uploads = self._streams.main, self._streams.uploads
+        main = self._main
         slot.outputs.reserve(passes[-1].stop)
-        with slot.span("h2d", uploads) as uploaded:
+        with slot.span("h2d", self._uploads) as uploaded:
             for picture in pictures:
-                picture.memory.upload(0, picture.size, uploads)
+                picture.memory.upload(0, picture.size, self._uploads)
         main.wait_for_event(uploaded)
         for each in passes:
             with slot.span("letterbox", main):
@@ -280,12 +272,7 @@ class TensorRTEngine:
                 planes=self._channels,
             )
             element = each.network.tensors.input_element
-            self._kernel.launch(launch, picture.layout.kind, element, self._streams.main)
-
-    def _wait_for_rest(self) -> None:
-        """Wait for what a batch that failed has put on the streams: its slot is used again."""
-        with suppress(EngineError), self._gpu.current():
-            self._gpu.check("running the network")
+            self._kernel.launch(launch, picture.layout.kind, element, self._main)
 
     def _candidates(self, each: _Pass, slot: Slot) -> Iterator[tuple[int, Candidates]]:
         network = each.network
@@ -298,7 +285,7 @@ class TensorRTEngine:
     def _network(self, size: Size) -> Network:
         if size not in self._networks:
             if len(self._networks) == self._kept_networks:
-                self._streams.main.synchronize()  # it may be in use
+                self._main.synchronize()  # it may be in use
                 self._networks.popitem(last=False)[1].close()
             self._networks[size] = self._source.open(size)
         self._networks.move_to_end(size)
@@ -309,12 +296,6 @@ class TensorRTEngine:
             network.close()
         self._networks.clear()
 
-
-@dataclass(slots=True)
-class _Streams:
-    uploads: Any
-    main: Any
-
-    def drop(self) -> None:
+    def _drop_streams(self) -> None:
         """Let go of the streams, which frees them."""
-        self.uploads = self.main = None
+        self._uploads = self._main = None

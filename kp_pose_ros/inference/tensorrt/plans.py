@@ -19,7 +19,7 @@ from kp_pose_ros.errors import EngineError
 from kp_pose_ros.inference.decode import BOX, CLASS, KEYPOINTS, SCORE
 from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import NAME
-from kp_pose_ros.inference.tensorrt.builder import BuildOptions, build_plan, graph_for
+from kp_pose_ros.inference.tensorrt.builder import WORKSPACE, BuildOptions, build_plan, graph_for
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.inference.tensorrt.network import Network, PlanRefusedError
 from kp_pose_ros.models.cache import cached, content_hash, find_cached
@@ -37,25 +37,17 @@ _log = logging.getLogger(__name__)
 class PlanFacts:
     """Everything that a plan depends on; a change of any of it means another plan.
 
-    Attributes:
-        graph_sha256: hash of the prepared ONNX file's content.
-        gpu: the GPU's name.
-        compute_capability: such as "8.7".
-        multiprocessors: of the GPU.
-        tensorrt: flavour and version.
-        precision: fp32, fp16 or int8.
-        max_batch: the largest batch.
-        workspace: bytes that TensorRT may use for intermediate results.
+    See `GpuInfo` and `BuildOptions`.
     """
 
-    graph_sha256: str
+    graph_sha256: str  # of the prepared ONNX file
     gpu: str
     compute_capability: str
     multiprocessors: int
-    tensorrt: str
+    tensorrt: str  # flavour and version
     precision: str
     max_batch: int
-    workspace: int
+    workspace: int = WORKSPACE
 
     def file_name(self, graph: Path) -> str:
         """Return the name of the plan of a graph: for people, model, size and so on; and a hash."""
@@ -158,7 +150,6 @@ class NetworkSource:
             tensorrt=NAME,
             precision=self.options.precision,
             max_batch=self.options.max_batch,
-            workspace=self.options.workspace,
         )
 
     def _build(self, graph: Path, facts: PlanFacts) -> bytes:

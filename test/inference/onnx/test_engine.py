@@ -132,7 +132,7 @@ def test_a_graph_that_the_runtime_refuses_is_named(model, tmp_path, monkeypatch)
 def test_two_batches_beside_each_other_find_what_each_finds_alone(model, demo_photo):
     frames = [Frame(demo_photo(name)) for name in ("bus.jpg", "zidane.jpg")]
     engine = OnnxEngine(model)
-    alone = [engine.infer([frame]) for frame in frames]
+    alone = [engine.submit([frame]).result() for frame in frames]
     together = [engine.submit([frame]) for frame in frames]
     for one, other in zip(alone, together, strict=True):
         for expected, found in zip(one, other.result(), strict=True):
@@ -195,7 +195,7 @@ def grey_model(path):
 def test_a_model_of_one_channel_sees_grey(tmp_path, frame):
     model = PoseModel.open(grey_model(tmp_path / "grey.onnx"))
     assert model.metadata.channels == 1
-    (candidates,) = OnnxEngine(model).infer([frame])
+    (candidates,) = OnnxEngine(model).submit([frame]).result()
     np.testing.assert_allclose(candidates.rows[:, 4], 51 / 255, atol=1e-3)
 
 

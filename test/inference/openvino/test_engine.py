@@ -47,7 +47,7 @@ def test_the_same_people_as_onnx_runtime(model, demo_photo):
 def test_two_batches_beside_each_other_find_what_each_finds_alone(model, demo_photo):
     frames = [Frame(demo_photo(name)) for name in ("bus.jpg", "zidane.jpg")]
     engine = openvino_engine.OpenVinoEngine(model)
-    alone = [engine.infer([frame]) for frame in frames]
+    alone = [engine.submit([frame]).result() for frame in frames]
     together = [engine.submit([frame]) for frame in frames]
     for one, other in zip(alone, together, strict=True):
         for expected, found in zip(one, other.result(), strict=True):

@@ -57,7 +57,7 @@ def close_and_look(engine):
 model = PoseModel.open(write_echo_model(folder / "echo.onnx"))
 noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 frames = [Frame(noise), Frame(noise // 2), Frame(noise[..., :2], "yuyv")]
-expected = OnnxEngine(model, (64, 96), 3).infer(frames)
+expected = OnnxEngine(model, (64, 96), 3).submit(frames).result()
 if "LOSE" in os.environ:
     # In the thread in which pycuda frees what is left, which must not end in an abort.
     engine = TensorRTEngine(model, (64, 96), 3, precision="fp32")

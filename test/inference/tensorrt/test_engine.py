@@ -64,7 +64,7 @@ def random_frame(seed, encoding="bgr8", size=(90, 120)):
 
 
 def by_onnx_runtime(model, frames, imgsz=(64, 96)):
-    return OnnxEngine(model, imgsz, len(frames)).infer(frames)
+    return OnnxEngine(model, imgsz, len(frames)).submit(frames).result()
 
 
 def assert_same(found, expected):
@@ -77,14 +77,14 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_finds_what_onnx_runtime_finds(open_engine, model, encoding):
     frames = [random_frame(seed, encoding) for seed in range(3)]
-    assert_same(open_engine(max_batch=4).infer(frames), by_onnx_runtime(model, frames))
+    assert_same(open_engine(max_batch=4).submit(frames).result(), by_onnx_runtime(model, frames))
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "bgr8", "yuyv", "bayer_rggb8", "mono16"])
 def test_a_network_of_grey_pictures_sees_one_plane(open_engine, tmp_path, encoding):
     model = PoseModel.open(write_echo_model(tmp_path / "grey.onnx", channels=1))
     frames = [random_frame(seed, encoding) for seed in range(2)]
-    found = open_engine(model=model, max_batch=2).infer(frames)
+    found = open_engine(model=model, max_batch=2).submit(frames).result()
     assert_same(found, by_onnx_runtime(model, frames))
 
 
@@ -104,7 +104,7 @@ def test_finds_the_people_that_onnx_runtime_finds(open_engine, demo_weights, dem
 def test_frames_of_any_size_have_a_network_of_their_own(open_engine, model):
     sizes = [(90, 120), (120, 90), (64, 96), (200, 100), (90, 120)]
     frames = [random_frame(seed, size=size) for seed, size in enumerate(sizes)]
-    found = open_engine(imgsz=None, max_batch=5).infer(frames)
+    found = open_engine(imgsz=None, max_batch=5).submit(frames).result()
     assert_same(found, by_onnx_runtime(model, frames, None))
 
 
@@ -112,7 +112,7 @@ def test_more_network_sizes_than_are_kept_come_and_go(open_engine, model):
     engine = open_engine(imgsz=None)
     for size in ONE_MORE_THAN_KEPT * 2:
         frames = [random_frame(1, size=size)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames, None))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames, None))
 
 
 def test_a_network_in_use_does_not_go(open_engine, model):
@@ -127,7 +127,7 @@ def test_a_network_in_use_does_not_go(open_engine, model):
 def test_a_network_of_a_fixed_batch_takes_any_number_of_frames(open_engine, tmp_path):
     model = PoseModel.open(write_echo_model(tmp_path / "two.onnx", batch=2))
     frames = [random_frame(seed) for seed in range(5)]
-    found = open_engine(model=model, max_batch=5).infer(frames)
+    found = open_engine(model=model, max_batch=5).submit(frames).result()
     expected = by_onnx_runtime(model, frames)
     assert_same(found, expected)
 
@@ -170,7 +170,7 @@ def test_a_batch_uploads_while_the_one_before_it_is_in_the_network(open_engine, 
 @pytest.mark.parametrize("machine", [INTEGRATED], indirect=True)
 def test_frames_are_copied_to_memory_that_the_gpu_caches(open_engine, machine):
     engine = open_engine()
-    engine.infer([random_frame(1)])
+    engine.submit([random_frame(1)]).result()
     assert machine.calls.count("memcpy_htod_async") == 1
     assert "memcpy_dtoh_async" not in machine.calls, "the small outputs are mapped"
 
@@ -192,9 +192,9 @@ def test_a_picture_is_taken_as_it_was_when_it_was_submitted(open_engine, model):
 
 def test_what_was_found_stays_when_later_batches_come(open_engine, model):
     engine = open_engine()
-    first = engine.infer([random_frame(1)])
+    first = engine.submit([random_frame(1)]).result()
     for seed in range(2, 6):
-        engine.infer([random_frame(seed)])
+        engine.submit([random_frame(seed)]).result()
     assert_same(first, by_onnx_runtime(model, [random_frame(1)]))
 
 
@@ -212,14 +212,14 @@ def test_memory_grows_with_the_largest_frame_and_no_further(open_engine, machine
     held = []
     for size in [(90, 120), (180, 240), (180, 240), (90, 120), (90, 120), (180, 240)]:
         frames = [random_frame(1, size=size)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
         held.append(sum(block.size for block in machine.blocks.values()))
     assert len(set(held[2:])) == 1
 
 
 def test_close_frees_everything(open_engine, machine):
     engine = open_engine()
-    engine.infer([random_frame(1)])
+    engine.submit([random_frame(1)]).result()
     engine.close()
     assert machine.blocks == {}
     assert not machine.context_is_retained
@@ -250,13 +250,13 @@ def test_any_thread_may_call(open_engine, model):
 
 def test_the_gpu_measures_the_stages(open_engine):
     engine = open_engine()
-    engine.infer([random_frame(1)])
+    engine.submit([random_frame(1)]).result()
     assert engine.times.seconds().keys() == NOT_CONVERTED
 
 
 def test_layouts_that_the_kernel_cannot_read_are_converted_before(open_engine):
     engine = open_engine()
-    engine.infer([random_frame(1, "bayer_rggb8")])
+    engine.submit([random_frame(1, "bayer_rggb8")]).result()
     assert engine.times.seconds().keys() == NOT_CONVERTED | {"convert"}
 
 
@@ -308,7 +308,7 @@ def test_after_an_error_of_cuda_the_process_has_to_be_started_again(open_engine,
     fail(call)
     for _ in range(2):
         with pytest.raises(GpuLostError, match=r"Rule Machine .* failed while .* start it again"):
-            engine.infer([random_frame(1)])
+            engine.submit([random_frame(1)]).result()
     with pytest.raises(GpuLostError):
         engine.prepare((64, 96))
 
@@ -332,8 +332,10 @@ def test_out_of_memory_costs_its_batch_only(open_engine, machine, model, fail, c
     engine = open_engine()
     fail(call, "MemoryError")
     with pytest.raises(EngineError, match=r"memory of Rule Machine .* lower max_batch or imgsz"):
-        engine.infer([random_frame(1)])
-    assert_same(engine.infer([random_frame(1)]), by_onnx_runtime(model, [random_frame(1)]))
+        engine.submit([random_frame(1)]).result()
+    assert_same(
+        engine.submit([random_frame(1)]).result(), by_onnx_runtime(model, [random_frame(1)])
+    )
 
 
 def test_a_batch_survives_that_the_next_one_runs_out_of_memory(open_engine, model, fail):
@@ -351,15 +353,17 @@ def test_a_failure_while_a_network_makes_room_is_one_of_the_gpu(open_engine, fai
         engine.prepare(size)
     fail("Stream.synchronize")
     with pytest.raises(GpuLostError):
-        engine.infer([random_frame(1, size=ONE_MORE_THAN_KEPT[-1])])
+        engine.submit([random_frame(1, size=ONE_MORE_THAN_KEPT[-1])]).result()
 
 
 def test_an_enqueue_that_tensorrt_refuses_costs_its_batch_only(open_engine, machine, model):
     engine = open_engine()
     machine.refused = 1
     with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 refused to run .*\(no reason given"):
-        engine.infer([random_frame(1)])
-    assert_same(engine.infer([random_frame(1)]), by_onnx_runtime(model, [random_frame(1)]))
+        engine.submit([random_frame(1)]).result()
+    assert_same(
+        engine.submit([random_frame(1)]).result(), by_onnx_runtime(model, [random_frame(1)])
+    )
 
 
 def test_an_enqueue_that_fails_since_the_gpu_is_lost_says_so(open_engine, machine, fail):
@@ -367,7 +371,7 @@ def test_an_enqueue_that_fails_since_the_gpu_is_lost_says_so(open_engine, machin
     machine.refused = 1
     fail("Context.synchronize")
     with pytest.raises(GpuLostError):
-        engine.infer([random_frame(1)])
+        engine.submit([random_frame(1)]).result()
 
 
 @pytest.mark.parametrize("call", OPENING)
@@ -422,7 +426,7 @@ def test_every_pass_of_a_batch_has_an_aligned_output(open_engine, tmp_path):
     frames = [random_frame(1), random_frame(2)]
     sizes = [(64, 96), (64, 96)]
     one_at_a_time = PoseModel.open(fixed_batch(graph, tmp_path / "one.onnx"))
-    found = open_engine(model=one_at_a_time, max_batch=2).infer(frames)
+    found = open_engine(model=one_at_a_time, max_batch=2).submit(frames).result()
     assert_same(found, by_onnx_runtime(model, frames))
     assert len(found) == len(sizes)
 
@@ -440,7 +444,7 @@ def test_an_address_that_tensorrt_refuses_is_an_error(open_engine, monkeypatch):
     context = sys.modules["tensorrt"].IExecutionContext
     monkeypatch.setattr(context, "set_tensor_address", lambda self, name, address: False)
     with pytest.raises(EngineError, match="does not accept the address 0x"):
-        engine.infer([random_frame(1)])
+        engine.submit([random_frame(1)]).result()
 
 
 def test_a_shape_that_tensorrt_refuses_is_an_error(open_engine, monkeypatch):
@@ -448,22 +452,22 @@ def test_a_shape_that_tensorrt_refuses_is_an_error(open_engine, monkeypatch):
     context = sys.modules["tensorrt"].IExecutionContext
     monkeypatch.setattr(context, "set_input_shape", lambda self, name, shape: False)
     with pytest.raises(EngineError, match="does not accept the input shape"):
-        engine.infer([random_frame(1)])
+        engine.submit([random_frame(1)]).result()
 
 
 def test_shapes_and_addresses_are_set_once(open_engine, machine):
     engine = open_engine(max_batch=2)
     for _ in range(2):
-        engine.infer([random_frame(1)])
+        engine.submit([random_frame(1)]).result()
     before = len(machine.calls)
     for _ in range(4):
-        engine.infer([random_frame(1)])
+        engine.submit([random_frame(1)]).result()
     assert {"set_input_shape", "set_tensor_address"}.isdisjoint(machine.calls[before:])
 
 
 def test_a_batch_of_one_has_a_fixed_shape(open_engine, machine):
     engine = open_engine(max_batch=1)
-    engine.infer([random_frame(1)])
+    engine.submit([random_frame(1)]).result()
     assert "set_input_shape" not in machine.calls
     assert machine.builds[0].profiles == []
 
@@ -472,12 +476,12 @@ def test_from_its_third_run_on_a_batch_is_a_cuda_graph(open_engine, machine, mod
     engine = open_engine(max_batch=2)
     for count in (2, 2, 2, 2, 1, 1, 1, 1):
         frames = [random_frame(seed) for seed in range(count)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
     before = machine.calls.count("execute_async_v3")
     launched = machine.calls.count("cuGraphLaunch")
     for seed in range(6):
         frames = [random_frame(seed)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
     assert machine.calls.count("execute_async_v3") == before
     assert machine.calls.count("cuGraphLaunch") == launched + 6
 
@@ -486,7 +490,7 @@ def test_graphs_are_captured_again_where_the_output_has_moved(open_engine, machi
     engine = open_engine(max_batch=2)
     for count in (1, 1, 1, 1, 2, 2, 1, 1, 1, 1):  # two pictures need a larger output
         frames = [random_frame(seed) for seed in range(count)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
     assert machine.calls.count("cuGraphInstantiateWithFlags") == 4
 
 
@@ -498,19 +502,19 @@ def test_a_driver_that_does_not_capture_runs_the_network_without(
     engine = open_engine()
     for seed in range(6):
         frames = [random_frame(seed)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
     assert machine.calls.count("execute_async_v3") == 6
     assert "runs without a CUDA graph" in caplog.text
 
 
 def test_a_network_that_tensorrt_does_not_let_capture_runs_without(open_engine, machine, model):
     engine = open_engine()
-    engine.infer([random_frame(1)])
-    engine.infer([random_frame(1)])  # in the other slot
+    engine.submit([random_frame(1)]).result()
+    engine.submit([random_frame(1)]).result()  # in the other slot
     machine.refused = 1
     for seed in range(4):
         frames = [random_frame(seed)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
 
 
 def test_a_network_whose_capture_breaks_a_rule_runs_without(open_engine, machine, model, caplog):
@@ -519,7 +523,7 @@ def test_a_network_whose_capture_breaks_a_rule_runs_without(open_engine, machine
     machine.invalidated = 2  # those of both slots
     for seed in range(6):
         frames = [random_frame(seed)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
     assert "cuGraphLaunch" not in machine.calls
     assert "runs without a CUDA graph" in caplog.text
 
@@ -536,20 +540,22 @@ def test_other_code_may_use_the_legacy_stream_during_a_capture(open_engine, mach
 def test_a_graph_that_cannot_be_launched_means_a_lost_gpu(open_engine, machine, fail):
     engine = open_engine()
     for _ in range(4):
-        engine.infer([random_frame(1)])
+        engine.submit([random_frame(1)]).result()
     fail("cuGraphLaunch")
     with pytest.raises(GpuLostError, match="CUDA error 700"):
-        engine.infer([random_frame(1)])
+        engine.submit([random_frame(1)]).result()
 
 
 def test_a_graph_without_room_on_the_gpu_costs_its_batch_only(open_engine, machine, model, fail):
     engine = open_engine()
     for _ in range(4):
-        engine.infer([random_frame(1)])
+        engine.submit([random_frame(1)]).result()
     fail("cuGraphLaunch", "MemoryError")
     with pytest.raises(EngineError, match=r"cannot launch a CUDA graph .* lower max_batch"):
-        engine.infer([random_frame(1)])
-    assert_same(engine.infer([random_frame(1)]), by_onnx_runtime(model, [random_frame(1)]))
+        engine.submit([random_frame(1)]).result()
+    assert_same(
+        engine.submit([random_frame(1)]).result(), by_onnx_runtime(model, [random_frame(1)])
+    )
 
 
 def test_more_numbers_of_pictures_than_are_kept_come_and_go(open_engine, model, monkeypatch):
@@ -557,7 +563,7 @@ def test_more_numbers_of_pictures_than_are_kept_come_and_go(open_engine, model, 
     monkeypatch.setattr(sys.modules[Network], "_KEPT_RUNS", 3)
     for count in (1, 2, 3, 4, 1, 2, 3, 4, 4, 4, 4):
         frames = [random_frame(seed) for seed in range(count)]
-        assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
 
 
 def test_a_frame_that_cannot_be_converted_costs_only_its_batch(open_engine, model, monkeypatch):
@@ -567,8 +573,8 @@ def test_a_frame_that_cannot_be_converted_costs_only_its_batch(open_engine, mode
         patch.setattr(Frame, "to_bgr", lambda frame: 1 / 0)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
-                engine.infer([random_frame(2), broken])
-    assert_same(engine.infer([broken]), by_onnx_runtime(model, [broken]))
+                engine.submit([random_frame(2), broken]).result()
+    assert_same(engine.submit([broken]).result(), by_onnx_runtime(model, [broken]))
 
 
 @pytest.mark.parametrize("machine", [pytest.param({"devices": 0}, id="no GPU")], indirect=True)
@@ -623,7 +629,7 @@ def test_an_engine_of_the_user_runs_as_it_is(open_engine, machine, model, tmp_pa
     graph = write_echo_model(tmp_path / "graph.onnx", sides=(64, 96)).read_bytes()
     engine = open_engine(model=write_engine(tmp_path / "own.engine", graph), max_batch=4)
     frames = [random_frame(seed) for seed in range(4)]
-    assert_same(engine.infer(frames), by_onnx_runtime(model, frames))
+    assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
     assert "build_serialized_network" not in machine.calls
 
 
@@ -632,7 +638,7 @@ def test_an_engine_of_the_user_may_have_a_raw_output(open_engine, tmp_path):
     graph = constant_model(raw, input_shape=(1, 3, 64, 96))
     onnx.save(graph, tmp_path / "raw.onnx")
     own = write_engine(tmp_path / "own.engine", graph.SerializeToString(), metadata=COCO)
-    (found,) = open_engine(model=own).infer([random_frame(1)])
+    (found,) = open_engine(model=own).submit([random_frame(1)]).result()
     (expected,) = by_onnx_runtime(PoseModel.open(tmp_path / "raw.onnx"), [random_frame(1)])
     order = np.argsort(-found.rows[:, 4], kind="stable")
     np.testing.assert_allclose(found.rows[order], expected.rows, rtol=1e-6)
@@ -673,7 +679,7 @@ def test_a_cached_plan_that_tensorrt_refuses_is_built_anew(
     checksum = plan.with_name(f"{plan.name}.sha256")
     checksum.write_text(content_hash(plan))
     frames = [random_frame(1)]
-    assert_same(open_engine().infer(frames), by_onnx_runtime(model, frames))
+    assert_same(open_engine().submit(frames).result(), by_onnx_runtime(model, frames))
     assert machine.calls.count("build_serialized_network") == 2
     assert "cannot be used and is built again: TensorRT 10.3.0" in caplog.text
     assert "Magic tag does not match" in caplog.text
