@@ -134,7 +134,7 @@ LITERALS = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)  # test/fuzz tries more
 @given(key=st.sampled_from(sorted(GETTERS)), value=LITERALS | LITERALS.map(repr) | st.text())
 def test_any_value_is_read_or_refused_with_nothing_but_a_model_error(key, value):
     with contextlib.suppress(ModelError):

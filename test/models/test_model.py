@@ -13,6 +13,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from pose_graphs import COCO, constant_model, random_raw, run
+from torch_file import NETWORK_HW, checkpoint, tiny_pose
+from torch_file import save as save_checkpoint
 
 from kp_pose_ros.errors import ModelError, SettingsError
 from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
@@ -279,19 +281,18 @@ def test_no_graph_comes_of_an_engine(tmp_path):
         model.graph((640, 640))
 
 
-@pytest.fixture(scope="module")
-def exported(demo_weights, tmp_path_factory):
-    """The demo's model as an ONNX file of a fixed size."""
-    path = tmp_path_factory.mktemp("exported") / "pose.onnx"
-    model = write_onnx(read_checkpoint(demo_weights), imgsz=(64, 96), batch=None)
-    onnx.save(model, path)
-    return path
+@pytest.fixture
+def exported(tmp_path):
+    """A checkpoint as an ONNX file of a fixed size."""
+    read = read_checkpoint(save_checkpoint(tmp_path / "pose.pt", checkpoint(tiny_pose())))
+    onnx.save(write_onnx(read, imgsz=NETWORK_HW, batch=None), tmp_path / "pose.onnx")
+    return tmp_path / "pose.onnx"
 
 
 class Noise(CalibrationDataReader):
     def __init__(self):
         generator = np.random.default_rng(0)
-        self._pictures = [generator.random((1, 3, 64, 96), np.float32) for _ in range(2)]
+        self._pictures = [generator.random((1, 3, *NETWORK_HW), np.float32) for _ in range(2)]
 
     def get_next(self):
         return {"images": self._pictures.pop()} if self._pictures else None
@@ -331,8 +332,9 @@ SIXTEEN_BITS = {
 )
 def test_what_onnx_runtime_makes_of_a_model_is_prepared(exported, tmp_path, change):
     change(exported, tmp_path / "changed.onnx")
-    picture = np.random.default_rng(1).random((2, 3, 64, 96)).astype(np.float32)
+    picture = np.random.default_rng(1).random((2, 3, *NETWORK_HW)).astype(np.float32)
     plain, changed = (PoseModel.open(path) for path in (exported, tmp_path / "changed.onnx"))
     assert changed.metadata.layout is Layout.RAW
-    expected, found = (run(str(model.graph((64, 96))), picture) for model in (plain, changed))
-    assert found.shape == expected.shape == (2, 126, 57)
+    expected, found = (run(str(model.graph(NETWORK_HW)), picture) for model in (plain, changed))
+    assert found.shape == expected.shape == (2, 24, 15)
+    np.testing.assert_allclose(found, expected, atol=1)  # pixels

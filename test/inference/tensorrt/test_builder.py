@@ -40,19 +40,20 @@ def build(builder, graph, precision="fp32", *, max_batch=4, **more):
     return builder.build_plan(graph, options, for_this_gpu=False, **more)
 
 
-@pytest.mark.parametrize("max_batch", [1, 4], ids=["fixed shape", "profile"])
-def test_graphs_of_every_precision_become_plans(builder, people, calibration_pictures, max_batch):
+def test_graphs_of_every_precision_become_plans(builder, people, calibration_pictures):
     calibrate(people, SIZE, calibration_pictures)
     sizes = {}
     for precision in builder.PRECISIONS:
         graph = builder.graph_for(people, SIZE, precision)
-        sizes[precision] = len(build(builder, graph, precision, max_batch=max_batch))
+        sizes[precision] = len(build(builder, graph, precision, max_batch=1))
     assert sizes["fp32"] > 11e6  # bytes: 2.9 million weights
     assert sizes["fp16"] < 0.75 * sizes["fp32"]
     assert sizes["int8"] > 3e6
 
 
-@pytest.mark.parametrize("form", [{"batch": 2}, {"channels": 1}], ids=["fixed batch", "grey"])
+@pytest.mark.parametrize(
+    "form", [{}, {"batch": 2}, {"channels": 1}], ids=["any batch", "fixed batch", "grey"]
+)
 def test_other_forms_of_graphs_become_plans(builder, tmp_path, form):
     model = PoseModel.open(write_echo_model(tmp_path / "other.onnx", **form))
     assert build(builder, model.graph((64, 96)))

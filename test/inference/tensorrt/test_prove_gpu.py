@@ -60,7 +60,7 @@ def failures(results):
     return [(each.step, each.note) for each in results if each.status == "FAIL"]
 
 
-WITH_PEOPLE = ["tensorrt", "poses", "int8", "submits"]
+WITH_PEOPLE = ["tensorrt", "poses", "int8"]
 
 
 @pytest.mark.parametrize("people", [True, False], ids=["with people", "without"])
