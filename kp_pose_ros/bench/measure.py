@@ -96,10 +96,9 @@ class Rounds:
 
 
 class Sampler:
-    """Averages readings that a thread takes while a `with` statement lasts."""
+    """Averages what `read` returns every `period` seconds while a `with` statement lasts."""
 
     def __init__(self, read: Callable[[], Mapping[str, float]], period: float) -> None:
-        """Prepare to call `read` every `period` seconds."""
         self._read = read
         self._period = period
         self._found: defaultdict[str, list[float]] = defaultdict(list)
@@ -157,10 +156,9 @@ def cpu_seconds(process: int) -> float:
 
 
 class OtherProcesses:
-    """Measures how much of this machine's cores the processes take that are not ours."""
+    """Measures how much of this machine's cores all processes but `ours` take, from now on."""
 
     def __init__(self, ours: Iterable[int]) -> None:
-        """Begin; `ours` are the processes that belong to the benchmark."""
         self._ours = list(ours)
         self._begin = self._state()
 

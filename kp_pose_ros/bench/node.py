@@ -49,18 +49,17 @@ _PATIENCE = 2.0  # seconds that the node's threads have to end
 
 
 class NodeUnderTest:
-    """Runs a PoseNode, a relay and their cameras while a `with` statement lasts."""
+    """Runs a PoseNode, a relay and their cameras while a `with` statement lasts.
+
+    Args:
+        settings: the estimator's.
+        args: rate (frames a second), cameras (how many), depth and smoothing.
+        pictures: (n, height, width, 3) uint8 BGR, the cameras' frames.
+    """
 
     def __init__(
         self, settings: Settings, args: argparse.Namespace, pictures: npt.NDArray[np.uint8]
     ) -> None:
-        """Prepare.
-
-        Args:
-            settings: the estimator's.
-            args: rate (frames a second), cameras (how many), depth and smoothing.
-            pictures: (n, height, width, 3) uint8 BGR, the cameras' frames.
-        """
         self._args = args
         self._settings = settings
         self._pictures = pictures
@@ -86,7 +85,7 @@ class NodeUnderTest:
         """
         self._node.times.clear()
         before = self._became()
-        with Sampler(_readings, _SAMPLING) as sampler:
+        with Sampler(lambda: readings() | slow_readings(), _SAMPLING) as sampler:
             found = self._run_cameras("node", os.getpid(), seconds, overlay=overlay)
         return NodeRound(
             cameras=found,
@@ -231,7 +230,3 @@ class _Process:
         raise EngineError(
             f"the process {self._name} of the benchmark ended with code {code}: {why}"
         )
-
-
-def _readings() -> dict[str, float]:
-    return readings() | slow_readings()

@@ -93,8 +93,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _rerun(bag: Reader, args: argparse.Namespace) -> int:
-    from kp_pose_ros.bags.definitions import make_typestore
-    from kp_pose_ros.bags.files import Output, read_messages
+    from kp_pose_ros.bags.files import Output, make_typestore, read_messages
     from kp_pose_ros.bags.rerun import Rerun
     from kp_pose_ros.bags.topics import image_topics, result_prefixes
 

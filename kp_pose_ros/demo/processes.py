@@ -15,20 +15,19 @@ _PATIENCE = 5.0  # seconds for a process to end
 
 
 class Processes:
-    """Processes that are ended at the end of a `with` block, last started first."""
+    """Processes that end with a `with` block, last started first; their logs go to `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepare; the logs go to `folder`."""
         self._folder = folder
-        self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _name, process in reversed(self._started):
+        for process in reversed(self._started.values()):
             process.terminate()
-        for _name, process in reversed(self._started):
+        for process in reversed(self._started.values()):
             try:
                 process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
@@ -37,13 +36,12 @@ class Processes:
     def start(self, name: str, module: str, *arguments: str) -> None:
         """Run a Python module, with its output in the file NAME.log."""
         with self._log(name).open("wb") as log:
-            process = subprocess.Popen(
+            self._started[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=large_images_environment(),
             )
-        self._started.append((name, process))
 
     def is_running(self, name: str) -> bool:
         """Return whether a process runs; False if it has ended with exit code 0.
@@ -51,7 +49,7 @@ class Processes:
         Raises:
             KpPoseError: it failed; the message quotes the last line of its log.
         """
-        code = dict(self._started)[name].poll()
+        code = self._started[name].poll()
         if code:
             text = self._log(name).read_text(errors="replace").strip()
             last = text.splitlines()[-1] if text else f"exit code {code}"

@@ -22,7 +22,7 @@ from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
 
 
 class DemoReceiver:
-    """Receives the node's messages and reports them.
+    """Receives the node's messages, reports them and shows the pictures in a window.
 
     Attributes:
         report: None until the skeleton is known.
@@ -32,7 +32,6 @@ class DemoReceiver:
     def __init__(
         self, folder: Folder, lines: TextIO, window: Window | None, ending: Ending
     ) -> None:
-        """Prepare; `folder` and `lines` are the report's, `window` shows the pictures."""
         self.report: DemoReport | None = None
         self.lines = lines
         self._folder = folder

@@ -43,19 +43,11 @@ class _Row:
 
 
 class DemoReport:
-    """A table on the terminal, JSON lines, and the annotated picture of each image source."""
+    """A table on the terminal, JSON `lines`, and in `folder` the best annotated pictures."""
 
     def __init__(
         self, folder: Folder, lines: TextIO, skeleton: Skeleton, class_names: list[str]
     ) -> None:
-        """Prepare an empty report.
-
-        Args:
-            folder: where the annotated pictures go.
-            lines: where the JSON lines go.
-            skeleton: names the keypoints.
-            class_names: by class id.
-        """
         self.latencies: list[float] = []
         self._folder = folder
         self._lines = lines
@@ -84,14 +76,11 @@ class DemoReport:
     def _add_to_row(self, name: str, stamp: float, poses: Poses, latency: float) -> None:
         row = self._row
         if row is None or row.name != name or stamp - row.start >= _ROW_LENGTH:
-            self._print_row()
+            if row is not None:
+                show(row)
             row = self._row = _Row(name, stamp, poses)
         row.poses = poses
         row.latencies.append(latency)
-
-    def _print_row(self) -> None:
-        if self._row is not None:
-            show(self._row)
 
     def add_picture(self, name: str, stamp: int, picture: Pixels) -> None:
         """Keep an annotated picture, unless one of the same name shows more people."""
@@ -105,7 +94,8 @@ class DemoReport:
         Raises:
             SettingsError: one cannot be written.
         """
-        self._print_row()
+        if self._row is not None:
+            show(self._row)
         paths = []
         for name, (_, picture) in self._best.items():
             paths.append(self._folder.file(f"{name}.png"))
@@ -114,8 +104,6 @@ class DemoReport:
 
     def summary(self) -> str:
         """Return the number of messages and their latency, in one sentence."""
-        if not self.latencies:
-            return "No poses were received."
         return (
             f"{len(self.latencies)} poses messages, half of them within "
             f"{median(self.latencies) * 1e3:.0f} ms of the camera's stamp."

@@ -61,11 +61,7 @@ class CompressedImageFields:
 
 
 def read_image(message: Pixels) -> ImageFields:
-    """Return the fields of a serialized sensor_msgs/Image.
-
-    Raises:
-        FrameError: the bytes are no such message.
-    """
+    """Return the fields of a serialized sensor_msgs/Image; raises FrameError, as all below."""
     reader = CdrReader(message)
     header = reader.header()
     height, width = reader.fields("II")
@@ -76,11 +72,7 @@ def read_image(message: Pixels) -> ImageFields:
 
 
 def read_compressed_image(message: Pixels) -> CompressedImageFields:
-    """Return the fields of a serialized sensor_msgs/CompressedImage.
-
-    Raises:
-        FrameError: the bytes are no such message.
-    """
+    """Return the fields of a serialized sensor_msgs/CompressedImage."""
     reader = CdrReader(message)
     return CompressedImageFields(reader.header(), reader.text(), reader.data())
 
@@ -102,11 +94,7 @@ class VideoPacket:
 
 
 def read_ffmpeg_packet(message: Pixels) -> VideoPacket:
-    """Return the fields of a serialized ffmpeg_image_transport_msgs/FFMPEGPacket.
-
-    Raises:
-        FrameError: the bytes are no such message.
-    """
+    """Return the fields of a serialized ffmpeg_image_transport_msgs/FFMPEGPacket."""
     reader = CdrReader(message)
     header = reader.header()
     reader.fields("ii")  # width and height, which the stream contains as well
@@ -117,11 +105,7 @@ def read_ffmpeg_packet(message: Pixels) -> VideoPacket:
 
 
 def read_compressed_video(message: Pixels) -> VideoPacket:
-    """Return the fields of a serialized foxglove_msgs/CompressedVideo.
-
-    Raises:
-        FrameError: the bytes are no such message.
-    """
+    """Return the fields of a serialized foxglove_msgs/CompressedVideo."""
     reader = CdrReader(message)
     header, data = reader.header(), reader.data()
     return VideoPacket(header, reader.text(), data)
@@ -130,18 +114,13 @@ def read_compressed_video(message: Pixels) -> VideoPacket:
 class CdrReader:
     """Reads fields one after another.
 
-    Every method raises FrameError where the message ends too early.
+    All of it raises FrameError where the bytes are no CDR or end too early.
 
     Attributes:
         order: of the message's numbers.
     """
 
     def __init__(self, message: Pixels) -> None:
-        """Begin at the first field.
-
-        Raises:
-            FrameError: the bytes are no CDR.
-        """
         if len(message) < _START or message[0] != 0 or message[1] > 1:
             raise FrameError(f"the {len(message)} bytes of the message are not CDR")
         self.order: ByteOrder = "<" if message[1] else ">"

@@ -19,22 +19,16 @@ from kp_pose_ros.settings import Setting
 
 
 class StillDecoder:
-    """Decodes messages with one complete image each."""
+    """Decodes messages with one complete image each, which `read` parses."""
 
     def __init__(self, read: Callable[[Pixels, MinWidth | None], CameraImage]) -> None:
-        """Prepare to decode messages that `read` parses."""
         self._read = read
         self._bit_depth = BitDepth()
 
     def decode(self, message: Pixels, min_width: MinWidth | None = None) -> list[Decoded]:
-        """Return the images that a message completes.
+        """Return the images that a message completes, given its CDR bytes; raises FrameError.
 
-        Args:
-            message: its CDR bytes.
-            min_width: see `decode_compressed`.
-
-        Raises:
-            FrameError: the message cannot be read.
+        `min_width` is that of `decode_compressed`.
         """
         image = self._read(message, min_width)
         image = replace(image, frame=self._bit_depth.of(image.frame))

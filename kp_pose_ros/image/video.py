@@ -28,16 +28,16 @@ _DECODERS = {
     "mpeg4": "mpeg4",
 }
 
-
 _HELD_BACK = 32  # packets; no decoder delays a picture by more: H.265 allows 16
-
 
 # Converts a decoded picture, which may be costly; raises FrameError.
 Decoded = Callable[[], CameraImage]
 
 
 class VideoStream:
-    """Decodes the video of one topic. A picture may come some packets after its own.
+    """Decodes the video of one topic, whose messages `read` parses.
+
+    A picture may come some packets after its own.
 
     Most packets encode only changes. So decoding begins with a key frame and, after a missing or
     damaged packet, begins again with the next one: the pictures in between would be wrong, and are
@@ -45,7 +45,6 @@ class VideoStream:
     """
 
     def __init__(self, read: Callable[[Pixels], VideoPacket]) -> None:
-        """Prepare to decode messages that `read` parses."""
         self._read = read
         self._codec = ""
         self._context: Any = None

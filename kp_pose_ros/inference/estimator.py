@@ -68,10 +68,14 @@ class Engine(Protocol):
         """Start a batch; its result is the candidates of each frame.
 
         Another batch may start before this one has ended; collect the results in the same order.
-        Frames may have different sizes and encodings.
+        Frames may have different sizes and encodings, and must not change until the batch has
+        ended.
 
         Raises:
-            EngineError: the engine failed; later calls may work.
+            EngineError: a network cannot be opened, or the engine failed; later calls may work.
+            ModelError: the model cannot be prepared for the size that a frame needs.
+            FrameError: a frame cannot be converted.
+            GpuLostError: the GPU failed, now or before; so does the result.
         """
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:

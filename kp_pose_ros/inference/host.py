@@ -99,16 +99,11 @@ class HostEngine:
         self._opener = ThreadPoolExecutor(1)
 
     def prepare(self, frame: Size) -> Path:
-        """Open the network for frames of (height, width); return its graph. Raises as `submit`."""
+        """See `Engine`; the file is the prepared graph."""
         return self._network(self._model.network_size(frame, self._imgsz)).graph
 
     def submit(self, frames: Sequence[Frame]) -> Future[list[Candidates]]:
-        """Start a batch; see `Engine`. The frames must not change until it has ended.
-
-        Raises:
-            EngineError: the engine refuses the graph; the result, if it fails while it runs.
-            ModelError: the model cannot be prepared for the size that a frame needs.
-        """
+        """See `Engine`."""
         by_size: defaultdict[Size, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
             by_size[self._model.network_size(frame.size, self._imgsz)].append(index)

@@ -7,7 +7,7 @@ from recording import STORE
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from kp_pose_ros.bags import decompression
-from kp_pose_ros.bags.files import open_bag, read_messages
+from kp_pose_ros.bags.files import make_typestore, open_bag, read_messages
 from kp_pose_ros.errors import BagError
 
 COMPRESSED = {
@@ -46,3 +46,16 @@ def test_a_fifo_is_no_bag(tmp_path, fifo):
     os.mkfifo(tmp_path / fifo)
     with pytest.raises(BagError, match="not a regular file"):
         open_bag(tmp_path / fifo.partition("/")[0]).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("Detection2DArray", "214274120007f4a6", id="detections"),
+        pytest.param("Detection2D", "0d12b69df5c593b3", id="one detection"),
+        pytest.param("BoundingBox2D", "008eacbb0cf8f26e", id="a box"),
+    ],
+)
+def test_the_types_of_vision_msgs_are_those_of_the_published_package(name, expected):
+    digest = make_typestore().hash_rihs01(f"vision_msgs/msg/{name}")
+    assert digest.startswith(f"RIHS01_{expected}")

@@ -28,7 +28,7 @@ from recording import (
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader, StoragePlugin
 
-from kp_pose_ros.bags.definitions import make_typestore
+from kp_pose_ros.bags.files import make_typestore
 from kp_pose_ros.cli import main
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.factory import Settings, make_estimator

@@ -194,8 +194,7 @@ def read_parameters(path):
 
 
 def read_bag(path):
-    from kp_pose_ros.bags.definitions import make_typestore
-    from kp_pose_ros.bags.files import Output, open_bag, read_messages
+    from kp_pose_ros.bags.files import Output, make_typestore, open_bag, read_messages
 
     with open_bag(path) as bag, Output(path.parent / "out", bag, make_typestore()) as output:
         for message in read_messages(bag):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ament_index_python import get_package_share_directory
 
-from kp_pose_ros.bags.definitions import make_typestore
+from kp_pose_ros.bags.files import make_typestore
 
 STORE = make_typestore()
 

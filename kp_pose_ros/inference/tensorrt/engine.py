@@ -145,28 +145,12 @@ class TensorRTEngine:
         self._held.callback(self._close_networks)
 
     def prepare(self, frame: Size) -> Path:
-        """Open the network for frames of (height, width); return its plan.
-
-        Raises:
-            EngineError: it cannot be built or loaded.
-            ModelError: the model cannot be prepared for that size.
-            GpuLostError: the GPU failed, now or before.
-        """
+        """See `Engine`; the file is the plan."""
         with self._gpu.current(), self._gpu.errors("opening the network"):
             return self._network(self._network_size(frame)).plan
 
     def submit(self, frames: Sequence[Frame]) -> _Batch:
-        """Start a batch; its result is the candidates of each frame.
-
-        One more batch may be submitted before the result is collected: its upload then runs while
-        this one is in the network.
-
-        Raises:
-            EngineError: a network cannot be opened, or the memory ran out; later calls may work.
-            ModelError: the model cannot be prepared for the size that a frame needs.
-            FrameError: a frame cannot be converted.
-            GpuLostError: the GPU failed, now or before; so does the result.
-        """
+        """See `Engine`; only one more batch may be submitted before the result is collected."""
         if not self._free_slots:
             raise RuntimeError(f"{SLOTS} batches are in flight: collect one first")
         slot = self._free_slots.popleft()
@@ -185,10 +169,7 @@ class TensorRTEngine:
         return _Batch(self, slot, passes)
 
     def network_call(self, frames: Sequence[Frame]) -> Callable[[], object]:
-        """Return what enqueues the network alone on frames of one size: for benchmarks.
-
-        Each call waits for the one before it, so that the GPU always has the next to do.
-        """
+        """See `Engine`; each call waits for the one before, so that the GPU is always busy."""
         self.submit(frames).result()
         slot = self._free_slots[-1]
         with self._gpu.current():
@@ -204,7 +185,7 @@ class TensorRTEngine:
         return call
 
     def close(self) -> None:
-        """Free everything on the GPU; batches whose results were not collected are lost."""
+        """See `Engine`; batches whose results were not collected are lost."""
         if self._gpu.lost or self._is_closed:
             return
         self._is_closed = True
