@@ -67,6 +67,16 @@ def by_onnx_runtime(model, frames, imgsz=(64, 96)):
     return OnnxEngine(model, imgsz, len(frames)).submit(frames).result()
 
 
+def run(engine):
+    """Return what an engine finds in a frame."""
+    return engine.submit([random_frame(1)]).result()
+
+
+def assert_right(engine, model, frames, imgsz=(64, 96)):
+    """Check that an engine finds in frames what ONNX Runtime finds."""
+    assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames, imgsz))
+
+
 def assert_same(found, expected):
     assert [each.letterbox for each in found] == [each.letterbox for each in expected]
     for one, other in zip(found, expected, strict=True):
@@ -77,15 +87,14 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_finds_what_onnx_runtime_finds(open_engine, model, encoding):
     frames = [random_frame(seed, encoding) for seed in range(3)]
-    assert_same(open_engine(max_batch=4).submit(frames).result(), by_onnx_runtime(model, frames))
+    assert_right(open_engine(max_batch=4), model, frames)
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "bgr8", "yuyv", "bayer_rggb8", "mono16"])
 def test_a_network_of_grey_pictures_sees_one_plane(open_engine, tmp_path, encoding):
     model = PoseModel.open(write_echo_model(tmp_path / "grey.onnx", channels=1))
     frames = [random_frame(seed, encoding) for seed in range(2)]
-    found = open_engine(model=model, max_batch=2).submit(frames).result()
-    assert_same(found, by_onnx_runtime(model, frames))
+    assert_right(open_engine(model=model, max_batch=2), model, frames)
 
 
 def test_finds_the_people_that_onnx_runtime_finds(open_engine, demo_weights, demo_photo):
@@ -104,15 +113,14 @@ def test_finds_the_people_that_onnx_runtime_finds(open_engine, demo_weights, dem
 def test_frames_of_any_size_have_a_network_of_their_own(open_engine, model):
     sizes = [(90, 120), (120, 90), (64, 96), (200, 100), (90, 120)]
     frames = [random_frame(seed, size=size) for seed, size in enumerate(sizes)]
-    found = open_engine(imgsz=None, max_batch=5).submit(frames).result()
-    assert_same(found, by_onnx_runtime(model, frames, None))
+    assert_right(open_engine(imgsz=None, max_batch=5), model, frames, None)
 
 
 def test_more_network_sizes_than_are_kept_come_and_go(open_engine, model):
     engine = open_engine(imgsz=None)
     for size in ONE_MORE_THAN_KEPT * 2:
         frames = [random_frame(1, size=size)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames, None))
+        assert_right(engine, model, frames, None)
 
 
 def test_a_network_in_use_does_not_go(open_engine, model):
@@ -127,9 +135,7 @@ def test_a_network_in_use_does_not_go(open_engine, model):
 def test_a_network_of_a_fixed_batch_takes_any_number_of_frames(open_engine, tmp_path):
     model = PoseModel.open(write_echo_model(tmp_path / "two.onnx", batch=2))
     frames = [random_frame(seed) for seed in range(5)]
-    found = open_engine(model=model, max_batch=5).submit(frames).result()
-    expected = by_onnx_runtime(model, frames)
-    assert_same(found, expected)
+    assert_right(open_engine(model=model, max_batch=5), model, frames)
 
 
 def test_a_gpu_tells_nobody_of_the_end_of_a_batch(open_engine):
@@ -170,7 +176,7 @@ def test_a_batch_uploads_while_the_one_before_it_is_in_the_network(open_engine, 
 @pytest.mark.parametrize("machine", [INTEGRATED], indirect=True)
 def test_frames_are_copied_to_memory_that_the_gpu_caches(open_engine, machine):
     engine = open_engine()
-    engine.submit([random_frame(1)]).result()
+    run(engine)
     assert machine.calls.count("memcpy_htod_async") == 1
     assert "memcpy_dtoh_async" not in machine.calls, "the small outputs are mapped"
 
@@ -192,7 +198,7 @@ def test_a_picture_is_taken_as_it_was_when_it_was_submitted(open_engine, model):
 
 def test_what_was_found_stays_when_later_batches_come(open_engine, model):
     engine = open_engine()
-    first = engine.submit([random_frame(1)]).result()
+    first = run(engine)
     for seed in range(2, 6):
         engine.submit([random_frame(seed)]).result()
     assert_same(first, by_onnx_runtime(model, [random_frame(1)]))
@@ -212,14 +218,14 @@ def test_memory_grows_with_the_largest_frame_and_no_further(open_engine, machine
     held = []
     for size in [(90, 120), (180, 240), (180, 240), (90, 120), (90, 120), (180, 240)]:
         frames = [random_frame(1, size=size)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+        assert_right(engine, model, frames)
         held.append(sum(block.size for block in machine.blocks.values()))
     assert len(set(held[2:])) == 1
 
 
 def test_close_frees_everything(open_engine, machine):
     engine = open_engine()
-    engine.submit([random_frame(1)]).result()
+    run(engine)
     engine.close()
     assert machine.blocks == {}
     assert not machine.context_is_retained
@@ -250,7 +256,7 @@ def test_any_thread_may_call(open_engine, model):
 
 def test_the_gpu_measures_the_stages(open_engine):
     engine = open_engine()
-    engine.submit([random_frame(1)]).result()
+    run(engine)
     assert engine.times.seconds().keys() == NOT_CONVERTED
 
 
@@ -308,7 +314,7 @@ def test_after_an_error_of_cuda_the_process_has_to_be_started_again(open_engine,
     fail(call)
     for _ in range(2):
         with pytest.raises(GpuLostError, match=r"Rule Machine .* failed while .* start it again"):
-            engine.submit([random_frame(1)]).result()
+            run(engine)
     with pytest.raises(GpuLostError):
         engine.prepare((64, 96))
 
@@ -332,10 +338,8 @@ def test_out_of_memory_costs_its_batch_only(open_engine, machine, model, fail, c
     engine = open_engine()
     fail(call, "MemoryError")
     with pytest.raises(EngineError, match=r"memory of Rule Machine .* lower max_batch or imgsz"):
-        engine.submit([random_frame(1)]).result()
-    assert_same(
-        engine.submit([random_frame(1)]).result(), by_onnx_runtime(model, [random_frame(1)])
-    )
+        run(engine)
+    assert_right(engine, model, [random_frame(1)])
 
 
 def test_a_batch_survives_that_the_next_one_runs_out_of_memory(open_engine, model, fail):
@@ -360,10 +364,8 @@ def test_an_enqueue_that_tensorrt_refuses_costs_its_batch_only(open_engine, mach
     engine = open_engine()
     machine.refused = 1
     with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 refused to run .*\(no reason given"):
-        engine.submit([random_frame(1)]).result()
-    assert_same(
-        engine.submit([random_frame(1)]).result(), by_onnx_runtime(model, [random_frame(1)])
-    )
+        run(engine)
+    assert_right(engine, model, [random_frame(1)])
 
 
 def test_an_enqueue_that_fails_since_the_gpu_is_lost_says_so(open_engine, machine, fail):
@@ -371,7 +373,7 @@ def test_an_enqueue_that_fails_since_the_gpu_is_lost_says_so(open_engine, machin
     machine.refused = 1
     fail("Context.synchronize")
     with pytest.raises(GpuLostError):
-        engine.submit([random_frame(1)]).result()
+        run(engine)
 
 
 @pytest.mark.parametrize("call", OPENING)
@@ -423,12 +425,9 @@ def test_every_pass_of_a_batch_has_an_aligned_output(open_engine, tmp_path):
     graph = constant_model(rows, output_shape=("batch", 300, 57), metadata=METADATA)
     onnx.save(graph, tmp_path / "rows.onnx")
     model = PoseModel.open(tmp_path / "rows.onnx")
-    frames = [random_frame(1), random_frame(2)]
-    sizes = [(64, 96), (64, 96)]
     one_at_a_time = PoseModel.open(fixed_batch(graph, tmp_path / "one.onnx"))
-    found = open_engine(model=one_at_a_time, max_batch=2).submit(frames).result()
-    assert_same(found, by_onnx_runtime(model, frames))
-    assert len(found) == len(sizes)
+    engine = open_engine(model=one_at_a_time, max_batch=2)
+    assert_right(engine, model, [random_frame(1), random_frame(2)])
 
 
 def fixed_batch(graph, path):
@@ -439,35 +438,34 @@ def fixed_batch(graph, path):
     return path
 
 
-def test_an_address_that_tensorrt_refuses_is_an_error(open_engine, monkeypatch):
-    engine = open_engine()
-    context = sys.modules["tensorrt"].IExecutionContext
-    monkeypatch.setattr(context, "set_tensor_address", lambda self, name, address: False)
-    with pytest.raises(EngineError, match="does not accept the address 0x"):
-        engine.submit([random_frame(1)]).result()
-
-
-def test_a_shape_that_tensorrt_refuses_is_an_error(open_engine, monkeypatch):
+@pytest.mark.parametrize(
+    ("setter", "what"),
+    [
+        pytest.param("set_tensor_address", "the address 0x", id="an address"),
+        pytest.param("set_input_shape", "the input shape", id="a shape"),
+    ],
+)
+def test_what_tensorrt_does_not_accept_is_an_error(open_engine, monkeypatch, setter, what):
     engine = open_engine(max_batch=2)
     context = sys.modules["tensorrt"].IExecutionContext
-    monkeypatch.setattr(context, "set_input_shape", lambda self, name, shape: False)
-    with pytest.raises(EngineError, match="does not accept the input shape"):
-        engine.submit([random_frame(1)]).result()
+    monkeypatch.setattr(context, setter, lambda self, name, value: False)
+    with pytest.raises(EngineError, match=f"does not accept {what}"):
+        run(engine)
 
 
 def test_shapes_and_addresses_are_set_once(open_engine, machine):
     engine = open_engine(max_batch=2)
     for _ in range(2):
-        engine.submit([random_frame(1)]).result()
+        run(engine)
     before = len(machine.calls)
     for _ in range(4):
-        engine.submit([random_frame(1)]).result()
+        run(engine)
     assert {"set_input_shape", "set_tensor_address"}.isdisjoint(machine.calls[before:])
 
 
 def test_a_batch_of_one_has_a_fixed_shape(open_engine, machine):
     engine = open_engine(max_batch=1)
-    engine.submit([random_frame(1)]).result()
+    run(engine)
     assert "set_input_shape" not in machine.calls
     assert machine.builds[0].profiles == []
 
@@ -476,12 +474,12 @@ def test_from_its_third_run_on_a_batch_is_a_cuda_graph(open_engine, machine, mod
     engine = open_engine(max_batch=2)
     for count in (2, 2, 2, 2, 1, 1, 1, 1):
         frames = [random_frame(seed) for seed in range(count)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+        assert_right(engine, model, frames)
     before = machine.calls.count("execute_async_v3")
     launched = machine.calls.count("cuGraphLaunch")
     for seed in range(6):
         frames = [random_frame(seed)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+        assert_right(engine, model, frames)
     assert machine.calls.count("execute_async_v3") == before
     assert machine.calls.count("cuGraphLaunch") == launched + 6
 
@@ -490,7 +488,7 @@ def test_graphs_are_captured_again_where_the_output_has_moved(open_engine, machi
     engine = open_engine(max_batch=2)
     for count in (1, 1, 1, 1, 2, 2, 1, 1, 1, 1):  # two pictures need a larger output
         frames = [random_frame(seed) for seed in range(count)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+        assert_right(engine, model, frames)
     assert machine.calls.count("cuGraphInstantiateWithFlags") == 4
 
 
@@ -502,19 +500,19 @@ def test_a_driver_that_does_not_capture_runs_the_network_without(
     engine = open_engine()
     for seed in range(6):
         frames = [random_frame(seed)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+        assert_right(engine, model, frames)
     assert machine.calls.count("execute_async_v3") == 6
     assert "runs without a CUDA graph" in caplog.text
 
 
 def test_a_network_that_tensorrt_does_not_let_capture_runs_without(open_engine, machine, model):
     engine = open_engine()
-    engine.submit([random_frame(1)]).result()
-    engine.submit([random_frame(1)]).result()  # in the other slot
+    run(engine)
+    run(engine)  # in the other slot
     machine.refused = 1
     for seed in range(4):
         frames = [random_frame(seed)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+        assert_right(engine, model, frames)
 
 
 def test_a_network_whose_capture_breaks_a_rule_runs_without(open_engine, machine, model, caplog):
@@ -523,7 +521,7 @@ def test_a_network_whose_capture_breaks_a_rule_runs_without(open_engine, machine
     machine.invalidated = 2  # those of both slots
     for seed in range(6):
         frames = [random_frame(seed)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+        assert_right(engine, model, frames)
     assert "cuGraphLaunch" not in machine.calls
     assert "runs without a CUDA graph" in caplog.text
 
@@ -540,22 +538,20 @@ def test_other_code_may_use_the_legacy_stream_during_a_capture(open_engine, mach
 def test_a_graph_that_cannot_be_launched_means_a_lost_gpu(open_engine, machine, fail):
     engine = open_engine()
     for _ in range(4):
-        engine.submit([random_frame(1)]).result()
+        run(engine)
     fail("cuGraphLaunch")
     with pytest.raises(GpuLostError, match="CUDA error 700"):
-        engine.submit([random_frame(1)]).result()
+        run(engine)
 
 
 def test_a_graph_without_room_on_the_gpu_costs_its_batch_only(open_engine, machine, model, fail):
     engine = open_engine()
     for _ in range(4):
-        engine.submit([random_frame(1)]).result()
+        run(engine)
     fail("cuGraphLaunch", "MemoryError")
     with pytest.raises(EngineError, match=r"cannot launch a CUDA graph .* lower max_batch"):
-        engine.submit([random_frame(1)]).result()
-    assert_same(
-        engine.submit([random_frame(1)]).result(), by_onnx_runtime(model, [random_frame(1)])
-    )
+        run(engine)
+    assert_right(engine, model, [random_frame(1)])
 
 
 def test_more_numbers_of_pictures_than_are_kept_come_and_go(open_engine, model, monkeypatch):
@@ -563,7 +559,7 @@ def test_more_numbers_of_pictures_than_are_kept_come_and_go(open_engine, model, 
     monkeypatch.setattr(sys.modules[Network], "_KEPT_RUNS", 3)
     for count in (1, 2, 3, 4, 1, 2, 3, 4, 4, 4, 4):
         frames = [random_frame(seed) for seed in range(count)]
-        assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+        assert_right(engine, model, frames)
 
 
 def test_a_frame_that_cannot_be_converted_costs_only_its_batch(open_engine, model, monkeypatch):
@@ -574,7 +570,7 @@ def test_a_frame_that_cannot_be_converted_costs_only_its_batch(open_engine, mode
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 engine.submit([random_frame(2), broken]).result()
-    assert_same(engine.submit([broken]).result(), by_onnx_runtime(model, [broken]))
+    assert_right(engine, model, [broken])
 
 
 @pytest.mark.parametrize("machine", [pytest.param({"devices": 0}, id="no GPU")], indirect=True)
@@ -629,7 +625,7 @@ def test_an_engine_of_the_user_runs_as_it_is(open_engine, machine, model, tmp_pa
     graph = write_echo_model(tmp_path / "graph.onnx", sides=(64, 96)).read_bytes()
     engine = open_engine(model=write_engine(tmp_path / "own.engine", graph), max_batch=4)
     frames = [random_frame(seed) for seed in range(4)]
-    assert_same(engine.submit(frames).result(), by_onnx_runtime(model, frames))
+    assert_right(engine, model, frames)
     assert "build_serialized_network" not in machine.calls
 
 
@@ -679,7 +675,7 @@ def test_a_cached_plan_that_tensorrt_refuses_is_built_anew(
     checksum = plan.with_name(f"{plan.name}.sha256")
     checksum.write_text(content_hash(plan))
     frames = [random_frame(1)]
-    assert_same(open_engine().submit(frames).result(), by_onnx_runtime(model, frames))
+    assert_right(open_engine(), model, frames)
     assert machine.calls.count("build_serialized_network") == 2
     assert "cannot be used and is built again: TensorRT 10.3.0" in caplog.text
     assert "Magic tag does not match" in caplog.text
