@@ -48,51 +48,32 @@ _JPEG_QUALITY = 90
 
 @dataclass(frozen=True, slots=True)
 class BagImage:
-    """One image of a bag.
-
-    Attributes:
-        topic: where it was published.
-        stamp: when it was received, in nanoseconds.
-        header: the message's own.
-        frame: the picture.
-    """
+    """One image of a bag."""
 
     topic: str
-    stamp: int
+    stamp: int  # when it was received, in nanoseconds
     header: Header
     frame: Frame
 
 
 @dataclass(slots=True)
 class Count:
-    """The counts of one topic's images.
-
-    Attributes:
-        images: how many were processed.
-        poses: how many poses were found in them.
-        bad: how many could not be read.
-        reason: why the first of these could not be read.
-    """
+    """The counts of one topic's images."""
 
     images: int = 0
-    poses: int = 0
-    bad: int = 0
-    reason: str = ""
+    poses: int = 0  # found in them
+    bad: int = 0  # messages that could not be read
+    reason: str = ""  # why the first of these could not be read
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Outputs besides the messages with poses.
+    """Outputs besides the messages with poses."""
 
-    Attributes:
-        recorders: by image topic; None: neither records nor activities are wanted.
-        records: where the records go, if wanted.
-        activities: finds the activities, written on `activities`, if wanted.
-    """
-
+    # by image topic; None: neither records nor activities are wanted
     recorders: Mapping[str, Recorder] | None = None
-    records: TextIO | None = None
-    activities: Activities | None = None
+    records: TextIO | None = None  # where the records go, if wanted
+    activities: Activities | None = None  # finds the activities, written on `activities`, if wanted
 
 
 class Rerun:

@@ -29,21 +29,14 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 @dataclass(frozen=True, slots=True)
 class CameraRound:
-    """What the cameras measured in one round with the node or the relay.
-
-    Attributes:
-        seconds: its length.
-        sent: frames that each camera sent.
-        answered: frames of each camera that were answered.
-        latencies: seconds from the stamp of each answered frame to its poses in the camera process.
-        cpu_seconds: CPU time of the process under test, of all cores together.
-    """
+    """What the cameras measured in one round with the node or the relay."""
 
     seconds: float
-    sent: list[int]
-    answered: list[int]
+    sent: list[int]  # frames that each camera sent
+    answered: list[int]  # frames of each camera that were answered
+    # seconds from the stamp of each answered frame to its poses in the camera process
     latencies: list[float]
-    cpu_seconds: float
+    cpu_seconds: float  # CPU time of the process under test, of all cores together
 
     @property
     def rate(self) -> float:
@@ -63,35 +56,22 @@ class CameraRound:
 
 @dataclass(frozen=True, slots=True)
 class NodeRound:
-    """What one round with the node measured.
-
-    Attributes:
-        cameras: the cameras' part.
-        stages: durations of the node's stages, in seconds.
-        became: what became of the frames that reached the node; `received` is the sum.
-        memory: resident bytes of the node's process at the end.
-        readings: the machine's sensors, averaged, by name and unit.
-    """
+    """What one round with the node measured."""
 
     cameras: CameraRound
-    stages: Mapping[str, Sequence[float]]
-    became: Counter[str]
-    memory: int
-    readings: Mapping[str, float]
+    stages: Mapping[str, Sequence[float]]  # durations of the node's stages, in seconds
+    became: Counter[str]  # what became of the frames that reached the node; `received` is the sum
+    memory: int  # resident bytes of the node's process at the end
+    readings: Mapping[str, float]  # the machine's sensors, averaged, by name and unit
 
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """All measurements, round by round; those of one round were taken one after another.
+    """All measurements, round by round; those of one round were taken one after another."""
 
-    Attributes:
-        network: frames a second of the network alone.
-        relay: rounds with the minimal relay.
-        node: rounds with the node, by whether its annotated image had a subscriber.
-    """
-
-    network: list[float]
-    relay: list[CameraRound]
+    network: list[float]  # frames a second of the network alone
+    relay: list[CameraRound]  # with the minimal relay
+    # rounds with the node, by whether its annotated image had a subscriber
     node: dict[bool, list[NodeRound]]
 
 

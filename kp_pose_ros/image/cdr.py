@@ -27,14 +27,9 @@ _TEXT_LIMIT = 1024  # bytes; no valid frame_id or encoding is longer
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """std_msgs/Header.
+    """std_msgs/Header."""
 
-    Attributes:
-        stamp: when the picture was taken, nanoseconds.
-        frame_id: the camera's frame.
-    """
-
-    stamp: int
+    stamp: int  # when the picture was taken, in nanoseconds
     frame_id: str
 
 
@@ -79,17 +74,12 @@ def read_compressed_image(message: Pixels) -> CompressedImageFields:
 
 @dataclass(slots=True)
 class VideoPacket:
-    """ffmpeg_image_transport_msgs/FFMPEGPacket or foxglove_msgs/CompressedVideo.
+    """ffmpeg_image_transport_msgs/FFMPEGPacket or foxglove_msgs/CompressedVideo."""
 
-    Attributes:
-        header: of the packet's picture.
-        codec: the message's name of it, such as h264 or libx264;yuv420p;bgr8;bgr8.
-        data: the packet, a view of the message; parameter sets come with key frames (H.264 and
-            H.265: Annex B).
-    """
-
-    header: Header
-    codec: str
+    header: Header  # of the packet's picture
+    codec: str  # the message's name of it, such as h264 or libx264;yuv420p;bgr8;bgr8
+    # the packet, a view of the message; parameter sets come with key frames
+    # (H.264 and H.265: Annex B)
     data: Pixels
 
 

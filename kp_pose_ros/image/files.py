@@ -31,17 +31,11 @@ _COMPLETE = 0.9  # of the announced frames: many containers only estimate their 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One picture or one video.
-
-    Attributes:
-        path: the file.
-        frame_rate: frames a second; 0 for a picture.
-        frame_count: how many frames the file claims to have; 0 if it does not say.
-    """
+    """One picture or one video."""
 
     path: Path
-    frame_rate: float
-    frame_count: int
+    frame_rate: float  # frames a second; 0 for a picture
+    frame_count: int  # how many frames the file claims to have; 0 if it does not say
 
     @property
     def is_video(self) -> bool:

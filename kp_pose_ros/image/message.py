@@ -17,17 +17,12 @@ from kp_pose_ros.image.jpeg import MinWidth, decode_compressed
 
 @dataclass(frozen=True, slots=True)
 class CameraImage:
-    """One image of a camera.
-
-    Attributes:
-        header: the message's header.
-        frame: the picture.
-        message: the serialized sensor_msgs/Image that the frame is a view of; None if the picture
-            came in another form.
-    """
+    """One image of a camera."""
 
     header: Header
     frame: Frame
+    # the serialized sensor_msgs/Image that the frame is a view of; None if the picture came in
+    # another form
     message: Pixels | None = None
 
 

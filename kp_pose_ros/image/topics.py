@@ -47,19 +47,12 @@ Decoder = StillDecoder | VideoStream
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """A kind of image topic.
+    """A kind of image topic."""
 
-    Attributes:
-        type_name: the ROS name of its message type.
-        suffix: the suffix of its topics after the raw image's name.
-        decoder: makes the decoder of one topic.
-        is_video: whether its messages depend on those before.
-    """
-
-    type_name: str
-    suffix: str
-    decoder: Callable[[], Decoder]
-    is_video: bool = False
+    type_name: str  # the message type's name in ROS
+    suffix: str  # the suffix of its topics after the raw image's name
+    decoder: Callable[[], Decoder]  # makes the decoder of one topic
+    is_video: bool = False  # whether its messages depend on those before
 
 
 # By image_transport's names of them.

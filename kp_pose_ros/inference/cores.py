@@ -17,15 +17,11 @@ _TICKS = os.sysconf("SC_CLK_TCK")  # a second
 
 @dataclass(frozen=True, slots=True, order=True)
 class Threads:
-    """The threads that a network is opened with, ordered by how much of the cores they take.
+    """The threads that a network is opened with, ordered by how much of the cores they take."""
 
-    Attributes:
-        count: how many threads, at least 1.
-        spin: whether they spin while they wait for each other. That is faster if each has a core of
-            its own; if they share cores, it is half as fast and takes twice the CPU time.
-    """
-
-    count: int
+    count: int  # how many threads, at least 1
+    # whether they spin while they wait for each other. That is faster if each has a core of its
+    # own; if they share cores, it is half as fast and takes twice the CPU time
     spin: bool
 
 

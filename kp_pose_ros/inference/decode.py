@@ -23,25 +23,17 @@ KEYPOINTS = slice(6, None)
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What an engine returns for one frame.
+    """What an engine returns for one frame."""
 
-    Attributes:
-        rows: (m, 6 + K * D) float32: x1 y1 x2 y2 score class and K keypoints of D numbers, in
-            network pixels, in any order. Rows of zeros are padding.
-        letterbox: the geometry that maps them back to the frame.
-    """
-
+    # (m, 6 + K * D) float32: x1 y1 x2 y2 score class and K keypoints of D numbers, in network
+    # pixels, in any order. Rows of zeros are padding
     rows: Floats
-    letterbox: Letterbox
+    letterbox: Letterbox  # the geometry that maps them back to the frame
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """What counts as a pose.
-
-    Attributes:
-        suppress: false for models that return every person only once; the model says which it is.
-    """
+    """What counts as a pose."""
 
     score_threshold: float = setting(
         0.25, "Minimum score of a pose.", limits=(0, 1), changeable=True
@@ -61,6 +53,7 @@ class DecodeSettings:
     max_poses: int = setting(
         300, "Maximum number of poses in an image.", limits=(1, 1000), changeable=True
     )
+    # false for models that return every person only once; the model says which it is
     suppress: bool = True
 
 

@@ -28,33 +28,24 @@ _WIDESCREEN = (1080, 1920)  # (height, width) of most cameras' images, for an ex
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an estimator is made of.
-
-    Attributes:
-        model: path of the model file.
-        skeleton: path of a skeleton file or name of a shipped one; None takes what the model says.
-        engine: one of `ENGINES`.
-        layout: what the model's output looks like, one of `NAMED_LAYOUTS` in models.layouts.
-        imgsz: (height, width) of the network's input in pixels, or None to follow each camera.
-        precision: fp32, fp16 or int8, for the engine 'tensorrt'.
-        device: CPU, GPU or NPU, for the engine 'openvino'.
-        providers: names of ONNX Runtime's execution providers, for the engine 'onnx'; none: the
-            CPU.
-        threads: how many the network has on the CPU; None: one for each core that is left.
-        max_batch: how many frames the engine takes at once.
-        decode: thresholds and limits; `suppress` follows from the model.
-    """
+    """What an estimator is made of."""
 
     model: Path
+    # path of a skeleton file or name of a shipped one; None takes what the model says
     skeleton: str | None = None
-    engine: str = "auto"
+    engine: str = "auto"  # one of `ENGINES`
+    # what the model's output looks like, one of `NAMED_LAYOUTS` in models.layouts
     layout: str = "auto"
+    # (height, width) of the network's input in pixels, or None to follow each camera
     imgsz: Size | None = None
-    precision: str = "fp16"
-    device: str = "CPU"
+    precision: str = "fp16"  # fp32, fp16 or int8, for the engine 'tensorrt'
+    device: str = "CPU"  # CPU, GPU or NPU, for the engine 'openvino'
+    # names of ONNX Runtime's execution providers, for the engine 'onnx'; none: the CPU
     providers: tuple[str, ...] = ()
+    # how many the network has on the CPU; None: one for each core that is left
     threads: int | None = None
-    max_batch: int = 1
+    max_batch: int = 1  # how many frames the engine takes at once
+    # thresholds and limits; `suppress` follows from the model
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 

@@ -21,20 +21,13 @@ class Letterbox:
     """The geometry that the YOLOv8 reference implementation uses.
 
     Coordinates are continuous: x = 0 is the left edge of the first pixel.
-
-    Attributes:
-        source: (height, width) of the picture, in pixels.
-        network: (height, width) of the network's input, in pixels.
-        resized: (height, width) of the picture inside the network's input.
-        top: rows of padding above the picture.
-        left: columns of padding at its left.
     """
 
-    source: tuple[int, int]
-    network: tuple[int, int]
-    resized: tuple[int, int]
-    top: int
-    left: int
+    source: tuple[int, int]  # (height, width) of the picture, in pixels
+    network: tuple[int, int]  # (height, width) of the network's input, in pixels
+    resized: tuple[int, int]  # (height, width) of the picture inside the network's input
+    top: int  # rows of padding above the picture
+    left: int  # columns of padding at its left
 
     @classmethod
     def fit(cls, source: tuple[int, int], network: tuple[int, int]) -> Letterbox:

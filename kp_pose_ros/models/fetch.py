@@ -27,19 +27,12 @@ _RTMO_LICENCE = (
 
 
 class Source(NamedTuple):
-    """The source of a model file.
-
-    Attributes:
-        url: its address.
-        sha256: its expected SHA-256, if known.
-        licence: its licence and author, if known.
-        name: the file name to store it under; None: the last part of the address.
-    """
+    """The source of a model file."""
 
     url: str
-    sha256: str | None
-    licence: str | None
-    name: str | None = None
+    sha256: str | None  # the expected one, if known
+    licence: str | None  # and its author, if known
+    name: str | None = None  # the file name to store it under; None: the last part of the address
 
     @property
     def file_name(self) -> str:

@@ -34,16 +34,13 @@ _SMALL = 8192  # bytes: what a graph computes with, such as shapes
 
 
 class Format(NamedTuple):
-    """How one kind of model file is read.
+    """How one kind of model file is read."""
 
-    Attributes:
-        metadata: returns the metadata of a file, after checking that a graph can be made of it.
-        graph: returns a file's float32 graph for an input size.
-        more_files: returns the other files in which a file keeps its weights.
-    """
-
+    # returns the metadata of a file, after checking that a graph can be made of it
     metadata: Callable[[Path, Assumed], ModelMetadata]
+    # returns a file's float32 graph for an input size
     graph: Callable[[Path, Size], onnx.ModelProto]
+    # returns the other files in which a file keeps its weights
     more_files: Callable[[Path], list[Path]] = lambda _path: []
 
 

@@ -37,30 +37,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """The input and output of a pose model.
+    """The input and output of a pose model."""
 
-    Attributes:
-        class_names: the names of the classes, by class id.
-        kpt_shape: (K, D): K keypoints of D = 2 (x y) or D = 3 (x y score) numbers.
-        keypoint_names: the K names, or none if the file does not have them.
-        imgsz: (height, width) of the network's input in pixels: the one it takes if
-            `size_is_static`, else the one it was trained or exported for.
-        stride: height and width of the input are multiples of this.
-        channels: 3 for colour (RGB), 1 for grey pictures.
-        layout: the layout of the output.
-        batch: the only batch size it takes; None if it takes any.
-        size_is_static: whether `imgsz` is the only input size it takes.
-    """
-
-    class_names: tuple[str, ...]
-    kpt_shape: tuple[int, int]
-    keypoint_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # by class id
+    kpt_shape: tuple[int, int]  # (K, D): K keypoints of D = 2 (x y) or D = 3 (x y score) numbers
+    keypoint_names: tuple[str, ...]  # the K names, or none if the file does not have them
+    # (height, width) of the network's input in pixels: the one it takes if `size_is_static`, else
+    # the one it was trained or exported for
     imgsz: tuple[int, int]
-    stride: int
-    channels: int
-    layout: Layout
-    batch: int | None
-    size_is_static: bool
+    stride: int  # height and width of the input are multiples of this
+    channels: int  # 3 for colour (RGB), 1 for grey pictures
+    layout: Layout  # of the output
+    batch: int | None  # the only batch size it takes; None if it takes any
+    size_is_static: bool  # whether `imgsz` is the only input size it takes
 
     @property
     def row_width(self) -> int:
@@ -70,15 +59,10 @@ class ModelMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What the user states about a model file whose metadata lacks it.
+    """What the user states about a model file whose metadata lacks it."""
 
-    Attributes:
-        layout: the layout of the output.
-        keypoints: the number of keypoints of the skeleton that was given.
-    """
-
-    layout: Layout | None = None
-    keypoints: int | None = None
+    layout: Layout | None = None  # of the output
+    keypoints: int | None = None  # how many the given skeleton has
 
 
 NOTHING_ASSUMED = Assumed()

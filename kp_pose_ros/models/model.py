@@ -35,15 +35,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PoseModel:
-    """A pose model on disk.
+    """A pose model on disk."""
 
-    Attributes:
-        path: the model file: .pt, .onnx, .zip or .engine.
-        metadata: the metadata of the file.
-        skeleton: the names, edges and colours of its keypoints.
-    """
-
-    path: Path
+    path: Path  # a .pt, .onnx, .zip or .engine file
     metadata: ModelMetadata
     skeleton: Skeleton
 

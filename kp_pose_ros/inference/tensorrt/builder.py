@@ -30,16 +30,12 @@ _log = logging.getLogger(__name__)
 class BuildOptions:
     """What a plan depends on beside its graph.
 
-    Attributes:
-        max_batch: the plan takes 1 to this many pictures, unless the graph fixes their number.
-        precision: fp32, fp16 or int8.
-
     Raises:
         SettingsError: the precision is unknown.
     """
 
-    max_batch: int
-    precision: str
+    max_batch: int  # the plan takes 1 to this many pictures, unless the graph fixes their number
+    precision: str  # fp32, fp16 or int8
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

@@ -58,21 +58,13 @@ def why_unavailable() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class GpuInfo:
-    """What an engine plan depends on, and how memory is best used.
+    """What an engine plan depends on, and how memory is best used."""
 
-    Attributes:
-        name: such as "Orin" or "NVIDIA GeForce RTX 4090".
-        compute_capability: such as "8.7".
-        multiprocessors: how many it has; the Jetson modules named "Orin" differ in nothing else.
-        memory: bytes of its memory.
-        shares_memory: whether it can use the host's memory in place, as on a Jetson.
-    """
-
-    name: str
-    compute_capability: str
-    multiprocessors: int
-    memory: int
-    shares_memory: bool
+    name: str  # such as "Orin" or "NVIDIA GeForce RTX 4090"
+    compute_capability: str  # such as "8.7"
+    multiprocessors: int  # how many it has; the Jetson modules named "Orin" differ in nothing else
+    memory: int  # bytes
+    shares_memory: bool  # whether it can use the host's memory in place, as on a Jetson
 
     def __str__(self) -> str:
         return f"{self.name} (compute capability {self.compute_capability})"

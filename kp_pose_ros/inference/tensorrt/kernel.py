@@ -25,18 +25,13 @@ ELEMENTS = ("float32", "float16")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the kernel reads one camera encoding.
+    """How the kernel reads one camera encoding."""
 
-    Attributes:
-        kind: which kernel: packed, yuv422 or nv12.
-        offsets: for packed where red, green and blue are in a pixel; for yuv422 where the first
-            luma, U and V are in a pair of pixels.
-        pixel_bytes: bytes of one pixel, for packed.
-    """
-
-    kind: str
+    kind: str  # which kernel: packed, yuv422 or nv12
+    # for packed where red, green and blue are in a pixel; for yuv422 where the first luma, U and V
+    # are in a pair of pixels
     offsets: tuple[int, int, int] = (0, 0, 0)
-    pixel_bytes: int = 0
+    pixel_bytes: int = 0  # bytes of one pixel, for packed
 
 
 _BGR = Layout("packed", (2, 1, 0), 3)

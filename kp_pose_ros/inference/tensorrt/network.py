@@ -35,23 +35,14 @@ class PlanRefusedError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """The one input and the one output of an engine.
+    """The one input and the one output of an engine."""
 
-    Attributes:
-        input: name of the input.
-        output: name of the output.
-        input_element: type of the input's numbers, float32 or float16.
-        output_element: type of the output's numbers.
-        batch: how many pictures it takes at most.
-        has_fixed_batch: whether it takes no fewer.
-    """
-
-    input: str
+    input: str  # its name
     output: str
-    input_element: str
+    input_element: str  # type of its numbers, float32 or float16
     output_element: str
-    batch: int
-    has_fixed_batch: bool
+    batch: int  # how many pictures it takes at most
+    has_fixed_batch: bool  # whether it takes no fewer
 
 
 class Network:

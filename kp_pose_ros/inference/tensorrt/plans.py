@@ -72,19 +72,12 @@ def is_engine(model: PoseModel) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSource:
-    """Opens the networks of one model on one GPU.
+    """Opens the networks of one model on one GPU."""
 
-    Attributes:
-        model: the model; an .engine file is used as it is.
-        options: how to build the engines of other files.
-        gpu: what they run on; its context must be current in every method.
-        progress: receives the reports of a build.
-    """
-
-    model: PoseModel
-    options: BuildOptions
-    gpu: Gpu
-    progress: Progress = QUIET
+    model: PoseModel  # the model; an .engine file is used as it is
+    options: BuildOptions  # how to build the engines of other files
+    gpu: Gpu  # what they run on; its context must be current in every method
+    progress: Progress = QUIET  # receives the reports of a build
 
     def open(self, size: Size) -> Network:
         """Return the network for inputs of (height, width).

@@ -98,19 +98,12 @@ class SharedMemory:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A frame's bytes in a slot's memory.
-
-    Attributes:
-        memory: where they are.
-        size: how many there are.
-        layout: how the kernel reads them.
-        row_step: bytes from one row to the next.
-    """
+    """A frame's bytes in a slot's memory."""
 
     memory: SharedMemory
-    size: int
+    size: int  # bytes
     layout: Layout
-    row_step: int
+    row_step: int  # bytes from one row to the next
 
 
 class Slot:

@@ -38,17 +38,11 @@ class Anchors:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a head encodes the positions of keypoints.
+    """How a head encodes the positions of keypoints."""
 
-    Attributes:
-        branches: the parts of the branch that outputs them.
-        scale: the number of cells of a value of 1.
-        shift: the distance of the value 0 from a cell's centre, in cells up and left.
-    """
-
-    branches: tuple[str, ...]
-    scale: float
-    shift: float
+    branches: tuple[str, ...]  # the parts of the branch that outputs them
+    scale: float  # the number of cells of a value of 1
+    shift: float  # the distance of the value 0 from a cell's centre, in cells up and left
 
 
 HEADS = {
