@@ -37,9 +37,7 @@ class _Limited:
 def decompress(make: Callable[[], Any], content: bytes) -> bytes:
     """Return the content of compressed frames that follow each other.
 
-    Args:
-        make: makes the decompressor of one frame.
-        content: the frames.
+    `make` makes the decompressor of one frame.
 
     Raises:
         ValueError: they are cut short, or unpack to more than expected.

@@ -151,14 +151,10 @@ class Output:
     def write(
         self, topic: str, type_name: str, stamp: int, content: bytes, *, latched: bool = False
     ) -> None:
-        """Write a new message; the first one on a topic creates it.
+        """Write a new serialized message; the first one on a topic creates it.
 
-        Args:
-            topic: its name.
-            type_name: of a type in the typestore.
-            stamp: when it was received, in nanoseconds.
-            content: the serialized message.
-            latched: whether a player must keep it for late subscribers.
+        `stamp` is when it was received, in nanoseconds; `latched` is whether a player must keep it
+        for late subscribers.
         """
         with self._errors():
             if topic not in self._results:

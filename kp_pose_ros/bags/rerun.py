@@ -104,8 +104,8 @@ class Rerun:
             estimator: finds the poses.
             vocabulary: the meaning of the model's indices.
             prefixes: the prefix of the results' names, by image topic.
-            trackers: the trackers, by image topic.
-            annotator: draws the annotated pictures, which are written as well; None for none.
+            trackers: by image topic.
+            annotator: draws the annotated pictures, which are written as well; None: none are.
             results: records and activities, besides the messages.
             min_width: how many columns of a picture the network takes; a JPEG that is not drawn on
                 is decoded no larger than needed for them.

@@ -17,11 +17,7 @@ ACTIVITIES = "activities"
 
 
 def image_topics(types: Mapping[str, str], wanted: Sequence[str] | None) -> list[str]:
-    """Return the image topics to process.
-
-    Args:
-        types: type of each of the bag's topics, by its name.
-        wanted: the topics to process, or None for all images.
+    """Return the image topics of a bag (name -> type) to process: all, or those that are wanted.
 
     Raises:
         SettingsError: a wanted topic does not exist or has no images, or there are none at all.
@@ -47,11 +43,7 @@ def result_prefixes(images: Sequence[str], taken: Collection[str]) -> dict[str, 
 
     Results go beside the image, like those of the node: /front/poses for /front/image_raw, and for
     /front/image_raw/compressed. If another topic has that name, they go below the image:
-    /front/image_raw/poses.
-
-    Args:
-        images: the image topics that are processed.
-        taken: the names of all topics in the bag.
+    /front/image_raw/poses. `taken` are the names of all topics in the bag.
 
     Raises:
         SettingsError: the names below an image are taken as well.

@@ -85,11 +85,7 @@ def read_raw(message: Pixels, _: MinWidth | None = None) -> CameraImage:
 
 
 def read_compressed(message: Pixels, min_width: MinWidth | None = None) -> CameraImage:
-    """Return the JPEG or PNG in a serialized sensor_msgs/CompressedImage.
-
-    Args:
-        message: the CDR bytes.
-        min_width: see `decode_compressed`.
+    """Return the JPEG or PNG in a serialized sensor_msgs/CompressedImage; see `decode_compressed`.
 
     Raises:
         FrameError: the bytes are no such message.

@@ -41,11 +41,7 @@ class OutputCheck:
         self._good_rows = 0
 
     def __call__(self, rows: Floats, score_threshold: float) -> Floats:
-        """Return the rows of one frame that score more than the threshold and are possible.
-
-        Args:
-            rows: (m, 6 + K * D), as an engine returns them.
-            score_threshold: rows of a lower score are not checked.
+        """Return those of (m, 6 + K * D) rows that score more than the threshold and are possible.
 
         Raises:
             ModelError: most rows of the first frames are as wrong as those of another layout.

@@ -55,11 +55,7 @@ Maker = Callable[[PoseModel, Settings, Progress], Engine]
 def make_estimator(
     settings: Settings, progress: Progress | None = None
 ) -> tuple[PoseModel, PoseEstimator]:
-    """Open the model and an engine for it.
-
-    Args:
-        settings: what to make it of.
-        progress: receives the progress of an engine build; None: the log does.
+    """Open the model and an engine for it; without `progress`, builds report theirs to the log.
 
     Raises:
         SettingsError: no engine has that name, or the model cannot run at `imgsz`.

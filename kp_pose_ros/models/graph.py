@@ -72,12 +72,9 @@ class GraphBuilder:
     def weight(
         self, name: str, values: npt.NDArray[Any], factors: npt.NDArray[np.float32] | None = None
     ) -> str:
-        """Add weights as float32; return their name.
+        """Add weights of any type as float32; return their name.
 
-        Args:
-            name: what to call them.
-            values: the weights, in any type.
-            factors: what each of `values[0]`, `values[1]`, ... is multiplied by.
+        `factors` are what each of `values[0]`, `values[1]`, ... is multiplied by.
 
         Raises:
             ModelError: some are not finite.

@@ -126,14 +126,9 @@ def possible_layouts(shape: GraphShape, width: Width) -> list[Layout]:
 
 
 def find_layout(shape: GraphShape, width: Width, suppresses: bool | None, source: object) -> Layout:
-    """Return the layout of a model with one output.
+    """Return the layout of a model with one output; `source` names the file in messages.
 
-    Args:
-        shape: the shapes of input and output.
-        width: the model's classes and keypoints.
-        suppresses: whether the metadata says that the graph includes NMS; None if it does not
-            say.
-        source: names the file in messages.
+    `suppresses` is whether the metadata says that the graph includes NMS; None if it does not say.
 
     Raises:
         ModelError: no layout matches, or several do.
@@ -203,14 +198,8 @@ def append_rows(
     """Append the nodes that convert a model's outputs to candidate rows.
 
     They are operators that ONNX Runtime and TensorRT 10.3 and later run, in a form that is valid
-    from opset 11 on.
-
-    Args:
-        graph: where to append.
-        outputs: the names of the model's outputs, float32.
-        layout: their layout.
-        width: the model's classes and keypoints.
-        anchors: the number of anchors or rows, if it is known.
+    from opset 11 on. `outputs` are the names of the model's outputs, float32; `anchors` is the
+    number of anchors or rows, if it is known.
 
     Returns:
         The name of a float32 tensor (B, N, 6 + K * D), as `Layout.CANDIDATES`, and N, if known.

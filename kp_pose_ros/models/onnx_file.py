@@ -217,12 +217,7 @@ def check_shapes(model: onnx.ModelProto, source: object) -> None:
 def graph_metadata(
     model: onnx.ModelProto, source: object, assumed: Assumed = NOTHING_ASSUMED
 ) -> ModelMetadata:
-    """Return the input and output of a model.
-
-    Args:
-        model: the model, as `modernise` leaves it.
-        source: names the model in messages.
-        assumed: what the user states about its output.
+    """Return the input and output of a model, as `modernise` leaves it; see `read_metadata`.
 
     Raises:
         ModelError: it is not a pose model.
@@ -292,12 +287,9 @@ def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
 
 
 def load_external_data(model: onnx.ModelProto, path: Path, *, largest: int | None = None) -> None:
-    """Read the weights that the ONNX file at `path` stores in other files into `model`.
+    """Read the weights that the ONNX file at `path` stores in other files into its `model`.
 
-    Args:
-        model: the model in the file.
-        path: the file.
-        largest: weights of more bytes are only checked, not read; None reads all.
+    Weights of more than `largest` bytes are only checked, not read; None reads all.
 
     Raises:
         ModelError: a file lies outside the folder of `path`, cannot be read, or is too short.

@@ -68,7 +68,7 @@ def build_plan(
 
     Args:
         graph: a prepared ONNX file of fixed height and width, from `graph_for`.
-        options: what to build.
+        options: the batch and precision.
         progress: receives TensorRT's reports. An exception that it raises ends the build.
         timing_cache: file that keeps measured layer times from one build to the next.
         for_this_gpu: False makes TensorRT for RTX build for every GPU that it knows, which needs

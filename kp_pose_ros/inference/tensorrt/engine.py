@@ -102,7 +102,7 @@ class TensorRTEngine:
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
             precision: fp32, fp16 or int8.
-            progress: receives the reports of a plan's build.
+            progress: receives the reports of a build.
 
         Raises:
             EngineError: there is no GPU, no TensorRT or no pycuda, or they refuse to work.

@@ -61,14 +61,10 @@ class Network:
     def __init__(
         self, plan: Path, gpu: Gpu, picture: Shape, max_batch: int, *, start: int = 0
     ) -> None:
-        """Load a plan; `gpu`'s context must be current here and in every method.
+        """Load the plan that begins at an offset of `start` in a file.
 
-        Args:
-            plan: file with the serialized engine.
-            gpu: what it runs on.
-            picture: (channels, height, width) of its input.
-            max_batch: how many pictures the caller has at most.
-            start: where in the file the serialized engine begins.
+        `gpu`'s context must be current here and in every method. `picture` is (channels, height,
+        width) of the input; the caller has at most `max_batch` pictures.
 
         Raises:
             PlanRefusedError: TensorRT does not take it.
@@ -98,12 +94,10 @@ class Network:
         return self._input + slot * self._place_bytes
 
     def enqueue(self, pictures: int, output: int, stream: Any) -> None:
-        """Run the first `pictures` of the input on a stream.
+        """Run the first `pictures` of the input on a pycuda stream.
 
-        Args:
-            pictures: how many; an engine of a fixed batch runs all of its places.
-            output: device address of room for as many outputs as it runs.
-            stream: the pycuda stream.
+        An engine of a fixed batch runs all of its places. `output` is the device address of room
+        for as many outputs as it runs.
 
         Raises:
             EngineError: TensorRT refused the call.

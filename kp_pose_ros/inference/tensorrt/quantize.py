@@ -92,10 +92,7 @@ def _largest_inputs(
 ) -> list[float]:
     """Return the largest magnitude of each convolution's input in all pictures.
 
-    Args:
-        model: the float32 graph.
-        picture: (channels, height, width) of its input.
-        paths: the pictures.
+    `picture` is (channels, height, width) of the input of the float32 graph.
     """
     from onnxruntime import quantization as ort  # only calibration needs ONNX Runtime
     from onnxruntime.quantization.calibrate import create_calibrator
@@ -127,9 +124,7 @@ def _convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 def _quantize(model: onnx.ModelProto, largest: list[float]) -> onnx.ModelProto:
     """Return a float16 graph with Q/DQ at the inputs and weights of its convolutions.
 
-    Args:
-        model: the graph.
-        largest: for each of its convolutions, in order, the input's largest magnitude.
+    `largest` has the largest magnitude of each convolution's input, in order.
     """
     model = onnx.version_converter.convert_version(model, _OPSET)
     graph = model.graph

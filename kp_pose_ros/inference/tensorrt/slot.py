@@ -38,9 +38,7 @@ class SharedMemory:
     def __init__(self, gpu: Gpu, *, mapped: bool) -> None:
         """Allocate nothing yet; `gpu`'s context must be current here and in every method.
 
-        Args:
-            gpu: whose memory it is.
-            mapped: whether to map the host's memory, where the GPU can.
+        `mapped` is whether to map the host's memory, where the GPU can.
         """
         self._gpu = gpu
         self._is_mapped = mapped and gpu.info.shares_memory
@@ -114,13 +112,7 @@ class Slot:
     """
 
     def __init__(self, gpu: Gpu, max_batch: int, *, is_gray: bool = False) -> None:
-        """Make a slot; `gpu`'s context must be current here and in every method.
-
-        Args:
-            gpu: whose memory it is.
-            max_batch: how many frames a batch has at most.
-            is_gray: whether the network takes grey pictures.
-        """
+        """Make a slot; `gpu`'s context must be current here and in every method."""
         self.outputs = SharedMemory(gpu, mapped=True)
         self._gpu = gpu
         self._is_gray = is_gray

@@ -106,14 +106,7 @@ def _anchors(head: Module, features: Sequence[Feature], network_hw: tuple[int, i
 def _branch(
     graph: GraphBuilder, chain: Sequence[Module], features: Sequence[Feature], channels: int
 ) -> str:
-    """Run one branch on every scale; return (B, channels, A).
-
-    Args:
-        graph: the graph to add to.
-        chain: the branch's parts, one after the other; each has a child for every scale.
-        features: the feature maps.
-        channels: the number of channels of the last part.
-    """
+    """Run a branch's parts, each with a child for every scale; return (B, channels, A)."""
     for part in chain:
         if len(part.children) != len(features):
             raise ModelError(

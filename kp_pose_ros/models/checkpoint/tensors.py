@@ -60,10 +60,7 @@ class StoredTensor:
     strides: tuple[int, ...]
 
     def array(self, read: Callable[[str], bytes]) -> npt.NDArray[Any]:
-        """Return the numbers, in the stored type (bfloat16 as float32).
-
-        Args:
-            read: the bytes that the file has under a key; called for the whole storage.
+        """Return the numbers, in the stored type (bfloat16 as float32); `read` returns a storage.
 
         Raises:
             ModelError: if its bytes are damaged.
