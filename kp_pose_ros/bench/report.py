@@ -18,7 +18,7 @@ from kp_pose_ros.ros.board import board_name, power_mode
 from kp_pose_ros.timing import PERCENTILES, percentiles
 
 NOT_MEASURED = "not measured here"
-BUSY = 0.1  # share of the cores: if other processes take more, ratios say nothing
+BUSY = 0.1  # share of the cores: if other processes take more, ratios mean nothing
 _COLUMNS = {False: "without overlay", True: "with overlay"}
 _QUANTITIES: dict[str, Callable[[CameraRound], float]] = {
     "frames/s": lambda found: found.rate,

@@ -101,7 +101,7 @@ def _suppress(rows: Floats, iou_threshold: float) -> npt.NDArray[np.intp]:
     """Return the indices that greedy, class-aware NMS keeps, best score first."""
     boxes, classes = rows[:, BOX].astype(np.float64), rows[:, CLASS, None]
     if classes.any():
-        # Boxes of different classes never meet: each class has a plane of its own.
+        # Boxes of different classes never overlap: each class has an offset of its own.
         # NMSBoxesBatched would do the same, but OpenCV 4.5 (Humble) lacks it.
         boxes += classes * (boxes.max() - boxes.min() + 1)
     boxes[:, 2:] -= boxes[:, :2]  # x, y, width, height

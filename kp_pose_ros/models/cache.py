@@ -119,7 +119,7 @@ def content_hash(*files: Path) -> str:
     return digest.hexdigest()
 
 
-def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
+def cached(name: str, make: Callable[[], bytes], *, force: bool = False) -> Path:
     """Return the path of a file in the cache; make the file if it is missing.
 
     Where the cache folder cannot be written, the file goes to `substitute_folder()`, and a warning
@@ -128,18 +128,18 @@ def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
     Args:
         name: the file's name; it must state everything that the content depends on.
         make: returns the content.
-        anew: whether to make the file even if the cache has it.
+        force: whether to make the file even if the cache has it.
 
     Raises:
         ModelError: no folder can be written. What `make` raises passes through.
     """
     path = cache_folder() / name
-    if not anew and _is_whole(path):
+    if not force and _is_whole(path):
         return path
     make_once = functools.cache(make)  # do not build twice if the first folder cannot be written
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        return _keep(path, make_once, anew=anew)
+        return _keep(path, make_once, force=force)
     except OSError as error:
         problem = f"the cache folder {path.parent} cannot be written ({error.strerror})"
         mend = f"set the environment variable {VARIABLE} to a folder that can"
@@ -147,7 +147,7 @@ def cached(name: str, make: Callable[[], bytes], *, anew: bool = False) -> Path:
         substitute = substitute_folder() / name
         _log.warning("%s: using %s instead; %s", problem, substitute, mend)
         substitute.parent.mkdir(mode=0o700, exist_ok=True)
-        return _keep(substitute, make_once, anew=anew)
+        return _keep(substitute, make_once, force=force)
     except OSError as error:
         raise ModelError(
             f"{problem}, nor can a temporary folder ({error.strerror}): {mend}"
@@ -177,10 +177,10 @@ def substitute_folder() -> Path:
     return folder
 
 
-def _keep(path: Path, make: Callable[[], bytes], *, anew: bool) -> Path:
+def _keep(path: Path, make: Callable[[], bytes], *, force: bool) -> Path:
     with locked(path.with_name(f".{path.name}.lock")):
-        if anew or not _is_whole(path):
-            if path.exists() and not anew:
+        if force or not _is_whole(path):
+            if path.exists() and not force:
                 _log.warning("the cached file %s is damaged and will be recreated", path)
             _write(path, make())
     return path

@@ -232,7 +232,7 @@ def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def infer_shapes(model: onnx.ModelProto, *, strict: bool = False) -> onnx.GraphProto:
-    """Return a graph whose inputs, outputs and `value_info` tell each tensor's type and shape.
+    """Return a graph whose inputs, outputs and `value_info` have each tensor's type and shape.
 
     Raises:
         shape_inference.InferenceError: `strict`, and shapes contradict each other.

@@ -269,7 +269,7 @@ def test_whole_file_in_a_read_only_folder_is_used(folder):
 
 def test_a_file_is_made_anew_on_request(folder):
     cached("a.onnx", lambda: b"content")
-    assert cached("a.onnx", lambda: b"other", anew=True).read_bytes() == b"other"
+    assert cached("a.onnx", lambda: b"other", force=True).read_bytes() == b"other"
 
 
 def test_hash_is_of_the_contents_one_after_the_other(tmp_path):

@@ -64,5 +64,5 @@ class Logger(trt.ILogger):
         return "; ".join(errors) or "no reason given"
 
 
-# TensorRT keeps the first logger that a process gives it and complains of others.
+# TensorRT keeps the first logger of a process and complains about others.
 LOGGER = Logger()

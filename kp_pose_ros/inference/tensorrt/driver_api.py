@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 _SUCCESS = 0
 OUT_OF_MEMORY = 2
-# CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do on the GPU meanwhile is their business.
+# CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may use the GPU during the capture.
 _THREAD_LOCAL = 1
 _NO_FLAGS = ctypes.c_ulonglong(0)
 # CU_STREAM_NON_BLOCKING, for which pycuda has no name. While a stream without it captures, any use

@@ -164,7 +164,7 @@ class Gpu:
         return GpuLostError(self.lost)
 
     def check(self, doing: str) -> None:
-        """Wait for all work; TensorRT's refusals do not tell whether the GPU is lost, this does.
+        """Wait for all work, which fails on a lost GPU; TensorRT's refusals do not show that.
 
         Raises:
             GpuLostError: the GPU is lost.

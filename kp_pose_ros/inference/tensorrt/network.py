@@ -104,7 +104,9 @@ class Network:
         """
         key = pictures, output
         if key not in self._runs:
-            self._make_room()
+            if len(self._runs) == _KEPT_RUNS:
+                self._gpu.check("running the network")  # the one to close may be in use
+                self._runs.popitem(last=False)[1].close()
             run = self._new_run(pictures)
             run.place(self.tensors, self._input, output)
             self._runs[key] = run
@@ -143,7 +145,7 @@ class Network:
         raise PlanRefusedError(f"{NAME} on {self._gpu.info} says: {reasons}")
 
     def _output_shape(self) -> Shape:
-        """Return the shape of one picture's output, which only an execution context tells."""
+        """Return the shape of one picture's output, which only an execution context knows."""
         run = self._new_run(self.tensors.batch)
         try:
             shape = run.shape(self.tensors.output)
@@ -178,11 +180,6 @@ class Network:
         with self._gpu.errors("allocating the network's memory"):
             self._memories.append(self._gpu.driver.mem_alloc(size))
         return int(self._memories[-1])
-
-    def _make_room(self) -> None:
-        if len(self._runs) == _KEPT_RUNS:
-            self._gpu.check("running the network")  # it may be in use
-            self._runs.popitem(last=False)[1].close()
 
     def _read_tensors(self, max_batch: int) -> Tensors:
         source, target = self._names()
@@ -333,7 +330,7 @@ def new(kind: Any) -> Any:
     """Return a TensorRT builder or runtime.
 
     Raises:
-        EngineError: TensorRT's factory gives none, which Python sees as a TypeError.
+        EngineError: TensorRT's factory returns none, which Python sees as a TypeError.
     """
     try:
         return kind(LOGGER)

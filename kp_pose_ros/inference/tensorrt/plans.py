@@ -100,7 +100,7 @@ class NetworkSource:
             else:
                 note_use(plan, facts)
                 return network
-        plan = cached(name, lambda: self._build(graph, facts), anew=bool(kept))
+        plan = cached(name, lambda: self._build(graph, facts), force=bool(kept))
         note_use(plan, facts)
         try:
             return self._load(plan, size)

@@ -29,7 +29,7 @@ from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.poses import Floats
 from kp_pose_ros.timing import StageTimes
 
-QUANTIZED_VERSION = 1  # raise it when the same model and pictures give another graph than before
+QUANTIZED_VERSION = 1  # increment it when the same model and pictures yield a different graph
 # Measured with yolo11n-pose at 640 x 640 with ONNX Runtime, see docs/tensorrt.md.
 EXPERIMENTAL = (
     "precision int8 is experimental: keypoints move by 0.6 pixels of the network's input (median) "
@@ -79,7 +79,7 @@ def calibrate(model: PoseModel, size: Size, folder: Path) -> Path:
         largest = _largest_inputs(single, picture, pictures)
         return bytes(_quantize(half, largest).SerializeToString())
 
-    return cached(_file_name(model, size), make, anew=True)
+    return cached(_file_name(model, size), make, force=True)
 
 
 def _file_name(model: PoseModel, size: Size) -> str:
@@ -97,7 +97,7 @@ def _largest_inputs(
     from onnxruntime import quantization as ort  # only calibration needs ONNX Runtime
     from onnxruntime.quantization.calibrate import create_calibrator
 
-    names = [node.input[0] for node in _convolutions(model)]
+    names = [node.input[0] for node in model.graph.node if node.op_type == "Conv"]
     with tempfile.TemporaryDirectory() as scratch:
         source, augmented = Path(scratch) / "graph.onnx", Path(scratch) / "augmented.onnx"
         onnx.save(model, source)
@@ -115,10 +115,6 @@ def _largest_inputs(
                 f"ONNX Runtime cannot calibrate the graph ({error}): use precision fp16"
             ) from error
     return [float(np.abs(ranges[name].range_value).max()) for name in names]
-
-
-def _convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    return [node for node in model.graph.node if node.op_type == "Conv"]
 
 
 def _quantize(model: onnx.ModelProto, largest: list[float]) -> onnx.ModelProto:
@@ -187,10 +183,10 @@ def _parameters(graph: onnx.GraphProto, name: str, scale: npt.NDArray[Any]) -> l
 
 
 def _last_convolutions(graph: onnx.GraphProto) -> set[str]:
-    """Return the outputs of the convolutions behind which nothing is learned any more.
+    """Return the outputs of the convolutions that no learned layer follows.
 
-    What they give is read as it is: scores and coordinates. Left as they are, they halve the error
-    of the keypoints and cost next to nothing.
+    These are scores and coordinates. Not quantizing them halves the error of the keypoints and
+    costs next to nothing.
     """
     last = set()
     in_front_of_learned: set[str] = set()
