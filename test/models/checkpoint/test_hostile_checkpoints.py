@@ -188,40 +188,38 @@ def test_a_tensor_rebuilt_from_something_else(tmp_path):
     assert "invalid offset, sizes or strides" in refusal(save(tmp_path / "bad.pt", {"model": call}))
 
 
-def test_one_storage_that_stands_for_a_thousand_layers(tmp_path):
-    model = tiny_pose()
-    shared = conv2d(np.zeros((100, 100, 3, 3), np.float32))
-    part(model, "model")["_modules"]["1"] = numbered("Sequential", *[shared] * 1000)
-    path = save(tmp_path / "bad.pt", checkpoint(model))
-    assert "claim more numbers than the file has" in refusal(path)
-
-
 def test_a_module_inside_itself(tmp_path):
     model = tiny_pose()
     part(model, "model")["_modules"]["1"] = model
     assert "inside themselves" in refusal(save(tmp_path / "bad.pt", checkpoint(model)))
 
 
-def test_a_tree_whose_branches_are_shared_at_every_level(tmp_path):
-    branch = module("SiLU")
-    for _ in range(30):
-        branch = numbered("Sequential", branch, branch)
-    model = tiny_pose()
-    part(model, "model")["_modules"]["1"] = branch
-    assert "more than 5000 modules" in refusal(save(tmp_path / "bad.pt", checkpoint(model)), 2e7)
-
-
-def deep(levels: int) -> Object:
+def nested(levels: int, children: int) -> Object:
     branch = module("SiLU")
     for _ in range(levels):
-        branch = numbered("Sequential", branch)
+        branch = numbered("Sequential", *[branch] * children)
     return branch
 
 
-def test_modules_nested_deep(tmp_path):
+SHARED = conv2d(np.zeros((100, 100, 3, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("branch", "message"),
+    [
+        pytest.param(nested(40, 1), "nested more than 32 deep", id="nested deep"),
+        pytest.param(nested(30, 2), "more than 5000 modules", id="shared at every level"),
+        pytest.param(
+            numbered("Sequential", *[SHARED] * 1000),
+            "claim more numbers than the file has",
+            id="one storage for a thousand layers",
+        ),
+    ],
+)
+def test_trees_of_modules_that_would_never_end(tmp_path, branch, message):
     model = tiny_pose()
-    part(model, "model")["_modules"]["1"] = deep(40)
-    assert "nested more than 32 deep" in refusal(save(tmp_path / "bad.pt", checkpoint(model)))
+    part(model, "model")["_modules"]["1"] = branch
+    assert message in refusal(save(tmp_path / "bad.pt", checkpoint(model)), 2e7)
 
 
 def cyclic_list() -> list:
@@ -360,27 +358,26 @@ def test_entries_that_share_their_bytes(tmp_path):
     assert "entries claim 2147" in refusal(path)
 
 
-def test_a_big_endian_checkpoint(tmp_path):
-    path = tmp_path / "big.pt"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("model/data.pkl", b"\x80\x02}.")
-        archive.writestr("model/byteorder", b"big")
-    assert "big-endian" in refusal(path)
+PICKLE = b"\x80\x02}."
 
 
-def test_a_torchscript_archive(tmp_path):
-    path = tmp_path / "script.pt"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("model/data.pkl", b"\x80\x02}.")
-        archive.writestr("model/constants.pkl", b"\x80\x02).")
-    assert "TorchScript" in refusal(path)
-
-
-def test_a_zip_without_a_pickle(tmp_path):
-    path = tmp_path / "other.pt"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("readme.txt", "hello")
-    assert "holds 0 files data.pkl" in refusal(path)
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        pytest.param(
+            {"model/data.pkl": PICKLE, "model/byteorder": b"big"}, "big-endian", id="big-endian"
+        ),
+        pytest.param(
+            {"model/data.pkl": PICKLE, "model/constants.pkl": PICKLE}, "TorchScript", id="a script"
+        ),
+        pytest.param({"readme.txt": b"hello"}, "holds 0 files data.pkl", id="no pickle"),
+    ],
+)
+def test_zips_that_are_no_checkpoints(tmp_path, entries, message):
+    with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    assert message in refusal(tmp_path / "other.pt")
 
 
 def test_a_folder_and_a_text_are_no_checkpoints(tmp_path):
