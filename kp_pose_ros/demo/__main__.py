@@ -62,11 +62,7 @@ def main() -> int:
 
 
 def _check_source(args: argparse.Namespace) -> None:
-    """Check the source before the results of an earlier run are deleted.
-
-    Raises:
-        KpPoseError: the source does not exist, or is in the folder of the results.
-    """
+    """Check the source before the results of an earlier run are deleted."""
     if WEBCAM.fullmatch(args.source):
         return
     output = args.output.resolve()
@@ -78,11 +74,7 @@ def _check_source(args: argparse.Namespace) -> None:
 
 
 def _show(args: argparse.Namespace, receiver: DemoReceiver) -> None:
-    """Run the node and the camera, and print what was received, even if one of them failed.
-
-    Raises:
-        KpPoseError: one of them failed.
-    """
+    """Run the node and the camera, and print what was received, even if one of them failed."""
     tune_process()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
@@ -98,11 +90,7 @@ def _show(args: argparse.Namespace, receiver: DemoReceiver) -> None:
 
 
 def _watch(args: argparse.Namespace, receiver: DemoReceiver, namespace: str) -> None:
-    """Start the node and the camera, and receive messages until the camera ends.
-
-    Raises:
-        KpPoseError: one of them failed.
-    """
+    """Start the node and the camera, and receive messages until the camera ends."""
     receiver.subscribe(namespace)
     with Processes(args.output) as processes:
         show(f"Starting the node with {args.model} ...")

@@ -147,11 +147,7 @@ class DemoCamera:
 
 
 def _send_all(camera: DemoCamera, args: argparse.Namespace) -> int:
-    """Publish the source on the command line; return how many files could not be read.
-
-    Raises:
-        KpPoseError: the source does not exist, or the node does not answer.
-    """
+    """Publish the source on the command line; return how many files could not be read."""
     if WEBCAM.fullmatch(args.source):
         for picture in _webcam(int(args.source)):
             camera.send("webcam", picture)

@@ -182,11 +182,7 @@ def _fit(
     output: Shape,
     source: object,
 ) -> tuple[str, ...]:
-    """Return the class names of an output whose layout is known.
-
-    Raises:
-        ModelError: the shape of the output is not possible with that layout.
-    """
+    """Return the class names of an output whose layout is known, if its shape allows that."""
     width = layout.sides(output)[0] if len(output) == 3 else 0
     if width is None or layout is Layout.RTMO:
         return names or generic_class_names(1)
