@@ -141,12 +141,12 @@ class Rerun:
         source = _Source(messages, interrupted)
         images, engine = self._images(source), self._estimator.engine
 
-        def begin(_: bool) -> tuple[list[BagImage], list[Frame], Pending] | None:
-            batch = list(islice(images, engine.max_batch))
-            frames = [each.frame for each in batch]
-            return (batch, frames, engine.submit(frames)) if batch else None
+        def begun() -> Iterator[tuple[list[BagImage], list[Frame], Pending]]:
+            while batch := list(islice(images, engine.max_batch)):
+                frames = [each.frame for each in batch]
+                yield batch, frames, engine.submit(frames)
 
-        for batch, frames, pending in overlapping(begin):
+        for batch, frames, pending in overlapping(begun()):
             start = perf_counter()
             results = self._estimator.decode(frames, pending.result())
             self.waited += perf_counter() - start

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -119,17 +118,17 @@ class PoseEstimator:
         If `frames` breaks off with a FrameError, what came before it is yielded first. Raises as
         `estimate` does.
         """
-        source, broken = iter(frames), None
+        broken = None
 
-        def begin(_: bool) -> tuple[Frame, Pending] | None:
+        def begun() -> Iterator[tuple[Frame, Pending]]:
             nonlocal broken
             try:
-                frame = None if broken else next(source, None)
+                for frame in frames:
+                    yield frame, self.engine.submit([frame])
             except FrameError as error:
-                broken, frame = error, None
-            return None if frame is None else (frame, self.engine.submit([frame]))
+                broken = error
 
-        for frame, pending in overlapping(begin):
+        for frame, pending in overlapping(begun()):
             yield frame, self.decode([frame], pending.result())[0]
         if broken is not None:
             raise broken
@@ -149,20 +148,13 @@ class PoseEstimator:
             ]
 
 
-def overlapping(begin: Callable[[bool], B | None], overlaps: bool = True) -> Iterator[B]:
-    """Keep an engine busy: start the next batch before this one has ended.
+def overlapping(begun: Iterable[B]) -> Iterator[B]:
+    """Yield each batch once the next one has begun, so that the engine is always busy.
 
-    Args:
-        begin: starts the next batch and returns it, or None. Its argument is whether a batch is
-            under way: if so, None yields that one; if not, None is the end.
-        overlaps: if false, each batch ends before the next one starts.
-
-    Yields:
-        Each batch when it is time to wait for its result.
+    `begun` begins a batch each time that one is taken from it.
     """
-    under_way: deque[B] = deque()
-    while (begun := begin(bool(under_way))) is not None or under_way:
-        if begun is not None:
-            under_way.append(begun)
-        if begun is None or len(under_way) == (2 if overlaps else 1):
-            yield under_way.popleft()
+    under_way: list[B] = []
+    for batch in begun:
+        yield from under_way
+        under_way = [batch]
+    yield from under_way

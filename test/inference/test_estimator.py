@@ -130,29 +130,14 @@ def test_a_stream_that_breaks_off_gives_what_came_before():
         next(found)
 
 
-def test_with_overlap_the_next_batch_begins_before_this_one_is_asked_for():
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_next_batch_begins_before_this_one_is_asked_for(count):
     begun = []
 
-    def begin(_):
-        begun.append(len(begun))
-        return begun[-1] if len(begun) <= 3 else None
+    def begin():
+        for number in range(count):
+            begun.append(number)
+            yield number
 
-    yielded = [(batch, len(begun)) for batch in overlapping(begin, overlaps=True)]
-    assert yielded == [(0, 2), (1, 3), (2, 4)]
-
-
-def test_without_overlap_one_batch_ends_before_the_next_begins():
-    begun = iter([1, 2, None])
-    seen = list(overlapping(lambda busy: None if busy else next(begun), False))
-    assert seen == [1, 2]
-
-
-def test_a_batch_under_way_does_not_wait_for_the_next():
-    told = []
-
-    def begin(is_busy):
-        told.append(is_busy)
-        return {1: "first", 3: "second"}.get(len(told))
-
-    assert list(overlapping(begin, overlaps=True)) == ["first", "second"]
-    assert told == [False, True, False, True, False]
+    yielded = [(batch, len(begun)) for batch in overlapping(begin())]
+    assert yielded == [(number, min(number + 2, count)) for number in range(count)]

@@ -7,8 +7,8 @@ import signal
 import sys
 
 from kp_pose_ros.inference.progress import QUIET, Progress
+from kp_pose_ros.inference.tensorrt import builder
 from kp_pose_ros.inference.tensorrt.bindings import NAME
-from kp_pose_ros.inference.tensorrt.builder import BuildOptions, build_plan
 from kp_pose_ros.inference.tensorrt.plans import PlanFacts
 from kp_pose_ros.models.cache import cached, content_hash
 from kp_pose_ros.models.model import PoseModel
@@ -23,11 +23,8 @@ class Killed(Progress):
 
 model, *killed = sys.argv[1:]
 graph = PoseModel.open(model).graph((64, 96))
-options = BuildOptions(1, "fp32")
+builder.ONLY_THIS_GPU = False
+options = builder.BuildOptions(1, "fp32")
 facts = PlanFacts(content_hash(graph), "any", "any", 1, NAME, "fp32", 1)
 progress = Killed() if killed else QUIET
-plan = cached(
-    facts.file_name(graph),
-    lambda: build_plan(graph, options, progress=progress, for_this_gpu=False),
-)
-print(plan)
+print(cached(facts.file_name(graph), lambda: builder.build_plan(graph, options, progress=progress)))

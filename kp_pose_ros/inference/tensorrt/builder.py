@@ -22,6 +22,8 @@ from kp_pose_ros.inference.tensorrt.quantize import quantized_graph
 from kp_pose_ros.models.model import PoseModel, Size
 
 PRECISIONS = ("fp32", "fp16", "int8")
+# If not, TensorRT for RTX builds for every GPU that it knows, which needs none in this machine.
+ONLY_THIS_GPU = IS_RTX
 WORKSPACE = 1 << 30  # bytes of GPU memory that TensorRT may use for intermediate results
 _log = logging.getLogger(__name__)
 
@@ -62,7 +64,6 @@ def build_plan(
     *,
     progress: Progress = QUIET,
     timing_cache: Path | None = None,
-    for_this_gpu: bool = True,
 ) -> bytes:
     """Return the serialized engine of an ONNX file; takes seconds to many minutes.
 
@@ -71,8 +72,6 @@ def build_plan(
         options: the batch and precision.
         progress: receives TensorRT's reports. An exception that it raises ends the build.
         timing_cache: file that keeps measured layer times from one build to the next.
-        for_this_gpu: False makes TensorRT for RTX build for every GPU that it knows, which needs
-            no GPU.
 
     Raises:
         EngineError: TensorRT does not start, or cannot read or build the graph.
@@ -82,7 +81,7 @@ def build_plan(
     progress.begin()
     try:
         # TensorRT's objects end with the call: no traceback of ours may keep them.
-        plan, problem = _build(graph, options, progress, timing_cache, for_this_gpu=for_this_gpu)
+        plan, problem = _build(graph, options, progress, timing_cache)
     finally:
         progress.end()
     if plan is None:
@@ -96,8 +95,6 @@ def _build(
     options: BuildOptions,
     progress: Progress,
     timing_cache: Path | None,
-    *,
-    for_this_gpu: bool,
 ) -> tuple[bytes | None, BaseException]:
     """Return the plan, or None and what to raise."""
     builder = new(trt.Builder)
@@ -110,7 +107,7 @@ def _build(
             "another opset, or use a newer TensorRT"
         )
     config = _config(builder, network, options)
-    if IS_RTX and for_this_gpu:
+    if ONLY_THIS_GPU:
         config.num_compute_capabilities = 1
         config.set_compute_capability(trt.ComputeCapability.CURRENT, 0)
     if timing_cache is not None:

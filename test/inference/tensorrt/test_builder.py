@@ -37,7 +37,9 @@ def echo(tmp_path):
 
 def build(builder, graph, precision="fp32", *, max_batch=4, **more):
     options = builder.BuildOptions(max_batch, precision)
-    return builder.build_plan(graph, options, for_this_gpu=False, **more)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "ONLY_THIS_GPU", False)
+        return builder.build_plan(graph, options, **more)
 
 
 def test_graphs_of_every_precision_become_plans(builder, people, calibration_pictures):

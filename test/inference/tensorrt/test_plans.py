@@ -11,7 +11,6 @@ import os
 import time
 import types
 from dataclasses import fields, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -213,7 +212,8 @@ def source(monkeypatch, tmp_path, builds):
     pytest.importorskip("tensorrt_rtx_bindings")
     monkeypatch.setenv("KP_POSE_CACHE", str(tmp_path))
     module = import_module("kp_pose_ros.inference.tensorrt.plans")
-    build = partial(module.build_plan, for_this_gpu=False)
+    monkeypatch.setattr("kp_pose_ros.inference.tensorrt.builder.ONLY_THIS_GPU", False)
+    build = module.build_plan
 
     def count_and_build(graph, *arguments, **more):
         builds.append(graph)
