@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of YOLO networks as ONNX nodes: a function per class, by name in LAYERS."""
+"""The layers of YOLO networks as ONNX nodes: LAYERS has a function for each class."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +12,7 @@ from kp_pose_ros.models.checkpoint.convolution import Feature, convolve, window_
 from kp_pose_ros.models.checkpoint.modules import Module
 from kp_pose_ros.models.graph import GraphBuilder
 
-Inputs = Sequence[Feature]
-Emitter = Callable[[GraphBuilder, Module, Inputs], Feature]
+Emitter = Callable[[GraphBuilder, Module, Feature], Feature]
 
 _MAX_POOLINGS = 8
 _MAX_UPSCALE = 8
@@ -25,49 +24,40 @@ def emit(graph: GraphBuilder, module: Module, *inputs: Feature) -> Feature:
     Raises:
         ModelError: if the layer is of an unknown class, or does not match its inputs.
     """
+    if module.kind == "Concat":
+        module.expect(d=1)
+        return _join(graph, module, inputs)
     if module.kind not in LAYERS:
         raise ModelError(
             f"layer {module.path} is a {module.kind[:40]!r}, which is not supported: export the "
             "model to ONNX with ultralytics, and use that file"
         )
-    return LAYERS[module.kind](graph, module, inputs)
+    if len(inputs) != 1:
+        raise ModelError(
+            f"layer {module.path} ({module.kind}) takes one input, but gets {len(inputs)}"
+        )
+    return LAYERS[module.kind](graph, module, inputs[0])
 
 
-def _identity(_graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    return _only(module, inputs)
-
-
-def _silu(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    x = _only(module, inputs)
+def _silu(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     gate = graph.add("Sigmoid", [x.name], module.path)
     return x.renamed(graph.add("Mul", [x.name, gate], module.path))
 
 
-def _conv2d(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    return convolve(graph, module, _only(module, inputs))
-
-
-def _conv(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _conv(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """Convolution, batch normalisation (missing if the model was saved fused), activation."""
-    x = convolve(graph, module.child("conv"), _only(module, inputs), module.children.get("bn"))
+    x = convolve(graph, module.child("conv"), x, module.children.get("bn"))
     return emit(graph, module.child("act"), x)
 
 
-def _sequential(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    x = _only(module, inputs)
+def _sequential(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     for child in module.children.values():
         x = emit(graph, child, x)
     return x
 
 
-def _concat(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    module.expect(d=1)
-    return _join(graph, module, inputs)
-
-
-def _activation(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _activation(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """Add an activation that is one ONNX operator."""
-    x = _only(module, inputs)
     operator, attributes = _ACTIVATIONS[module.kind]
     values: dict[str, Any] = {
         name: module.number(value) if isinstance(value, str) else value
@@ -76,14 +66,12 @@ def _activation(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     return x.renamed(graph.add(operator, [x.name], module.path, **values))
 
 
-def _clip(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    x = _only(module, inputs)
+def _clip(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     bounds = [graph.number(module.number(name)) for name in ("min_val", "max_val")]
     return x.renamed(graph.add("Clip", [x.name, *bounds], module.path))
 
 
-def _prelu(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    x = _only(module, inputs)
+def _prelu(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     slopes = module.tensor("weight", dimensions=1)
     if len(slopes) not in (1, x.channels):
         raise ModelError(f"layer {module.path} has {len(slopes)} slopes for {x.channels} channels")
@@ -91,32 +79,30 @@ def _prelu(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     return x.renamed(graph.add("PRelu", [x.name, weights], module.path))
 
 
-def _softplus(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _softplus(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     module.expect(beta=1)
-    return _activation(graph, module, inputs)
+    return _activation(graph, module, x)
 
 
-def _mish(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _mish(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """x tanh(log(1 + exp(x)))."""
-    x = _only(module, inputs)
     gate = graph.add("Softplus", [x.name], module.path)
     gate = graph.add("Tanh", [gate], module.path)
     return x.renamed(graph.add("Mul", [x.name, gate], module.path))
 
 
-def _gelu(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _gelu(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """x (1 + erf(x / sqrt(2))) / 2."""
     module.expect(approximate="none")
-    x, path = _only(module, inputs), module.path
+    path = module.path
     gate = graph.add("Mul", [x.name, graph.number(2**-0.5)], path)
     gate = graph.add("Add", [graph.add("Erf", [gate], path), graph.number(1)], path)
     half = graph.add("Mul", [x.name, graph.number(0.5)], path)
     return x.renamed(graph.add("Mul", [half, gate], path))
 
 
-def _upsample(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _upsample(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     module.expect(size=None)
-    x = _only(module, inputs)
     mode = module.attributes.get("mode")
     if not isinstance(mode, str) or mode not in _RESIZES:
         raise ModelError(
@@ -136,9 +122,8 @@ def _upsample(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     return Feature(name, x.channels, x.height * int(scale), x.width * int(scale))
 
 
-def _max_pool(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _max_pool(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     module.expect(dilation=1, ceil_mode=False, return_indices=False)
-    x = _only(module, inputs)
     kernel = module.pair("kernel_size")
     vertical, horizontal = module.pair("padding")
     name = graph.add(
@@ -152,37 +137,36 @@ def _max_pool(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     return Feature(name, x.channels, *window_size(module, x, kernel, (1, 1)))
 
 
-def _bottleneck(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    x = _only(module, inputs)
+def _bottleneck(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     y = emit(graph, module.child("cv2"), emit(graph, module.child("cv1"), x))
     return _sum(graph, module, x, y) if module.flag("add") else y
 
 
-def _c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _c2f(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """Half of the channels are passed on; half run through a chain, and every step is kept."""
-    parts = _halve(graph, module, emit(graph, module.child("cv1"), *inputs))
+    parts = _halve(graph, module, x)
     for block in module.child("m").children.values():
         parts.append(emit(graph, block, parts[-1]))
     return emit(graph, module.child("cv2"), _join(graph, module, parts))
 
 
-def _c2(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _c2(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """Half of the channels run through a chain, half are passed on."""
-    x, bypass = _halve(graph, module, emit(graph, module.child("cv1"), *inputs))
+    x, bypass = _halve(graph, module, x)
     chain = emit(graph, module.child("m"), x)
     return emit(graph, module.child("cv2"), _join(graph, module, [chain, bypass]))
 
 
-def _c3(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _c3(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """As C2, where each half comes from a convolution of its own."""
-    chain = emit(graph, module.child("m"), emit(graph, module.child("cv1"), *inputs))
-    bypass = emit(graph, module.child("cv2"), *inputs)
+    chain = emit(graph, module.child("m"), emit(graph, module.child("cv1"), x))
+    bypass = emit(graph, module.child("cv2"), x)
     return emit(graph, module.child("cv3"), _join(graph, module, [chain, bypass]))
 
 
-def _a2c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _a2c2f(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """A chain in which every step is kept; the residual may have a weight per channel."""
-    parts = [emit(graph, module.child("cv1"), *inputs)]
+    parts = [emit(graph, module.child("cv1"), x)]
     for block in module.child("m").children.values():
         parts.append(emit(graph, block, parts[-1]))
     y = emit(graph, module.child("cv2"), _join(graph, module, parts))
@@ -193,10 +177,10 @@ def _a2c2f(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
         raise ModelError(f"layer {module.path} weights {len(gamma)} of {y.channels} channels")
     weights = graph.weight(f"{module.path}.gamma", gamma.reshape(1, -1, 1, 1))
     y = y.renamed(graph.add("Mul", [y.name, weights], module.path))
-    return _sum(graph, module, inputs[0], y)
+    return _sum(graph, module, x, y)
 
 
-def _sppf(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _sppf(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     poolings = module.integer("n", default=3)  # older versions have three, without the attribute
     pool = module.child("m")
     if poolings > _MAX_POOLINGS or pool.kind != "MaxPool2d":
@@ -204,37 +188,36 @@ def _sppf(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
             f"layer {module.path} pools {poolings} times with a {pool.kind[:40]!r}, expected a "
             f"MaxPool2d up to {_MAX_POOLINGS} times"
         )
-    parts = [emit(graph, module.child("cv1"), *inputs)]
+    parts = [emit(graph, module.child("cv1"), x)]
     for _ in range(poolings):
         parts.append(emit(graph, pool, parts[-1]))
     y = emit(graph, module.child("cv2"), _join(graph, module, parts))
-    return _sum(graph, module, inputs[0], y) if module.flag("add", default=False) else y
+    return _sum(graph, module, x, y) if module.flag("add", default=False) else y
 
 
-def _c2psa(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    bypass, x = _halve(graph, module, emit(graph, module.child("cv1"), *inputs))
+def _c2psa(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
+    bypass, x = _halve(graph, module, x)
     x = emit(graph, module.child("m"), x)
     return emit(graph, module.child("cv2"), _join(graph, module, [bypass, x]))
 
 
-def _psa_block(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    x, keeps_input = _only(module, inputs), module.flag("add")
+def _psa_block(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
+    keeps_input = module.flag("add")
     for part in ("attn", "ffn"):
         y = emit(graph, module.child(part), x)
         x = _sum(graph, module, x, y) if keeps_input else y
     return x
 
 
-def _area_block(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
-    x = _only(module, inputs)
+def _area_block(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     for part in ("attn", "mlp"):
         x = _sum(graph, module, x, emit(graph, module.child(part), x))
     return x
 
 
-def _attention(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _attention(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """Attention over all cells, and a 3x3 convolution of the values for their position."""
-    x, path = _only(module, inputs), module.path
+    path = module.path
     heads, key, value = (module.integer(name) for name in ("num_heads", "key_dim", "head_dim"))
     qkv = emit(graph, module.child("qkv"), x)
     _check_heads(module, x, qkv, heads, (key, key, value))
@@ -246,9 +229,9 @@ def _attention(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
     return emit(graph, module.child("proj"), _sum(graph, module, mixture, position))
 
 
-def _area_attention(graph: GraphBuilder, module: Module, inputs: Inputs) -> Feature:
+def _area_attention(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """As Attention, but cells attend only to those of their own area, a number of rows."""
-    x, path = _only(module, inputs), module.path
+    path = module.path
     heads, size, areas = (module.integer(name) for name in ("num_heads", "head_dim", "area"))
     qkv = emit(graph, module.child("qkv"), x)
     _check_heads(module, x, qkv, heads, (size, size, size))
@@ -289,15 +272,9 @@ def _mix(
     return graph.add("MatMul", [v, weights], path), v
 
 
-def _only(module: Module, inputs: Inputs) -> Feature:
-    if len(inputs) != 1:
-        raise ModelError(
-            f"layer {module.path} ({module.kind}) takes one input, but gets {len(inputs)}"
-        )
-    return inputs[0]
-
-
 def _halve(graph: GraphBuilder, module: Module, x: Feature) -> list[Feature]:
+    """Run a layer's first convolution; return the two halves of its channels."""
+    x = emit(graph, module.child("cv1"), x)
     half = x.channels // 2
     if x.channels % 2:
         raise ModelError(f"layer {module.path} ({module.kind}) cannot halve {x.channels} channels")
@@ -305,7 +282,7 @@ def _halve(graph: GraphBuilder, module: Module, x: Feature) -> list[Feature]:
     return [Feature(name, half, x.height, x.width) for name in names]
 
 
-def _join(graph: GraphBuilder, module: Module, parts: Inputs) -> Feature:
+def _join(graph: GraphBuilder, module: Module, parts: Sequence[Feature]) -> Feature:
     sizes = {(part.height, part.width) for part in parts}
     if len(sizes) != 1:
         raise ModelError(f"layer {module.path} ({module.kind}) joins maps of unequal sizes {sizes}")
@@ -363,13 +340,12 @@ LAYERS: dict[str, Emitter] = {
     "C3": _c3,
     "C3k": _c3,
     "C3k2": _c2f,
-    "Concat": _concat,
     "Conv": _conv,
-    "Conv2d": _conv2d,
+    "Conv2d": convolve,
     "DWConv": _conv,
     "GELU": _gelu,
     "Hardtanh": _clip,
-    "Identity": _identity,
+    "Identity": lambda _graph, _module, x: x,
     "MaxPool2d": _max_pool,
     "Mish": _mish,
     "PReLU": _prelu,
