@@ -203,6 +203,16 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from (attribute.g, *attribute.graphs)
 
 
+def drop_unused_weights(graph: onnx.GraphProto) -> None:
+    """Remove the weights that no node reads; old files list them as inputs, too."""
+    used = {*names_read(graph.node), *(value.name for value in graph.output)}
+    unused = {tensor.name for tensor in graph.initializer} - used
+    for values in (graph.initializer, graph.input):
+        kept = [value for value in values if value.name not in unused]
+        del values[:]
+        values.extend(kept)
+
+
 def shape_of(value: onnx.ValueInfoProto) -> Shape:
     """Return a tensor's shape; None for a side that is not fixed."""
     sides = value.type.tensor_type.shape.dim

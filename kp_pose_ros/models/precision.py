@@ -17,7 +17,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from kp_pose_ros.errors import ModelError
-from kp_pose_ros.models.graph import DEFAULT_DOMAIN, infer_shapes, names_read
+from kp_pose_ros.models.graph import (
+    DEFAULT_DOMAIN,
+    drop_unused_weights,
+    infer_shapes,
+    names_read,
+)
 
 Precision = Literal["fp32", "fp16"]
 
@@ -73,12 +78,14 @@ class _Halver:
         for place, node in enumerate(graph.node):
             if place in network:
                 self._append_half(node, needed)
-            else:
-                self._append_as_it_is(node)
+                continue
+            if node.op_type in _MEASURES:
+                node.input[0] = self._twins.get(node.input[0], node.input[0])
+            self._nodes.append(node)
         del graph.node[:]
         graph.node.extend(self._nodes)
         del graph.value_info[:]
-        self._drop_unused_weights()
+        drop_unused_weights(graph)
 
     def _append_half(self, node: onnx.NodeProto, needed: set[str]) -> None:
         if node.domain not in DEFAULT_DOMAIN:
@@ -107,11 +114,6 @@ class _Halver:
                 if name in needed:
                     self._append_cast(self._twins[name], name, TensorProto.FLOAT)
 
-    def _append_as_it_is(self, node: onnx.NodeProto) -> None:
-        if node.op_type in _MEASURES:
-            node.input[0] = self._twins.get(node.input[0], node.input[0])
-        self._nodes.append(node)
-
     def _twin(self, name: str) -> str:
         """Return the name of the float16 copy of a tensor, which is made on first use."""
         if name not in self._twins:
@@ -137,15 +139,6 @@ class _Halver:
         self._nodes.append(
             helper.make_node("Cast", [source], [target], name=f"{target}_cast", to=to)
         )
-
-    def _drop_unused_weights(self) -> None:
-        graph = self._model.graph
-        used = set(names_read(graph.node)) | {value.name for value in graph.output}
-        unused = set(self._weights) - used
-        for values in (graph.initializer, graph.input):
-            kept = [value for value in values if value.name not in unused]
-            del values[:]
-            values.extend(kept)
 
 
 def _float_tensors(model: onnx.ModelProto) -> set[str]:

@@ -25,6 +25,7 @@ from kp_pose_ros.image.files import read_picture
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.host import NetworkInput
 from kp_pose_ros.models.cache import cached, find_cached
+from kp_pose_ros.models.graph import drop_unused_weights
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.poses import Floats
 from kp_pose_ros.timing import StageTimes
@@ -142,10 +143,7 @@ def _quantize(model: onnx.ModelProto, largest: list[float]) -> onnx.ModelProto:
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    drop_unused_weights(graph)
     return model
 
 
