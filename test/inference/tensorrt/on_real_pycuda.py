@@ -63,7 +63,7 @@ if "LOSE" in os.environ:
     engine = TensorRTEngine(model, (64, 96), 3, precision="fp32")
     for _ in range(2):
         try:
-            in_a_thread(engine.infer, frames)
+            in_a_thread(lambda: engine.submit(frames).result())
         except GpuLostError as error:
             print(error)
     in_a_thread(engine.close)
