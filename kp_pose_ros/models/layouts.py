@@ -48,17 +48,13 @@ class Layout(enum.Enum):
         """Whether an anchor has a score for each class, rather than the best one's number."""
         return self in (Layout.RAW, Layout.TRANSPOSED, Layout.YOLOV7)
 
-    @property
-    def numbers(self) -> int:
-        """The number of values of an anchor or row besides class scores and keypoints."""
-        return _NUMBERS[self]
-
     def sides(self, output: Shape) -> tuple[int | None, int | None]:
         """Return the width of an anchor or row of an output (B, ..., ...), and their number."""
         _, second, third = output
         return (second, third) if self is Layout.RAW else (third, second)
 
 
+# How many values an anchor or row has besides class scores and keypoints.
 _NUMBERS = {
     Layout.RAW: 4,
     Layout.TRANSPOSED: 4,
@@ -96,7 +92,7 @@ class Width:
     def of(self, layout: Layout) -> int:
         """Return the number of values of an anchor or row in a layout."""
         classes = self.classes if layout.has_class_scores else 0
-        return layout.numbers + classes + self.kpt_shape[0] * self.kpt_shape[1]
+        return _NUMBERS[layout] + classes + self.kpt_shape[0] * self.kpt_shape[1]
 
 
 def possible_layouts(shape: GraphShape, width: Width) -> list[Layout]:
