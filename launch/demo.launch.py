@@ -10,7 +10,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from kp_pose_ros.ros.process import large_images_profile, profile_variable
+from kp_pose_ros.ros.process import large_images_environment
 
 HAS_RVIZ = "rviz2" in get_packages_with_prefixes()
 
@@ -41,7 +41,7 @@ def generate_launch_description() -> LaunchDescription:
                 executable="demo_camera",
                 namespace=LaunchConfiguration("namespace"),
                 arguments=[LaunchConfiguration("source"), "--loop"],
-                additional_env={profile_variable(): large_images_profile()},
+                additional_env=large_images_environment(),
                 output="screen",
             ),
         ]

@@ -253,6 +253,9 @@ class RosLogHandler(logging.Handler):
 
 
 _TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
+# Where Humble adds transports of this machine to those of a profile, which stay open to the network
+# (create_participant in rmw_fastrtps_shared_cpp). Later distributions replace no transports.
+_LOCAL_HUMBLE = {"ROS_DISTRO": "humble", "ROS_LOCALHOST_ONLY": "1"}
 _READING_THREADS = "dds.shm"  # how the names of the threads that read shared memory begin
 
 
@@ -275,9 +278,10 @@ def profile_variable() -> str:
 def large_images_environment() -> dict[str, str]:
     """Return this process's environment with the profile, unless the user has chosen another.
 
-    Transports that the user has chosen also stay; a profile would override them.
+    Transports that the user has chosen also stay; a profile would override them. So does Humble's
+    restriction to this machine.
     """
-    if _TRANSPORTS in os.environ:
+    if _TRANSPORTS in os.environ or _LOCAL_HUMBLE.items() <= os.environ.items():
         return dict(os.environ)
     return {profile_variable(): large_images_profile(), **os.environ}
 

@@ -43,6 +43,19 @@ def test_the_users_transports_stay(monkeypatch):
     assert not large_images_environment().keys() & VARIABLES
 
 
+@pytest.mark.parametrize(
+    ("distribution", "is_used"),
+    [
+        pytest.param("humble", False, id="Humble keeps the profile's transports to the network"),
+        pytest.param("jazzy", True, id="Jazzy limits discovery, whatever the transports"),
+    ],
+)
+def test_a_node_that_is_to_stay_on_this_machine_does(monkeypatch, distribution, is_used):
+    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "1")
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    assert bool(large_images_environment().keys() & VARIABLES) == is_used
+
+
 @pytest.mark.usefixtures("fast_dds")
 def test_the_node_publishes_with_the_profile(start_node):
     node = start_node().wait_until_ready()
