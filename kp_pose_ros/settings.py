@@ -20,6 +20,11 @@ Value = bool | int | float | str | tuple[str, ...]
 T = TypeVar("T", bound=Value)
 G = TypeVar("G")
 
+# Choices of parameters that launch files offer, too. They are here because this module imports
+# little: the process of `ros2 launch` lives as long as the node.
+ENGINES = ("auto", "tensorrt", "openvino", "onnx")
+IMAGE_TRANSPORTS = ("raw", "compressed", "ffmpeg", "foxglove")
+
 _CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 

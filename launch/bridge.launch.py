@@ -7,6 +7,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from kp_pose_ros.settings import IMAGE_TRANSPORTS
+
 ARGUMENTS = [
     DeclareLaunchArgument(
         "bridge",
@@ -30,7 +32,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "image_transport",
         default_value="",
-        choices=["", "raw", "compressed", "ffmpeg", "foxglove"],
+        choices=["", *IMAGE_TRANSPORTS],
         description="For follow_target and hri_bridge: type of image topic, as in pose.launch.py.",
     ),
     DeclareLaunchArgument(

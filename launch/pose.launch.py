@@ -16,58 +16,52 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
+from kp_pose_ros.settings import ENGINES, IMAGE_TRANSPORTS
+
 CONFIG = PathJoinSubstitution([FindPackageShare("kp_pose_ros"), "config"])
 NODE = "kp_pose"
 RESPAWN_DELAY = 2.0  # seconds
 # Their debug lines would bury the node's own.
 NOISY_LOGGERS = ("rcl", "rmw_cyclonedds_cpp", "rmw_fastrtps_cpp")
 
+BOOLEAN = ["true", "false"]
+# What overrides params_file where it is given: description and choices by parameter.
+OVERRIDES = {
+    "model": ("Path of the model, or name of a fetched model.", ()),
+    "engine": ("Inference engine.", ENGINES),
+    "imgsz": ("Height and width of the network's input, such as 384,640.", ()),
+    "build_only": ("Build the engine for imgsz, log its path, and exit.", BOOLEAN),
+    "cameras": ("Names of the cameras, such as front,rear.", ()),
+    "image_transport": (
+        "Type of image topic; compressed reads image_topic/compressed. The ending of image_topic "
+        "takes precedence.",
+        IMAGE_TRANSPORTS,
+    ),
+    "autostart": (
+        "Configure and activate the node at startup; false leaves that to a lifecycle manager.",
+        BOOLEAN,
+    ),
+}
 ARGUMENTS = [
     DeclareLaunchArgument(
         "params_file",
         default_value=PathJoinSubstitution([CONFIG, "pose.yaml"]),
         description="YAML file with the node's parameters.",
     ),
-    DeclareLaunchArgument(
-        "model",
-        default_value="",
-        description="Path of the model, or name of a fetched model. Empty: as in params_file.",
-    ),
-    DeclareLaunchArgument(
-        "engine",
-        default_value="",
-        choices=["", "auto", "tensorrt", "openvino", "onnx"],
-        description="Inference engine. Empty: as in params_file.",
-    ),
-    DeclareLaunchArgument(
-        "imgsz",
-        default_value="",
-        description="Height and width of the network's input, such as 384,640. Empty: as "
-        "in params_file.",
-    ),
-    DeclareLaunchArgument(
-        "build_only",
-        default_value="",
-        choices=["", "true", "false"],
-        description="Build the engine for imgsz, log its path, and exit. Empty: as in params_file.",
-    ),
-    DeclareLaunchArgument(
-        "cameras",
-        default_value="",
-        description="Names of the cameras, such as front,rear. Empty: as in params_file.",
+    *(
+        DeclareLaunchArgument(
+            name,
+            default_value="",
+            choices=["", *choices] if choices else None,
+            description=f"{about} Empty: as in params_file.",
+        )
+        for name, (about, choices) in OVERRIDES.items()
     ),
     DeclareLaunchArgument(
         "image_topic",
         default_value="",
         description="Image topic; with `cameras`, one per camera, comma-separated. "
         "Empty: `image`, or `<camera>/image`.",
-    ),
-    DeclareLaunchArgument(
-        "image_transport",
-        default_value="",
-        choices=["", "raw", "compressed", "ffmpeg", "foxglove"],
-        description="Type of image topic; compressed reads image_topic/compressed. Empty: from the "
-        "ending of image_topic, otherwise as in params_file.",
     ),
     DeclareLaunchArgument(
         "depth_topic",
@@ -83,22 +77,15 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
     DeclareLaunchArgument(
-        "autostart",
-        default_value="",
-        choices=["", "true", "false"],
-        description="Configure and activate the node at startup; false leaves that to a lifecycle "
-        "manager. Empty: as in params_file.",
-    ),
-    DeclareLaunchArgument(
         "respawn",
         default_value="false",
-        choices=["true", "false"],
+        choices=BOOLEAN,
         description="Restart the node whenever it exits.",
     ),
     DeclareLaunchArgument(
         "rviz",
         default_value="false",
-        choices=["true", "false"],
+        choices=BOOLEAN,
         description="Start RViz with annotated images, people in 3D and TF.",
     ),
     DeclareLaunchArgument(
@@ -115,7 +102,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "use_sim_time",
         default_value="false",
-        choices=["true", "false"],
+        choices=BOOLEAN,
         description="Use simulated time from /clock.",
     ),
 ]
@@ -127,14 +114,10 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list[Action]:
     # Arguments left empty must not override the file, which substitutions cannot express.
-    given: dict[str, str | bool] = {
-        name: value
-        for name in ("model", "engine", "imgsz", "cameras", "image_transport")
-        if (value := LaunchConfiguration(name).perform(context))
-    }
-    for name in ("autostart", "build_only"):
-        if LaunchConfiguration(name).perform(context):
-            given[name] = _is_true(name, context)
+    given: dict[str, str | bool] = {}
+    for name, (_, choices) in OVERRIDES.items():
+        if value := LaunchConfiguration(name).perform(context):
+            given[name] = value == "true" if choices is BOOLEAN else value
     params_file = Path(LaunchConfiguration("params_file").perform(context))
     if not params_file.is_file():
         raise FileNotFoundError(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from kp_pose_ros.commands.info import add_layout_argument
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import ENGINES, Settings
-from kp_pose_ros.settings import build, settings_of
+from kp_pose_ros.inference.factory import Settings
+from kp_pose_ros.settings import ENGINES, build, settings_of
 
 
 def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,6 @@ from kp_pose_ros.image.frame import BitDepth, Pixels
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage, read_compressed, read_raw
 from kp_pose_ros.image.video import Decoded, VideoStream
-from kp_pose_ros.settings import Setting
 
 
 class StillDecoder:
@@ -55,7 +54,7 @@ class Transport:
     is_video: bool = False  # whether its messages depend on those before
 
 
-# By image_transport's names of them.
+# By image_transport's names of them, `IMAGE_TRANSPORTS` in settings.
 TRANSPORTS = {
     "raw": Transport("sensor_msgs/msg/Image", "", partial(StillDecoder, read_raw)),
     "compressed": Transport(
@@ -74,7 +73,6 @@ TRANSPORTS = {
         is_video=True,
     ),
 }
-IMAGE_TRANSPORT = Setting("raw", "Type of the image topic.", choices=tuple(TRANSPORTS))
 
 _PACKETS = 100  # queue size; three seconds at 30 Hz, as an engine may need for its first image
 

@@ -21,6 +21,7 @@ from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.inference.progress import Progress, ProgressLog
 from kp_pose_ros.inference.tensorrt.gpu import has_gpu, why_unavailable
 from kp_pose_ros.models.model import PoseModel, open_model
+from kp_pose_ros.settings import ENGINES
 
 _log = logging.getLogger(__name__)
 _WIDESCREEN = (1080, 1920)  # (height, width) of most cameras' images, for an example
@@ -33,7 +34,7 @@ class Settings:
     model: Path
     # path of a skeleton file or name of a shipped one; None takes what the model says
     skeleton: str | None = None
-    engine: str = "auto"  # one of `ENGINES`
+    engine: str = "auto"  # one of `ENGINES` in settings
     # what the model's output looks like, one of `NAMED_LAYOUTS` in models.layouts
     layout: str = "auto"
     # (height, width) of the network's input in pixels, or None to follow each camera
@@ -180,10 +181,9 @@ def _say_once(level: int, line: str) -> None:
     _log.log(level, line)
 
 
-_MAKERS: dict[str, Maker] = {
+_MAKERS: dict[str, Maker] = {  # by the names in ENGINES
     "auto": _auto,
     "tensorrt": _tensorrt,
     "openvino": _openvino,
     "onnx": _onnx,
 }
-ENGINES = tuple(_MAKERS)

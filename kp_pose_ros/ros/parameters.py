@@ -21,13 +21,14 @@ from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.image.jpeg import JpegSettings
-from kp_pose_ros.image.topics import IMAGE_TRANSPORT
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import ENGINES, Settings
+from kp_pose_ros.inference.factory import Settings
 from kp_pose_ros.models.layouts import NAMED_LAYOUTS
 from kp_pose_ros.output.drawing import Style
 from kp_pose_ros.ros.diagnostics import Limits
 from kp_pose_ros.settings import (
+    ENGINES,
+    IMAGE_TRANSPORTS,
     Setting,
     Value,
     build,
@@ -115,9 +116,7 @@ class Parameters:
     max_batch: int = setting(
         4, "Maximum number of images, from different cameras, in a batch.", limits=(1, 64)
     )
-    image_transport: str = setting(
-        "raw", IMAGE_TRANSPORT.description, choices=IMAGE_TRANSPORT.choices
-    )
+    image_transport: str = setting("raw", "Type of the image topic.", choices=IMAGE_TRANSPORTS)
     image_qos: str = setting(
         "auto",
         "QoS of the image subscription. auto: copied from the publisher.",

@@ -13,9 +13,14 @@ from kp_pose_ros.errors import EngineError, ModelError, SettingsError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import ENGINES, Settings, build, make_estimator
+from kp_pose_ros.inference.factory import Settings, build, make_estimator
 from kp_pose_ros.inference.tensorrt import gpu as availability
 from kp_pose_ros.models.model import PoseModel
+from kp_pose_ros.settings import ENGINES
+
+
+def test_every_engine_that_can_be_chosen_can_be_made():
+    assert tuple(factory._MAKERS) == ENGINES
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from std_msgs.msg import Header
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.image.jpeg import MinWidth
-from kp_pose_ros.image.topics import IMAGE_TRANSPORT, Reader
+from kp_pose_ros.image.topics import Reader
 from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.transports import message_class, topic_of, transport_of
+from kp_pose_ros.settings import IMAGE_TRANSPORTS
 
 _QUEUE = 2  # at least
 _KEPT = 10  # images; the poses of an image arrive later, by the latency of the network
@@ -28,9 +29,8 @@ def declare_transport(node: Bridge) -> str:
     Raises:
         SettingsError: the value is none of the choices.
     """
-    rule = IMAGE_TRANSPORT
-    about = rule.description
-    return str(node.declare("image_transport", rule.default, about, choices=rule.choices))
+    about = "Type of the image topic."
+    return str(node.declare("image_transport", "raw", about, choices=IMAGE_TRANSPORTS))
 
 
 class Pictures:
