@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -99,21 +99,24 @@ class Counts:
         """Return the counts as they are now."""
         return replace(self, bad=Counter(self.bad))
 
+    def since(self, before: Counts) -> Counts:
+        """Return what has been counted since `before`."""
+        names = [each.name for each in fields(self)]
+        return Counts(**{name: getattr(self, name) - getattr(before, name) for name in names})
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The changes of a camera between two checks.
+    """What became of a camera's frames between two checks.
 
     Attributes:
-        before: its counts at the first.
-        after: its counts at the second.
-        seconds: the time between them.
+        counts: the frames.
+        seconds: the time between the checks.
         age: seconds since its newest image; None before the first.
         latency: seconds from stamp to poses at the 95th percentile; None if there were none.
     """
 
-    before: Counts
-    after: Counts
+    counts: Counts
     seconds: float
     age: float | None
     latency: float | None
@@ -121,12 +124,12 @@ class Report:
     @property
     def rate(self) -> float:
         """Images received a second."""
-        return (self.after.received - self.before.received) / self.seconds
+        return self.counts.received / self.seconds
 
     @property
     def processed_rate(self) -> float:
         """Images a second whose poses were published."""
-        return (self.after.processed - self.before.processed) / self.seconds
+        return self.counts.processed / self.seconds
 
     def judge(self, limits: Limits) -> tuple[Level, str]:
         """Return the camera's level with the reason; the worst reason wins."""
@@ -135,7 +138,7 @@ class Report:
         if self.age > limits.warn_age:
             level = Level.ERROR if self.age > limits.error_age else Level.WARN
             return level, f"no image for {self.age:.1f} s"
-        if self.after.failed > self.before.failed:
+        if self.counts.failed:
             return Level.ERROR, "the engine fails: the log says why"
         if fault := self._fault_of_images(limits):
             return Level.WARN, fault
@@ -143,19 +146,18 @@ class Report:
 
     def _fault_of_images(self, limits: Limits) -> str:
         """Return what is wrong with the images; empty if nothing is."""
-        bad, received = self.after.bad - self.before.bad, self.after.received - self.before.received
+        bad, received, lost = self.counts.bad, self.counts.received, self.counts.lost
         if received and bad.total() > limits.warn_bad * received:
-            fields = ", ".join(sorted(bad))
-            return f"{bad.total() / received:.0%} of the images cannot be read: wrong {fields}"
-        lost = self.after.lost - self.before.lost
+            wrong = ", ".join(sorted(bad))
+            return f"{bad.total() / received:.0%} of the images cannot be read: wrong {wrong}"
         if lost > limits.warn_bad * (lost + received):
             return f"{lost} of {lost + received} images were lost on the way to this node"
-        if repeated := self.after.repeated - self.before.repeated:
+        if repeated := self.counts.repeated:
             return (
                 f"{repeated} images have the stamp of the previous one: is the camera frozen, or "
                 "does its driver set no stamps?"
             )
-        if self.after.back > self.before.back:
+        if self.counts.back:
             return "the stamps jumped back: is there a second camera, or a second clock?"
         return ""
 
@@ -168,11 +170,10 @@ class Report:
                 f"the stamps are {-self.latency:.2f} s ahead of the node's clock: check both "
                 "clocks, and use_sim_time"
             )
-        without_depth = self.after.without_depth - self.before.without_depth
         # One image may just have been too early.
-        if without_depth > 1 and self.after.with_depth == self.before.with_depth:
+        if self.counts.without_depth > 1 and not self.counts.with_depth:
             return Level.WARN, "no depth image matches: the log says why"
-        is_wanted = self.after.unwanted == self.before.unwanted
+        is_wanted = not self.counts.unwanted
         use = f"{self.processed_rate:.1f} processed" if is_wanted else "no subscriber"
         return Level.OK, f"{self.rate:.1f} images/s, {use}"
 
@@ -186,8 +187,8 @@ class Losses:
 
     def look(self, counts: Counts) -> str | None:
         """Return a warning of the losses since the last one; None if they are few."""
-        lost = counts.lost - self._told.lost
-        sent = counts.received - self._told.received + lost
+        new = counts.since(self._told)
+        lost, sent = new.lost, new.lost + new.received
         if lost < _MANY_LOST or lost < _SHARE_LOST * sent or not self._throttle.passes("lost"):
             return None
         self._told = counts.copy()
@@ -289,7 +290,7 @@ class Diagnostics:
         self._before[camera] = after
         latencies = camera.take_latencies()
         latency = percentiles(latencies)[1] if latencies else None
-        report = Report(before, after, seconds, camera.images.age(), latency)
+        report = Report(after.since(before), seconds, camera.images.age(), latency)
         values = {
             "lost on the way": str(after.lost),
             "received": str(after.received),

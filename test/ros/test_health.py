@@ -11,7 +11,7 @@ LIMITS = Limits(warn_age=2, error_age=30, warn_latency=0.5, warn_bad=0.1)
 
 def report(age=0.1, latency=0.05, **after):
     counts = {"received": 30, "processed": 20, "dropped": 10} | after
-    return Report(Counts(), Counts(**counts), 1.0, age, latency)
+    return Report(Counts(**counts), 1.0, age, latency)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_how_a_camera_is(found, level, words):
 def test_only_what_happened_lately_counts():
     old = Counts(received=100, failed=50, bad=Counter(step=50), processed=0)
     new = Counts(received=130, failed=50, bad=Counter(step=50), processed=30)
-    assert Report(old, new, 1.0, 0.1, 0.05).judge(LIMITS)[0] == Level.OK
+    assert new.since(old) == Counts(received=30, processed=30)
 
 
 def test_a_copy_does_not_follow_the_counts():
