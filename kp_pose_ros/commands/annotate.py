@@ -57,8 +57,7 @@ def run(args: argparse.Namespace) -> int:
     sources = find_sources(args.inputs)
     outputs = _output_paths(sources, args.output)
     model, estimator = make_estimator(estimator_settings(args))
-    style = Style(legend=args.legend, color_by=args.color_by)
-    annotator = Annotator(model.skeleton, model.metadata.class_names, style)
+    annotator = Annotator(model.vocabulary, Style(legend=args.legend, color_by=args.color_by))
     activities = read_activities(args, model.skeleton)
     lines_path = _make_folder(args.output) / "poses.jsonl"
     total = sum(source.frame_count for source in sources)

@@ -23,7 +23,6 @@ from kp_pose_ros.inference.factory import make_estimator, network_columns
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.output.json_records import Recorder, open_lines
-from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.tracking.tracker import make_trackers
 
 if TYPE_CHECKING:
@@ -101,10 +100,9 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
     prefixes = result_prefixes(image_topics(types, args.topics), types)
     settings = estimator_settings(args, max_batch=args.max_batch)
     model, estimator = make_estimator(settings)
-    names, store = model.metadata.class_names, make_typestore()
     total = sum(each.msgcount for each in bag.connections if each.topic in prefixes)
     with (
-        Output(args.output, bag, store) as output,
+        Output(args.output, bag, make_typestore()) as output,
         tqdm(total=total, unit="image") as progress,
         _interruption() as interrupted,
         open_lines(args.records) if args.records else nullcontext() as records,
@@ -112,10 +110,10 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
         rerun = Rerun(
             output,
             estimator,
-            Vocabulary(model.skeleton, names),
+            model.vocabulary,
             prefixes,
             trackers=make_trackers(model.skeleton, {topic: topic for topic in prefixes}),
-            annotator=Annotator(model.skeleton, names) if args.annotated else None,
+            annotator=Annotator(model.vocabulary) if args.annotated else None,
             results=_results(args, model, prefixes, records),
             min_width=partial(network_columns, model, settings.imgsz),
             progress=progress.update,
@@ -145,10 +143,7 @@ def _results(
     activities = read_activities(args, model.skeleton)
     if records is None and activities is None:
         return Results()
-    names = model.metadata.class_names
-    recorders = {
-        topic: Recorder(model.skeleton, names, camera=topic, session=topic) for topic in topics
-    }
+    recorders = {topic: Recorder(model.vocabulary, camera=topic, session=topic) for topic in topics}
     return Results(recorders, records, activities)
 
 

@@ -32,7 +32,7 @@ def watch(
     Raises:
         FrameError: the source cannot be read completely.
     """
-    recorder = Recorder(model.skeleton, model.metadata.class_names, camera=camera, session=camera)
+    recorder = Recorder(model.vocabulary, camera=camera, session=camera)
     tracker = make_trackers(model.skeleton, {camera: camera})[camera]
     stamps: deque[int] = deque()  # of the frames that the estimator works on
 

@@ -16,7 +16,7 @@ from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.ros.executor import GuardedExecutor
-from kp_pose_ros.ros.messages import nanoseconds, skeleton_from_msg
+from kp_pose_ros.ros.messages import nanoseconds, vocabulary_from_msg
 from kp_pose_ros.ros.process import Ending
 from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
 
@@ -56,9 +56,7 @@ class DemoReceiver:
         return not (closed or self._ending.has_come())
 
     def _on_skeleton(self, message: SkeletonMsg) -> None:
-        self.report = DemoReport(
-            self._folder, self.lines, skeleton_from_msg(message), list(message.class_names)
-        )
+        self.report = DemoReport(self._folder, self.lines, vocabulary_from_msg(message))
 
     def _on_poses(self, message: PoseArray) -> None:
         if self.report is not None:

@@ -18,7 +18,7 @@ from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Vocabulary
 
 _ROW = "{:>14}  {:<16} {:>8}  {:>6}  {:>8}  {}"
 _ROW_LENGTH = 1.0  # seconds of one image source that a row covers, at most
@@ -45,13 +45,11 @@ class _Row:
 class DemoReport:
     """A table on the terminal, JSON `lines`, and in `folder` the best annotated pictures."""
 
-    def __init__(
-        self, folder: Folder, lines: TextIO, skeleton: Skeleton, class_names: list[str]
-    ) -> None:
+    def __init__(self, folder: Folder, lines: TextIO, vocabulary: Vocabulary) -> None:
         self.latencies: list[float] = []
         self._folder = folder
         self._lines = lines
-        self._recorder = Recorder(skeleton, class_names)
+        self._recorder = Recorder(vocabulary)
         self._people: dict[int, int] = {}  # by stamp
         self._best: dict[str, tuple[int, Pixels]] = {}  # by frame id: people, annotated picture
         self._row: _Row | None = None

@@ -22,7 +22,7 @@ from kp_pose_ros.models.layouts import NAMED_LAYOUTS, Layout
 from kp_pose_ros.models.metadata import Assumed, ModelMetadata
 from kp_pose_ros.models.precision import Precision, to_half
 from kp_pose_ros.models.prepare import prepare
-from kp_pose_ros.skeleton import Skeleton, find_skeleton
+from kp_pose_ros.skeleton import Skeleton, Vocabulary, find_skeleton
 
 __all__ = ["PoseModel", "Precision", "Size"]
 
@@ -40,6 +40,11 @@ class PoseModel:
     path: Path  # a .pt, .onnx, .zip or .engine file
     metadata: ModelMetadata
     skeleton: Skeleton
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The meaning of the indices in the model's Poses."""
+        return Vocabulary(self.skeleton, self.metadata.class_names)
 
     @classmethod
     def open(

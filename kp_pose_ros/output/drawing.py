@@ -18,7 +18,7 @@ from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.output.legend import draw_legend
 from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
 from kp_pose_ros.settings import setting
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Vocabulary
 
 Bgr = tuple[int, int, int]  # blue, green, red, as OpenCV takes them
 Points = npt.NDArray[np.int32]  # (..., 2), in 1/16 pixel
@@ -49,12 +49,10 @@ class Style:
 class Annotator:
     """Draws the poses of one model: its skeleton, its classes."""
 
-    def __init__(
-        self, skeleton: Skeleton, class_names: tuple[str, ...], style: Style | None = None
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, style: Style | None = None) -> None:
         self.style = style or Style()
-        self._skeleton = skeleton
-        self._class_names = class_names
+        self._vocabulary = vocabulary
+        skeleton = vocabulary.skeleton
         self._edges = np.array(skeleton.edges, np.intp).reshape(-1, 2)
         self._limb_colors = [color[::-1] for color in skeleton.edge_colors]
         self._dot_colors = [color[::-1] for color in skeleton.keypoint_colors]
@@ -91,7 +89,7 @@ class Annotator:
                 label = ", ".join([self._label(poses, index), *noted])
                 _draw_label(picture, label, (x, y), color, thickness)
         if style.legend:
-            names = self._skeleton.keypoint_names
+            names = self._vocabulary.skeleton.keypoint_names
             draw_legend(picture, names, points >> _SHIFT, visible, thickness=thickness)
 
     def _draw_limbs(
@@ -128,8 +126,7 @@ class Annotator:
 
     def _label(self, poses: Poses, index: int) -> str:
         class_id, track_id = int(poses.class_ids[index]), int(poses.track_ids[index])
-        known = 0 <= class_id < len(self._class_names)
-        name = self._class_names[class_id] if known else f"class {class_id}"
+        name = self._vocabulary.class_name(class_id) or f"class {class_id}"
         track = "" if track_id == UNTRACKED else f" {track_id}"
         return f"{name}{track} {poses.scores[index]:.2f}"
 

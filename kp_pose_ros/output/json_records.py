@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Floats, Poses
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Vocabulary
 
 VERSION = 1
 # The records list a lost track for this many milliseconds after the first record without it, so
@@ -55,8 +55,7 @@ class Recorder:
 
     def __init__(
         self,
-        skeleton: Skeleton,
-        class_names: Sequence[str] = (),
+        vocabulary: Vocabulary,
         *,
         robot: str = "",
         camera: str = "",
@@ -65,14 +64,12 @@ class Recorder:
         """Begin the first session.
 
         Args:
-            skeleton: names the keypoints.
-            class_names: the model's, by class id; a class without a name is named by its number.
+            vocabulary: the model's; a class without a name is named by its number.
             robot: the robot's name.
             camera: the camera's name, unique on the robot.
             session: the first session's name; None: a random one.
         """
-        self.skeleton = skeleton
-        self.class_names = class_names
+        self.vocabulary = vocabulary
         self._source = {"robot": robot, "camera": camera}
         self._begin(session or _random_name())
 
@@ -120,7 +117,7 @@ class Recorder:
             "frame_id": frame_id,
             "width": size[1],
             "height": size[0],
-            "skeleton": self.skeleton.name,
+            "skeleton": self.vocabulary.skeleton.name,
             "poses": self._people(poses, keypoints_3d),
             "gone": self._update_gone(poses, stamp_ms),
         }
@@ -128,7 +125,7 @@ class Recorder:
     def _people(
         self, poses: Poses, keypoints_3d: npt.NDArray[np.float64] | None
     ) -> list[dict[str, Any]]:
-        names = self.skeleton.keypoint_names
+        names = self.vocabulary.skeleton.keypoint_names
         # Most float32 numbers have no short decimal form: 0.9 would be written as 0.899999976.
         points = np.rint(poses.keypoints * _SCALE) / _SCALE
         points[..., 2] *= poses.states == OBSERVED
@@ -138,7 +135,7 @@ class Recorder:
         people = [
             {
                 "track_id": ids[index],
-                "class": self._class_name(class_ids[index]),
+                "class": self.vocabulary.class_name(class_ids[index]) or str(class_ids[index]),
                 "score": scores[index],
                 "bbox": boxes[index],
                 "keypoints": dict(zip(names, rounded[index], strict=True)),
@@ -166,10 +163,6 @@ class Recorder:
         }
         self._present = present
         return [{"track_id": track_id} for track_id in sorted(self._gone)]
-
-    def _class_name(self, class_id: int) -> str:
-        names = self.class_names
-        return names[class_id] if 0 <= class_id < len(names) else str(class_id)
 
 
 def _random_name() -> str:

@@ -16,7 +16,7 @@ from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
 
 def nanoseconds(time: Time | Duration) -> int:
@@ -53,8 +53,8 @@ def poses_from_msg(message: PoseArray) -> Poses:
     )
 
 
-def skeleton_from_msg(message: SkeletonMsg) -> Skeleton:
-    """Return the skeleton in a message. Colours are not sent: all is the grey of no part.
+def vocabulary_from_msg(message: SkeletonMsg) -> Vocabulary:
+    """Return what a message says. Colours are not sent: all is the grey of no part.
 
     Raises:
         ModelError: its edges are not pairs of its keypoints.
@@ -66,7 +66,8 @@ def skeleton_from_msg(message: SkeletonMsg) -> Skeleton:
             f"expected pairs of indices of its {len(plain)} keypoints"
         )
     edges = tuple(zip(message.edges[::2], message.edges[1::2], strict=True))
-    return replace(plain, edges=edges, edge_colors=plain.keypoint_colors[:1] * len(edges))
+    skeleton = replace(plain, edges=edges, edge_colors=plain.keypoint_colors[:1] * len(edges))
+    return Vocabulary(skeleton, tuple(message.class_names))
 
 
 def _seconds(duration: Duration) -> float:

@@ -40,7 +40,6 @@ from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.receive import Receiver
 from kp_pose_ros.ros.space.poses_3d import Poses3DTopic
-from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.tracker import make_trackers
@@ -253,11 +252,11 @@ class Worker:
     def _apply_parameters(self) -> None:
         """Apply the newest parameters, which another thread may have replaced."""
         parameters = self._applied = self._parameters
-        model, names = self._model, self._model.metadata.class_names
+        model = self._model
         self._network_width = partial(network_columns, model, parameters.network_size)
         self._presentation = Presentation(
-            Vocabulary(model.skeleton, names),
-            Annotator(model.skeleton, names, parameters.style),
+            model.vocabulary,
+            Annotator(model.vocabulary, parameters.style),
             parameters.jpeg,
             self._painter,
             Lifter(model.skeleton.keypoint_names),

@@ -14,7 +14,7 @@ import numpy as np
 
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import ABSENT, OBSERVED, Poses
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
 RATE = 15  # images a second
 WIDTH, HEIGHT = 1920, 1080
@@ -156,7 +156,9 @@ class Camera:
 def watch(random, robot, name, people, seconds, *, id_changes=False, restart=None):
     """Return a camera that has seen people for so many seconds."""
     camera = Camera(robot, name)
-    recorder = Recorder(COCO, ("person",), robot=robot, camera=name, session=f"{robot}-{name}-1")
+    recorder = Recorder(
+        Vocabulary(COCO, ("person",)), robot=robot, camera=name, session=f"{robot}-{name}-1"
+    )
     ids = count(1)
     track_ids = {person.number: next(ids) for person in people}
     changes = []

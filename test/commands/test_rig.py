@@ -12,17 +12,17 @@ from walkers import RATE, recording, walks
 
 from kp_pose_ros.cli import main
 from kp_pose_ros.output.json_records import Recorder
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
 
+VOCABULARY = Vocabulary(Skeleton.builtin("coco17"), ())
 RIG = dict(zip(("left", "right"), ROOM[:2], strict=True))
 
 
 def lines(moments, **fields):
     """Return the records of images that are not quite of the same time, camera by camera."""
     recorders = {
-        name: Recorder(Skeleton.builtin("coco17"), camera=f"/{name}/image_raw", session=name)
-        for name in RIG
+        name: Recorder(VOCABULARY, camera=f"/{name}/image_raw", session=name) for name in RIG
     }
     records = [
         recorders[name].record(

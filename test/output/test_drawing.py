@@ -5,7 +5,7 @@ import pytest
 
 from kp_pose_ros.output.drawing import Annotator, Style
 from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
 NOTHING = {"boxes": False, "labels": False, "limbs": False, "keypoints": False}
 SKELETON = Skeleton(
@@ -29,7 +29,7 @@ def person(head=(100.0, 50.0), score=0.9, track_id=-1) -> Poses:
 
 def drawn(poses: Poses, **style) -> np.ndarray:
     picture = np.zeros((200, 200, 3), np.uint8)
-    Annotator(SKELETON, ("person",), Style(**(NOTHING | style))).draw(picture, poses)
+    Annotator(Vocabulary(SKELETON, ("person",)), Style(**(NOTHING | style))).draw(picture, poses)
     return picture
 
 
@@ -102,7 +102,7 @@ def test_colours_are_bgr_of_the_skeletons_rgb():
 @pytest.mark.parametrize("size", [(200, 200), (1, 1), (3, 2000)])
 def test_any_picture_and_pose_can_be_drawn(poses, size):
     picture = np.zeros((*size, 3), np.uint8)
-    Annotator(SKELETON, ("person",), Style(legend=True)).draw(picture, poses)
+    Annotator(Vocabulary(SKELETON, ("person",)), Style(legend=True)).draw(picture, poses)
 
 
 def test_a_class_that_has_no_name_is_numbered():

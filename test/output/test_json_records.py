@@ -8,7 +8,7 @@ import pytest
 
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
-from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
 SKELETON = Skeleton.from_names("arrow", ("tip", "tail", "nock"))
 MS = 1_000_000
@@ -29,7 +29,9 @@ def poses(*track_ids):
 
 @pytest.fixture
 def recorder():
-    return Recorder(SKELETON, ("person", "sign"), robot="r2", camera="front", session="s")
+    return Recorder(
+        Vocabulary(SKELETON, ("person", "sign")), robot="r2", camera="front", session="s"
+    )
 
 
 def record(recorder, found, stamp=12_000_000_034, **changes):
@@ -73,7 +75,7 @@ def test_the_keypoints_in_space_are_those_that_are_known(recorder):
 
 
 def test_a_class_without_a_name_is_called_by_its_number():
-    assert record(Recorder(SKELETON), poses(7))["poses"][0]["class"] == "1"
+    assert record(Recorder(Vocabulary(SKELETON, ())), poses(7))["poses"][0]["class"] == "1"
 
 
 def test_an_image_without_people_is_a_heartbeat(recorder):

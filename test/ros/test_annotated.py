@@ -77,8 +77,8 @@ class Camera:
         """Publish a frame; return (raw picture or None, JPEG's picture or None)."""
         own = painter or Painter(pytest.fail)
         skeleton = Skeleton.generic(1)
-        annotator = Annotator(skeleton, ("person",))
         vocabulary, lifter = Vocabulary(skeleton, ("person",)), Lifter(skeleton.keypoint_names)
+        annotator = Annotator(vocabulary)
         look = Presentation(vocabulary, annotator, jpeg, own, lifter, self.times)
         self.pictures.show(message or CameraImage(HEADER, frame), SOMEBODY, look)
         if painter:

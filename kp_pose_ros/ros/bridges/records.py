@@ -23,7 +23,7 @@ from kp_pose_ros.output.pose_reader import PoseArrayFields, read_pose_array
 from kp_pose_ros.resources import config_path
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.bridges.bridge import Bridge
-from kp_pose_ros.ros.messages import skeleton_from_msg
+from kp_pose_ros.ros.messages import vocabulary_from_msg
 from kp_pose_ros.ros.qos import LATCHED
 from kp_pose_ros.settings import camera_names
 
@@ -102,7 +102,7 @@ class CameraRecords:
 
     def _begin(self, recorder: Recorder) -> None:
         self.take()  # the poses of the session before
-        self.keypoint_names = recorder.skeleton.keypoint_names
+        self.keypoint_names = recorder.vocabulary.skeleton.keypoint_names
         self._recorder = recorder
         while self._early:
             self._on_poses(self._early.popleft())
@@ -134,11 +134,11 @@ def subscribe_skeleton(
 
     def receive(message: Skeleton) -> None:
         try:
-            skeleton = skeleton_from_msg(message)
+            vocabulary = vocabulary_from_msg(message)
         except ModelError as error:
             node.get_logger().error(str(error), throttle_duration_sec=10.0)
         else:
-            on_recorder(Recorder(skeleton, list(message.class_names), **source))
+            on_recorder(Recorder(vocabulary, **source))
 
     node.create_subscription(Skeleton, topic, receive, LATCHED)
 
@@ -149,9 +149,10 @@ def record_of(recorder: Recorder, message: PoseArrayFields) -> dict[str, Any]:
     Raises:
         ValueError: the message contradicts the skeleton, or has numbers that are not finite.
     """
-    if recorder.skeleton.name != message.skeleton:
+    skeleton = recorder.vocabulary.skeleton
+    if skeleton.name != message.skeleton:
         raise ValueError(f"its skeleton, {message.skeleton}, is not the one on 'skeleton'")
-    poses, expected = message.poses, len(recorder.skeleton)
+    poses, expected = message.poses, len(skeleton)
     if len(poses) and poses.keypoints.shape[1] != expected:
         raise ValueError(
             f"its poses have {poses.keypoints.shape[1]} keypoints: expected {expected}, "

@@ -72,9 +72,10 @@ class Sightings:
 
     def keypoint_names(self, message: PoseArray) -> tuple[str, ...] | None:
         """Return the names of the poses' keypoints; None before the skeleton arrives."""
-        if self._recorder is None or self._recorder.skeleton.name != message.skeleton:
+        if self._recorder is None:
             return None
-        return self._recorder.skeleton.keypoint_names
+        skeleton = self._recorder.vocabulary.skeleton
+        return skeleton.keypoint_names if skeleton.name == message.skeleton else None
 
     def record(self, message: PoseArrayFields) -> dict[str, Any]:
         """Return a message as a record, to which the rules of activities apply.
@@ -128,7 +129,7 @@ class Sightings:
 
     def _begin(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._clothes = ClothesHistograms(recorder.skeleton.keypoint_names)
+        self._clothes = ClothesHistograms(recorder.vocabulary.skeleton.keypoint_names)
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text, throttle_duration_sec=10.0)

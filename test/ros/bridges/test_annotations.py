@@ -26,7 +26,6 @@ from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED
 from kp_pose_ros.ros.bridges.annotations import annotations_in
 from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
-from kp_pose_ros.skeleton import Vocabulary
 
 MODULE = "kp_pose_ros.ros.bridges.annotations"
 LAYOUT = Path(__file__).parents[3] / "config" / "foxglove.json"
@@ -143,12 +142,9 @@ def test_a_thin_network_carries_a_small_part_of_the_picture(name, demo_photo, de
     picture = demo_photo(name)
     model, estimator = make_estimator(Settings(demo_weights))
     [poses] = estimator.estimate([Frame(picture)])
-    names = model.metadata.class_names
-    content = pose_array(
-        Header(0, "camera"), picture.shape[:2], poses, Vocabulary(model.skeleton, names)
-    )
+    content = pose_array(Header(0, "camera"), picture.shape[:2], poses, model.vocabulary)
     edges = np.ravel(model.skeleton.edges).tolist()
-    annotator = Annotator(model.skeleton, names)
+    annotator = Annotator(model.vocabulary)
 
     def annotate():
         return serialize_message(annotations_in(deserialize_message(content, PoseArray), edges))
