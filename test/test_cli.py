@@ -52,6 +52,19 @@ def test_command_explains_itself(command, capsys):
     assert f"usage: kp_pose {command}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("batch", ["0", f"{10**20}"])
+@pytest.mark.parametrize(
+    "command",
+    [("bag", "in", "-o", "out"), ("build", "model"), ("export", "model")],
+    ids=lambda command: command[0],
+)
+def test_a_batch_that_nothing_takes_is_refused(command, batch, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--max-batch", batch])
+    assert caught.value.code == 2
+    assert f"--max-batch: {batch} is not from 1 to 1024" in capsys.readouterr().err
+
+
 @pytest.fixture
 def run_into():
     """Runner of `kp_pose` with a file as output: returns the status and what it complains of."""

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm import tqdm
 
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
-from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
+from kp_pose_ros.commands.estimator_arguments import (
+    LARGEST_BATCH,
+    add_estimator_arguments,
+    estimator_settings,
+    number,
+)
 from kp_pose_ros.errors import BagError, SettingsError, show
 from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.inference.factory import make_estimator, network_columns
@@ -54,7 +59,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--max-batch",
-        type=int,
+        type=number(int, 1, LARGEST_BATCH),
         default=1,
         metavar="N",
         help="number of images in a batch; default: 1",
@@ -85,8 +90,6 @@ def _check(args: argparse.Namespace) -> None:
             f"kp_pose bag needs rosbags, which cannot be imported ({error}): "
             "install it with `pip install rosbags`"
         ) from error
-    if args.max_batch < 1:
-        raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
     if args.output.exists():
         raise SettingsError(f"{args.output} exists: choose a new folder with --output")
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from kp_pose_ros.commands.estimator_arguments import number
+from kp_pose_ros.commands.estimator_arguments import LARGEST_BATCH, number
 from kp_pose_ros.commands.info import add_model_arguments, add_size_argument
 from kp_pose_ros.errors import SettingsError, show
 from kp_pose_ros.inference.progress import Progress, ProgressBar, ProgressLog
@@ -47,15 +47,17 @@ def add_parser(subparsers: Any) -> None:
         "--calibration", type=Path, metavar="DIR", help="folder of images from the camera"
     )
     parser.add_argument(
-        "--max-batch", type=int, default=1, metavar="N", help="largest batch; default: 1"
+        "--max-batch",
+        type=number(int, 1, LARGEST_BATCH),
+        default=1,
+        metavar="N",
+        help="largest batch; default: 1",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build the engine, load it, and print its path."""
-    if args.max_batch < 1:
-        raise SettingsError(f"--max-batch is {args.max_batch}: expected a number from 1")
     if args.calibration is not None and not args.int8:
         raise SettingsError("--calibration is given without --int8: expected both or neither")
     model = open_model(args.model, args.skeleton, args.layout)

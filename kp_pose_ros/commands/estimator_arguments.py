@@ -13,6 +13,8 @@ from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import Settings
 from kp_pose_ros.settings import ENGINES, build, settings_of
 
+LARGEST_BATCH = 1024  # more than any tool takes
+
 
 def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `estimator_settings` reads."""

@@ -10,13 +10,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from kp_pose_ros.commands.estimator_arguments import LARGEST_BATCH, number
 from kp_pose_ros.commands.info import add_model_arguments, add_size_argument
 from kp_pose_ros.errors import SettingsError, printable, show
 from kp_pose_ros.models.model import open_model
 from kp_pose_ros.models.precision import Precision
 from kp_pose_ros.resources import replace_file
-
-_LARGEST_BATCH = 1024  # more than any tool takes
 
 
 def add_parser(subparsers: Any) -> None:
@@ -40,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--fp16", action="store_true", help="float16 weights and activations")
     parser.add_argument(
         "--max-batch",
-        type=int,
+        type=number(int, 1, LARGEST_BATCH),
         metavar="N",
         help="fixed batch size, which some tools need; default: dynamic",
     )
@@ -49,10 +48,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and say where it is."""
-    if args.max_batch is not None and not 1 <= args.max_batch <= _LARGEST_BATCH:
-        raise SettingsError(
-            f"--max-batch is {args.max_batch}: expected a number from 1 to {_LARGEST_BATCH}"
-        )
     if args.output is not None:
         _check_output(args.output)
     model = open_model(args.model, args.skeleton, args.layout)

@@ -46,8 +46,6 @@ def test_exported_file_is_a_model_again(demo_weights, tmp_path, monkeypatch):
     ("options", "phrase"),
     [
         pytest.param(["--imgsz", "100", "96"], "such as 128 x 96", id="no multiple of the stride"),
-        pytest.param(["--max-batch", "0"], "--max-batch is 0: expected", id="empty batch"),
-        pytest.param(["--max-batch", f"{10**20}"], "from 1 to 1024", id="enormous batch"),
         pytest.param(["-o", "gone/out.onnx"], "gone/out.onnx cannot be written", id="no folder"),
         pytest.param(["-o", "out.txt"], "is out.txt: expected the name of an", id="other ending"),
         pytest.param(["-o", ""], "--output is .: expected the name of", id="no name"),

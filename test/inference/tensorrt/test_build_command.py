@@ -79,7 +79,6 @@ def test_int8_with_calibration(build, demo_weights, calibration_pictures):
     [
         pytest.param(["--int8"], "precision int8 needs a calibrated graph", id="no calibration"),
         pytest.param(["--calibration", "."], "without --int8", id="calibration for nothing"),
-        pytest.param(["--max-batch", "0"], "expected a number from 1", id="no batch"),
         pytest.param(["--imgsz", "50", "50"], "expected multiples of 32", id="an odd size"),
     ],
 )

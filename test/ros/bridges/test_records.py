@@ -12,7 +12,7 @@ from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.records import CameraRecords
 from kp_pose_ros.ros.bridges.sender import _key
-from kp_pose_ros.ros.messages import skeleton_from_msg
+from kp_pose_ros.ros.messages import vocabulary_from_msg
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def camera(ros_node, monkeypatch):
 
 
 def begin(camera):
-    camera._begin(Recorder(skeleton_from_msg(PAIR), robot="r", camera="left"))
+    camera._begin(Recorder(vocabulary_from_msg(PAIR), robot="r", camera="left"))
 
 
 def see(camera, message):
@@ -81,7 +81,7 @@ def test_a_message_that_contradicts_itself_is_left_out_in_one_sentence(camera, m
     ],
 )
 def test_a_record_s_key_is_its_robot_and_camera(robot, camera):
-    recorder = Recorder(skeleton_from_msg(PAIR), robot=robot, camera=camera)
+    recorder = Recorder(vocabulary_from_msg(PAIR), robot=robot, camera=camera)
     record = recorder.record(Poses.empty(2), stamp=1, frame_id="", size=(48, 64))
     line = json.dumps(record, separators=(",", ":")).encode()
     assert _key(line) == f"{robot}/{camera}".encode()
