@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from kp_pose_ros.msg import PoseArray, Skeleton
+from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.drawing import person_color
 from kp_pose_ros.poses import ABSENT, UNTRACKED
-from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
+from kp_pose_ros.ros.bridges.bridge import Bridge, PosesOnDemand
 from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.process import has_package, run_node
-from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.qos import RESULTS
 
 _TICK = 0.1  # seconds between two checks for subscribers
 _THIN = 360  # pixels of the image's shorter side per pixel of line width, as on `annotated`
@@ -35,10 +35,8 @@ class AnnotationsNode(Bridge):
         from foxglove_msgs.msg import ImageAnnotations
 
         super().__init__("annotations", **node_arguments)
-        self._skeleton = Skeleton()
-        self._poses = OnDemand(self, PoseArray, "poses", self._on_poses, RESULTS)
+        self._poses = PosesOnDemand(self, self._on_poses)
         self._annotations = self.create_publisher(ImageAnnotations, "annotations", RESULTS)
-        self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
         self.create_steady_timer(_TICK, self._tick)
         self.ready(
             f"publishes the people in '{self.resolve_topic_name('poses')}' on "
@@ -48,12 +46,8 @@ class AnnotationsNode(Bridge):
     def _tick(self) -> None:
         self._poses.want(self._annotations.get_subscription_count() > 0)
 
-    def _on_skeleton(self, message: Skeleton) -> None:
-        self._skeleton = message
-
     def _on_poses(self, message: PoseArray) -> None:
-        known = message.skeleton == self._skeleton.name
-        edges = self._skeleton.edges if known else ()
+        edges = self._poses.skeleton_of(message).edges
         try:
             self._annotations.publish(annotations_in(message, edges))
         except ValueError:

@@ -1,18 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the nodes beside the pose node share: their parameters, and subscriptions on demand."""
+"""What the nodes beside the pose node share: parameters, actions, subscriptions on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
-from kp_pose_ros.ros.qos import OverridableQos
+from kp_pose_ros.msg import PoseArray, Skeleton
+from kp_pose_ros.ros.qos import LATCHED, RESULTS, OverridableQos
 from kp_pose_ros.settings import Setting, Value
+
+# Requests that may wait for the server: of a burst of goals, the default depth would keep 10.
+_REQUESTS = QoSProfile(depth=200)
+
+Handle: TypeAlias = "ServerGoalHandle[Any, Any, Any]"
 
 
 class Bridge(OverridableQos):
@@ -45,6 +52,37 @@ class Bridge(OverridableQos):
         self.warn_of_unused_overrides()
         self.get_logger().info(f"ready: {work}")
 
+    def serve_goals(
+        self,
+        action_type: type[Any],
+        name: str,
+        execute: Callable[[Handle], Awaitable[Any]],
+        on_cancel: Callable[[Handle], CancelResponse],
+    ) -> ActionServer[Any, Any, Any]:
+        """Serve an action whose goals end by what arrives on `poses`; log that it is ready.
+
+        Args:
+            action_type: the action's type.
+            name: the action's name.
+            execute: works on a goal; returns its result.
+            on_cancel: called when a client asks to cancel a goal.
+        """
+        server: ActionServer[Any, Any, Any] = ActionServer(
+            self,
+            action_type,
+            name,
+            execute_callback=execute,
+            cancel_callback=on_cancel,
+            goal_service_qos_profile=_REQUESTS,
+            result_service_qos_profile=_REQUESTS,
+            cancel_service_qos_profile=_REQUESTS,
+        )
+        self.ready(
+            f"serves the action '{self.resolve_service_name(name)}' from "
+            f"'{self.resolve_topic_name('poses')}'"
+        )
+        return server
+
 
 class OnDemand:
     """A subscription that `want` creates and destroys, so that the network need not always run."""
@@ -76,3 +114,21 @@ class OnDemand:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
         return True
+
+
+class PosesOnDemand(OnDemand):
+    """Subscribes to `poses` on demand, and always to the `skeleton` that names their keypoints."""
+
+    def __init__(self, node: Bridge, on_poses: Callable[[PoseArray], None]) -> None:
+        """Subscribe to the skeleton; `want` subscribes to the poses."""
+        super().__init__(node, PoseArray, "poses", on_poses, RESULTS)
+        self._skeleton = Skeleton()
+        node.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
+
+    def skeleton_of(self, message: PoseArray) -> Skeleton:
+        """Return the skeleton of the poses; one without keypoints if it has not arrived."""
+        is_known = self._skeleton.name == message.skeleton
+        return self._skeleton if is_known else Skeleton()
+
+    def _on_skeleton(self, message: Skeleton) -> None:
+        self._skeleton = message

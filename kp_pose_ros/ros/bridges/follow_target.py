@@ -26,9 +26,8 @@ from kp_pose_ros.following.pursuit import Pursuit, Report, State
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.pose_reader import read_pose_array
 from kp_pose_ros.poses import UNTRACKED, Array
-from kp_pose_ros.ros.bridges.bridge import Bridge
+from kp_pose_ros.ros.bridges.bridge import Bridge, Handle
 from kp_pose_ros.ros.bridges.choice import Choice
-from kp_pose_ros.ros.bridges.goals import Handle, serve_goals
 from kp_pose_ros.ros.bridges.records import declare_rules
 from kp_pose_ros.ros.bridges.sightings import Sightings
 from kp_pose_ros.ros.messages import nanoseconds
@@ -152,8 +151,8 @@ class FollowTargetServer(Bridge):
         self._target = self.create_publisher(PoseStamped, "target", RESULTS)
         self._timer = self.create_steady_timer(_TICK, self._tick)
         self._timer.cancel()
-        self._server = serve_goals(
-            self, FollowTarget, "follow_target", self._execute, self._on_cancel
+        self._server = self.serve_goals(
+            FollowTarget, "follow_target", self._execute, self._on_cancel
         )
 
     async def finish(self) -> None:

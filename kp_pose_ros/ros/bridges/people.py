@@ -9,11 +9,11 @@ from typing import Any
 
 from geometry_msgs.msg import Point
 
-from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
+from kp_pose_ros.msg import KeypointPose, PoseArray
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
-from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
+from kp_pose_ros.ros.bridges.bridge import Bridge, PosesOnDemand
 from kp_pose_ros.ros.process import has_package, run_node
-from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.qos import RESULTS
 
 _TICK = 0.1  # seconds between two checks for subscribers
 
@@ -36,10 +36,8 @@ class PeopleNode(Bridge):
         super().__init__("people", **node_arguments)
         about = "Broadcast the TF frames body_<id>, even if people has no subscriber."
         self._frames = BodyFrames(self) if self.declare("frames", False, about) else None
-        self._skeleton = Skeleton()
-        self._poses = OnDemand(self, PoseArray, "poses", self._on_poses, RESULTS)
+        self._poses = PosesOnDemand(self, self._on_poses)
         self._people = self.create_publisher(People, "people", RESULTS)
-        self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
         self.create_steady_timer(_TICK, self._tick)
         self.ready(
             f"publishes the people in '{self.resolve_topic_name('poses')}' on "
@@ -49,14 +47,11 @@ class PeopleNode(Bridge):
     def _tick(self) -> None:
         self._poses.want(self._frames is not None or self._people.get_subscription_count() > 0)
 
-    def _on_skeleton(self, message: Skeleton) -> None:
-        self._skeleton = message
-
     def _on_poses(self, message: PoseArray) -> None:
         if self._people.get_subscription_count():
             self._people.publish(people_in(message))
-        if self._frames is not None and message.skeleton == self._skeleton.name:
-            self._frames.broadcast(message, self._skeleton.keypoint_names)
+        if self._frames is not None:
+            self._frames.broadcast(message, self._poses.skeleton_of(message).keypoint_names)
 
 
 def people_in(message: PoseArray) -> Any:

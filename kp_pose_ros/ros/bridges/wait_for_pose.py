@@ -16,14 +16,12 @@ from rclpy.task import Future
 
 from kp_pose_ros.action import WaitForPose
 from kp_pose_ros.errors import SettingsError, brief
-from kp_pose_ros.msg import KeypointPose, PoseArray, Skeleton
+from kp_pose_ros.msg import KeypointPose, PoseArray
 from kp_pose_ros.poses import Floats, Poses
-from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
-from kp_pose_ros.ros.bridges.goals import Handle, serve_goals
+from kp_pose_ros.ros.bridges.bridge import Bridge, Handle, PosesOnDemand
 from kp_pose_ros.ros.bridges.matching import MAX_GAP, Condition, Hold
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.ros.process import run_node
-from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 Result = WaitForPose.Result
 
@@ -128,13 +126,11 @@ class WaitForPoseServer(Bridge):
         super().__init__("wait_for_pose", **node_arguments)
         self._waits: list[Wait] = []
         self._stopped = False
-        self._skeleton = Skeleton()
-        self._poses = OnDemand(self, PoseArray, "poses", self._on_poses, RESULTS)
-        self.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
+        self._poses = PosesOnDemand(self, self._on_poses)
         self._timer = self.create_steady_timer(_TICK, self._tick)
         self._timer.cancel()
-        self._server = serve_goals(
-            self, WaitForPose, "wait_for_pose", self._execute, self._on_cancel
+        self._server = self.serve_goals(
+            WaitForPose, "wait_for_pose", self._execute, self._on_cancel
         )
 
     async def finish(self) -> None:
@@ -182,9 +178,6 @@ class WaitForPoseServer(Bridge):
                 wait.end()
         return CancelResponse.ACCEPT
 
-    def _on_skeleton(self, message: Skeleton) -> None:
-        self._skeleton = message
-
     def _on_poses(self, message: PoseArray) -> None:
         try:
             poses = poses_from_msg(message)
@@ -200,9 +193,9 @@ class WaitForPoseServer(Bridge):
 
     def _names_for(self, message: PoseArray) -> list[str]:
         """Return the names of the keypoints; empty unless the poses have the latest skeleton."""
-        names, same = self._skeleton.keypoint_names, self._skeleton.name == message.skeleton
+        names = self._poses.skeleton_of(message).keypoint_names
         fits = all(len(each.keypoints) == len(names) for each in message.poses)
-        return list(names) if same and fits else []
+        return list(names) if fits else []
 
     def _tick(self) -> None:
         if not self._waits and self._poses.want(False):
