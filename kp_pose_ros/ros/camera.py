@@ -92,31 +92,28 @@ class Camera:
         self.coverage = CoverageTopic(node, prefix, self.label, transforms)
         # Each returns whether poses are needed.
         self.wanted_by = [self.publishers.wanted, self.coverage.wanted]
-        self.depth = (
-            DepthSource(
+        self._sources: list[ImageSubscription | CoverageTopic | DepthSource]
+        self._sources = [self.images, self.coverage]
+        self.depth: DepthSource | None = None
+        if parameters.depth.enabled:
+            self.depth = DepthSource(
                 node,
                 prefix,
                 label=self.label,
                 qos=parameters.image_qos,
                 slop=parameters.depth.slop,
             )
-            if parameters.depth.enabled
-            else None
-        )
+            self._sources.append(self.depth)
 
     def start(self) -> None:
         """Subscribe to the images."""
-        self.images.start()
-        self.coverage.start()
-        if self.depth is not None:
-            self.depth.start()
+        for source in self._sources:
+            source.start()
 
     def stop(self) -> None:
         """Unsubscribe from the images."""
-        self.images.stop()
-        self.coverage.stop()
-        if self.depth is not None:
-            self.depth.stop()
+        for source in self._sources:
+            source.stop()
         if self._transforms is not None:
             self._transforms.want(self.name, False)
 

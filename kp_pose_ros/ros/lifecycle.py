@@ -29,9 +29,8 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
     it can await other threads in any executor. States, services and events are rclpy's, as a
     lifecycle manager expects them.
 
-    A subclass overrides the coroutines `configure`, `activate`, `deactivate`, `cleanup`,
-    `shutdown`, and `recover`, which follows an error in one of them and leads to the state
-    unconfigured.
+    A subclass overrides the coroutines `configure`, `activate`, `deactivate` and `cleanup`. The
+    last one also follows an error in one of them, which leads to the state unconfigured.
     """
 
     def __init__(self, name: str, **node_arguments: Any) -> None:
@@ -47,9 +46,9 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
             Transition.TRANSITION_ACTIVATE: self.activate,
             Transition.TRANSITION_DEACTIVATE: self.deactivate,
             Transition.TRANSITION_CLEANUP: self.cleanup,
-            Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: self.shutdown,
-            Transition.TRANSITION_INACTIVE_SHUTDOWN: self.shutdown,
-            Transition.TRANSITION_ACTIVE_SHUTDOWN: self.shutdown,
+            Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: self.cleanup,
+            Transition.TRANSITION_INACTIVE_SHUTDOWN: self.cleanup,
+            Transition.TRANSITION_ACTIVE_SHUTDOWN: self.cleanup,
         }
 
     @property
@@ -77,7 +76,7 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
         except Exception as error:
             self._states.trigger_transition_by_label(_ERROR, True)
             self.report(error)
-            await self.recover()
+            await self.cleanup()
             self._states.trigger_transition_by_label(_SUCCESS, True)
             return False
         self._states.trigger_transition_by_label(_SUCCESS, True)
@@ -93,13 +92,7 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
         """Stop working."""
 
     async def cleanup(self) -> None:
-        """Free what `configure` allocated."""
-
-    async def shutdown(self) -> None:
-        """Stop working and free everything, from any state."""
-
-    async def recover(self) -> None:
-        """Free everything after an error."""
+        """Stop working and free what `configure` allocated, from any state."""
 
     def report(self, error: Exception) -> None:
         """Log why a transition failed."""

@@ -160,8 +160,6 @@ class PoseNode(ManagedNode):
             self._joint.close()
         self.cameras, self._joint, self._worker = {}, None, None
 
-    shutdown = recover = cleanup
-
     def report(self, error: Exception) -> None:
         """Report the error that stopped the node."""
         self._problem = str(error)
