@@ -62,6 +62,14 @@ def spin(ros_node):
         end()
 
 
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Path of a model that costs nothing, and finds nobody."""
+    from echo_model import write_echo_model
+
+    return write_echo_model(tmp_path_factory.mktemp("model") / "echo.onnx")
+
+
 @pytest.fixture(scope="module")
 def start_node(demo_weights, tmp_path_factory):
     """Starter of pose_node processes, which end with the module."""

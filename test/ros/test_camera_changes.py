@@ -89,33 +89,26 @@ def test_images_that_get_lost_on_the_way_are_told_with_the_mend(node, peer):
     assert "large_images.xml" in line
 
 
-def test_an_asked_for_reliability_that_does_not_match_is_explained(start_node, peer, bus):
-    node = start_node("-r", "__ns:=/strict", image_qos="reliable").wait_until_ready()
-    camera = peer("strict", reliability=BEST_EFFORT)
+def test_an_asked_for_reliability_that_does_not_match_is_explained(start_node, tiny, peer):
+    node = start_node("-r", "__ns:=/strict", model=tiny, image_qos="reliable")
+    peer("strict", reliability=BEST_EFFORT)
     node.wait_for_log("image_qos")
-    camera.publisher.publish(image_of(bus))
     (line,) = node.log_lines("image_qos")
     assert "/strict/image" in line
     assert "offers a reliability that does not match" in line
     assert "'auto'" in line
 
 
-def test_a_missing_camera_is_named_with_the_topics_that_exist(start_node, peer, bus):
-    other = peer("elsewhere", results=None)
-    node = start_node("-r", "__ns:=/waiting").wait_until_ready()
-    node.wait_for_log("waiting for")
-    (line,) = node.log_lines("waiting for")
-    assert "/waiting/image" in line
-    assert f"{other.image_topic} (sensor_msgs/msg/Image)" in line
-    assert "/waiting/annotated" not in line
-    camera = peer("waiting").connect()
+def test_a_missing_camera_is_named_with_the_topics_that_exist(start_node, tiny, peer, bus):
+    others = [peer(name, results=None) for name in ("elsewhere", "waiting/rear")]
+    remap = ("-r", "rear/image:=/waiting/rear/image_raw")
+    node = start_node("-r", "__ns:=/waiting", *remap, model=tiny, cameras=["front", "rear"])
+    for topic in ("/waiting/front/image", "/waiting/rear/image_raw"):
+        node.wait_for_log(f"waiting for {topic} (")
+        (line,) = node.log_lines(f"waiting for {topic} (")
+        for other in others:  # also the one that was remapped away
+            assert f"{other.image_topic} (sensor_msgs/msg/Image)" in line
+        assert "annotated" not in line
+    camera = peer("waiting/front").connect()
     camera.ask(image_of(bus))
-    node.wait_for_log("images arrive again")
-
-
-def test_a_topic_that_was_remapped_away_is_among_those_that_exist(start_node, peer):
-    other = peer("remapped", results=None)
-    node = start_node("-r", "__ns:=/remapped", "-r", "image:=/remapped/image_raw")
-    node.wait_for_log("waiting for /remapped/image_raw")
-    (line,) = node.log_lines("waiting for")
-    assert f"{other.image_topic} (sensor_msgs/msg/Image)" in line
+    node.wait_for_log("images arrive again on /waiting/front/image")

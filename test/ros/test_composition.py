@@ -12,7 +12,6 @@ from time import sleep
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from echo_model import write_echo_model
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from manager import ACTIVATE, CONFIGURE, Manager
@@ -32,11 +31,6 @@ from kp_pose_ros.timing import StageTimes
 
 PICTURE = np.zeros((64, 96, 3), np.uint8)
 _names = (f"composed_{number}" for number in count())
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return write_echo_model(tmp_path_factory.mktemp("model") / "echo.onnx")
 
 
 @pytest.fixture
@@ -145,6 +139,22 @@ def test_poses_are_handed_over_with_the_stamp_and_frame_of_their_image(
     assert len(poses) == 4
     assert (name, frame) == ("", "camera_optical_frame")
     assert stamp == sent.header.stamp.sec * 10**9 + sent.header.stamp.nanosec
+
+
+def test_for_nobody_only_the_first_images_are_looked_at_to_open_their_network(compose, peer):
+    node, namespace = compose()
+    camera = peer(namespace, results=None).connect()
+    counts = node.cameras[""].counts
+    camera.send_until(lambda: counts.unwanted > 10, lambda: image_of(PICTURE))
+    # While the first is looked at, the next is begun and one more waits.
+    assert 1 <= counts.processed <= 3
+
+
+def test_always_on_works_without_subscribers(compose, peer):
+    node, namespace = compose(always_on=True)
+    camera = peer(namespace, results=None).connect()
+    camera.send_until(lambda: node.cameras[""].counts.processed > 5, lambda: image_of(PICTURE))
+    assert node.cameras[""].counts.unwanted == 0
 
 
 def test_each_camera_of_a_program_has_its_name(compose, peer):
@@ -300,6 +310,8 @@ def test_a_wrong_parameter_is_an_exception(ros_node, parameters, sentence):
         pytest.param({"model": __file__}, "test_composition.py", id="a model that is none"),
         pytest.param({"imgsz": "100, 100"}, "multiples of 32", id="size that no network has"),
         pytest.param({"skeleton": "face5"}, "face5", id="skeleton of another model"),
+        pytest.param({"build_only": True}, "such as '384, 640'", id="a build of no size"),
+        pytest.param({"model": "/nowhere/model.pt"}, "/nowhere/model.pt", id="no such model"),
         pytest.param({"engine": "tensorrt"}, "engine 'tensorrt' cannot run here", id="no GPU"),
     ],
 )
@@ -311,13 +323,6 @@ def test_a_start_that_parameters_make_impossible_is_told_in_a_sentence(
     peer().spin_until(lambda: failures)
     assert sentence in str(failures[0])
     assert "\n" not in str(failures[0])
-
-
-def test_a_start_of_its_own_that_fails_is_told(compose, peer):
-    failures = []
-    compose(on_failure=failures.append, model="/nowhere/model.pt")
-    peer().spin_until(lambda: failures)
-    assert "/nowhere/model.pt" in str(failures[0])
 
 
 def test_the_program_itself_may_ask_for_transitions(compose, peer):

@@ -120,17 +120,18 @@ def start_example():
 
 @pytest.fixture(params=["raised_hand.py", "raised_hand_tree.py"], scope="module")
 def example(request, start_example):
-    """Namespace in which a program that turns towards raised hands runs."""
-    if "tree" in request.param:
+    """A program that turns towards raised hands, its namespace, and the signal that ends it."""
+    is_tree = "tree" in request.param
+    if is_tree:
         pytest.importorskip("py_trees")
     namespace = next(_namespaces)
-    start_example(request.param, namespace)
-    return namespace
+    number = signal.SIGINT if is_tree else signal.SIGTERM
+    return start_example(request.param, namespace), namespace, number
 
 
 @pytest.fixture
 def robot(example, ros_node):
-    robot = Robot(ros_node, example)
+    robot = Robot(ros_node, example[1])
     yield robot
     robot.close()
 
@@ -190,27 +191,15 @@ def assert_ends_quietly(process, number):
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [
-        pytest.param("raised_hand.py", signal.SIGINT, id="plain, Ctrl-C"),
-        pytest.param("raised_hand.py", signal.SIGTERM, id="plain, SIGTERM"),
-        pytest.param("raised_hand_tree.py", signal.SIGINT, id="tree, Ctrl-C"),
-    ],
-)
-def test_it_stops_the_robot_at_its_end(start_example, ros_node, name, number):
-    if "tree" in name:
-        pytest.importorskip("py_trees")
-    namespace = next(_namespaces)
-    process = start_example(name, namespace)
-    robot = Robot(ros_node, namespace)
+def test_it_stops_the_robot_at_its_end(example, robot):
+    """The last of the tests of `example`, which it ends."""
+    process, _, number = example
     robot.describe()
     hand = person(raised=["left_wrist"])
     assert robot.turns(-1, hand)
     robot.see(hand)
     assert_ends_quietly(process, number)
     assert robot.spin_until_still() < STOP
-    robot.close()
 
 
 def test_who_is_there_prints_who_is_seen(start_example, ros_node):

@@ -56,9 +56,13 @@ def test_a_node_that_is_to_stay_on_this_machine_does(monkeypatch, distribution, 
     assert bool(large_images_environment().keys() & VARIABLES) == is_used
 
 
+@pytest.fixture(scope="module")
+def node(start_node, tiny):
+    return start_node(model=tiny).wait_until_ready()
+
+
 @pytest.mark.usefixtures("fast_dds")
-def test_the_node_publishes_with_the_profile(start_node):
-    node = start_node().wait_until_ready()
+def test_the_node_publishes_with_the_profile(node):
     maps = Path(f"/proc/{node.process.pid}/maps").read_text()
     segments = [line for line in maps.splitlines() if "/dev/shm/fast" in line]
     sizes = [
@@ -84,15 +88,14 @@ def scheduled_first(process):
 
 
 @pytest.mark.usefixtures("fast_dds")
-def test_threads_are_scheduled_as_usual_unless_the_parameter_says_otherwise(start_node):
-    node = start_node().wait_until_ready()
+def test_threads_are_scheduled_as_usual_unless_the_parameter_says_otherwise(node):
     assert scheduled_first(node.process.pid) == set()
 
 
 @pytest.mark.usefixtures("fast_dds")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root surely has the right")
-def test_the_parameter_gives_threads_that_read_shared_memory_a_priority(start_node):
-    node = start_node(receive_priority=3).wait_until_ready()
+def test_the_parameter_gives_threads_that_read_shared_memory_a_priority(start_node, tiny):
+    node = start_node(model=tiny, receive_priority=3).wait_until_ready()
     first = scheduled_first(node.process.pid)
     assert first
     assert all(name.startswith("dds.shm.") for name in first)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from echo_model import write_echo_model
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from manager import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, WAYS, Manager
@@ -26,12 +25,6 @@ NEXT = {
 }
 _names = (f"managed_{number}" for number in count())
 PICTURE = np.zeros((64, 96, 3), np.uint8)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """Path of a model that costs nothing, and finds nobody."""
-    return write_echo_model(tmp_path_factory.mktemp("model") / "echo.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -162,44 +155,47 @@ def test_paused_it_receives_nothing_until_enabled(unconfigured, peer):
     camera.connect().ask(image_of(PICTURE))
 
 
-def test_a_model_that_cannot_be_used_leads_back_with_the_reason(make):
-    process, manager, _ = make(model="/nowhere/model.pt")
+@pytest.fixture
+def change(unconfigured, ros_node):
+    """Setter of a parameter of this node; returns the answer."""
+    client = Client(ros_node, f"/{unconfigured[2]}/kp_pose")
+
+    def change(name, value):
+        return answered(ros_node, lambda: client.set({name: value})).result
+
+    yield change
+    client.close()
+
+
+def test_a_model_that_cannot_be_used_leads_back_until_the_parameter_is_mended(
+    unconfigured, change, tiny
+):
+    process, manager, _ = unconfigured
+    assert change("model", "/nowhere/model.pt").successful
     for _ in range(2):
         assert not manager.change(CONFIGURE)
         assert manager.state() == "unconfigured"
-    assert all("/nowhere/model.pt" in line for line in process.log_lines("[ERROR]"))
     assert len(process.log_lines("[ERROR]")) == 2
+    assert all("/nowhere/model.pt" in line for line in process.log_lines("[ERROR]"))
     assert "Traceback" not in process.log
-
-
-def test_a_camera_that_cannot_be_read_leaves_nothing_behind(make, peer):
-    if find_spec("foxglove_msgs"):
-        pytest.skip("this machine can read it")
-    process, manager, namespace = make(image_transport="foxglove")
-    assert not manager.change(CONFIGURE)
-    assert "foxglove" in process.log_lines("[ERROR]")[0]
-    node = peer().node
-    peer().spin_until(lambda: topics(node, namespace) == set())
-
-
-def test_after_a_failed_configure_the_parameter_is_mended_and_configure_repeated(
-    make, ros_node, tiny
-):
-    _, manager, namespace = make(model="/nowhere/model.pt", engine="onnx")
-    assert not manager.change(CONFIGURE)
-    client = Client(ros_node, f"/{namespace}/kp_pose")
-
-    def set_model(value):
-        return answered(ros_node, lambda: client.set({"model": value})).result
-
-    assert set_model(str(tiny)).successful
+    assert change("model", str(tiny)).successful
     manager.go(CONFIGURE)
-    refused = set_model("other.pt")
+    refused = change("model", "other.pt")
     assert not refused.successful
     assert "only in the state 'unconfigured', and the node is 'inactive'" in refused.reason
     manager.go(CLEANUP)
-    assert set_model(str(tiny)).successful
-    client.close()
+    assert change("model", str(tiny)).successful
+
+
+@pytest.mark.skipif(bool(find_spec("foxglove_msgs")), reason="this machine can read it")
+def test_a_camera_that_cannot_be_read_leaves_nothing_behind(unconfigured, change, peer):
+    process, manager, namespace = unconfigured
+    assert change("image_transport", "foxglove").successful
+    assert not manager.change(CONFIGURE)
+    assert "foxglove" in process.log_lines("[ERROR]")[-1]
+    node = peer().node
+    peer().spin_until(lambda: topics(node, namespace) == set())
+    assert change("image_transport", "raw").successful
 
 
 def usage(process):

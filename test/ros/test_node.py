@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from node_process import PATIENCE
 from peer import answered, image_of, stamped
@@ -21,8 +20,6 @@ from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.inference.factory import Settings, make_estimator
 from kp_pose_ros.ros.messages import poses_from_msg
-
-PREPARING = "preparing the network"  # the engine says so at its first frame of a size
 
 
 @pytest.fixture(scope="module")
@@ -185,34 +182,6 @@ def test_a_threshold_changes_while_the_node_runs(node, peer, bus, set_number):
     for threshold, people in ((0.999, 0), (0.25, 4)):
         assert set_number("score_threshold", threshold)
         assert len(camera.ask(image_of(bus)).poses) == people
-
-
-def test_for_nobody_only_the_first_images_are_looked_at_to_open_their_network(
-    start_node, peer, bus
-):
-    node = start_node("-r", "__ns:=/lazy").wait_until_ready()
-    counts = {}
-
-    def note(array):
-        for each in array.status:
-            if each.name == "lazy/kp_pose: camera":
-                counts.update({value.key: value.value for value in each.values})
-
-    camera = peer("lazy", results=None).connect()
-    listener = camera.node.create_subscription(DiagnosticArray, "/diagnostics", note, 10)
-    camera.send_until(
-        lambda: int(counts.get("unwanted, no subscriber", 0)) > 10, lambda: image_of(bus)
-    )
-    camera.node.destroy_subscription(listener)
-    assert PREPARING in node.log
-    # While the first is looked at, the next is begun and one more waits.
-    assert int(counts["processed"]) <= 3
-
-
-def test_always_on_works_without_subscribers(start_node, peer, bus):
-    node = start_node("-r", "__ns:=/eager", always_on=True).wait_until_ready()
-    camera = peer("eager", results=None).connect()
-    camera.send_until(lambda: PREPARING in node.log, lambda: image_of(bus))
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def test_keypoints_wait_for_a_skeleton_that_comes_late(planner):
     planner.spin_until(anybody.answer.done)
     assert named.feedback == []
     planner.describe()
-    planner.spin_until(lambda: planner.server._skeleton.name)
+    planner.spin_until(lambda: planner.server._poses._skeleton.name)
     planner.see(person())
     planner.spin_until(named.answer.done)
     assert named.status == SUCCEEDED
@@ -208,7 +208,7 @@ def test_a_goal_that_makes_no_sense_is_aborted_with_the_reason(planner, wanted, 
 def test_a_keypoint_that_nobody_has_is_aborted_with_its_name(planner):
     planner.describe()
     goal = planner.send(keypoints=["tail"])
-    planner.spin_until(lambda: planner.server._skeleton.name)
+    planner.spin_until(lambda: planner.server._poses._skeleton.name)
     planner.see(person())
     planner.spin_until(goal.answer.done)
     assert (goal.status, goal.result.error_code) == (ABORTED, Result.INVALID_GOAL)
@@ -218,7 +218,7 @@ def test_a_keypoint_that_nobody_has_is_aborted_with_its_name(planner):
 def test_poses_that_contradict_each_other_or_the_skeleton_are_left_out(planner):
     planner.describe()
     goal = planner.send(keypoints=["left_wrist"])
-    planner.spin_until(lambda: planner.server._skeleton.name)
+    planner.spin_until(lambda: planner.server._poses._skeleton.name)
     short = person()
     short.keypoints = short.keypoints[:1]
     planner.see(short, person(), at=1.0)
