@@ -17,23 +17,17 @@ def node(start_node, tiny):
     return start_node(*robot, model=tiny, cameras=["front", "rear"]).wait_until_ready()
 
 
-BAD = [
-    pytest.param({"step": 640}, "step is 640", id="step smaller than a row"),
-    pytest.param({"height": 481}, "data has", id="data shorter than step times height"),
-    pytest.param({"width": 0}, "width is 0", id="no width"),
-    pytest.param({"height": 0}, "height is 0", id="no height"),
-    pytest.param({"encoding": "h264"}, "encoding is 'h264'", id="unknown encoding"),
-    pytest.param({"encoding": "bgra8", "width": 641}, "step", id="lying encoding"),
-    pytest.param(
-        {"width": 10000, "height": 10000, "step": 30000, "data": array.array("B")},
-        "data has 0 bytes",
-        id="100 megapixels without data",
-    ),
-]
-
-
-@pytest.mark.parametrize(("change", "phrase"), BAD)
-def test_a_bad_frame_is_left_out_and_the_next_good_one_answered(node, peer, bus, change, phrase):
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"step": 640}, id="step smaller than a row"),
+        pytest.param(
+            {"width": 10000, "height": 10000, "step": 30000, "data": array.array("B")},
+            id="100 megapixels without data",
+        ),
+    ],
+)  # test_images.py has more of them
+def test_a_bad_frame_is_left_out_and_the_next_good_one_answered(node, peer, bus, change):
     camera = peer("robot/front").connect()
     bad = image_of(bus)
     for name, value in change.items():

@@ -288,20 +288,9 @@ def test_an_error_while_active_leads_back_to_unconfigured_and_work_may_begin_aga
     camera.connect().ask(image_of(PICTURE))
 
 
-@pytest.mark.parametrize(
-    ("parameters", "sentence"),
-    [
-        pytest.param({"max_batch": 0}, "parameter 'max_batch' is 0", id="range"),
-        pytest.param(
-            {"engine": "cuda"}, "one of auto, tensorrt, openvino, onnx", id="unknown engine"
-        ),
-        pytest.param({"cameras": ["a", "a"]}, "'a' more than once", id="duplicate camera"),
-        pytest.param({"cameras": ["2nd"]}, "the name '2nd'", id="invalid camera"),
-    ],
-)
-def test_a_wrong_parameter_is_an_exception(ros_node, parameters, sentence):
-    with pytest.raises(SettingsError, match=sentence):
-        PoseNode(parameter_overrides=[Parameter(n, value=each) for n, each in parameters.items()])
+def test_a_wrong_parameter_is_an_exception(ros_node):
+    with pytest.raises(SettingsError, match="parameter 'max_batch' is 0"):
+        PoseNode(parameter_overrides=[Parameter("max_batch", value=0)])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 """Every fault in one run, with counts, which are printed at its end.
 
 Of each fault: the node goes on; every image sent is processed or counted with a reason why not; the
-newest good one is answered; diagnostics say what happens. KP_POSE_SOAK=1 makes it ten minutes long.
+newest good one is answered; diagnostics say what happens. KP_POSE_SOAK=1 makes it ten minutes long,
+and adds the walks that test_parameter_clients.py and test_lifecycle.py always make.
 """
 
 import os
@@ -33,6 +34,9 @@ TO_INACTIVE = {"unconfigured": [CONFIGURE], "inactive": [], "active": [DEACTIVAT
 EVERY = [CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP]
 
 
+only_in_soak = pytest.mark.skipif(not SOAK, reason="another test does it: see above")
+
+
 def times(in_ci, in_soak):
     return in_soak if SOAK else in_ci
 
@@ -47,11 +51,10 @@ def rows(request):
 
 
 @pytest.fixture(scope="module")
-def run(ros_node, start_node, tmp_path_factory, rows):
+def run(ros_node, start_node, tiny, rows):
     """A node that answers at once, and finds nobody."""
-    model = write_echo_model(tmp_path_factory.mktemp("model") / "echo.onnx")
     # Of one reliability from the beginning, so that no image meets a subscription on its way out.
-    parameters = {"model": model, "image_qos": "reliable", "diagnostics.warn_age": 0.4}
+    parameters = {"model": tiny, "image_qos": "reliable", "diagnostics.warn_age": 0.4}
     process = start_node("-r", "__ns:=/faults", **parameters).wait_until_ready()
     made = FaultRun(ros_node, process, "faults")
     made.connect()
@@ -162,10 +165,11 @@ def usage(process):
     return len(list((folder / "task").iterdir())), len(list((folder / "fd").iterdir()))
 
 
+@only_in_soak
 def test_parameters_set_at_random_by_four_clients(run, ros_node):
     clients = [Client(ros_node, "/faults/kp_pose") for _ in range(4)]
     generator = random.Random(11)
-    with run.fault("four parameters set", least=times(25, 1000)) as fault:
+    with run.fault("four parameters set", least=1000) as fault:
         while fault.goes_on():
             names = generator.sample(sorted(TRIED), len(clients))
             wanted = [{name: generator.choice(TRIED[name])} for name in names]
@@ -178,10 +182,11 @@ def test_parameters_set_at_random_by_four_clients(run, ros_node):
         client.close()
 
 
+@only_in_soak
 def test_lifecycle_walked_at_random(run, ros_node):
     manager = Manager(ros_node, "/faults/kp_pose")
     generator = random.Random(13)
-    with run.fault("transition asked for", least=times(60, 3000), exact=False) as fault:
+    with run.fault("transition asked for", least=3000, exact=False) as fault:
         while fault.goes_on():
             manager.change(generator.choice(EVERY))
             run.send(run.image())

@@ -222,11 +222,11 @@ def test_random_transitions_leave_nothing_behind(make, peer):
         while (state := manager.state()) != "unconfigured":
             manager.go(DEACTIVATE if state == "active" else CLEANUP)
 
-    walk(100)  # libraries keep what they need once
+    walk(60)  # libraries keep what they need once
     threads, kilobytes = usage(process)
     opened = len(process.log_lines(" runs on "))
-    walk(200)
-    assert len(process.log_lines(" runs on ")) > opened + 20
+    walk(120)
+    assert len(process.log_lines(" runs on ")) > opened + 10
     camera.spin_until(lambda: usage(process)[0] <= threads)  # those of the last walk may be ending
     assert usage(process)[1] - kilobytes < 8000
     camera.spin_until(lambda: topics(camera.node, namespace) == set())

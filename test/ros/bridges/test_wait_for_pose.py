@@ -74,6 +74,15 @@ class Planner:
         self.executor.add_node(self.node)
         self.spin_until(self.client.server_is_ready)
 
+    def reset(self):
+        """End all goals, and forget the skeleton and the time that a test has set."""
+        for wait in self.server._waits:
+            wait.end()
+        self.spin_until(lambda: not self.server._waits)
+        self.spin_until(lambda: not self.poses.get_subscription_count())
+        vars(self.server).pop("_now", None)
+        self.server._poses._skeleton = Skeleton()
+
     def close(self):
         self.executor.shutdown()
         self.client.destroy()
@@ -105,11 +114,17 @@ class Planner:
         return message
 
 
-@pytest.fixture
-def planner(ros_node):  # for its rclpy.init
+@pytest.fixture(scope="module")
+def the_planner(ros_node):  # for its rclpy.init
     planner = Planner()
     yield planner
     planner.close()
+
+
+@pytest.fixture
+def planner(the_planner):
+    yield the_planner
+    the_planner.reset()
 
 
 def test_a_goal_succeeds_with_those_who_match_and_the_images_header(planner):
@@ -318,9 +333,9 @@ def test_a_timeout_counts_the_servers_time(clock, ends):
     assert wait.ended.done() == ends
 
 
-def test_a_burst_of_goals_is_accepted_as_a_whole(planner):
+def test_a_burst_of_goals_is_accepted_as_a_whole(ros_node):
     """The client's queue holds ten answers, so it has to spin while the server takes them."""
-    server = SingleThreadedExecutor()
+    planner, server = Planner(), SingleThreadedExecutor()
     planner.executor.remove_node(planner.server)
     sent = [planner.client.send_goal_async(WaitForPose.Goal(count=9)) for _ in range(60)]
     server.add_node(planner.server)
@@ -331,6 +346,8 @@ def test_a_burst_of_goals_is_accepted_as_a_whole(planner):
         for _ in range(3):  # ahead of the server, on every distribution
             planner.executor.spin_once(0.0)
     assert all(each.result().accepted for each in sent)
+    server.shutdown()
+    planner.close()
 
 
 @pytest.fixture
