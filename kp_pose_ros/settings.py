@@ -102,13 +102,26 @@ def _leaves(owner: type) -> Iterator[tuple[str, str, Setting]]:
                 yield each.metadata["prefix"] + name, f"{each.name}.{path}", kind
 
 
-def build(owner: type[G], values: Mapping[str, object]) -> G:
+def build(owner: type[G], values: Mapping[str, object], prefix: str = "") -> G:
     """Return the dataclass with checked values, by full name; those left out are the defaults.
+
+    Args:
+        owner: the dataclass.
+        values: the values.
+        prefix: begins the full names of the dataclass's settings.
 
     Raises:
         SettingsError: a value has the wrong type or is out of range.
     """
-    return _build(owner, values, "")
+    chosen: dict[str, object] = {}
+    for each in fields(owner):  # type: ignore[arg-type]
+        name = prefix + each.name
+        if "prefix" in each.metadata:
+            kind = each.default_factory
+            chosen[each.name] = build(kind, values, prefix + each.metadata["prefix"])  # type: ignore[arg-type]
+        elif "setting" in each.metadata and name in values:
+            chosen[each.name] = each.metadata["setting"].check(name, values[name])
+    return owner(**chosen)
 
 
 def camera_names(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -130,18 +143,6 @@ def camera_names(given: tuple[str, ...]) -> tuple[str, ...]:
                 "underscores, no digit first, such as 'front'"
             )
     return names
-
-
-def _build(owner: type[G], values: Mapping[str, object], prefix: str) -> G:
-    chosen: dict[str, object] = {}
-    for each in fields(owner):  # type: ignore[arg-type]
-        name = prefix + each.name
-        if "prefix" in each.metadata:
-            kind = each.default_factory
-            chosen[each.name] = _build(kind, values, prefix + each.metadata["prefix"])  # type: ignore[arg-type]
-        elif "setting" in each.metadata and name in values:
-            chosen[each.name] = each.metadata["setting"].check(name, values[name])
-    return owner(**chosen)
 
 
 def _to_integer(value: object) -> int | None:

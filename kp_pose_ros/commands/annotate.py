@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     activities = read_activities(args, model.skeleton)
     lines_path = _make_folder(args.output) / "poses.jsonl"
     total = sum(source.frame_count for source in sources)
-    counts = _Counts()
+    people = frames = unreadable = 0
     with ExitStack() as opened:
         lines = opened.enter_context(open_lines(lines_path, overwrite=True))
         events = lines  # never written to without activities
@@ -73,28 +73,20 @@ def run(args: argparse.Namespace) -> int:
             results = _Results(lines, activities, events)
             found = watch(source, model, estimator, path.stem)
             try:
-                for people in _annotate(source, path, found, annotator, results):
-                    counts.people += people
-                    counts.frames += 1
+                for poses in _annotate(source, path, found, annotator, results):
+                    people += len(poses)
+                    frames += 1
                     progress.update()
             except FrameError as error:
-                counts.unreadable += 1
+                unreadable += 1
                 progress.write(f"kp_pose: warning: {error}", file=sys.stderr)
     estimator.engine.close()
-    show(f"{counts.summary(len(sources))}: see {args.output} and {lines_path}")
-    return 1 if counts.unreadable else 0
-
-
-@dataclass(slots=True)
-class _Counts:
-    people: int = 0
-    frames: int = 0
-    unreadable: int = 0
-
-    def summary(self, files: int) -> str:
-        """Return a summary for a number of files."""
-        found = f"{self.people} poses in {self.frames} frames of {files} files"
-        return f"{found}, {self.unreadable} unreadable" if self.unreadable else found
+    without = f", {unreadable} unreadable" if unreadable else ""
+    show(
+        f"{people} poses in {frames} frames of {len(sources)} files{without}: see {args.output} "
+        f"and {lines_path}"
+    )
+    return 1 if unreadable else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +104,8 @@ def _annotate(
     found: Iterator[tuple[Pixels, Poses, dict[str, Any]]],
     annotator: Annotator,
     results: _Results,
-) -> Iterator[int]:
-    """Write the source with its poses to `path`; yield the number of poses in each frame.
+) -> Iterator[Poses]:
+    """Write the source with its poses to `path`; yield the poses in each frame.
 
     Raises:
         FrameError: the source cannot be read completely.
@@ -128,7 +120,7 @@ def _annotate(
                 notes = results.activities.active("", record["camera"])
             annotator.draw(picture, poses, notes)
             write(picture)
-            yield len(poses)
+            yield poses
 
 
 @contextmanager

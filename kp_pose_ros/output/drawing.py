@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.image.frame import Pixels, Size
 from kp_pose_ros.output.legend import draw_legend
 from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
 from kp_pose_ros.settings import setting
@@ -68,7 +68,7 @@ class Annotator:
             notes: text to append to the label of a track, by track id.
         """
         style = self.style
-        thickness = max(1, round(min(picture.shape[:2]) / 360))
+        thickness = line_width(picture.shape[:2])
         visible = poses.states != ABSENT
         # OpenCV counts from a pixel's centre, half a pixel from its edge, where poses count from.
         points = _fixed_point(poses.keypoints[..., :2] - 0.5)
@@ -129,6 +129,11 @@ class Annotator:
         name = self._vocabulary.class_name(class_id) or f"class {class_id}"
         track = "" if track_id == UNTRACKED else f" {track_id}"
         return f"{name}{track} {poses.scores[index]:.2f}"
+
+
+def line_width(size: Size) -> int:
+    """Return the width of lines on a picture of (height, width), in pixels."""
+    return max(1, round(min(size) / 360))
 
 
 def _fixed_point(xy: npt.NDArray[np.float32]) -> Points:

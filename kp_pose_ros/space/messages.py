@@ -58,26 +58,28 @@ def camera_of(info: CameraInfoMessage) -> CameraModel:
         CalibrationError: a value is impossible for a camera, or the distortion model is unknown.
     """
     roi = info.roi
-    return _image_of(
-        _camera(info.height, info.width, tuple(info.k), info.distortion_model, tuple(info.d)),
-        (roi.x_offset, roi.y_offset, roi.width, roi.height),
-        (info.binning_x or 1, info.binning_y or 1),
+    return _camera(
+        (info.height, info.width),
+        tuple(info.k),
+        info.distortion_model,
+        tuple(info.d),
+        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        binning=(info.binning_x or 1, info.binning_y or 1),
     )
 
 
 @lru_cache(maxsize=64)  # cameras repeat the same camera_info with every picture
 def _camera(
-    height: int, width: int, k: tuple[float, ...], model: str, d: tuple[float, ...]
+    size: tuple[int, int],
+    k: tuple[float, ...],
+    model: str,
+    d: tuple[float, ...],
+    *,
+    roi: tuple[int, int, int, int],
+    binning: tuple[int, int],
 ) -> CameraModel:
-    return CameraModel((height, width), np.array(k), model, np.array(d))
-
-
-@lru_cache(maxsize=64)
-def _image_of(
-    camera: CameraModel, roi: tuple[int, int, int, int], binning: tuple[int, int]
-) -> CameraModel:
-    """Return the camera of the images that show a region (x, y, width, height), binned."""
-    rows, columns = camera.size
+    camera = CameraModel(size, np.array(k), model, np.array(d))
+    rows, columns = size
     left, top, width, height = roi if any(roi) else (0, 0, columns, rows)
     if left + width > columns or top + height > rows:
         raise CalibrationError(
@@ -87,5 +89,5 @@ def _image_of(
     matrix = camera.matrix.copy()
     matrix[:2, 2] -= left, top
     matrix[:2] /= np.array(binning)[:, None]
-    size = height // binning[1], width // binning[0]
-    return CameraModel(size, matrix, camera.model, camera.coefficients)
+    shown = height // binning[1], width // binning[0]
+    return CameraModel(shown, matrix, camera.model, camera.coefficients)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kp_pose_ros.msg import PoseArray
-from kp_pose_ros.output.drawing import person_color
+from kp_pose_ros.output.drawing import line_width, person_color
 from kp_pose_ros.poses import ABSENT, UNTRACKED
 from kp_pose_ros.ros.bridges.bridge import Bridge, PosesOnDemand
 from kp_pose_ros.ros.messages import poses_from_msg
@@ -19,7 +19,6 @@ from kp_pose_ros.ros.process import has_package, run_node
 from kp_pose_ros.ros.qos import RESULTS
 
 _TICK = 0.1  # seconds between two checks for subscribers
-_THIN = 360  # pixels of the image's shorter side per pixel of line width, as on `annotated`
 _LETTER, _DOT = 12, 4  # height and diameter, in widths of a line
 
 
@@ -73,7 +72,7 @@ def annotations_in(message: PoseArray, edges: Sequence[int]) -> Any:
     from foxglove_msgs.msg import Color, ImageAnnotations, Point2, PointsAnnotation, TextAnnotation
 
     poses, stamp = poses_from_msg(message), message.header.stamp
-    width = float(max(1, round(min(message.image_width, message.image_height) / _THIN)))
+    width = float(line_width((message.image_height, message.image_width)))
     pairs = np.array(edges, np.intp).reshape(-1, 2)
     pairs = pairs[(pairs < poses.states.shape[1]).all(axis=1)]
     shown = poses.states != ABSENT
