@@ -6,9 +6,9 @@ from pathlib import Path
 
 import cv2
 import pytest
-from ros_fixtures import bus, fast_dds, peer, ros_node, spin, start_node, tiny
+from ros_fixtures import bus, fast_dds, peer, ros_node, spin, start_node, start_program, tiny
 
-__all__ = ["bus", "fast_dds", "peer", "ros_node", "spin", "start_node", "tiny"]
+__all__ = ["bus", "fast_dds", "peer", "ros_node", "spin", "start_node", "start_program", "tiny"]
 
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "build" / "demo"

@@ -17,7 +17,7 @@ _SIGTERM = 1 << signal.SIGTERM - 1  # in the masks of /proc/PID/status
 class NodeProcess:
     """A pose_node, or another of our nodes, in a process of its own."""
 
-    def __init__(self, log, ros_arguments, parameters, module="kp_pose_ros.ros.pose_node"):
+    def __init__(self, log, ros_arguments, parameters, module):
         start = [module] if module.endswith(".py") else ["-m", module]
         command = [sys.executable, *start, "--ros-args"]
         for name, value in parameters.items():

@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from node_process import PATIENCE
+from node_process import PATIENCE, NodeProcess
 
 from kp_pose_ros.ros.process import use_large_images
 
@@ -71,20 +71,29 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def start_node(demo_weights, tmp_path_factory):
-    """Starter of pose_node processes, which end with the module."""
-    from node_process import NodeProcess
-
+def start_program(tmp_path_factory):
+    """Starter of our programs, by module, in processes that end with the tests of the module."""
     processes = []
 
-    def start(*ros_arguments, model=demo_weights, **parameters):
-        log = tmp_path_factory.mktemp("node") / "log"
-        processes.append(NodeProcess(log, ros_arguments, {"model": model, **parameters}))
+    def start(module, *ros_arguments, **parameters):
+        log = tmp_path_factory.mktemp("program") / "log"
+        processes.append(NodeProcess(log, ros_arguments, parameters, module))
         return processes[-1]
 
     yield start
     for process in processes:
         process.kill()
+
+
+@pytest.fixture(scope="module")
+def start_node(start_program, demo_weights):
+    """Starter of pose_node processes."""
+
+    def start(*ros_arguments, **parameters):
+        parameters = {"model": demo_weights, **parameters}
+        return start_program("kp_pose_ros.ros.pose_node", *ros_arguments, **parameters)
+
+    return start
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 from time import sleep
 
 import pytest
-from node_process import PATIENCE, NodeProcess
+from node_process import PATIENCE
 from peer import answered
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -51,14 +51,8 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-@pytest.fixture
-def program(tmp_path):
-    process = NodeProcess(tmp_path / "log", ["-r", "__ns:=/hostile"], {}, PROGRAM)
-    yield process
-    process.kill()
-
-
-def test_a_parameter_of_an_undefined_type_ends_no_program(program, ros_node):
+def test_a_parameter_of_an_undefined_type_ends_no_program(start_program, ros_node):
+    program = start_program(PROGRAM, "-r", "__ns:=/hostile")
     client = ros_node.create_client(SetParameters, "/hostile/wait_for_pose/set_parameters")
     assert client.wait_for_service(PATIENCE)
     undefined = Parameter(name="use_sim_time", value=ParameterValue(type=10))

@@ -13,7 +13,6 @@ pytest.importorskip("foxglove_msgs", reason="foxglove_msgs is not installed in t
 
 from foxglove_msgs.msg import ImageAnnotations, PointsAnnotation
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
-from node_process import NodeProcess
 from rclpy.serialization import deserialize_message, serialize_message
 
 from kp_pose_ros.image.cdr import Header
@@ -106,8 +105,8 @@ def test_nobody_is_an_empty_message_which_clears_the_image():
     assert (found.points, found.texts, found.timestamp.sec) == ([], [], 12)
 
 
-def test_poses_are_received_only_for_a_subscriber(ros_node, peer, tmp_path):
-    node = NodeProcess(tmp_path / "log", ["-r", "__ns:=/seen"], {}, MODULE)
+def test_poses_are_received_only_for_a_subscriber(start_program, ros_node, peer):
+    node = start_program(MODULE, "-r", "__ns:=/seen")
     node.wait_for_log("ready: publishes the people in")
     peer = peer("seen", results=None)
     poses = ros_node.create_publisher(PoseArray, "/seen/poses", RESULTS)

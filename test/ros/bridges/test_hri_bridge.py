@@ -3,6 +3,7 @@
 import array
 import subprocess
 import sys
+from functools import partial
 from itertools import count
 from time import monotonic
 
@@ -14,7 +15,7 @@ pytest.importorskip("hri_msgs", reason="hri_msgs is not installed in this distri
 import rclpy
 from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D, Skeleton2D
 from kp_pose_ros.msg import Keypoint, Keypoint3D, KeypointPose, PoseArray, Skeleton
-from node_process import PATIENCE, NodeProcess
+from node_process import PATIENCE
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
@@ -123,17 +124,8 @@ class Robot:
 
 
 @pytest.fixture(scope="module")
-def start_bridge(tmp_path_factory):
-    processes = []
-
-    def start(*arguments, **parameters):
-        log = tmp_path_factory.mktemp("bridge") / "log"
-        processes.append(NodeProcess(log, arguments, parameters, MODULE))
-        return processes[-1]
-
-    yield start
-    for each in processes:
-        each.kill()
+def start_bridge(start_program):
+    return partial(start_program, MODULE)
 
 
 @pytest.fixture(scope="module")

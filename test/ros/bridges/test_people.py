@@ -9,7 +9,6 @@ pytest.importorskip("people_msgs", reason="people_msgs is not installed in this 
 
 from geometry_msgs.msg import Point, Vector3
 from kp_pose_ros.msg import Keypoint3D, KeypointPose, Motion, PoseArray, Skeleton
-from node_process import NodeProcess
 from people_msgs.msg import People
 from tf2_msgs.msg import TFMessage
 
@@ -77,14 +76,13 @@ def test_everybody_whose_position_is_known_is_there(poses, names, tags):
 
 
 @pytest.fixture
-def start_bridge(tmp_path):
+def start_bridge(start_program):
     started = []
 
     def start(namespace, **parameters):
         remap = ["-r", f"__ns:={namespace}", "-r", f"/tf:={namespace}/tf"]
-        started.append(NodeProcess(tmp_path / "log", remap, parameters, MODULE))
+        started.append(start_program(MODULE, *remap, **parameters))
         started[-1].wait_for_log("ready: publishes the people in")
-        return started[-1]
 
     yield start
     for each in started:

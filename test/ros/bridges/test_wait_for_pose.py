@@ -10,7 +10,7 @@ import rclpy
 from action_msgs.msg import GoalStatus
 from kp_pose_ros.action import WaitForPose
 from kp_pose_ros.msg import Keypoint, Keypoint3D, KeypointPose, PoseArray, Skeleton
-from node_process import PATIENCE, NodeProcess
+from node_process import PATIENCE
 from peer import greet
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
@@ -337,7 +337,7 @@ def test_a_burst_of_goals_is_accepted_as_a_whole(ros_node):
     """The client's queue holds ten answers, so it has to spin while the server takes them."""
     planner, server = Planner(), SingleThreadedExecutor()
     planner.executor.remove_node(planner.server)
-    sent = [planner.client.send_goal_async(WaitForPose.Goal(count=9)) for _ in range(60)]
+    sent = [planner.client.send_goal_async(WaitForPose.Goal(count=9)) for _ in range(30)]
     server.add_node(planner.server)
     deadline = monotonic() + PATIENCE
     while not all(each.done() for each in sent):
@@ -350,24 +350,11 @@ def test_a_burst_of_goals_is_accepted_as_a_whole(ros_node):
     planner.close()
 
 
-@pytest.fixture
-def start_server(tmp_path):
-    """Starter of the program in a namespace."""
-    started = []
-
-    def start(namespace):
-        module = "kp_pose_ros.ros.bridges.wait_for_pose"
-        started.append(NodeProcess(tmp_path / "log", ["-r", f"__ns:={namespace}"], {}, module))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.kill()
-
-
-def test_the_program_says_that_it_is_ready_and_aborts_open_goals_at_its_end(start_server, ros_node):
+def test_the_program_says_that_it_is_ready_and_aborts_open_goals_at_its_end(
+    start_program, ros_node
+):
     namespace = f"/{next(_namespaces)}"
-    server = start_server(namespace)
+    server = start_program("kp_pose_ros.ros.bridges.wait_for_pose", "-r", f"__ns:={namespace}")
     server.wait_for_log(f"ready: serves the action '{namespace}/wait_for_pose'")
     client = ActionClient(ros_node, WaitForPose, f"{namespace}/wait_for_pose")
     refused = WaitForPose.Goal(count=0)
