@@ -299,7 +299,7 @@ def test_a_wrong_parameter_is_an_exception(ros_node):
         pytest.param({"model": __file__}, "test_composition.py", id="a model that is none"),
         pytest.param({"imgsz": "100, 100"}, "multiples of 32", id="size that no network has"),
         pytest.param({"skeleton": "face5"}, "face5", id="skeleton of another model"),
-        pytest.param({"build_only": True}, "such as '384, 640'", id="a build of no size"),
+        pytest.param({"build_only": True}, "imgsz is auto", id="a build of no size"),
         pytest.param({"model": "/nowhere/model.pt"}, "/nowhere/model.pt", id="no such model"),
         pytest.param({"engine": "tensorrt"}, "engine 'tensorrt' cannot run here", id="no GPU"),
     ],
