@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -76,9 +76,13 @@ def setting(default: T, description: str, **rest: Any) -> T:
     return value
 
 
-def group(kind: Callable[[], G], prefix: str) -> G:
-    """Return a dataclass field of nested settings, whose names begin with `prefix`."""
-    value: G = field(default_factory=kind, metadata={"prefix": prefix})
+def group(kind: Callable[[], G], prefix: str, *, changeable: bool = False) -> G:
+    """Return a dataclass field of nested settings, whose names begin with `prefix`.
+
+    With `changeable`, all of them may change while the node works.
+    """
+    metadata = {"prefix": prefix, "changeable": changeable}
+    value: G = field(default_factory=kind, metadata=metadata)
     return value
 
 
@@ -99,7 +103,9 @@ def _leaves(owner: type) -> Iterator[tuple[str, str, Setting]]:
             yield each.name, each.name, each.metadata["setting"]
         elif "prefix" in each.metadata:
             for name, path, kind in _leaves(each.default_factory):  # type: ignore[arg-type]
-                yield each.metadata["prefix"] + name, f"{each.name}.{path}", kind
+                changeable = kind.changeable or each.metadata["changeable"]
+                known = replace(kind, changeable=changeable)
+                yield each.metadata["prefix"] + name, f"{each.name}.{path}", known
 
 
 def build(owner: type[G], values: Mapping[str, object], prefix: str = "") -> G:

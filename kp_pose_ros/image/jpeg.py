@@ -38,22 +38,15 @@ class JpegSettings:
     """Settings of `annotated/compressed`."""
 
     jpeg_quality: int = setting(
-        80,
-        "JPEG quality of annotated/compressed, 1 (smallest) to 100 (best).",
-        limits=(1, 100),
-        changeable=True,
+        80, "JPEG quality of annotated/compressed, 1 (smallest) to 100 (best).", limits=(1, 100)
     )
     max_rate: float = setting(
         0.0,
         "Maximum rate of annotated/compressed, images per second. 0: no limit.",
         limits=(0, 1000),
-        changeable=True,
     )
     max_width: int = setting(
-        0,
-        "Maximum width of annotated/compressed, pixels. 0: the image's width.",
-        limits=(0, 65500),
-        changeable=True,
+        0, "Maximum width of annotated/compressed, pixels. 0: the image's width.", limits=(0, 65500)
     )
 
     def width(self, source: Size) -> int:

@@ -35,24 +35,16 @@ class Candidates:
 class DecodeSettings:
     """What counts as a pose."""
 
-    score_threshold: float = setting(
-        0.25, "Minimum score of a pose.", limits=(0, 1), changeable=True
-    )
+    score_threshold: float = setting(0.25, "Minimum score of a pose.", limits=(0, 1))
     iou_threshold: float = setting(
         0.7,
         "NMS: IoU above which only the better of two boxes of one class is kept.",
         limits=(0, 1),
-        changeable=True,
     )
     keypoint_threshold: float = setting(
-        0.5,
-        "Keypoints with a lower score are ABSENT and not drawn.",
-        limits=(0, 1),
-        changeable=True,
+        0.5, "Keypoints with a lower score are ABSENT and not drawn.", limits=(0, 1)
     )
-    max_poses: int = setting(
-        300, "Maximum number of poses in an image.", limits=(1, 1000), changeable=True
-    )
+    max_poses: int = setting(300, "Maximum number of poses in an image.", limits=(1, 1000))
     # false for models that return every person only once; the model says which it is
     suppress: bool = True
 

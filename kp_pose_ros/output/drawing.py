@@ -33,16 +33,15 @@ _GOLDEN_RATIO = 0.618034  # neighbours in a sequence of these hues are far apart
 class Style:
     """What is drawn, and how. ABSENT keypoints, and limbs to them, never are."""
 
-    boxes: bool = setting(True, "Draw a rectangle around each pose.", changeable=True)
-    labels: bool = setting(True, "Write class, track and score at each pose.", changeable=True)
-    limbs: bool = setting(True, "Draw the skeleton's edges.", changeable=True)
-    keypoints: bool = setting(True, "Draw a dot at each keypoint.", changeable=True)
-    legend: bool = setting(False, "Write each keypoint's name beside it.", changeable=True)
+    boxes: bool = setting(True, "Draw a rectangle around each pose.")
+    labels: bool = setting(True, "Write class, track and score at each pose.")
+    limbs: bool = setting(True, "Draw the skeleton's edges.")
+    keypoints: bool = setting(True, "Draw a dot at each keypoint.")
+    legend: bool = setting(False, "Write each keypoint's name beside it.")
     color_by: str = setting(
         "part",
         "Colour of limbs and dots: by body part, or by the person's track.",
         choices=("part", "track"),
-        changeable=True,
     )
 
 

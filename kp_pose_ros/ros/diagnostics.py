@@ -43,23 +43,13 @@ class Level(IntEnum):
 class Limits:
     """Thresholds of the warnings and errors on /diagnostics."""
 
-    warn_age: float = setting(
-        1.5, "Seconds without an image before a WARN.", limits=(0, 3600), changeable=True
-    )
-    error_age: float = setting(
-        30.0, "Seconds without an image before an ERROR.", limits=(0, 86400), changeable=True
-    )
+    warn_age: float = setting(1.5, "Seconds without an image before a WARN.", limits=(0, 3600))
+    error_age: float = setting(30.0, "Seconds without an image before an ERROR.", limits=(0, 86400))
     warn_latency: float = setting(
-        1.0,
-        "Seconds from stamp to poses (95th percentile) above which to WARN.",
-        limits=(0, 3600),
-        changeable=True,
+        1.0, "Seconds from stamp to poses (95th percentile) above which to WARN.", limits=(0, 3600)
     )
     warn_bad: float = setting(
-        0.0,
-        "Share of unreadable, or of lost, images above which to WARN.",
-        limits=(0, 1),
-        changeable=True,
+        0.0, "Share of unreadable, or of lost, images above which to WARN.", limits=(0, 1)
     )
 
 

@@ -122,7 +122,7 @@ class Parameters:
         "QoS of the image subscription. auto: copied from the publisher.",
         choices=("auto", "sensor_data", "reliable"),
     )
-    decode: DecodeSettings = group(DecodeSettings, "")
+    decode: DecodeSettings = group(DecodeSettings, "", changeable=True)
     always_on: bool = setting(
         False, "Run the network even if its results have no subscriber.", changeable=True
     )
@@ -146,12 +146,12 @@ class Parameters:
         "Frame of the positions and velocities in `motion`, such as odom; needs tf2_ros. Empty: "
         "the image's frame.",
     )
-    style: Style = group(Style, "annotated.")
-    jpeg: JpegSettings = group(JpegSettings, "annotated.")
-    tracking: TrackingSettings = group(TrackingSettings, "tracking.")
+    style: Style = group(Style, "annotated.", changeable=True)
+    jpeg: JpegSettings = group(JpegSettings, "annotated.", changeable=True)
+    tracking: TrackingSettings = group(TrackingSettings, "tracking.", changeable=True)
     depth: DepthSettings = group(DepthSettings, "depth.")
     rig: RigSettings = group(RigSettings, "rig.")
-    diagnostics: Limits = group(Limits, "diagnostics.")
+    diagnostics: Limits = group(Limits, "diagnostics.", changeable=True)
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> Parameters:

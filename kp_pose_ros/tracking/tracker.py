@@ -45,33 +45,25 @@ _log = logging.getLogger(__name__)
 class TrackingSettings:
     """How people are followed from image to image."""
 
-    enabled: bool = setting(True, "Give each person a persistent id.", changeable=True)
-    high_score: float = setting(
-        0.35, "Minimum score of a pose to start a track.", limits=(0, 1), changeable=True
-    )
+    enabled: bool = setting(True, "Give each person a persistent id.")
+    high_score: float = setting(0.35, "Minimum score of a pose to start a track.", limits=(0, 1))
     min_hits: int = setting(
-        2,
-        "Consecutive images in which a person must be detected to get an id.",
-        limits=(1, 100),
-        changeable=True,
+        2, "Consecutive images in which a person must be detected to get an id.", limits=(1, 100)
     )
     max_age: float = setting(
         1.0,
         "Seconds for which a person may be out of sight without losing their id.",
         limits=(0, 60),
-        changeable=True,
     )
     smoothing: float = setting(
         0.0,
         "Smoothing of keypoints. 0: off; a higher value is steadier and lags more.",
         limits=(0, 10),
-        changeable=True,
     )
     predict_ms: float = setting(
         0.0,
         "Milliseconds for which a hidden keypoint is extrapolated as PREDICTED.",
         limits=(0, 2000),
-        changeable=True,
     )
 
 
