@@ -30,23 +30,15 @@ _CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of one setting.
+    """What is known of one setting."""
 
-    Attributes:
-        default: its value if it is not set; its type is the parameter's type.
-        description: one sentence, shown by `ros2 param describe`.
-        limits: smallest and largest number allowed, or None.
-        choices: the texts allowed; empty where any is.
-        changeable: whether it may change while the node works; else only while it is unconfigured.
-        is_fixed: whether it is read once, when the node starts.
-    """
-
-    default: Value
-    description: str
-    limits: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
+    default: Value  # its value if it is not set; its type is the parameter's type
+    description: str  # one sentence, shown by `ros2 param describe`
+    limits: tuple[float, float] | None = None  # smallest and largest number allowed, or None
+    choices: tuple[str, ...] = ()  # the texts allowed; empty where any is
+    # whether it may change while the node works; else only while it is unconfigured
     changeable: bool = False
-    is_fixed: bool = False
+    is_fixed: bool = False  # whether it is read once, when the node starts
 
     def check(self, name: str, given: object) -> Value:
         """Return `given` in the parameter's type.

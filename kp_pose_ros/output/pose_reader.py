@@ -25,20 +25,13 @@ _MOTION_AND_LENGTH = f"0d{MOTION.itemsize}xI"  # the length of the motion's fram
 
 @dataclass(frozen=True, slots=True)
 class PoseArrayFields:
-    """kp_pose_ros/PoseArray, without class names, motion and joined tracks.
+    """kp_pose_ros/PoseArray, without class names, motion and joined tracks."""
 
-    Attributes:
-        header: the image's.
-        size: (height, width) of the image in pixels.
-        skeleton: the skeleton's name.
-        poses: the poses.
-        keypoints_3d: (n, k, 3) metres, NaN where unknown; None if no pose has any.
-    """
-
-    header: Header
-    size: tuple[int, int]
-    skeleton: str
+    header: Header  # that of the image
+    size: tuple[int, int]  # (height, width) of the image in pixels
+    skeleton: str  # its name
     poses: Poses
+    # (n, k, 3) metres, NaN where unknown; None if no pose has any
     keypoints_3d: npt.NDArray[np.float64] | None
 
 

@@ -30,42 +30,25 @@ from kp_pose_ros.timing import StageTimes
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How poses become messages and pictures; replaced when parameters change.
+    """How poses become messages and pictures; replaced when parameters change."""
 
-    Attributes:
-        vocabulary: what the indices in Poses mean.
-        annotator: draws the annotated picture.
-        jpeg: what its compressed form is like.
-        painter: the thread that draws it.
-        lifter: finds keypoints in space.
-        times: where the duration of each stage is recorded.
-    """
-
-    vocabulary: Vocabulary
-    annotator: Annotator
-    jpeg: JpegSettings
-    painter: Painter
-    lifter: Lifter
-    times: StageTimes
+    vocabulary: Vocabulary  # what the indices in Poses mean
+    annotator: Annotator  # draws the annotated picture
+    jpeg: JpegSettings  # what its compressed form is like
+    painter: Painter  # the thread that draws it
+    lifter: Lifter  # finds keypoints in space
+    times: StageTimes  # where the duration of each stage is recorded
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An annotated picture to be drawn.
+    """An annotated picture to be drawn."""
 
-    Attributes:
-        image: what to draw on. Nothing else reads its pixels any more.
-        poses: what to draw, in pixels of the camera's picture.
-        presentation: how.
-        raw_width: width of the raw picture, in pixels; 0: it has no subscriber.
-        jpeg_width: the same for the compressed one.
-    """
-
-    image: CameraImage
-    poses: Poses
-    presentation: Presentation
-    raw_width: int
-    jpeg_width: int
+    image: CameraImage  # what to draw on. Nothing else reads its pixels any more.
+    poses: Poses  # what to draw, in pixels of the camera's picture
+    presentation: Presentation  # how
+    raw_width: int  # width of the raw picture, in pixels; 0: it has no subscriber
+    jpeg_width: int  # the same for the compressed one
 
 
 class Painter:

@@ -58,32 +58,20 @@ class Counts:
     """What became of a camera's frames.
 
     `received` is the sum of unwanted, dropped, bad, failed, processed and those in progress.
-
-    Attributes:
-        lost: frames that were sent, but did not arrive.
-        received: frames that arrived.
-        unwanted: nothing subscribed to results.
-        dropped: a newer frame, or a pause, came before the worker was free.
-        bad: could not be read; by the message's field at fault.
-        failed: the engine failed on them.
-        processed: their poses were published.
-        with_depth: processed with a depth image and a calibration.
-        without_depth: processed without one of them, although depth is enabled.
-        repeated: processed with the same stamp as the frame before.
-        back: processed with an earlier stamp than the frame before.
     """
 
-    lost: int = 0
-    received: int = 0
-    unwanted: int = 0
-    dropped: int = 0
+    lost: int = 0  # frames that were sent, but did not arrive
+    received: int = 0  # frames that arrived
+    unwanted: int = 0  # nothing subscribed to results
+    dropped: int = 0  # a newer frame, or a pause, came before the worker was free
+    # could not be read; by the message's field at fault
     bad: Counter[str] = field(default_factory=Counter)
-    failed: int = 0
-    processed: int = 0
-    with_depth: int = 0
-    without_depth: int = 0
-    repeated: int = 0
-    back: int = 0
+    failed: int = 0  # the engine failed on them
+    processed: int = 0  # their poses were published
+    with_depth: int = 0  # processed with a depth image and a calibration
+    without_depth: int = 0  # processed without one of them, although depth is enabled
+    repeated: int = 0  # processed with the same stamp as the frame before
+    back: int = 0  # processed with an earlier stamp than the frame before
 
     def copy(self) -> Counts:
         """Return the counts as they are now."""
@@ -97,18 +85,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a camera's frames between two checks.
-
-    Attributes:
-        counts: the frames.
-        seconds: the time between the checks.
-        age: seconds since its newest image; None before the first.
-        latency: seconds from stamp to poses at the 95th percentile; None if there were none.
-    """
+    """What became of a camera's frames between two checks."""
 
     counts: Counts
-    seconds: float
-    age: float | None
+    seconds: float  # the time between the checks
+    age: float | None  # seconds since its newest image; None before the first
+    # seconds from stamp to poses at the 95th percentile; None if there were none
     latency: float | None
 
     @property
@@ -226,19 +208,12 @@ class Doubles:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """The status of the node as a whole.
+    """The status of the node as a whole."""
 
-    Attributes:
-        level: its severity.
-        message: the reason.
-        facts: further values, by name.
-        times: durations of the stages of the latest frames.
-    """
-
-    level: Level
-    message: str
-    facts: Mapping[str, str]
-    times: StageTimes
+    level: Level  # its severity
+    message: str  # the reason
+    facts: Mapping[str, str]  # further values, by name
+    times: StageTimes  # durations of the stages of the latest frames
 
 
 class Diagnostics:

@@ -113,24 +113,17 @@ def correct(
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The effect of a time step on p points.
+    """The effect of a time step on p points."""
 
-    Attributes:
-        kept: (7, p), factors for each of a point's numbers.
-        travel: (p,), the distance covered by a velocity of 1.
-        spreading: (2, p), the share of the covariance that adds to the variance of the position,
-            and the share of the variance of the velocity that adds to the covariance.
-        spreading_twice: (p,), the share of the velocity's variance that adds to the position's.
-        carried: (4, p), the share of the centre's velocity that adds to each number of the mean.
-        noise: (3, p), process noise, for a span of 1, of variance, covariance and variance of the
-            velocity.
-    """
-
-    kept: Array
-    travel: Array
+    kept: Array  # (7, p), factors for each of a point's numbers
+    travel: Array  # (p,), the distance covered by a velocity of 1
+    # (2, p), the share of the covariance that adds to the variance of the position, and the share
+    # of the variance of the velocity that adds to the covariance
     spreading: Array
-    spreading_twice: Array
+    spreading_twice: Array  # (p,), the share of the velocity's variance that adds to the position's
+    # (4, p), the share of the centre's velocity that adds to each number of the mean
     carried: Array
+    # (3, p), process noise, for a span of 1, of variance, covariance and variance of the velocity
     noise: Array
 
 

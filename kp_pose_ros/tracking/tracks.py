@@ -28,21 +28,13 @@ _CENTER_AND_SIZE = np.array(
 
 @dataclass(slots=True)
 class Detections(Rows):
-    """The d poses of one image, in a form that can be compared with tracks.
+    """The d poses of one image, in a form that can be compared with tracks."""
 
-    Attributes:
-        points: (d, 2, 2 + k) x and y of box centre, box size and keypoints, pixels.
-        variance: (d, 2 + k) of their positions, square pixels.
-        seen: (d, k), whether a keypoint is OBSERVED.
-        scores: (d,).
-        classes: (d,).
-    """
-
-    points: Array
-    variance: Array
-    seen: Bools
-    scores: npt.NDArray[np.float32]
-    classes: Ids
+    points: Array  # (d, 2, 2 + k) x and y of box centre, box size and keypoints, pixels
+    variance: Array  # (d, 2 + k) of their positions, square pixels
+    seen: Bools  # (d, k), whether a keypoint is OBSERVED
+    scores: npt.NDArray[np.float32]  # (d,)
+    classes: Ids  # (d,)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -64,29 +56,17 @@ class Detections(Rows):
 
 @dataclass(slots=True)
 class Tracks(Rows):
-    """The n people who are being tracked.
+    """The n people who are being tracked."""
 
-    Attributes:
-        ids: (n,), UNTRACKED until a track is confirmed.
-        classes: (n,).
-        hits: (n,), the number of images that showed each person.
-        born: (n,), when the first of these was taken.
-        seen: (n,), when the last of these was taken.
-        keypoints_seen: (n, k), when each keypoint was last OBSERVED, or NEVER.
-        motion: (n, 7, 2 + k), their positions and velocities, see `motion`.
-        steady: (n, k, 4), their smoothed keypoints, see `smoothing`.
-        steadied: (n, k), when these were smoothed, or NEVER.
-    """
-
-    ids: Ids
-    classes: Ids
-    hits: Counts
-    born: Stamps
-    seen: Stamps
-    keypoints_seen: Stamps
-    motion: Array
-    steady: Array
-    steadied: Stamps
+    ids: Ids  # (n,), UNTRACKED until a track is confirmed
+    classes: Ids  # (n,)
+    hits: Counts  # (n,), the number of images that showed each person
+    born: Stamps  # (n,), when the first of these was taken
+    seen: Stamps  # (n,), when the last of these was taken
+    keypoints_seen: Stamps  # (n, k), when each keypoint was last OBSERVED, or NEVER
+    motion: Array  # (n, 7, 2 + k), their positions and velocities, see `motion`
+    steady: Array  # (n, k, 4), their smoothed keypoints, see `smoothing`
+    steadied: Stamps  # (n, k), when these were smoothed, or NEVER
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -21,23 +21,14 @@ HEADER = "| step | | worst | p50 (ms) | p95 (ms) | |\n|---|---|---|---|---|---|"
 
 @dataclass
 class Result:
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-        step: what was tried.
-        status: PASS, FAIL or SKIP.
-        worst: the largest difference, in the unit that the note states.
-        times: milliseconds of each run.
-        note: a remark for the table.
-        text: text to print below the table.
-    """
-
-    step: str
-    status: str = "PASS"
-    worst: float | None = None
-    times: list[float] = field(default_factory=list)
-    note: str = ""
-    text: str = ""
+    step: str  # what was tried
+    status: str = "PASS"  # PASS, FAIL or SKIP
+    worst: float | None = None  # the largest difference, in the unit that the note states
+    times: list[float] = field(default_factory=list)  # milliseconds of each run
+    note: str = ""  # a remark for the table
+    text: str = ""  # text to print below the table
 
     def row(self) -> str:
         """Return it as a line of a Markdown table."""
@@ -55,19 +46,12 @@ def passed(condition: object) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """The input of all steps.
+    """The input of all steps."""
 
-    Attributes:
-        model: the model.
-        pictures: pictures of people.
-        submits: how many batches the step `submits` runs.
-        itself: the command that runs one step of this program; the step's name is appended.
-    """
-
-    model: PoseModel
-    pictures: list[Path]
-    submits: int
-    itself: list[str]
+    model: PoseModel  # the model
+    pictures: list[Path]  # pictures of people
+    submits: int  # how many batches the step `submits` runs
+    itself: list[str]  # the command that runs one step of this program; the step's name is appended
 
     def frames(self) -> list[Frame]:
         """Read the pictures."""
@@ -76,14 +60,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Step:
-    """One step.
+    """One step."""
 
-    Attributes:
-        run: yields its results; an exception is a failure, too.
-        seconds: how long it may take, of eight minutes for all.
-        needs: DRIVER, NETWORKS (TensorRT or its stand-in, too) or TENSORRT.
-    """
-
-    run: Callable[[Case], Iterator[Result]]
-    seconds: float
-    needs: str
+    run: Callable[[Case], Iterator[Result]]  # yields its results; an exception is a failure, too
+    seconds: float  # how long it may take, of eight minutes for all
+    needs: str  # DRIVER, NETWORKS (TensorRT or its stand-in, too) or TENSORRT

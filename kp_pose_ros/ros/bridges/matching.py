@@ -24,29 +24,21 @@ MAX_GAP = 10**9
 class Condition:
     """Which people match, how many must match, and for how long.
 
-    Attributes:
-        count: people who must match in one image, 1 and up.
-        min_score: the lowest score that matches, in [0, 1].
-        keypoints: names of keypoints that must be OBSERVED.
-        region: where the centre of the bounding box must be: left, top, right and bottom as
-            fractions of the image in [0, 1]; empty for anywhere.
-        min_distance: metres from the camera.
-        max_distance: metres; if min_distance is 0 and this infinite, the distance may be unknown.
-        hold: nanoseconds that the match must last, 0 and up.
-        timeout: nanoseconds to wait at most; 0 for no limit.
-
     Raises:
         SettingsError: a value is out of its range.
     """
 
-    count: int = 1
-    min_score: float = 0.0
-    keypoints: tuple[str, ...] = ()
+    count: int = 1  # people who must match in one image, 1 and up
+    min_score: float = 0.0  # the lowest score that matches, in [0, 1]
+    keypoints: tuple[str, ...] = ()  # names of keypoints that must be OBSERVED
+    # where the centre of the bounding box must be: left, top, right and bottom as fractions of the
+    # image in [0, 1]; empty for anywhere
     region: tuple[float, ...] = ()
-    min_distance: float = 0.0
+    min_distance: float = 0.0  # metres from the camera
+    # metres; if min_distance is 0 and this infinite, the distance may be unknown
     max_distance: float = math.inf
-    hold: int = 0
-    timeout: int = 0
+    hold: int = 0  # nanoseconds that the match must last, 0 and up
+    timeout: int = 0  # nanoseconds to wait at most; 0 for no limit
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -111,14 +103,11 @@ class Condition:
 
 @dataclass(slots=True)
 class Hold:
-    """For how long a condition has been met without a break, by the stamps of images.
+    """For how long a condition has been met without a break, by the stamps of images."""
 
-    Attributes:
-        longest: nanoseconds of the longest time that it has been met.
-        gap: nanoseconds between the two latest images; None before the second one.
-    """
-
+    # nanoseconds of the longest time that it has been met
     longest: int = field(default=0, init=False)
+    # nanoseconds between the two latest images; None before the second one
     gap: int | None = field(default=None, init=False)
     _since: int | None = field(default=None, init=False)
     _latest: int | None = field(default=None, init=False)

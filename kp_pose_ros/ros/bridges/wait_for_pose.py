@@ -32,25 +32,17 @@ _STOPPED = Result.STOPPED, "the server was stopped"
 
 @dataclass(slots=True, eq=False)
 class Wait:
-    """One open goal.
+    """One open goal."""
 
-    Attributes:
-        handle: the action server's.
-        condition: what the goal waits for.
-        began: when the goal arrived, in nanoseconds of the server's clock.
-        ended: completed with the result by the first event that ends the wait.
-        hold: for how long enough people have matched.
-        most: the largest number of people who matched in one image; -1 before the first image.
-        unnamed: whether there were images whose keypoints have no known names.
-    """
-
-    handle: Handle
-    condition: Condition
-    began: int
+    handle: Handle  # the action server's
+    condition: Condition  # what the goal waits for
+    began: int  # when the goal arrived, in nanoseconds of the server's clock
+    # completed with the result by the first event that ends the wait
     ended: Future[Any] = field(default_factory=Future)
-    hold: Hold = field(default_factory=Hold)
+    hold: Hold = field(default_factory=Hold)  # for how long enough people have matched
+    # the largest number of people who matched in one image; -1 before the first image
     most: int = -1
-    unnamed: bool = False
+    unnamed: bool = False  # whether there were images whose keypoints have no known names
 
     def end(self, error_code: int = Result.NONE, error_msg: str = "", **fields: Any) -> None:
         """End the wait, unless it has already ended."""

@@ -34,16 +34,11 @@ _GAUGE = 1e4  # weight that keeps the distance between the first two cameras fix
 
 
 class Seen(NamedTuple):
-    """The keypoints of m people in v views.
+    """The keypoints of m people in v views."""
 
-    Attributes:
-        pixels: (m, k, v, 2).
-        plane: (m, k, v, 2), the same at depth 1.
-        trust: (m, k, v), 1 where a keypoint is used (which takes two or more views), otherwise 0.
-    """
-
-    pixels: Array
-    plane: Array
+    pixels: Array  # (m, k, v, 2)
+    plane: Array  # (m, k, v, 2), the same at depth 1
+    # (m, k, v), 1 where a keypoint is used (which takes two or more views), otherwise 0
     trust: Array
 
     def only(self, used: npt.NDArray[np.bool_]) -> Seen:
@@ -109,19 +104,12 @@ def _errors(viewpoints: Viewpoints, seen: Seen) -> Array:
 
 
 class Refined(NamedTuple):
-    """The camera poses of least error.
+    """The camera poses of least error."""
 
-    Attributes:
-        viewpoints: the cameras.
-        errors: (n, 2), reprojection errors of the keypoints used, pixels.
-        angles: (v,), standard deviation of the rotations, radians.
-        distances: (v,), standard deviation of the positions.
-    """
-
-    viewpoints: dict[str, Viewpoint]
-    errors: Array
-    angles: Array
-    distances: Array
+    viewpoints: dict[str, Viewpoint]  # the cameras
+    errors: Array  # (n, 2), reprojection errors of the keypoints used, pixels
+    angles: Array  # (v,), standard deviation of the rotations, radians
+    distances: Array  # (v,), standard deviation of the positions
 
 
 def refine(viewpoints: Viewpoints, seen: Seen, loss: str) -> Refined:

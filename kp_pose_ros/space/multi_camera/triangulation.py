@@ -32,15 +32,10 @@ _FAR_OFF = 3.0  # tolerances; the most that one keypoint counts against a match
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joined:
-    """The m people whom at least two views show.
+    """The m people whom at least two views show."""
 
-    Attributes:
-        points: (m, k, 3), metres, in the common frame; NaN where fewer than two views agree.
-        members: (m, views), the person's index in the poses of each view, or MISSING.
-    """
-
-    points: Array
-    members: Indices
+    points: Array  # (m, k, 3), metres, in the common frame; NaN where fewer than two views agree
+    members: Indices  # (m, views), the person's index in the poses of each view, or MISSING
 
 
 class Triangulator:

@@ -32,27 +32,18 @@ _ROUNDS = 3  # of selecting the tracks that agree and estimating again
 
 
 class View(NamedTuple):
-    """The n tracked people whom one camera sees at one time.
+    """The n tracked people whom one camera sees at one time."""
 
-    Attributes:
-        plane: (n, k, 2), their keypoints at depth 1; NaN where unknown.
-        track_ids: (n,), all different, UNTRACKED where there is no track.
-    """
-
-    plane: Array
-    track_ids: Ints
+    plane: Array  # (n, k, 2), their keypoints at depth 1; NaN where unknown
+    track_ids: Ints  # (n,), all different, UNTRACKED where there is no track
 
 
 class RelativePose(NamedTuple):
-    """The pose of a second camera in the frame of a first one.
+    """The pose of a second camera in the frame of a first one."""
 
-    Attributes:
-        pose: (4, 4), from the second's optical frame to the first's; the translation has length 1.
-        images: how many pairs of images show a person on whom both cameras agree.
-    """
-
+    # (4, 4), from the second's optical frame to the first's; the translation has length 1
     pose: Array
-    images: int
+    images: int  # how many pairs of images show a person on whom both cameras agree
 
 
 def find_relative_pose(views: Sequence[tuple[View, View]]) -> RelativePose | None:
