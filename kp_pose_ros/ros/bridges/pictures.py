@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's latest images, to look up the image of given poses."""
+"""A camera's latest images, to look up the image of given poses.
+
+An image is decoded when it is looked up; a video's images, which depend on those before, when they
+arrive.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.frame import Frame, Pixels
+from kp_pose_ros.image.cdr import CdrReader
+from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.image.jpeg import MinWidth
+from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.image.topics import Reader
 from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.messages import nanoseconds
@@ -55,7 +61,9 @@ class Pictures:
         self._logger = node.get_logger()
         self._reader = Reader(transport)
         self._min_width = min_width
-        self._frames: OrderedDict[int, Frame] = OrderedDict()  # by stamp
+        self._is_video = transport.is_video
+        # By stamp: a message's CDR bytes, or what is in them; None: they cannot be read.
+        self._images: OrderedDict[int, Pixels | CameraImage | None] = OrderedDict()
         self._subscription = OnDemand(
             node,
             message_class(transport.type_name),
@@ -72,20 +80,32 @@ class Pictures:
         """Subscribe to the images, or unsubscribe."""
         if self._subscription.want(is_wanted) and not is_wanted:
             self._reader.skip()
-            self._frames.clear()
+            self._images.clear()
 
     def at(self, header: Header) -> Pixels | None:
         """Return the BGR picture with a header's stamp; None if it was not received."""
-        frame = self._frames.get(nanoseconds(header.stamp))
-        return None if frame is None else frame.to_bgr()
+        stamp = nanoseconds(header.stamp)
+        image = self._images.get(stamp)
+        if isinstance(image, np.ndarray):
+            image = self._images[stamp] = self._read(image)
+        return None if image is None else image.frame.to_bgr()
 
     def _keep(self, message: bytes) -> None:
-        self._reader.put(np.frombuffer(message, np.uint8), is_gap=False)
-        image, _ = self._reader.read(self._min_width, self._warn)
-        if image is not None:
-            self._frames[image.header.stamp] = image.frame
-            if len(self._frames) > _KEPT:
-                self._frames.popitem(last=False)
+        content = np.frombuffer(message, np.uint8)
+        if self._is_video:
+            if (image := self._read(content)) is not None:
+                self._images[image.header.stamp] = image
+        else:
+            try:
+                self._images[CdrReader(content).header().stamp] = content
+            except FrameError as error:
+                self._warn(error)
+        if len(self._images) > _KEPT:
+            self._images.popitem(last=False)
+
+    def _read(self, content: Pixels) -> CameraImage | None:
+        self._reader.put(content, is_gap=False)
+        return self._reader.read(self._min_width, self._warn)[0]
 
     def _warn(self, error: FrameError) -> None:
         self._logger.warning(

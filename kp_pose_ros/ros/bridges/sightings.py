@@ -118,8 +118,8 @@ class Sightings:
 
     def _histograms(self, poses: Poses, header: Header, size: tuple[int, int]) -> Array:
         """Return the histograms of people's clothes; NaN without the image."""
-        picture = self._pictures.at(header)
-        if picture is None or not min(size):
+        picture = self._pictures.at(header) if len(poses) and min(size) else None
+        if picture is None:
             return np.full((len(poses), PARTS, BINS), np.nan)
         # On a common floor, people whose feet are lower in the image are nearer.
         return self._clothes.compute(picture, poses, size, -poses.boxes[:, 3].astype(np.float64))

@@ -120,7 +120,7 @@ class CoverageTopic:
         found = PolygonStamped()
         if self._transforms is None:
             return found
-        pose = self._transforms.at(header.frame_id, header.stamp)
+        pose = self._transforms.at(header)
         if pose is not None:
             found.header = header_to_msg(Header(header.stamp, self._transforms.frame_id))
             corners = floor_of(coverage, *pose).tolist()

@@ -72,6 +72,8 @@ class Transforms:
             for topic, (method, qos) in _TOPICS.items()
         ]
         self._stamps: dict[str, int] = {}  # of the newest image, by each frame known to TF
+        # The latest header looked up, and what was found: several topics ask for one image.
+        self._latest: tuple[Header | None, tuple[Array, Array] | None] = None, None
         self._missing = 0  # images since `take_problem`
         self._problem = ""
 
@@ -89,17 +91,23 @@ class Transforms:
             self._buffer.clear()  # tf2 would interpolate across the gap
         self._gate.want(camera, is_wanted)
 
-    def at(self, frame_id: str, stamp: int) -> tuple[Array, Array] | None:
+    def at(self, header: Header) -> tuple[Array, Array] | None:
         """Return the rotation (3, 3) and the translation (3,) from a frame to the target frame.
 
         Args:
-            frame_id: of an image.
-            stamp: of the image, nanoseconds. A jump back drops all transforms: with them, tf2 would
-                refuse those of an earlier time.
+            header: an image's. A jump back of the stamps drops all transforms: with them, tf2 would
+                refuse those of an earlier time. For the same object, later calls return what the
+                first one found.
 
         Returns:
             None if the transform at the stamp is unknown. It does not wait for it.
         """
+        latest = self._latest
+        if header is not latest[0]:
+            latest = self._latest = header, self._look_up(header.frame_id, header.stamp)
+        return latest[1]
+
+    def _look_up(self, frame_id: str, stamp: int) -> tuple[Array, Array] | None:
         if frame_id == self.frame_id:
             return np.eye(3), np.zeros(3)
         if frame_id in self._stamps:
@@ -172,7 +180,7 @@ class PeopleInFrame:
         target = header.frame_id if self._transforms is None else self._transforms.frame_id
         found = None
         if self._transforms is not None:
-            found = self._transforms.at(header.frame_id, header.stamp)
+            found = self._transforms.at(header)
         if found is None:
             frame_id, origin = header.frame_id, np.zeros(3)
         else:

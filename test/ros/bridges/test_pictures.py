@@ -12,6 +12,7 @@ from recording import VIDEO_TYPES, video, video_packets
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from kp_pose_ros.image import message
 from kp_pose_ros.image.jpeg import encode_jpeg
 from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.ros import rcl
@@ -84,16 +85,16 @@ def jpeg(header):
 
 
 @pytest.mark.parametrize(
-    ("transport", "message"),
+    ("transport", "image"),
     [
         pytest.param("raw", raw(at(5)), id="raw"),
         pytest.param("raw", raw(at(5), "mono8", 1), id="gray"),
         pytest.param("compressed", jpeg(at(5)), id="JPEG"),
     ],
 )
-def test_the_image_of_given_poses_is_found_by_its_stamp(camera, transport, message):
+def test_the_image_of_given_poses_is_found_by_its_stamp(camera, transport, image):
     camera = camera(transport)
-    camera.publisher.publish(message)
+    camera.publisher.publish(image)
     picture = camera.picture(at(5))
     assert picture.shape == (*SIZE, 3)
     assert picture.mean() == pytest.approx(90, abs=2)
@@ -115,6 +116,22 @@ def test_every_picture_of_a_video_is_found(camera, monkeypatch, transport):
         header.stamp.nanosec = stamp
     grays = [round(camera.picture(header).mean(), -1) for header in headers]
     assert grays == [20, 60, 100]
+
+
+def test_only_the_jpeg_that_is_looked_up_is_decoded(camera, monkeypatch):
+    decoded = []
+    decode = message.decode_compressed
+    monkeypatch.setattr(
+        message, "decode_compressed", lambda *given: decoded.append(1) or decode(*given)
+    )
+    camera = camera("compressed")
+    for second in (5, 6, 7):
+        camera.publisher.publish(jpeg(at(second)))
+        camera.spin_until(lambda: second * 10**9 in camera.pictures._images)  # noqa: B023
+    assert decoded == []
+    for _ in range(2):
+        assert camera.pictures.at(at(6)).shape == (*SIZE, 3)
+    assert decoded == [1]
 
 
 def test_a_jpeg_is_decoded_at_the_size_that_is_needed(camera):

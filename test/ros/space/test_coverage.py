@@ -56,7 +56,7 @@ def facts(ros_node):
 def test_with_a_transform_it_says_which_part_of_the_floor_is_covered(ros_node):
     ahead = np.array(((0.0, 0, 1), (-1, 0, 0), (0, -1, 0)))  # from the optical frame to z up
     poses = {100: (ahead, np.array((0.0, 0.0, 1.0)))}  # by stamp
-    transforms = SimpleNamespace(frame_id="odom", at=lambda _, stamp: poses.get(stamp))
+    transforms = SimpleNamespace(frame_id="odom", at=lambda header: poses.get(header.stamp))
     topic, found = CoverageTopic(ros_node, "floor/", "camera", transforms), {}
     subscription = ros_node.create_subscription(
         Coverage, "floor/coverage", lambda each: found.update({each.header.stamp.nanosec: each}), 10

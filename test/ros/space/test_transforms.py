@@ -189,6 +189,17 @@ def test_images_in_the_target_frame_need_no_transform(robot):
     assert robot.transforms.take_problem() == ""
 
 
+def test_an_image_is_looked_up_once_for_all_topics(robot):
+    robot.drive(0, 1)
+    for seconds, frame_id in ((0.5, "camera"), (2.0, "camera")):
+        header = Header(at(seconds), frame_id)
+        assert robot.transforms.at(header) is robot.transforms.at(header)
+    robot.drive(1, 2)
+    assert robot.transforms.at(header) is None  # as the topics before said of this image
+    assert robot.transforms.at(Header(at(2.0), "camera")) is not None
+    assert "people in 1 of the images" in robot.transforms.take_problem()
+
+
 def test_tf_is_received_only_while_a_camera_wants_it(robot):
     gates = {each.callback_group for each in robot.transforms._subscriptions}
     (gate,) = gates
