@@ -23,13 +23,17 @@ SECOND = 10**9
 
 @dataclass(frozen=True)
 class Someone:
-    """A person at so many metres to the right and forward, in a colour or in unknown clothes."""
+    """A person at so many metres to the right and forward, in a colour or in unknown clothes.
+
+    With a raised hand, the left wrist is above the head.
+    """
 
     track_id: int
     x: float = 0.0
     z: float = 3.0
     colour: int | None = RED
     depth: bool = True
+    raised: bool = False
 
 
 def poses_of(*someone: Someone) -> Poses:
@@ -38,6 +42,9 @@ def poses_of(*someone: Someone) -> Poses:
     for row, each in zip(points, someone, strict=True):
         middle = SIZE[1] / 2 + FOCAL * each.x / each.z, SIZE[0] / 2
         row[:, :2] = middle + STANDING * 1.7 * FOCAL / each.z
+        if each.raised:
+            wrist, eye = NAMES.index("left_wrist"), NAMES.index("left_eye")
+            row[wrist, 1] = row[eye, 1] - 20
     points[..., 2] = 0.9
     low, high = points[..., :2].min(axis=1), points[..., :2].max(axis=1)
     return Poses(

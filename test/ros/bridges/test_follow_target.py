@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The action as its client sees it: a process serves, this one plays planner, camera and node."""
+"""The action as its client sees it, which also plays the camera and the pose node."""
 
 import math
 import signal
-from copy import deepcopy
 from itertools import count
 from time import monotonic
 
@@ -14,233 +13,171 @@ import rclpy
 from action_msgs.msg import GoalStatus
 from geometry_msgs.msg import PoseStamped
 from kp_pose_ros.action import FollowTarget
-from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
+from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from node_process import PATIENCE, NodeProcess
 from peer import greet
 from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
-from rosgraph_msgs.msg import Clock
-from scenes import STANDING
+from rclpy.serialization import deserialize_message
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
+from sighted import BLUE, FOCAL, NAMES, RED, SIZE, Someone, poses_of
 
+from kp_pose_ros.image.cdr import Header
+from kp_pose_ros.output import cdr
+from kp_pose_ros.poses import Motion
+from kp_pose_ros.ros.bridges.follow_target import FollowTargetServer
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
-from kp_pose_ros.skeleton import Skeleton as Names
+from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
-NAMES = list(Names.builtin("coco17").keypoint_names)
-WIDTH, HEIGHT, FOCAL = 640, 480, 500.0
+VOCABULARY = Vocabulary(Skeleton.builtin("coco17"), ("person",))
 ABORTED, CANCELED = GoalStatus.STATUS_ABORTED, GoalStatus.STATUS_CANCELED
 Goal, Result, Feedback = FollowTarget.Goal, FollowTarget.Result, FollowTarget.Feedback
-RED, BLUE, GREEN = (40, 40, 200), (200, 60, 40), (60, 180, 60)
+PIXELS = {RED: (40, 40, 200), BLUE: (200, 60, 40)}
 _namespaces = (f"/followed_{n}" for n in count())
 
 
-class Someone:
-    """A person at so many metres to the right and forward, in a colour."""
-
-    def __init__(self, track_id, x=0.0, z=3.0, *, colour=RED, depth=True, raised=False):
-        self.track_id, self.x, self.z, self.colour = track_id, x, z, colour
-        self.depth, self.raised = depth, raised
-
-    @property
-    def points(self):
-        scale = 1.7 * FOCAL / self.z
-        points = np.array((WIDTH / 2 + FOCAL * self.x / self.z, HEIGHT / 2)) + STANDING * scale
-        if self.raised:
-            points[NAMES.index("left_wrist"), 1] = points[NAMES.index("left_eye"), 1] - 20
-        return points
-
-    def to_msg(self):
-        points = self.points
-        pose = KeypointPose(track_id=self.track_id, score=0.9, class_name="person")
-        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-        pose.bbox.center.position.x, pose.bbox.center.position.y = (
-            (left + right) / 2, (top + bottom) / 2,
-        )  # fmt: skip
-        pose.bbox.size_x, pose.bbox.size_y = right - left, bottom - top
-        for x, y in points.tolist():
-            pose.keypoints.append(Keypoint(x=x, y=y, score=0.9, state=Keypoint.OBSERVED))
-        if self.depth:
-            pose.motion.position_valid = True
-            pose.motion.position.x, pose.motion.position.z = self.x, self.z
-        return pose
-
-
 class Robot:
-    """What surrounds the server."""
+    """The server, whose time is `now` in nanoseconds, and what surrounds it, in one executor."""
 
-    def __init__(self, node, namespace):
-        self.node = node
-        self.client = ActionClient(node, FollowTarget, f"{namespace}/follow_target")
-        self.poses = node.create_publisher(PoseArray, f"{namespace}/poses", RESULTS)
-        self.images = node.create_publisher(Image, f"{namespace}/image", RESULTS)
-        self.infos = node.create_publisher(CameraInfo, f"{namespace}/camera_info", RESULTS)
-        self.skeleton = node.create_publisher(Skeleton, f"{namespace}/skeleton", LATCHED)
-        self.skeleton.publish(Skeleton(name="coco17", keypoint_names=NAMES))
-        self._clock = node.create_publisher(Clock, f"{namespace}/clock", 1)
-        self._now = 1000.0  # the server's time, which stands still unless it is told to pass
-        self.targets, self.feedback, self.stamp = [], [], 1000.0
-        self.is_known = False  # to the server
-        self.subscription = node.create_subscription(
-            PoseStamped, f"{namespace}/target", self.targets.append, RESULTS
-        )
+    def __init__(self, namespace=None):
+        """With a namespace, the server there is another process."""
+        self.executor, self._nodes = SingleThreadedExecutor(), []
+        self.now, self.stamp, self.targets, self.feedback = 10**12, 1000.0, [], []
+        if namespace is None:
+            server = FollowTargetServer(namespace=(namespace := next(_namespaces)))
+            server._now = lambda: self.now
+            self._nodes.append(server)
+        self.node = rclpy.create_node("robot", namespace=namespace)
+        self._nodes.append(self.node)
+        for each in self._nodes:
+            self.executor.add_node(each)
+        self.client = ActionClient(self.node, FollowTarget, "follow_target")
+        self.poses = self.node.create_publisher(PoseArray, "poses", RESULTS)
+        self.images = self.node.create_publisher(Image, "image", RESULTS)
+        self.infos = self.node.create_publisher(CameraInfo, "camera_info", RESULTS)
+        self.skeleton = self.node.create_publisher(SkeletonMsg, "skeleton", LATCHED)
+        self.skeleton.publish(SkeletonMsg(name="coco17", keypoint_names=NAMES))
+        self.node.create_subscription(PoseStamped, "target", self.targets.append, RESULTS)
+        self.spin_until(self.client.server_is_ready)
 
     def close(self):
+        self.executor.shutdown()
         self.client.destroy()
-        for each in (self.poses, self.images, self.infos, self.skeleton, self._clock):
-            self.node.destroy_publisher(each)
-        self.node.destroy_subscription(self.subscription)
+        for each in self._nodes:
+            each.destroy_node()
 
-    def spin_until(self, condition, timeout=PATIENCE):
-        deadline = monotonic() + timeout
-        while not condition():
-            assert monotonic() < deadline, f"nothing in {timeout} s"
-            rclpy.spin_once(self.node, timeout_sec=0.02)
-
-    def pass_time_until(self, condition, act=lambda: None):
-        """Have the server's time pass until something has happened."""
+    def spin_until(self, condition):
         deadline = monotonic() + PATIENCE
         while not condition():
             assert monotonic() < deadline
-            self._now += 0.1
-            clock = Clock()
-            set_time(clock.clock, self._now)
-            self._clock.publish(clock)
-            act()
-            rclpy.spin_once(self.node, timeout_sec=0.05)
+            self.executor.spin_once(0.02)
 
     def wait_for(self, future):
         self.spin_until(future.done)
         return future.result()
 
-    def send(self, **fields):
+    def send(self, *, timeout=0.0, patience=0.0, **fields):
         """Send a goal; return its handle and the future of its answer."""
-        goal = Goal(**{name: value for name, value in fields.items() if name not in TIMES})
-        for name in TIMES & fields.keys():
-            whole = math.floor(fields[name])
-            duration = getattr(goal, name)
-            duration.sec, duration.nanosec = whole, round((fields[name] - whole) * 1e9)
+        goal = Goal(**fields)
+        set_time(goal.timeout, timeout)
+        set_time(goal.patience, patience)
         self.feedback.clear()
-        if not self.is_known:
-            greet(self.node, self.client, Goal(select=9))
-            self.is_known = True
         on_feedback = lambda message: self.feedback.append(message.feedback)  # noqa: E731
         handle = self.wait_for(self.client.send_goal_async(goal, feedback_callback=on_feedback))
         return handle, handle.get_result_async()
 
-    def calibration(self, header=None):
-        k = [FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
-        size = {"width": WIDTH, "height": HEIGHT}
-        lens = {"d": [0.0] * 5, "distortion_model": "plumb_bob"}
-        return CameraInfo(header=header or Header(), k=k, **lens, **size)
+    def see(self, *people, picture=True, info=False):
+        """Show an image of people; return the feedback.
 
-    def see(self, *people, after=0.1, picture=True, info=False):
-        """Show an image of people; return the feedback on it."""
-        self.stamp += after
-        message = PoseArray(image_width=WIDTH, image_height=HEIGHT, skeleton="coco17")
-        header = message.header
-        header.frame_id = "camera_optical"
-        set_stamp(header, self.stamp)
-        message.poses = [each.to_msg() for each in people]
-        self.spin_until(
-            lambda: all(each.get_subscription_count() for each in (self.poses, self.images))
-        )
-        messages = []
-        if info:
-            messages.append((self.infos, self.calibration(header)))
-        if picture:
-            pixels = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-            for each in people:
-                (left, top), (right, bottom) = each.points.min(axis=0), each.points.max(axis=0)
-                pixels[max(0, int(top)) : int(bottom), max(0, int(left)) : int(right)] = each.colour
-            image = Image(
-                header=header, height=HEIGHT, width=WIDTH, encoding="bgr8", step=WIDTH * 3
-            )
-            image.data.frombytes(pixels.tobytes())
-            messages.append((self.images, image))
-        messages.append((self.poses, message))
-        sent, deadline = [], monotonic() + PATIENCE
-        while not self.feedback_on(sent):
-            assert monotonic() < deadline, "no feedback"
-            if sent:  # the poses overtook the skeleton
-                self.stamp += 0.001
-                set_stamp(header, self.stamp)
-            sent.append(deepcopy(header))
-            for publisher, each in messages:
-                publisher.publish(each)
-            patience = monotonic() + 3
-            while not self.feedback_on(sent) and monotonic() < patience:
-                rclpy.spin_once(self.node, timeout_sec=0.02)
-        return self.feedback_on(sent)[0]
+        It is sent again if the poses overtook the skeleton.
+        """
+        self.stamp += 0.1
+        topics = self.poses, self.images
+        self.spin_until(lambda: all(each.get_subscription_count() for each in topics))
+        headers, found, deadline = [], [], monotonic() + PATIENCE
+        while not found:
+            assert monotonic() < deadline
+            message = poses(self.stamp + 0.001 * len(headers), *people)
+            headers.append(message.header)
+            if info:
+                self.infos.publish(calibration(message.header))
+            if picture:
+                self.images.publish(image(message.header, *people))
+            self.poses.publish(message)
+            retry = monotonic() + 3
+            while not found and monotonic() < retry:
+                self.executor.spin_once(0.02)
+                found = [each for each in self.feedback if each.header in headers]
+        return found[0]
 
-    def feedback_on(self, headers):
-        return [each for each in self.feedback if each.header in headers]
-
-    def follow(self, *people, images=8, **fields):
+    def follow(self, *people, picture=True, **fields):
         """Send a goal and show people who stand, so that the server knows them."""
         handle, answer = self.send(**fields)
-        for _ in range(images):
-            feedback = self.see(*people)
+        for _ in range(8):
+            feedback = self.see(*people, picture=picture)
         assert feedback.state == Feedback.VISIBLE
         return handle, answer
 
 
-TIMES = {"timeout", "patience"}
+def set_time(time, seconds):
+    time.sec, time.nanosec = divmod(round(seconds * 1e9), 10**9)
 
 
-@pytest.fixture(scope="module")
-def start_server(tmp_path_factory):
-    """Starter of the program in a namespace."""
-    started = []
-
-    def start(namespace, **parameters):
-        log = tmp_path_factory.mktemp("server") / "log"
-        module = "kp_pose_ros.ros.bridges.follow_target"
-        remap = ["-r", f"__ns:={namespace}", "-r", f"/clock:={namespace}/clock"]
-        parameters = {"use_sim_time": True, **parameters}
-        started.append(NodeProcess(log, remap, parameters, module))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.kill()
+def poses(stamp, *people):
+    """Return a message of the pose node with depth."""
+    motion = Motion.unknown(len(people))
+    for index, each in enumerate(people):
+        if each.depth:
+            motion.position[index], motion.position_variance[index] = (each.x, 0.0, each.z), 0.01
+    header = Header(round(stamp * 1e9), "camera_optical")
+    content = cdr.pose_array(header, SIZE, poses_of(*people), VOCABULARY, motion=motion)
+    return deserialize_message(content, PoseArray)
 
 
-@pytest.fixture(scope="module")
-def server(start_server):
-    """Namespace of a server that all tests use, each with goals of its own."""
-    namespace = next(_namespaces)
-    start_server(namespace).wait_for_log("ready: serves the action")
-    return namespace
+def image(header, *people):
+    pixels = np.full((*SIZE, 3), 128, np.uint8)
+    for each, box in zip(people, poses_of(*people).boxes, strict=True):
+        left, top, right, bottom = box.clip(0).astype(int).tolist()
+        pixels[top:bottom, left:right] = PIXELS[each.colour]
+    shape = {"height": SIZE[0], "width": SIZE[1], "step": 3 * SIZE[1]}
+    message = Image(header=header, encoding="bgr8", **shape)
+    message.data.frombytes(pixels.tobytes())
+    return message
+
+
+def calibration(header):
+    height, width = SIZE
+    k = [FOCAL, 0.0, width / 2, 0.0, FOCAL, height / 2, 0.0, 0.0, 1.0]
+    lens = {"d": [0.0] * 5, "distortion_model": "plumb_bob"}
+    return CameraInfo(header=header, k=k, width=width, height=height, **lens)
 
 
 @pytest.fixture
-def robot(server, ros_node):
-    robot = Robot(ros_node, server)
+def robot(ros_node):  # for its rclpy.init
+    robot = Robot()
     yield robot
     robot.close()
 
 
-def test_the_nearest_person_is_the_target_with_the_images_header(robot):
+def test_the_nearest_person_is_the_target_and_its_pose_points_away_from_the_camera(robot):
     robot.send()
-    feedback = robot.see(Someone(3, x=-1.0, z=4.0, colour=BLUE), Someone(7, x=1.0, z=2.0))
-    robot.spin_until(lambda: robot.targets)
+    people = Someone(3, x=-1.0, z=4.0, colour=BLUE), Someone(7, x=1.0, z=2.0)
+    while not robot.targets:  # until the subscriber is known
+        robot.see(*people)
+    feedback = robot.see(*people)
+    robot.spin_until(lambda: robot.targets[-1].header == feedback.header)
+    target = robot.targets[-1]
     assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, 7)
     assert feedback.distance == pytest.approx(math.hypot(1, 2))
     assert feedback.bearing == pytest.approx(-math.atan2(1, 2))
     assert feedback.bbox.center.position.x == pytest.approx(570, abs=10)
-    target = robot.targets[-1]
-    assert (target.header, target.header.frame_id) == (feedback.header, "camera_optical")
+    assert target.header.frame_id == "camera_optical"
     assert (target.pose.position.x, target.pose.position.z) == (1.0, 2.0)
-
-
-def test_the_targets_x_axis_points_at_the_person_and_its_z_axis_up(robot):
-    robot.send()
-    robot.see(Someone(7, x=1.0, z=2.0))
-    robot.spin_until(lambda: robot.targets)
-    q = robot.targets[-1].pose.orientation
-    x_axis = (1 - 2 * (q.y**2 + q.z**2), 2 * (q.x * q.y + q.z * q.w), 2 * (q.x * q.z - q.y * q.w))
-    z_axis = (2 * (q.x * q.z + q.y * q.w), 2 * (q.y * q.z - q.x * q.w), 1 - 2 * (q.x**2 + q.y**2))
+    q = target.pose.orientation
+    x_axis, _, z_axis = Rotation.from_quat((q.x, q.y, q.z, q.w)).as_matrix().T
     assert x_axis == pytest.approx(np.array((1, 0, 2)) / math.sqrt(5))
     assert z_axis == pytest.approx((0, -1, 0), abs=1e-9)
 
@@ -261,28 +198,27 @@ def test_a_goal_chooses(robot, goal, track_id):
 
 def test_whoever_raises_a_hand_is_chosen_once_they_have_for_long_enough(robot):
     robot.send(select=Goal.ACTIVITY, activity="raised_hand")
-    states = []
-    for _ in range(8):
-        left = Someone(3, x=-1.0, z=4.0, colour=BLUE, raised=True)
-        states.append(robot.see(left, Someone(7, x=1.0)))
+    people = Someone(3, x=-1.0, z=4.0, colour=BLUE, raised=True), Someone(7, x=1.0)
+    states = [robot.see(*people) for _ in range(8)]
     assert [each.state for each in states[:5]] == [Feedback.SELECTING] * 5
     assert (states[-1].state, states[-1].track_id) == (Feedback.VISIBLE, 3)
 
 
-def test_a_target_whose_id_changes_stays_the_target(robot):
-    robot.follow(Someone(7, x=-1.0), Someone(3, x=1.0, colour=BLUE))
+@pytest.mark.parametrize(
+    ("target", "other", "picture"),
+    [
+        pytest.param(9, 3, True, id="changes"),
+        pytest.param(9, 3, False, id="changes, and there are no images"),
+        pytest.param(3, 7, True, id="goes to another person"),
+    ],
+)
+def test_a_target_whose_id_changes_stays_the_target(robot, target, other, picture):
+    robot.follow(Someone(7, x=-1.0), Someone(3, x=1.0, colour=BLUE), picture=picture)
     for _ in range(6):
-        feedback = robot.see(Someone(9, x=-1.0), Someone(3, x=1.0, colour=BLUE))
-    assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, 9)
-    assert feedback.bearing > 0
-
-
-def test_a_target_whose_id_goes_to_another_person_is_not_exchanged(robot):
-    robot.follow(Someone(7, x=-1.0), Someone(3, x=1.0, colour=BLUE))
-    for _ in range(6):
-        feedback = robot.see(Someone(7, x=1.0, colour=BLUE), Someone(3, x=-1.0))
+        people = Someone(other, x=1.0, colour=BLUE), Someone(target, x=-1.0)
+        feedback = robot.see(*people, picture=picture)
         assert feedback.state != Feedback.VISIBLE or feedback.bearing > 0
-    assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, 3)
+    assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, target)
 
 
 def test_a_hidden_target_is_predicted_then_lost_and_then_found_again(robot):
@@ -297,108 +233,73 @@ def test_a_hidden_target_is_predicted_then_lost_and_then_found_again(robot):
     assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, 8)
 
 
-def test_without_the_image_place_and_size_are_enough(robot):
-    robot.send()
-    for track_id in (7, 7, 7, 7, 9, 9, 9, 9, 9, 9):
-        feedback = robot.see(Someone(track_id, x=-1.0), Someone(3, x=1.0), picture=False)
-    assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, 9)
-
-
-def test_in_the_image_alone_the_bearing_needs_camera_info(robot):
+@pytest.mark.parametrize(
+    ("qos", "is_repeated"),
+    [
+        pytest.param(RESULTS, True, id="reliable"),
+        pytest.param(qos_profile_sensor_data, True, id="best effort"),
+        pytest.param(LATCHED, False, id="sent once, before the goal"),
+    ],
+)
+def test_in_the_image_alone_the_bearing_needs_camera_info_of_any_qos(robot, qos, is_repeated):
     robot.send(image_only=True)
-    assert math.isnan(robot.see(Someone(7, x=1.0, depth=False)).bearing)
-    for _ in range(20):  # it may overtake the poses
-        feedback = robot.see(Someone(7, x=1.0, depth=False), info=True)
-        if math.isfinite(feedback.bearing):
-            break
+    someone = Someone(7, x=1.0, depth=False)
+    assert math.isnan(robot.see(someone).bearing)
+    robot.infos = robot.node.create_publisher(CameraInfo, "camera_info", qos)
+    if not is_repeated:
+        robot.infos.publish(calibration(poses(robot.stamp).header))
+        robot.send(image_only=True)
+    deadline = monotonic() + PATIENCE
+    while math.isnan((feedback := robot.see(someone, info=is_repeated)).bearing):
+        assert monotonic() < deadline
     assert feedback.bearing == pytest.approx(-math.atan2(1, 3), abs=0.05)
     assert math.isnan(feedback.distance)
     assert robot.targets == []
 
 
-@pytest.mark.parametrize(
-    ("qos", "is_repeated"),
-    [
-        pytest.param(LATCHED, False, id="sent once, before the goal"),
-        pytest.param(qos_profile_sensor_data, True, id="best effort"),
-    ],
-)
-def test_camera_info_is_heard_whatever_its_quality_of_service(robot, qos, is_repeated):
-    topic = robot.infos.topic_name
-    robot.node.destroy_publisher(robot.infos)
-    robot.infos = robot.node.create_publisher(CameraInfo, topic, qos)
-    robot.infos.publish(robot.calibration())
-    robot.send(image_only=True)
-    deadline = monotonic() + PATIENCE
-    while math.isnan(robot.see(Someone(7, depth=False), info=is_repeated).bearing):
-        assert monotonic() < deadline
+# Both wear what the target wore, and stand to both sides of where it vanished.
+TWINS = [Someone(8, x=-0.2), Someone(9, x=0.2)]
 
 
 @pytest.mark.parametrize(
-    ("x", "vanish", "code", "phrase"),
+    ("x", "seen", "code", "phrase"),
     [
-        pytest.param(-1.9, True, Result.LEFT_AT_LEFT, "at its left", id="left"),
-        pytest.param(1.9, True, Result.LEFT_AT_RIGHT, "at its right", id="right"),
-        pytest.param(0.0, True, Result.HIDDEN, "vanished", id="hidden"),
-        pytest.param(0.0, False, Result.NO_DEPTH, "distance is unknown", id="no depth"),
+        pytest.param(-1.9, [], Result.LEFT_AT_LEFT, "at its left", id="left"),
+        pytest.param(1.9, [], Result.LEFT_AT_RIGHT, "at its right", id="right"),
+        pytest.param(0.0, [], Result.HIDDEN, "vanished", id="hidden"),
+        pytest.param(0.0, [Someone(7, depth=False)], Result.NO_DEPTH, "is unknown", id="no depth"),
+        pytest.param(0.0, TWINS, Result.AMBIGUOUS, "not certain", id="ambiguous"),
     ],
 )
-def test_a_lost_target_has_a_reason(robot, x, vanish, code, phrase):
-    _, answer = robot.follow(Someone(7, x=x), patience=0.5)
-    for _ in range(6):
-        robot.see(*[] if vanish else [Someone(7, x=x, depth=False)])
+def test_a_lost_target_has_a_reason(robot, x, seen, code, phrase):
+    _, answer = robot.follow(Someone(7, x=x), patience=1.0)
+    for people in [seen if seen != TWINS else []] * 5 + [seen] * 6:
+        robot.see(*people)
     result = robot.wait_for(answer)
     assert (result.status, result.result.error_code) == (ABORTED, code)
     assert phrase in result.result.error_msg
     assert result.result.last_seen.pose.position.x == x
 
 
-def test_two_of_whom_one_may_be_the_target_are_ambiguous(robot):
-    """They wear the same, and stand to both sides of where the target vanished."""
-    _, answer = robot.follow(Someone(7), patience=1.0)
-    for _ in range(5):
-        robot.see()
-    for _ in range(6):  # to 1.1 s since the target was seen
-        feedback = robot.see(Someone(8, x=-0.2), Someone(9, x=0.2))
-        assert feedback.state != Feedback.VISIBLE
-    assert robot.wait_for(answer).result.error_code == Result.AMBIGUOUS
-
-
-def test_a_silent_camera_ends_the_goal(robot):
+@pytest.mark.parametrize(
+    ("stamp", "code", "phrase"),
+    [
+        pytest.param(None, Result.CAMERA_SILENT, "no message arrived on 'poses' for 2 s", id="no"),
+        pytest.param(995.8, Result.TIME_JUMPED, "jumped back by 5 s", id="jumping"),
+        # Else a target that has left would count as just seen, forever.
+        pytest.param(1000.8, Result.TIME_JUMPED, "stand still at 1000.8", id="standing"),
+    ],
+)
+def test_a_goal_needs_images_with_advancing_stamps(robot, stamp, code, phrase):
     _, answer = robot.follow(Someone(7))
-    robot.pass_time_until(answer.done)
-    result = answer.result().result
-    assert result.error_code == Result.CAMERA_SILENT
-    assert result.error_msg == "no message arrived on 'poses' for 2 s"
-
-
-def test_stamps_that_jump_back_end_the_goal(robot):
-    _, answer = robot.follow(Someone(7))
-    robot.stamp -= 5
-    robot.poses.publish(stamped(robot.stamp))
-    assert robot.wait_for(answer).result.error_code == Result.TIME_JUMPED
-
-
-def test_stamps_that_stand_still_end_the_goal(robot):
-    """Else a target that has left would count as just seen, forever."""
-    _, answer = robot.follow(Someone(7))
-    robot.pass_time_until(answer.done, lambda: robot.poses.publish(stamped(robot.stamp)))
-    assert answer.result().result.error_code == Result.TIME_JUMPED
-    assert "stand still at 1000.8" in answer.result().result.error_msg
-
-
-def set_time(time, seconds):
-    time.sec, time.nanosec = divmod(round(seconds * 1e9), 10**9)
-
-
-def set_stamp(header, seconds):
-    set_time(header.stamp, seconds)
-
-
-def stamped(seconds):
-    message = PoseArray(image_width=WIDTH, image_height=HEIGHT, skeleton="coco17")
-    set_stamp(message.header, seconds)
-    return message
+    while not answer.done():
+        robot.now += 10**8
+        if stamp is not None:
+            robot.poses.publish(poses(stamp))
+        for _ in range(4):
+            robot.executor.spin_once(0.02)
+    assert answer.result().result.error_code == code
+    assert phrase in answer.result().result.error_msg
 
 
 @pytest.mark.parametrize(
@@ -413,8 +314,8 @@ def stamped(seconds):
 def test_a_timeout_says_why_nobody_was_found(robot, people, phrase):
     _, answer = robot.send(select=Goal.TRACK, track_id=5, timeout=1.0)
     robot.see(*people)
-    robot.pass_time_until(answer.done)
-    result = answer.result().result
+    robot.now += 10**9
+    result = robot.wait_for(answer).result
     assert result.error_code == Result.NOT_FOUND
     assert result.error_msg.startswith("timeout after 1 s: ")
     assert phrase in result.error_msg
@@ -429,12 +330,11 @@ def test_a_goal_that_makes_no_sense_is_aborted_with_one_sentence(robot):
 
 
 def test_an_activity_of_keypoints_that_the_model_lacks_is_an_invalid_goal(robot):
-    robot.skeleton.publish(Skeleton(name="coco17", keypoint_names=["nose"]))
+    robot.skeleton.publish(SkeletonMsg(name="coco17", keypoint_names=["nose"]))
     _, answer = robot.send(select=Goal.ACTIVITY, activity="raised_hand")
-    robot.spin_until(robot.poses.get_subscription_count)
     while not answer.done():  # until the skeleton has come
-        robot.poses.publish(stamped(robot.stamp))
-        rclpy.spin_once(robot.node, timeout_sec=0.1)
+        robot.poses.publish(poses(robot.stamp))
+        robot.executor.spin_once(0.1)
     assert answer.result().result.error_code == Result.INVALID_GOAL
     assert "needs the keypoint left_eye" in answer.result().result.error_msg
 
@@ -453,30 +353,42 @@ def test_a_cancelled_goal_ends_at_once_and_frees_the_topics(robot):
     result = robot.wait_for(answer)
     assert (result.status, result.result.error_code) == (CANCELED, Result.NONE)
     assert result.result.last_seen.pose.position.z == 3.0
-    topics = (robot.poses, robot.images, robot.infos)
-    robot.spin_until(lambda: not any(each.get_subscription_count() for each in topics))
+    for topic in (robot.poses, robot.images, robot.infos):
+        robot.spin_until(lambda: not topic.get_subscription_count())  # noqa: B023
 
 
 def test_poses_that_contradict_themselves_are_left_out(robot):
     robot.follow(Someone(7))
-    robot.stamp += 0.1
-    bad = stamped(robot.stamp)
-    bad.poses = [Someone(7).to_msg()]
+    bad = poses(robot.stamp + 0.05, Someone(7))
     bad.poses[0].keypoints[0].x = math.nan
     robot.poses.publish(bad)
     assert robot.see(Someone(7)).state == Feedback.VISIBLE
 
 
+@pytest.fixture
+def start_server(tmp_path):
+    """Starter of the program in a namespace."""
+    module, started = "kp_pose_ros.ros.bridges.follow_target", []
+
+    def start(namespace, **parameters):
+        remap = ["-r", f"__ns:={namespace}"]
+        started.append(NodeProcess(tmp_path / "log", remap, parameters, module))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
 def test_the_program_aborts_the_goal_at_its_end(start_server, ros_node):
-    namespace = next(_namespaces)
-    process = start_server(namespace)
+    process = start_server(namespace := next(_namespaces))
     process.wait_for_log(f"ready: serves the action '{namespace}/follow_target'")
-    robot = Robot(ros_node, namespace)
+    robot = Robot(namespace)
+    greet(robot.node, robot.client, Goal(select=9))
+    robot.executor.add_node(robot.node)  # the greeting has used another executor
     _, answer = robot.follow(Someone(7))
-    code = process.stop(signal.SIGINT)
-    assert (code, "Traceback" in process.log) == (0, False)
-    result = robot.wait_for(answer)
-    assert (result.status, result.result.error_code) == (ABORTED, Result.STOPPED)
+    assert (process.stop(signal.SIGINT), "Traceback" in process.log) == (0, False)
+    assert robot.wait_for(answer).result.error_code == Result.STOPPED
     robot.close()
 
 
