@@ -135,8 +135,8 @@ class TensorRTEngine:
         driver = self._gpu.driver
         self._kernel = LetterboxKernel(driver)
         self._held.callback(self._kernel.close)
-        self._main: Any = driver.Stream(NON_BLOCKING)
         self._uploads: Any = driver.Stream(NON_BLOCKING)
+        self._main: Any = driver.Stream(NON_BLOCKING)
         self._held.callback(self._drop_streams)
         for _ in range(SLOTS):
             slot = Slot(self._gpu, self.max_batch, is_gray=self._channels == 1)
