@@ -16,6 +16,7 @@ from kp_pose_ros.errors import FrameError
 Pixels = npt.NDArray[np.uint8]
 RawPixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Size = tuple[int, int]  # height, width
+MAX_SIDE = 65500  # pixels; OpenCV's encoder refuses a longer side of a JPEG
 
 
 def _by_code(code: int) -> Callable[[Pixels], Pixels]:
@@ -97,8 +98,8 @@ class Frame:
             needs. `BitDepth` keeps it constant from frame to frame.
 
     Raises:
-        FrameError: the encoding is unknown, the array's shape or type contradicts it, or there is
-            only one pixel.
+        FrameError: the encoding is unknown, the array's shape or type contradicts it, there is
+            only one pixel, or a side is longer than `MAX_SIDE`.
     """
 
     pixels: RawPixels
@@ -129,6 +130,12 @@ class Frame:
                 f"an array of shape {shape} and type {self.pixels.dtype} is not a "
                 f"'{self.encoding}' picture: expected {layout.channels} channels of "
                 f"{np.dtype(layout.dtype)}, height and width multiples of {grid[0]} and {grid[1]}"
+            )
+        if max(self.source_size) > MAX_SIDE:
+            raise FrameError(
+                "the picture has {} x {} pixels (height x width): expected at most {} each".format(
+                    *self.source_size, MAX_SIDE
+                )
             )
 
     @property

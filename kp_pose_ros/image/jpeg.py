@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.claims import KINDS, claimed_size
-from kp_pose_ros.image.frame import Frame, Pixels, Size
+from kp_pose_ros.image.frame import MAX_SIDE, Frame, Pixels, Size
 from kp_pose_ros.settings import setting
 
 # Given a picture's (height, width), returns how many columns of it are needed.
@@ -46,7 +46,9 @@ class JpegSettings:
         limits=(0, 1000),
     )
     max_width: int = setting(
-        0, "Maximum width of annotated/compressed, pixels. 0: the image's width.", limits=(0, 65500)
+        0,
+        "Maximum width of annotated/compressed, pixels. 0: the image's width.",
+        limits=(0, MAX_SIDE),
     )
 
     def width(self, source: Size) -> int:

@@ -143,6 +143,7 @@ def test_big_endian_mono16_keeps_its_brightness():
         pytest.param((0, 4, 3), "u1", "bgr8", "shape", id="no rows"),
         pytest.param((4, 0, 3), "u1", "bgr8", "shape", id="no columns"),
         pytest.param((1, 1, 3), "u1", "bgr8", "there is one pixel", id="one pixel"),
+        pytest.param((2, 65501), "u1", "mono8", "2 x 65501 pixels", id="wider than any JPEG"),
         pytest.param((4, 4), "u1", "mono16", "uint16", id="bytes instead of words"),
         pytest.param((4, 3, 2), "u1", "yuyv", "multiples of 1 and 2", id="half a pixel pair"),
         pytest.param((5, 4), "u1", "nv12", "multiples of 2 and 2", id="half a chroma row"),
