@@ -68,7 +68,7 @@ def test_a_picture_is_bgr(folder):
         pytest.param(
             "a.exr.png",
             b"v/1\x01",
-            "no JPEG or PNG or BMP",
+            "not a JPEG or PNG or BMP",
             id="a picture of a kind that nobody sends",
         ),
         pytest.param("fifo.png", "FIFO", "not a regular file", id="a FIFO as picture"),

@@ -141,8 +141,8 @@ def test_a_lower_quality_is_smaller():
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        pytest.param(b"", "no JPEG or PNG", id="nothing"),
-        pytest.param(b"GIF89a" + bytes(100), "no JPEG or PNG", id="another kind"),
+        pytest.param(b"", "not a JPEG or PNG", id="nothing"),
+        pytest.param(b"GIF89a" + bytes(100), "not a JPEG or PNG", id="another kind"),
         pytest.param(JPEG[:2], "cut short", id="JPEG without content"),
         pytest.param(JPEG[: len(JPEG) // 2], "cut short", id="half a JPEG"),
         pytest.param(JPEG[:-2], "cut short", id="JPEG without its end"),
@@ -245,8 +245,8 @@ def tiff(**tags):
         ),
         pytest.param(tiff(width=8), "damaged", id="TIFF without height"),
         pytest.param(b"MM\0*\xff\xff\xff\xff", "cut short", id="TIFF directory outside"),
-        pytest.param(b"v/1\x01\x02" + bytes(300), "no JPEG or PNG or BMP", id="EXR"),
-        pytest.param(b"P6 60000 60000 255 ", "no JPEG or PNG or BMP", id="PNM"),
+        pytest.param(b"v/1\x01\x02" + bytes(300), "not a JPEG or PNG or BMP", id="EXR"),
+        pytest.param(b"P6 60000 60000 255 ", "not a JPEG or PNG or BMP", id="PNM"),
     ],
 )
 def test_a_picture_file_that_claims_too_much_is_refused(content, problem):
