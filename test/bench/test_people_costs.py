@@ -12,6 +12,6 @@ def test_the_costs_of_people_are_a_table_with_a_row_for_each_number():
         [sys.executable, TOOL, "0", "3"], capture_output=True, text=True, timeout=120, check=True
     )
     head, _, *rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()]
-    assert head == ["people", "decode", "track", "encode", "publish", "together"]
+    assert head == ["people", "decode", "track", "encode", "publish", "total"]
     assert [row[0] for row in rows] == ["0", "3"]
     assert all(float(cost) >= 0 for row in rows for cost in row)
