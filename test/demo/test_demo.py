@@ -29,7 +29,7 @@ def start_demo(demo_weights, tmp_path):
 def run_demo(start_demo):
     def run(*arguments, **options):
         with start_demo(*arguments, **options) as process:
-            output, errors = process.communicate(timeout=150)
+            output, errors = process.communicate(timeout=400)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     return run
