@@ -146,31 +146,31 @@ class Camera:
 
         Raises: see `ImageSubscription.take`.
         """
-        dropped = self.counts.dropped
-        if not self._take_message():
+        skipped = self._take_message()
+        if skipped is None:
             return False
-        while self._reader.queue > 1 and self._take_message():
-            pass
+        while self._reader.queue > 1 and (more := self._take_message()) is not None:
+            skipped += more
         is_wanted = self.is_wanted()
         if self.depth is not None:
             self.depth.want(is_wanted)
         if self._transforms is not None:
             self._transforms.want(self.name, is_wanted)
-        if not is_wanted:
-            # Those skipped were not needed either.
-            self.counts.unwanted += self._reader.skip() + self.counts.dropped - dropped
-            self.counts.dropped = dropped
+        if is_wanted:
+            self.counts.dropped += skipped
+        else:
+            self.counts.unwanted += skipped + self._reader.skip()
         return is_wanted
 
-    def _take_message(self) -> bool:
+    def _take_message(self) -> int | None:
+        """Hand the next message to the reader; return how many it skipped, None without one."""
         taken = self.images.take()
         if taken is None:
-            return False
+            return None
         content, skipped = taken
         self.counts.received += 1 + skipped
-        self.counts.dropped += skipped
         self._reader.put(content, self.images.is_gap)
-        return True
+        return skipped
 
     def read(self, network_width: MinWidth, presentation: Presentation) -> CameraImage | None:
         """Return the image taken, or None, with a warning, if it cannot be read.
