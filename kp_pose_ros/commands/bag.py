@@ -17,10 +17,9 @@ from tqdm import tqdm
 
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import (
-    LARGEST_BATCH,
     add_estimator_arguments,
+    add_max_batch_argument,
     estimator_settings,
-    number,
 )
 from kp_pose_ros.errors import BagError, SettingsError, show
 from kp_pose_ros.image.tuning import tune_process
@@ -57,13 +56,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--annotated", action="store_true", help="also write the annotated images, as JPEG"
     )
-    parser.add_argument(
-        "--max-batch",
-        type=number(int, 1, LARGEST_BATCH),
-        default=1,
-        metavar="N",
-        help="number of images in a batch; default: 1",
-    )
+    add_max_batch_argument(parser, "number of images in a batch; default: 1")
     parser.add_argument(
         "--records", type=Path, metavar="FILE", help="also write one JSON record per image to FILE"
     )

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from kp_pose_ros.commands.estimator_arguments import LARGEST_BATCH, number
+from kp_pose_ros.commands.estimator_arguments import add_max_batch_argument, number
 from kp_pose_ros.commands.info import add_model_arguments, add_size_argument
 from kp_pose_ros.errors import SettingsError, show
 from kp_pose_ros.inference.progress import Progress, ProgressBar, ProgressLog
@@ -46,13 +46,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR", help="folder of images from the camera"
     )
-    parser.add_argument(
-        "--max-batch",
-        type=number(int, 1, LARGEST_BATCH),
-        default=1,
-        metavar="N",
-        help="largest batch; default: 1",
-    )
+    add_max_batch_argument(parser, "largest batch; default: 1")
     parser.set_defaults(run=run)
 
 

@@ -13,7 +13,7 @@ from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import Settings
 from kp_pose_ros.settings import ENGINES, build, settings_of
 
-LARGEST_BATCH = 1024  # more than any tool takes
+_LARGEST_BATCH = 1024  # more than any tool takes
 
 
 def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +78,19 @@ def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings
         precision=args.precision,
         max_batch=max_batch,
         decode=build(DecodeSettings, vars(args)),
+    )
+
+
+def add_max_batch_argument(
+    parser: argparse.ArgumentParser, about: str, default: int | None = 1
+) -> None:
+    """Add `--max-batch`, described by `about`."""
+    parser.add_argument(
+        "--max-batch",
+        type=number(int, 1, _LARGEST_BATCH),
+        default=default,
+        metavar="N",
+        help=about,
     )
 
 

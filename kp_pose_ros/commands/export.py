@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from kp_pose_ros.commands.estimator_arguments import LARGEST_BATCH, number
+from kp_pose_ros.commands.estimator_arguments import add_max_batch_argument
 from kp_pose_ros.commands.info import add_model_arguments, add_size_argument
 from kp_pose_ros.errors import SettingsError, printable, show
 from kp_pose_ros.models.model import open_model
@@ -37,11 +37,8 @@ def add_parser(subparsers: Any) -> None:
     )
     add_size_argument(parser)
     parser.add_argument("--fp16", action="store_true", help="float16 weights and activations")
-    parser.add_argument(
-        "--max-batch",
-        type=number(int, 1, LARGEST_BATCH),
-        metavar="N",
-        help="fixed batch size, which some tools need; default: dynamic",
+    add_max_batch_argument(
+        parser, "fixed batch size, which some tools need; default: dynamic", default=None
     )
     parser.set_defaults(run=run)
 
