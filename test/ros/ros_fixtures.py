@@ -2,17 +2,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the tests that run nodes; importing them sets the environment of the run."""
 
+import fcntl
 import os
 import threading
+from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from node_process import PATIENCE, NodeProcess
 
 from kp_pose_ros.ros.process import use_large_images
 
-# Each run of the tests is a graph of its own on this machine, whoever else runs nodes here.
+
+def _lock_a_domain():
+    """Return a domain that no other test process of this machine has, and its lock."""
+    for offset in range(100):
+        domain = 1 + (os.getpid() + offset) % 100
+        try:
+            lock = (Path(gettempdir()) / f"kp_pose_ros_domain_{domain}.lock").open("w")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another process's, or another user's
+            continue
+        return domain, lock
+    raise RuntimeError("all domains from 1 to 100 are locked by other tests: end them first")
+
+
+# Each test process is a graph of its own on this machine, whoever else runs nodes here.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+_domain, _domain_lock = _lock_a_domain()
+os.environ["ROS_DOMAIN_ID"] = str(_domain)
 # Whole photographs are sent: the default shared memory loses them whenever a core sleeps.
 use_large_images()
 
