@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Durations of the pipeline's stages, and a throttle for log messages."""
+"""Durations of the pipeline's stages, a throttle for log messages, and how late an image may be."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import numpy as np
 
 KEPT = 1000  # durations per stage; at 30 Hz, those of the last half minute
 PERCENTILES = (50, 95, 99)
+# Nanoseconds. An image older than the newest by no more is a late one, as from a jittery driver; one
+# that is older by more belongs to a new time: a bag was restarted, or a clock was set.
+LATE = 250_000_000
 
 
 class StageTimes:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Vocabulary
+from kp_pose_ros.timing import LATE
 
 VERSION = 1
 # The records list a lost track for this many milliseconds after the first record without it, so
@@ -48,9 +49,9 @@ def open_lines(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
 class Recorder:
     """Makes the records of one camera, in the order of its images.
 
-    A session is a run of images with increasing stamps in which a track id means the same person.
-    It ends with `begin_session`, or when the stamps jump back, because a bag was restarted or a
-    clock was set.
+    A session is a run of images in which a track id means the same person. It ends with
+    `begin_session`, or when the stamps jump back, because a bag was restarted or a clock was set.
+    An image that is a little late gets the stamp of the newest, so that stamps never decrease.
     """
 
     def __init__(
@@ -104,9 +105,9 @@ class Recorder:
         """
         stamp_ms = None if stamp is None else stamp // _MS
         if stamp_ms is not None:
-            if stamp_ms < self._latest:
+            if stamp_ms < self._latest - LATE // _MS:
                 self.begin_session()
-            self._latest = stamp_ms
+            self._latest = stamp_ms = max(stamp_ms, self._latest)
         self._seq += 1
         return {
             "v": VERSION,

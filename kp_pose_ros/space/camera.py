@@ -18,14 +18,22 @@ from kp_pose_ros.poses import Array
 # OpenCV and sensor_msgs/CameraInfo count from the centre of the first pixel, this package from its
 # corner.
 _PIXEL_CENTER = 0.5
-# Maximum number of iterations, and the error in pixels at which to stop earlier.
-_ENOUGH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-4)
 _SAME, _HERE = np.eye(3), np.zeros(3)
+_MOST_STEPS, _ENOUGH = 10, 1e-4  # of the search for a ray; the step in pixels that ends it
 _CLOSES = 0.5  # pixels; greatest distance between a pixel and the projection of its ray
 # Rays to check a lens's model with: radians from the axis (the widest is 1000 at depth 1), and
 # directions around it.
 _ANGLES = np.linspace(0, np.arctan(1e3), 2000)
 _AROUND = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+
+
+def _project_brown(points: Array, matrix: Array, coefficients: Array) -> tuple[Any, Any]:
+    pixels, slopes = cv2.projectPoints(points, _HERE, _HERE, matrix, coefficients)
+    return pixels, slopes[:, 3:5].reshape(-1, 2, 2)  # moving the camera is moving the points
+
+
+def _project_fisheye(points: Array, matrix: Array, coefficients: Array) -> tuple[Any, Any]:
+    return cv2.fisheye.projectPoints(points, _HERE, _HERE, matrix, coefficients)[0], None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,43 +42,22 @@ class _Distortion:
 
     Attributes:
         counts: numbers of coefficients that OpenCV takes; zeros may follow them.
-        undistort: (m, 1, 2) pixels, matrix, coefficients -> (m, 1, 2) points at depth 1.
-        project: (m, 1, 3) points, matrix, coefficients -> (m, 1, 2) pixels.
+        project: (m, 1, 3) points, matrix, coefficients -> (m, 1, 2) pixels, and their derivatives
+            by the points' x and y, (m, 2, 2); None if rays are only bent to or from the axis.
     """
 
     counts: tuple[int, ...]
-    undistort: Callable[[Array, Array, Array], Any]
-    project: Callable[[Array, Array, Array], Any]
-
-
-def _undistort_nothing(pixels: Array, matrix: Array, _: Array) -> Any:
-    return (pixels - matrix[:2, 2]) / matrix[[0, 1], [0, 1]]
-
-
-def _undistort_brown(pixels: Array, matrix: Array, coefficients: Array) -> Any:
-    return cv2.undistortPointsIter(pixels, matrix, coefficients, _SAME, _SAME, _ENOUGH)
-
-
-def _project_brown(points: Array, matrix: Array, coefficients: Array) -> Any:
-    return cv2.projectPoints(points, _HERE, _HERE, matrix, coefficients)[0]
-
-
-def _undistort_fisheye(pixels: Array, matrix: Array, coefficients: Array) -> Any:
-    return cv2.fisheye.undistortPoints(pixels, matrix, coefficients)
-
-
-def _project_fisheye(points: Array, matrix: Array, coefficients: Array) -> Any:
-    return cv2.fisheye.projectPoints(points, _HERE, _HERE, matrix, coefficients)[0]
+    project: Callable[[Array, Array, Array], tuple[Any, Any]]
 
 
 # Names are those of sensor_msgs/distortion_models.h. OpenCV reads k1 k2 p1 p2, then k3, k4 k5 k6,
 # s1 s2 s3 s4 and tau_x tau_y where given; some drivers give more than the model's name implies.
-_BROWN = _Distortion((4, 5, 8, 12, 14), _undistort_brown, _project_brown)
+_BROWN = _Distortion((4, 5, 8, 12, 14), _project_brown)
 _MODELS = {
-    "": _Distortion((0,), _undistort_nothing, _project_brown),
+    "": _Distortion((0,), _project_brown),
     "plumb_bob": _BROWN,
     "rational_polynomial": _BROWN,
-    "equidistant": _Distortion((4,), _undistort_fisheye, _project_fisheye),
+    "equidistant": _Distortion((4,), _project_fisheye),
 }
 
 
@@ -95,7 +82,9 @@ class CameraModel:
     matrix: Array
     model: str = ""
     coefficients: Array = field(default_factory=lambda: np.zeros(0))
-    _fold: float = field(init=False, repr=False)
+    # Angles from the axis, rising, and the radius at depth 1 at which each appears on average.
+    _angles: Array = field(init=False, repr=False)
+    _radii: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, np.float64).reshape(-1)
@@ -117,7 +106,8 @@ class CameraModel:
             object.__setattr__(self, "model", "")
             coefficients = np.zeros(0)
         object.__setattr__(self, "coefficients", self._as_opencv_takes(coefficients))
-        object.__setattr__(self, "_fold", self._find_fold())
+        if self.model:
+            self._measure_bending()
 
     def _as_opencv_takes(self, coefficients: Array) -> Array:
         """Return the coefficients, checked, without trailing zeros that mean nothing."""
@@ -142,42 +132,61 @@ class CameraModel:
 
         NaN for pixels that no ray in front of the camera reaches by the lens's calibration.
         """
-        points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2) - _PIXEL_CENTER
-        if not len(points):
+        wanted = np.asarray(pixels, np.float64).reshape(-1, 2) - _PIXEL_CENTER
+        if not len(wanted):
             return np.zeros(pixels.shape)
-        with np.errstate(invalid="ignore", over="ignore"):
-            seen = _MODELS[self.model].undistort(points, self.matrix, self.coefficients)
-            plane = np.asarray(seen, np.float64).reshape(-1, 2)
-            if self.model:
-                plane[~self._leads_back(plane, points[:, 0])] = np.nan
+        plane: Array = (wanted - self.matrix[:2, 2]) / self.matrix[[0, 1], [0, 1]]
+        if self.model:
+            with np.errstate(all="ignore"):  # beyond the image circle, numbers may overflow
+                radii = np.linalg.norm(plane, axis=-1, keepdims=True)
+                angles = np.interp(radii, self._radii, self._angles)
+                plane *= np.tan(angles) / np.maximum(radii, np.finfo(np.float64).tiny)
+                plane = self._search(plane, wanted)
         return plane.reshape(pixels.shape)
 
-    def _leads_back(self, plane: Array, pixels: Array) -> npt.NDArray[np.bool_]:
-        """Return which of (m, 2) points at depth 1 the lens's model projects to (m, 2) pixels.
+    def _search(self, plane: Array, wanted: Array) -> Array:
+        """Return the (m, 2) points at depth 1 that appear at (m, 2) pixels, NaN for none.
 
-        Beyond the image circle a model has no inverse, and OpenCV returns arbitrary points.
+        Newton's method, from points nearby: where lenses bend much, OpenCV's undistortPoints does
+        not converge, and its fisheye's cuts off what appears beyond 90 degrees.
         """
-        known: npt.NDArray[np.bool_] = np.hypot(plane[:, 0], plane[:, 1]) <= self._fold
-        points = np.column_stack((plane, np.ones(len(plane))))
-        points[~known] = 0, 0, 1
-        back = _MODELS[self.model].project(points[:, None], self.matrix, self.coefficients)
-        known &= np.abs(np.reshape(back, (-1, 2)) - pixels).max(axis=-1) < _CLOSES
-        return known
+        for _ in range(_MOST_STEPS):
+            found, slopes = self._project(plane)
+            error = found - wanted
+            if slopes is None or not (np.abs(error) > _ENOUGH).any():
+                break
+            (a, b), (c, d) = np.moveaxis(slopes, 0, -1)
+            x, y = error.T
+            plane = plane - np.stack((d * x - b * y, a * y - c * x), axis=-1) / (
+                a * d - b * c
+            )[:, None]
+        found, _ = self._project(plane)
+        # Beyond the image circle a model has no inverse; beyond its last angle, a wrong one.
+        known = np.linalg.norm(plane, axis=-1) <= np.tan(self._angles[-1])
+        known &= np.abs(found - wanted).max(axis=-1) < _CLOSES
+        return np.where(known[:, None], plane, np.nan)
 
-    def _find_fold(self) -> float:
-        """Return the radius at depth 1 up to which wider rays appear further from the centre.
+    def _project(self, plane: Array, matrix: Array | None = None) -> tuple[Array, Array | None]:
+        """Return where (m, 2) points at depth 1 appear, (m, 2), and derivatives (m, 2, 2)."""
+        points = np.column_stack((plane, np.ones(len(plane))))[:, None]
+        matrix = self.matrix if matrix is None else matrix
+        pixels, slopes = _MODELS[self.model].project(points, matrix, self.coefficients)
+        return np.reshape(pixels, (-1, 2)), slopes
 
-        Beyond it the model's polynomial turns back towards the centre, as no lens does.
+    def _measure_bending(self) -> None:
+        """Find how far from the centre rays appear, up to where wider ones appear further inside.
+
+        There the model's polynomial turns back towards the centre, as no lens does.
         """
-        out = np.tan(_ANGLES)
         around = np.stack((np.cos(_AROUND), np.sin(_AROUND)), axis=-1)
-        rays = np.concatenate((around[:, None] * out[:, None], np.ones((8, len(out), 1))), axis=-1)
-        flat = rays.reshape(-1, 1, 3)
-        pixels = _MODELS[self.model].project(flat, self.matrix, self.coefficients)
-        radii = np.linalg.norm(np.reshape(pixels, (8, -1, 2)) - self.matrix[:2, 2], axis=-1)
-        with np.errstate(invalid="ignore"):
+        rays = (around[:, None] * np.tan(_ANGLES)[:, None]).reshape(-1, 2)
+        with np.errstate(all="ignore"):
+            seen, _ = self._project(rays, _SAME)
+            radii = np.linalg.norm(seen, axis=-1).reshape(len(_AROUND), -1)
             rising = (np.diff(radii, axis=1) > 0).all(axis=0)
-        return float(out[-1] if rising.all() else out[np.argmin(rising)])
+        count = len(_ANGLES) if rising.all() else int(np.argmin(rising)) + 1
+        object.__setattr__(self, "_angles", _ANGLES[:count])
+        object.__setattr__(self, "_radii", radii[:, :count].mean(axis=0))
 
     def rays(self, pixels: npt.NDArray[np.floating]) -> Array:
         """Return the undistorted viewing rays of (..., 2) pixels as unit vectors, (..., 3).
@@ -194,5 +203,5 @@ class CameraModel:
         flat = np.ascontiguousarray(points, np.float64).reshape(-1, 1, 3)
         if not len(flat):
             return np.zeros((*points.shape[:-1], 2))
-        pixels = _MODELS[self.model].project(flat, self.matrix, self.coefficients)
+        pixels, _ = _MODELS[self.model].project(flat, self.matrix, self.coefficients)
         return np.reshape(pixels, (*points.shape[:-1], 2)) + _PIXEL_CENTER

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.poses import UNTRACKED, Array, Indices, Ints, Motion
+from kp_pose_ros.timing import LATE
 
 _ORIGIN = np.zeros(3)
 _HIPS = ("left_hip", "right_hip")
@@ -27,9 +28,7 @@ _FIRST_VELOCITY = 1.0  # m/s, standard deviation before anything is known
 _KNOWN = 0.5  # m/s, standard deviation above which a velocity is not reported
 _SURPRISE = 5.0  # standard deviations beyond which a measurement is ignored
 _MOST_SURPRISES = 3  # ignored in a row; the next one is accepted and restarts the track
-# Nanoseconds.
-_LATE = 250_000_000  # a stamp further back than this restarts everything
-_FORGET = 5 * 10**9  # a track not seen for longer is forgotten
+_FORGET = 5 * 10**9  # nanoseconds; a track not seen for longer is forgotten
 
 
 class PeopleMotion:
@@ -102,7 +101,7 @@ class PeopleMotion:
 
     def _advance(self, stamp: int) -> None:
         """Predict all tracks to a stamp, and drop the old ones."""
-        if stamp < self._stamp - _LATE:
+        if stamp < self._stamp - LATE:
             self._begin()
         before, self._stamp = self._stamp, max(stamp, self._stamp)
         seconds = (self._stamp - before) * 1e-9 if self._rows else 0.0

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Array, Bools, Floats, Indices, Poses
 from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Skeleton
+from kp_pose_ros.timing import LATE
 from kp_pose_ros.tracking import motion
 from kp_pose_ros.tracking.association import assign, common_shift, sigmas_of, similarity
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, POSITION, spans_of
@@ -34,7 +35,6 @@ _SIMILAR = 0.2
 _SIMILAR_UNCERTAIN = 0.4
 _UNMATCHED = -1
 _CUT_PEOPLE = 2  # if fewer people are replaced by others, that is no evidence of a camera cut
-_LATE = 250_000_000  # nanoseconds; an image older than the newest by more restarts tracking
 # Minimum nanoseconds counted between two images, so that tracks age even if stamps stand still.
 _SHORTEST_STEP = 1_000_000
 
@@ -145,7 +145,7 @@ class Tracker:
         reason = ""
         if size != self._size:
             reason = f"the size of images changed from {self._size} to {size}"
-        elif stamp < self._newest - _LATE:
+        elif stamp < self._newest - LATE:
             reason = f"time jumped back by {(self._newest - stamp) * 1e-9:.3f} s"
         if reason:
             _log.warning("%s: %s: tracking starts over", self._camera, reason)

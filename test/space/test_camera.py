@@ -144,6 +144,16 @@ def test_zeros_may_follow_the_coefficients_of_a_fisheye():
 
 FOLDING = [
     pytest.param((960, 1280), 300, "equidistant", (-0.1, -0.05, 0, 0), id="a fisheye"),
+    pytest.param(
+        (800, 1280),
+        280,
+        "equidistant",
+        (0.0578, 0.0206, -0.0148, 0.0022),
+        id="a fisheye that stretches its edges",
+    ),
+    pytest.param(
+        (720, 1280), 290, "plumb_bob", (-0.247, 0.103, 0, 0, 0.018), id="a moustache distortion"
+    ),
     pytest.param((480, 640), 300, "plumb_bob", (-0.34, 0.12, 0, 0, -0.02), id="a wide lens"),
     pytest.param((480, 640), 400, "plumb_bob", (-0.4, 0, 0, 0), id="one coefficient"),
     pytest.param((480, 640), 150, "", (), id="no distortion"),

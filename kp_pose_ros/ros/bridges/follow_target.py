@@ -33,13 +33,13 @@ from kp_pose_ros.ros.bridges.sightings import Sightings
 from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.process import run_node
 from kp_pose_ros.ros.qos import RESULTS
+from kp_pose_ros.timing import LATE
 
 Result, Feedback = FollowTarget.Result, FollowTarget.Feedback
 
 _TICK = 0.05  # seconds between two checks of the timeouts
 _NS = 10**9
 _SILENCE = 2 * _NS  # without poses
-_LATE = 250_000_000  # nanoseconds by which an image may be older than the newest
 _STILL = _NS  # nanoseconds for which all images may have one stamp; a loss would never be noticed
 _STOPPED = Result.STOPPED, "the server was stopped"
 _STATES = {
@@ -98,7 +98,7 @@ class OpenGoal:
 
     def check_stamp(self, stamp: int, now: int) -> None:
         """End the goal if the stamps of images jump back or stand still; `now` as above."""
-        if self.newest is not None and stamp < self.newest - _LATE:
+        if self.newest is not None and stamp < self.newest - LATE:
             back = (self.newest - stamp) / _NS
             self.end(Result.TIME_JUMPED, f"the stamps of the images jumped back by {back:g} s")
         elif self.newest is None or stamp > self.newest or now < self.advanced:

@@ -200,8 +200,8 @@ class HriBodies(Bridge):
         # Simulated time stands still without /clock: then use the steady clock.
         index = int(now[1] - self._moved[1] > self._timeout)
         ages = {name: now[index] - body.seen[index] for name, body in self._bodies.items()}
-        # The node's clock steps back when a bag restarts.
-        self._forget([name for name, age in ages.items() if not 0 <= age <= self._timeout])
+        # The node's clock steps back a little when it is corrected, and far when a bag restarts.
+        self._forget([name for name, age in ages.items() if abs(age) > self._timeout])
         wanted = any(body.wants_images for body in self._bodies.values())
         for camera in self._cameras:
             camera.pictures.want(wanted)

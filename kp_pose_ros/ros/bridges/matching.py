@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.poses import OBSERVED, Floats, Poses
+from kp_pose_ros.timing import LATE
 
 Mask = npt.NDArray[np.bool_]
 
@@ -107,7 +108,7 @@ class Hold:
 
     # nanoseconds of the longest time that it has been met
     longest: int = field(default=0, init=False)
-    # nanoseconds between the two latest images; None before the second one
+    # nanoseconds between the two newest images; None before the second one
     gap: int | None = field(default=None, init=False)
     _since: int | None = field(default=None, init=False)
     _latest: int | None = field(default=None, init=False)
@@ -116,13 +117,16 @@ class Hold:
         """Add an image; return the nanoseconds since the first image of the unbroken series.
 
         A gap of more than `MAX_GAP` between two images breaks the series, and so does a clock that
-        steps back, as when a bag restarts.
+        jumps back, as when a bag restarts. An image that is a little late counts as the newest.
 
         Args:
             is_met: whether the condition is met in this image.
             stamp: the image's, in nanoseconds.
         """
-        self.gap = None if self._latest is None else stamp - self._latest
+        if self._latest is not None and -LATE <= stamp - self._latest < 0:
+            stamp = self._latest
+        else:
+            self.gap = None if self._latest is None else stamp - self._latest
         unbroken = self.gap is not None and 0 <= self.gap <= MAX_GAP
         self._latest = stamp
         if not is_met:

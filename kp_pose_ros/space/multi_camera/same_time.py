@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from kp_pose_ros.timing import LATE
+
 Item = TypeVar("Item")
 
-# Nanoseconds.
-_SILENCE = 2 * 10**9  # a camera without images for longer is no longer waited for
-_LATE = 250_000_000  # an image older than its camera's newest by more starts everything over
+_SILENCE = 2 * 10**9  # nanoseconds; a camera without images for longer is no longer waited for
 _MOST = 500  # waiting items of a camera; more arise only from stamps that hardly advance
 
 
@@ -46,7 +46,7 @@ class SameTime(Generic[Item]):
         camera sends several items with one stamp, the last one counts.
         """
         newest = self._newest.get(camera, stamp)
-        if stamp < newest - _LATE:
+        if stamp < newest - LATE:
             for items in self._waiting.values():
                 items.clear()
             self._newest.clear()

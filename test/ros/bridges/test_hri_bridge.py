@@ -170,9 +170,10 @@ def test_a_body_has_the_images_header_and_fractions_of_its_size(robot):
     assert [(each.x, each.y, each.c) for each in skeleton.skeleton] == [(0.25, 0.5, 0.5)] * 18
 
 
-def test_a_moment_out_of_sight_changes_nothing(robot):
+@pytest.mark.parametrize("passed", [0.9, -0.9], ids=["out of sight", "the clock is set back"])
+def test_a_moment_changes_nothing(robot, passed):
     robot.show_until(lambda: robot.ids() == ["kp4"], person(4))
-    robot.now += 0.9
+    robot.now += passed
     robot.tracked.clear()
     robot.show_until(lambda: len(robot.tracked) > 5)
     assert {tuple(each.ids) for each in robot.tracked} == {("kp4",)}

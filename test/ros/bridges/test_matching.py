@@ -120,6 +120,10 @@ def test_a_condition_may_use_the_whole_range():
         pytest.param([(True, 5.0), (True, 5.5), (True, 5.5)], 0.5, id="an image that comes twice"),
         pytest.param([(True, 5.0), (False, 5.5), (True, 9.0)], 0, id="a gap while it was not so"),
         pytest.param([(True, 5.0), (True, 1.0), (True, 1.5)], 0.5, id="a bag that starts again"),
+        pytest.param([(True, 5.0), (True, 5.5), (True, 5.25)], 0.5, id="a late image"),
+        pytest.param(
+            [(True, 5.0), (True, 5.5), (True, 5.4), (True, 6.0)], 1, id="an image after a late one"
+        ),
         pytest.param([(True, 5.0), (True, 5.0), (True, 5.0)], 0, id="a frozen camera"),
     ],
 )
