@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Durations of the pipeline's stages, a throttle for log messages, and how late an image may be."""
+"""Durations of the pipeline's stages, a throttle for log messages, and the clock of images."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 
 KEPT = 1000  # durations per stage; at 30 Hz, those of the last half minute
 PERCENTILES = (50, 95, 99)
-# Nanoseconds. An image older than the newest by no more is a late one, as from a jittery driver; one
-# that is older by more belongs to a new time: a bag was restarted, or a clock was set.
+# Nanoseconds. An image that is older than the newest by no more is late, as from a jittery driver;
+# by more, it belongs to a new time: a bag was restarted, or a clock was set.
 LATE = 250_000_000
+_SHORTEST_STEP = 1_000_000  # nanoseconds
 
 
 class StageTimes:
@@ -49,6 +50,33 @@ def percentiles(seconds: Sequence[float]) -> list[float]:
     if not seconds:
         return [float("nan")] * len(PERCENTILES)
     return [float(each) for each in np.percentile(seconds, PERCENTILES)]
+
+
+class ImageClock:
+    """The time by the stamps of images, for what ages.
+
+    It advances by at least a millisecond an image, since stamps may stand still or be zero.
+
+    Attributes:
+        now: nanoseconds.
+        newest: the newest stamp, nanoseconds; None before the first image.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.newest: int | None = None
+
+    def back(self, stamp: int) -> int:
+        """Return how many nanoseconds before the newest image one with this stamp was taken."""
+        return 0 if self.newest is None else max(0, self.newest - stamp)
+
+    def advance(self, stamp: int) -> None:
+        """Advance by an image."""
+        if self.newest is None:
+            self.newest = self.now = stamp
+        else:
+            self.now += max(stamp - self.newest, _SHORTEST_STEP)
+            self.newest = max(stamp, self.newest)
 
 
 class Throttle:

@@ -89,14 +89,11 @@ def read_picture(path: Path) -> Pixels:
         FrameError: the file cannot be read or is not a picture.
     """
     try:
-        picture = decode_picture(read_file(path, _LARGEST_PICTURE))
+        return decode_picture(read_file(path, _LARGEST_PICTURE))
     except OSError as error:
         raise FrameError(f"{path} cannot be read: {error.strerror}") from error
     except FrameError as error:
         raise FrameError(f"{path} cannot be decoded: {error}") from error
-    if picture.shape[:2] == (1, 1):
-        raise FrameError(f"{path} has one pixel: expected a picture")
-    return picture
 
 
 def _files(path: Path) -> list[Path]:

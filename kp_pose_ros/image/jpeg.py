@@ -23,6 +23,7 @@ MinWidth = Callable[[Size], int]
 # subscribers the order of the colours.
 JPEG_FORMAT = "bgr8; jpeg compressed bgr8"
 
+_PNG = b"\x89PNG"
 # A JPEG can be decoded 2, 4 or 8 times smaller in a fraction of the time: each of its blocks of
 # 8 x 8 pixels is computed as 4 x 4, 2 x 2 or 1 x 1.
 _REDUCTIONS = {
@@ -57,7 +58,7 @@ class JpegSettings:
 
 
 def decode_compressed(content: bytes, min_width: MinWidth | None = None) -> Frame:
-    """Return the picture in a JPEG or PNG file, as bgr8.
+    """Return the picture in a JPEG or PNG file, as bgr8, or bgr16 if a PNG has 16 bits a channel.
 
     Args:
         content: the file.
@@ -68,11 +69,10 @@ def decode_compressed(content: bytes, min_width: MinWidth | None = None) -> Fram
         FrameError: the data is neither JPEG nor PNG, cut short, damaged or too large.
     """
     size = claimed_size(content, ("JPEG", "PNG"))
-    is_jpeg = content.startswith(b"\xff\xd8")
-    reduction = _reduction(size, min_width(size)) if min_width is not None and is_jpeg else 1
+    is_png = content.startswith(_PNG)
+    reduction = 1 if min_width is None or is_png else _reduction(size, min_width(size))
     # The pixels as the sensor gave them: the calibration does not include an EXIF rotation.
-    picture = _decode(content, _REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
-    return Frame(picture, reduction=reduction)
+    return _decode(content, _REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION, reduction)
 
 
 def decode_picture(content: bytes) -> Pixels:
@@ -82,7 +82,7 @@ def decode_picture(content: bytes) -> Pixels:
         FrameError: the data is of no such kind, cut short, damaged or too large.
     """
     claimed_size(content, KINDS)
-    return _decode(content, cv2.IMREAD_COLOR)
+    return _decode(content, cv2.IMREAD_COLOR).to_bgr()
 
 
 def encode_jpeg(picture: Pixels, quality: int) -> npt.NDArray[np.uint8]:
@@ -90,14 +90,16 @@ def encode_jpeg(picture: Pixels, quality: int) -> npt.NDArray[np.uint8]:
     return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
 
 
-def _decode(content: bytes, flags: int) -> Pixels:
+def _decode(content: bytes, flags: int, reduction: int = 1) -> Frame:
+    if content.startswith(_PNG):
+        flags |= cv2.IMREAD_ANYDEPTH  # a camera may use only the low bits of 16
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
         picture = None
     if picture is None:
         raise FrameError("the picture is damaged")
-    return picture  # type: ignore[return-value]
+    return Frame(picture, "bgr16" if picture.dtype == np.uint16 else "bgr8", reduction)  # type: ignore[arg-type]
 
 
 def _reduction(size: Size, columns: int) -> int:

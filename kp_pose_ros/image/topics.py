@@ -98,7 +98,7 @@ class Reader:
         if transport.is_video and find_spec("av") is None:
             raise SettingsError(
                 "the image_transports ffmpeg and foxglove need PyAV, which is not installed: "
-                "install it with `pip install av`, or set image_transport to raw or compressed"
+                "install it with `pip install av`, or read a raw or compressed image topic"
             )
         self.queue = _PACKETS if transport.is_video else 1
         self._decoder = transport.decoder()

@@ -19,12 +19,12 @@ import numpy.typing as npt
 from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Floats, Poses
 from kp_pose_ros.skeleton import Vocabulary
-from kp_pose_ros.timing import LATE
+from kp_pose_ros.timing import LATE, ImageClock
 
 VERSION = 1
-# The records list a lost track for this many milliseconds after the first record without it, so
+# The records list a lost track for this many nanoseconds after the first record without it, so
 # that a consumer that groups records by track learns when an activity ends.
-LISTED_AS_GONE = 5000
+_LISTED_AS_GONE = 5 * 10**9
 
 _MS = 10**6  # nanoseconds
 _SCALE = np.array([1e2, 1e2, 1e4])  # keypoints have two decimals, their scores four
@@ -81,9 +81,9 @@ class Recorder:
     def _begin(self, session: str) -> None:
         self._session = session
         self._seq = -1
-        self._latest = -1
+        self._clock = ImageClock()
         self._present: set[int] = set()
-        self._gone: dict[int, int] = {}  # by track id, the stamp of the first record without it
+        self._gone: dict[int, int] = {}  # by track id, the time of the first record without it
 
     def record(
         self,
@@ -103,24 +103,24 @@ class Recorder:
             size: (height, width) of the image in pixels.
             keypoints_3d: (n, k, 3) metres, NaN where unknown; None: no depth is used.
         """
-        stamp_ms = None if stamp is None else stamp // _MS
-        if stamp_ms is not None:
-            if stamp_ms < self._latest - LATE // _MS:
+        if stamp is not None:
+            if self._clock.back(stamp) > LATE:
                 self.begin_session()
-            self._latest = stamp_ms = max(stamp_ms, self._latest)
+            self._clock.advance(stamp)
+            stamp = self._clock.newest
         self._seq += 1
         return {
             "v": VERSION,
             **self._source,
             "session": self._session,
             "seq": self._seq,
-            "stamp_ms": stamp_ms,
+            "stamp_ms": None if stamp is None else stamp // _MS,
             "frame_id": frame_id,
             "width": size[1],
             "height": size[0],
             "skeleton": self.vocabulary.skeleton.name,
             "poses": self._people(poses, keypoints_3d),
-            "gone": self._update_gone(poses, stamp_ms),
+            "gone": self._update_gone(poses) if stamp is not None else [],
         }
 
     def _people(
@@ -151,16 +151,17 @@ class Recorder:
                 }
         return people
 
-    def _update_gone(self, poses: Poses, stamp_ms: int | None) -> list[dict[str, int]]:
-        if stamp_ms is None or not (len(poses) or self._present or self._gone):
+    def _update_gone(self, poses: Poses) -> list[dict[str, int]]:
+        if not (len(poses) or self._present or self._gone):
             return []
+        now = self._clock.now
         present = set(poses.track_ids.tolist()) - {UNTRACKED}
         for track_id in self._present - present:
-            self._gone[track_id] = stamp_ms
+            self._gone[track_id] = now
         self._gone = {
             track_id: since
             for track_id, since in self._gone.items()
-            if track_id not in present and stamp_ms - since <= LISTED_AS_GONE
+            if track_id not in present and now - since <= _LISTED_AS_GONE
         }
         self._present = present
         return [{"track_id": track_id} for track_id in sorted(self._gone)]

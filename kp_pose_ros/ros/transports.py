@@ -48,8 +48,8 @@ def message_class(type_name: str) -> Any:
     except ImportError as error:
         raise SettingsError(
             f"the images are {type_name}, and the ROS package {package} is not installed: install "
-            f"it (apt install ros-$ROS_DISTRO-{package.replace('_', '-')}), or set image_transport "
-            "to raw or compressed"
+            f"it (apt install ros-$ROS_DISTRO-{package.replace('_', '-')}), or read a raw or "
+            "compressed image topic"
         ) from error
 
 

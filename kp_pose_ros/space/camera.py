@@ -157,9 +157,9 @@ class CameraModel:
                 break
             (a, b), (c, d) = np.moveaxis(slopes, 0, -1)
             x, y = error.T
-            plane = plane - np.stack((d * x - b * y, a * y - c * x), axis=-1) / (
-                a * d - b * c
-            )[:, None]
+            plane = (
+                plane - np.stack((d * x - b * y, a * y - c * x), axis=-1) / (a * d - b * c)[:, None]
+            )
         found, _ = self._project(plane)
         # Beyond the image circle a model has no inverse; beyond its last angle, a wrong one.
         known = np.linalg.norm(plane, axis=-1) <= np.tan(self._angles[-1])

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.poses import UNTRACKED, Array, Indices, Ints, Motion
-from kp_pose_ros.timing import LATE
+from kp_pose_ros.timing import LATE, ImageClock
 
 _ORIGIN = np.zeros(3)
 _HIPS = ("left_hip", "right_hip")
@@ -52,7 +52,7 @@ class PeopleMotion:
         self._begin()
 
     def _begin(self) -> None:
-        self._stamp = 0  # of the newest image
+        self._clock = ImageClock()
         self._rows: dict[int, int] = {}  # by track
         self._seen = np.zeros(0, np.int64)
         self._state = np.zeros((0, 2, 3))  # position and velocity
@@ -101,16 +101,17 @@ class PeopleMotion:
 
     def _advance(self, stamp: int) -> None:
         """Predict all tracks to a stamp, and drop the old ones."""
-        if stamp < self._stamp - LATE:
+        if self._clock.back(stamp) > LATE:
             self._begin()
-        before, self._stamp = self._stamp, max(stamp, self._stamp)
-        seconds = (self._stamp - before) * 1e-9 if self._rows else 0.0
+        before = self._clock.newest
+        self._clock.advance(stamp)
+        seconds = 0.0 if before is None else max(0, stamp - before) * 1e-9
         self._state[:, 0] += seconds * self._state[:, 1]
         position, covariance, velocity = self._variance.T
         position += 2 * seconds * covariance + seconds**2 * velocity + _AGITATION * seconds**3 / 3
         covariance += seconds * velocity + _AGITATION * seconds**2 / 2
         velocity += _AGITATION * seconds
-        kept = self._stamp - self._seen <= _FORGET
+        kept = self._clock.now - self._seen <= _FORGET
         if not kept.all():
             ids = [each for each, row in self._rows.items() if kept[row]]
             self._rows = {each: row for row, each in enumerate(ids)}
@@ -126,7 +127,7 @@ class PeopleMotion:
         for index in new:
             self._rows[track_ids[index]] = len(self._rows)
         count = len(new)
-        self._seen = np.append(self._seen, np.full(count, self._stamp))
+        self._seen = np.append(self._seen, np.full(count, self._clock.now))
         self._state = np.concatenate((self._state, np.full((count, 2, 3), np.nan)))
         self._variance = np.concatenate((self._variance, np.full((count, 3), np.nan)))
         self._surprises = np.append(self._surprises, np.zeros(count, np.int64))
@@ -198,7 +199,7 @@ class PeopleMotion:
         )
         self._state[rows], self._variance[rows] = state, covariance
         self._surprises[rows] = np.where(anew, 0, surprises)
-        self._seen[rows] = self._stamp
+        self._seen[rows] = self._clock.now
 
 
 def _mean(points: Array) -> Array:

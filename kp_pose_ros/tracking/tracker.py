@@ -21,7 +21,7 @@ import numpy.typing as npt
 from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Array, Bools, Floats, Indices, Poses
 from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Skeleton
-from kp_pose_ros.timing import LATE
+from kp_pose_ros.timing import LATE, ImageClock
 from kp_pose_ros.tracking import motion
 from kp_pose_ros.tracking.association import assign, common_shift, sigmas_of, similarity
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, POSITION, spans_of
@@ -35,8 +35,6 @@ _SIMILAR = 0.2
 _SIMILAR_UNCERTAIN = 0.4
 _UNMATCHED = -1
 _CUT_PEOPLE = 2  # if fewer people are replaced by others, that is no evidence of a camera cut
-# Minimum nanoseconds counted between two images, so that tracks age even if stamps stand still.
-_SHORTEST_STEP = 1_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -98,8 +96,7 @@ class Tracker:
     def reset(self) -> None:
         """End all tracks. Their ids are not reused."""
         self._tracks = self._no_tracks
-        self._newest: int | None = None  # stamp of the images so far
-        self._now = 0  # nanoseconds on the tracker's own clock, which never stands still
+        self._clock = ImageClock()
         self._size: tuple[int, int] | None = None  # of the last image
 
     def update(self, poses: Poses, stamp: int, size: tuple[int, int] | None = None) -> Poses:
@@ -118,8 +115,8 @@ class Tracker:
             self.reset()
             return poses
         self._reset_if_interrupted(stamp, size)
-        before, self._size = self._now, size
-        self._set_clock(stamp)
+        before, self._size = self._clock.now, size
+        self._clock.advance(stamp)
         if not len(poses) and not len(self._tracks):
             return poses
         self._advance(before)
@@ -128,40 +125,33 @@ class Tracker:
         detections = Detections.of(poses, self._sigmas)
         certain = detections.scores >= self.settings.high_score
         rows, columns = self._match(detections, certain, before)
-        self._tracks.update(rows, detections, columns, self._now)
+        self._tracks.update(rows, detections, columns, self._clock.now)
         certain[columns] = False
         newborn = certain.nonzero()[0]
         if len(newborn):
             rows = np.concatenate((rows, len(self._tracks) + np.arange(len(newborn))))
             columns = np.concatenate((columns, newborn))
-            self._tracks = self._tracks.joined(Tracks.begin(detections[newborn], self._now))
+            self._tracks = self._tracks.joined(Tracks.begin(detections[newborn], self._clock.now))
         self._confirm()
         return self._describe(poses, rows, columns)
 
     def _reset_if_interrupted(self, stamp: int, size: tuple[int, int] | None) -> None:
         """End all tracks, with a log line, if an image cannot continue those before."""
-        if self._newest is None:
+        if self._clock.newest is None:
             return
         reason = ""
         if size != self._size:
             reason = f"the size of images changed from {self._size} to {size}"
-        elif stamp < self._newest - LATE:
-            reason = f"time jumped back by {(self._newest - stamp) * 1e-9:.3f} s"
+        elif (back := self._clock.back(stamp)) > LATE:
+            reason = f"time jumped back by {back * 1e-9:.3f} s"
         if reason:
             _log.warning("%s: %s: tracking starts over", self._camera, reason)
             self.reset()
 
-    def _set_clock(self, stamp: int) -> None:
-        if self._newest is None:
-            self._newest = self._now = stamp
-        else:
-            self._now += max(stamp - self._newest, _SHORTEST_STEP)
-            self._newest = max(stamp, self._newest)
-
     def _advance(self, before: int) -> None:
         """Predict all tracks from the time of the last image to now, and end those too old."""
         tracks = self._tracks
-        kept = self._now - tracks.seen <= self.settings.max_age * 1e9
+        kept = self._clock.now - tracks.seen <= self.settings.max_age * 1e9
         # A person without an id must be in every image.
         kept &= (tracks.ids != UNTRACKED) | (tracks.seen == before)
         if not kept.all():
@@ -169,7 +159,7 @@ class Tracker:
             for track_id in ended[ended != UNTRACKED].tolist():
                 _log.debug("%s: track %d ends", self._camera, track_id)
             self._tracks = tracks[kept]
-        motion.predict(self._tracks.motion, (self._now - before) * 1e-9)
+        motion.predict(self._tracks.motion, (self._clock.now - before) * 1e-9)
 
     def _match(
         self, detections: Detections, certain: Bools, before: int
@@ -222,7 +212,7 @@ class Tracker:
         ids = np.full(len(poses), UNTRACKED, np.int32)
         ages = np.zeros(len(poses))
         ids[columns] = tracks.ids[rows]
-        ages[columns] = (self._now - tracks.born[rows]) * 1e-9
+        ages[columns] = (self._clock.now - tracks.born[rows]) * 1e-9
         ages[ids == UNTRACKED] = 0
         keypoints, states = poses.keypoints, poses.states
         if settings.predict_ms > 0 or settings.smoothing > 0:
@@ -239,7 +229,7 @@ class Tracker:
 
     def _carry_on(self, rows: Indices, found: Floats, states: States) -> None:
         """Predict the keypoints of some tracks, (m, k, 3), that have not been hidden for long."""
-        hidden = self._now - self._tracks.keypoints_seen[rows]
+        hidden = self._clock.now - self._tracks.keypoints_seen[rows]
         i, k = np.nonzero((states != OBSERVED) & (hidden <= self.settings.predict_ms * 1e6))
         found[i, k, :2] = self._tracks.motion[rows[i], POSITION, FIRST_KEYPOINT + k]
         states[i, k] = PREDICTED
@@ -254,7 +244,7 @@ class Tracker:
             tracks.steadied[rows],
             found[..., :2].astype(np.float64),
             weights,
-            stamp=self._now,
+            stamp=self._clock.now,
             spans=spans_of(tracks.motion[rows]),
             strength=self.settings.smoothing,
         )

@@ -16,6 +16,7 @@ PICTURE = cv2.GaussianBlur(
     np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8), (0, 0), 4
 )
 JPEG = cv2.imencode(".jpg", PICTURE)[1].tobytes()
+RESTARTING = cv2.imencode(".jpg", PICTURE, [cv2.IMWRITE_JPEG_RST_INTERVAL, 2])[1].tobytes()
 PROGRESSIVE = cv2.imencode(".jpg", PICTURE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
 GRAY = cv2.imencode(".jpg", PICTURE[..., 0])[1].tobytes()
 PNG = cv2.imencode(".png", PICTURE)[1].tobytes()
@@ -86,10 +87,22 @@ SCAN = PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xda") : -2]
         pytest.param(filled(JPEG, b"\xff" * 9), id="nine fill bytes before each marker"),
         pytest.param(JPEG[:-2] + b"\xff\xff\xff\xd9", id="fill bytes before the end"),
         pytest.param(JPEG + JPEG[len(JPEG) // 2 :], id="an older picture's rest behind the end"),
+        pytest.param(RESTARTING, id="restart markers"),
     ],
 )
 def test_a_whole_picture_is_decoded(content):
     assert decode_compressed(content).source_size == (120, 160)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize("channels", [1, 3, 4], ids=["grey", "colour", "with alpha"])
+def test_a_png_of_16_bits_is_as_bright_whatever_bits_the_camera_uses(bits, channels):
+    picture = PICTURE.astype(np.uint16) << (bits - 8)
+    picture = {1: picture[..., 0], 3: picture, 4: np.dstack((picture, picture[..., 0]))}[channels]
+    content = cv2.imencode(".png", picture)[1].tobytes()
+    expected = PICTURE if channels > 1 else PICTURE[..., :1].repeat(3, axis=2)
+    np.testing.assert_array_equal(decode_compressed(content).to_bgr(), expected)
+    np.testing.assert_array_equal(decode_picture(content), expected)
 
 
 @pytest.mark.parametrize(

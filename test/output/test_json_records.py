@@ -94,6 +94,12 @@ def test_a_track_that_is_lost_is_listed_as_gone_for_five_seconds(recorder):
     assert listed == [[], [1], [1], [], *[[1, 2]] * 6, []]
 
 
+def test_tracks_are_gone_for_a_while_although_stamps_stand_still(recorder, monkeypatch):
+    monkeypatch.setattr("kp_pose_ros.output.json_records._LISTED_AS_GONE", 2 * MS)
+    gone = [len(record(recorder, poses(each), stamp=0)["gone"]) for each in range(6)]
+    assert gone == [0, 1, 2, 3, 3, 3]
+
+
 def test_a_session_ends_when_asked_and_when_stamps_jump_back_not_for_a_late_image(recorder):
     stamps = [5000, 5000, 6000, 5750, 6010, 4000, 4100]
     made = [record(recorder, poses(1), stamp * MS) for stamp in stamps]

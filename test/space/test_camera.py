@@ -176,7 +176,7 @@ def test_every_pixel_has_the_ray_that_leads_to_it_or_none(size, focal_length, mo
     pixels = np.stack((columns, rows), axis=-1)
     plane = camera.at_depth_one(pixels)
     # The truth, by looking: how far out rays appear, up to where the lens folds back.
-    tangents = np.tan(np.linspace(0, 1.5, 200_001))
+    tangents = np.tan(np.linspace(0, 1.569, 200_001))
     radii = radius_of(tangents, model, coefficients)
     fold = np.argmax(np.diff(radii) <= 0) if (np.diff(radii) <= 0).any() else len(radii)
     wanted = np.hypot(*np.moveaxis(pixels - 0.5 - (width / 2, height / 2), -1, 0)) / focal_length

@@ -176,6 +176,14 @@ def test_a_track_is_remembered_for_a_while(gone, known):
     assert np.isfinite(motion.velocity).all() == known
 
 
+def test_people_are_forgotten_although_stamps_stand_still(monkeypatch):
+    monkeypatch.setattr("kp_pose_ros.space.people._FORGET", 10_000_000)
+    people = PeopleMotion(NAMES)
+    for track_id in range(20):
+        people.update(ids(track_id), BODY[None], 0)
+    assert list(people._rows) == list(range(9, 20))
+
+
 def test_nobody_is_nobody():
     motion = PeopleMotion(NAMES).update(ids(), np.zeros((0, 17, 3)), START)
     assert motion.position.shape == motion.velocity.shape == (0, 3)
