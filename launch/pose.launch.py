@@ -178,8 +178,9 @@ def _cameras_in(params_file: Path, namespace: str) -> list[str]:
         )
     names: list[str] = []
     for parameters in ours:
-        cameras = parameters.get("cameras", [])
-        names = (_split(cameras) if isinstance(cameras, str) else [*filter(None, cameras)]) or names
+        if "cameras" in parameters:
+            cameras = parameters["cameras"]
+            names = _split(cameras) if isinstance(cameras, str) else [*filter(None, cameras)]
     return names
 
 

@@ -164,6 +164,14 @@ def test_a_file_without_a_section_for_the_node_starts_nothing(commands, tmp_path
     assert commands(params_file=str(file), namespace="robot") == []
 
 
+def test_a_later_section_may_go_back_to_one_camera(commands, tmp_path):
+    file = tmp_path / "mine.yaml"
+    section = "{name}:\n  ros__parameters: {{cameras: ['{camera}']}}\n"
+    file.write_text(section.format(name="/**", camera="a") + section.format(name="kp_pose", camera=""))
+    (command,) = commands(params_file=str(file), image_topic="/camera/image_raw")
+    assert "image:=/camera/image_raw" in command
+
+
 def test_cameras_may_be_written_as_in_the_config_file(commands):
     (command,) = commands(cameras="[front, rear]", image_topic="/a,/b")
     assert parameters_in(command)["cameras"] == "front,rear"
