@@ -15,8 +15,8 @@ from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage
 
-# Part of a message's codec, or of the encoder that it names instead (libx264, hevc_nvenc) ->
-# libavcodec's decoder.
+# Part of a message's codec, or of the encoder that it names instead (libx264, hevc_nvenc; libvpx is
+# VP8's, libvpx-vp9 VP9's) -> libavcodec's decoder; the first one counts.
 _DECODERS = {
     "264": "h264",
     "265": "hevc",
@@ -24,8 +24,10 @@ _DECODERS = {
     "av1": "libdav1d",
     "vp9": "vp9",
     "vp8": "vp8",
+    "vpx": "vp8",
     "mjpeg": "mjpeg",
     "mpeg4": "mpeg4",
+    "xvid": "mpeg4",
 }
 
 _HELD_BACK = 32  # packets; no decoder delays a picture by more: H.265 allows 16
@@ -66,6 +68,8 @@ class VideoStream:
             FrameError: PyAV is missing, or the codec is unknown, or the packet is damaged.
         """
         packet = self._read(message)
+        if not len(packet.data):  # to the decoder, that means the end of the stream
+            raise FrameError("the video packet is empty")
         if self._context is None or packet.codec != self._codec:
             self._context, self._codec = _open(packet.codec), packet.codec
             self._headers.clear()

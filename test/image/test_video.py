@@ -53,6 +53,7 @@ def test_a_stream_that_begins_in_the_middle_starts_with_the_next_key_frame():
         pytest.param("libx264", {}, id="H.264"),
         pytest.param("libx265", {}, id="H.265"),
         pytest.param("mpeg4", {"sc_threshold": "1000000000"}, id="MPEG-4"),
+        pytest.param("libvpx", {"deadline": "realtime"}, id="VP8"),
     ],
 )
 @pytest.mark.parametrize("is_told", [True, False], ids=["and told", "in silence"])
@@ -85,6 +86,12 @@ def test_headers_of_packets_without_a_picture_are_not_kept_for_ever():
         with suppress(FrameError):
             stream.decode(VideoPacket(Header(stamp, "c"), "h264", delimiter))
     assert len(stream._headers) <= 32
+
+
+def test_an_empty_packet_costs_no_other():
+    first, *others = video_packets()
+    sent = [(9, np.zeros(0, np.uint8)), first, (9, np.zeros(0, np.uint8)), *others]
+    assert [each.header.stamp for each in decoded("h264", sent)] == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
