@@ -198,7 +198,8 @@ def _start_ros(program: str, about: str) -> bool:
         # rclpy's own handlers shut the context down under threads that publish.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
-        show(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        reason = " ".join(str(error).split())
+        show(f"{program}: the --ros-args are wrong: {reason}", file=sys.stderr)
         return False
     return True
 

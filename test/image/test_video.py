@@ -32,6 +32,9 @@ def decoded(codec, sent):
         pytest.param("h264", {}, id="as Foxglove names it"),
         pytest.param("libx264;yuv420p;bgr8;bgr8", {}, id="as ffmpeg_image_transport names it"),
         pytest.param("h264_nvenc", {"tune": "film", "bf": "2"}, id="pictures that refer to later"),
+        pytest.param(
+            "libvpx", {"encoder": "libvpx", "tune": "psnr", "deadline": "realtime"}, id="VP8"
+        ),
     ],
 )
 def test_every_packet_becomes_the_picture_of_its_header(codec, options):
@@ -53,7 +56,6 @@ def test_a_stream_that_begins_in_the_middle_starts_with_the_next_key_frame():
         pytest.param("libx264", {}, id="H.264"),
         pytest.param("libx265", {}, id="H.265"),
         pytest.param("mpeg4", {"sc_threshold": "1000000000"}, id="MPEG-4"),
-        pytest.param("libvpx", {"deadline": "realtime"}, id="VP8"),
     ],
 )
 @pytest.mark.parametrize("is_told", [True, False], ids=["and told", "in silence"])

@@ -80,7 +80,11 @@ def test_help_is_printed_and_nothing_starts(module):
         pytest.param(["-p", "model:=x"], "unrecognized arguments: -p model:=x", id="no --ros-args"),
         pytest.param(["model:=x"], "unrecognized arguments: model:=x", id="a bare remapping"),
         pytest.param(["--ros-args", "-p", "model"], "model", id="a parameter without a value"),
-        pytest.param(["--ros-args", "--wrong"], "--wrong", id="no option of ROS"),
+        pytest.param(
+            ["--ros-args", "--wrong"],
+            "the --ros-args are wrong: ['--wrong']",
+            id="no option of ROS",
+        ),
         pytest.param(
             ["--ros-args", "--params-file", "/nowhere/a.yaml"], "/nowhere/a.yaml", id="no such file"
         ),
