@@ -29,6 +29,8 @@ from kp_pose_ros.errors import BagError
 from kp_pose_ros.resources import interfaces_path, open_regular
 
 limit_decompression()
+# What SQLite has not moved into its database, as when a recorder was killed; rosbags ignores it.
+_JOURNALS = ("-wal", "-journal")
 _FOREVER = QosTime(sec=9223372036, nsec=854775807)
 # Humble and later read metadata of this version; Humble does not read later versions.
 _VERSION: Final = 8
@@ -70,10 +72,19 @@ def open_bag(path: Path) -> Iterator[Reader]:
         BagError: it cannot be opened.
     """
     with _reading(path):
-        for file in path.iterdir() if path.is_dir() else [path]:
+        files = list(path.iterdir()) if path.is_dir() else [path]
+        for file in files:
             if not file.is_dir():
                 with open_regular(file):  # a FIFO would hang
                     pass
+    for file in files:
+        for journal in (Path(f"{file}{suffix}") for suffix in _JOURNALS):
+            if journal.is_file() and journal.stat().st_size:
+                raise BagError(
+                    f"the bag's recorder was killed, and left messages in {journal}: put "
+                    f"them into the bag with `sqlite3 {file} 'PRAGMA journal_mode=DELETE'` first"
+                )
+    with _reading(path):
         reader = Reader(path)
         reader.open()
     try:

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import os
+import shutil
+import sqlite3
 
 import pytest
 from recording import STORE
@@ -38,6 +40,26 @@ def test_what_unpacks_to_too_much_is_refused(compressed, monkeypatch):
     monkeypatch.setattr(decompression, "_LARGEST", 900)
     with pytest.raises(BagError, match="more than 900 bytes"), open_bag(compressed) as bag:
         list(read_messages(bag))
+
+
+@pytest.mark.parametrize("name", ["", "bag.db3"], ids=["a folder", "a file"])
+def test_a_killed_recorder_s_journal_is_not_ignored(tmp_path, name):
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        connection = writer.add_connection("/a", "std_msgs/msg/String", typestore=STORE)
+        writer.write(connection, 1, bytes(10))
+    database = tmp_path / "bag" / "bag.db3"
+    recorder = sqlite3.connect(database, isolation_level=None)
+    recorder.execute("PRAGMA journal_mode=WAL")
+    recorder.execute("INSERT INTO messages(topic_id, timestamp, data) VALUES (1, 2, '')")
+    shutil.copytree(tmp_path / "bag", tmp_path / "killed")
+    recorder.close()
+    with pytest.raises(BagError, match=r"left messages in .*PRAGMA journal_mode=DELETE"):
+        open_bag(tmp_path / "killed" / name).__enter__()
+    mended = sqlite3.connect(tmp_path / "killed" / "bag.db3")
+    mended.execute("PRAGMA journal_mode=DELETE")
+    mended.close()
+    with open_bag(tmp_path / "killed" / "bag.db3") as bag:
+        assert [len(content) for _, _, content in read_messages(bag)] == [10, 0]
 
 
 @pytest.mark.parametrize("fifo", ["a.mcap", "a.db3", "bag/bag_0.mcap"])

@@ -166,8 +166,9 @@ def test_a_file_without_a_section_for_the_node_starts_nothing(commands, tmp_path
 
 def test_a_later_section_may_go_back_to_one_camera(commands, tmp_path):
     file = tmp_path / "mine.yaml"
-    section = "{name}:\n  ros__parameters: {{cameras: ['{camera}']}}\n"
-    file.write_text(section.format(name="/**", camera="a") + section.format(name="kp_pose", camera=""))
+    cameras = {"/**": ["a"], "kp_pose": [""]}
+    sections = {name: {"ros__parameters": {"cameras": each}} for name, each in cameras.items()}
+    file.write_text(yaml.safe_dump(sections, sort_keys=False))
     (command,) = commands(params_file=str(file), image_topic="/camera/image_raw")
     assert "image:=/camera/image_raw" in command
 
