@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kp_pose_ros.errors import CalibrationError
 from kp_pose_ros.poses import Array
 from kp_pose_ros.space.camera import CameraModel
 
@@ -43,11 +44,20 @@ class Coverage:
 
 
 def coverage_of(camera: CameraModel, network_columns: int) -> Coverage:
-    """Return the coverage of a network that takes the whole image scaled to so many columns."""
+    """Return the coverage of a network that takes the whole image scaled to so many columns.
+
+    Raises:
+        CalibrationError: by the lens's calibration, the image shows nothing.
+    """
     height, width = camera.size
     x, y = camera.matrix[:2, 2] + 0.5  # K counts from a pixel's centre, poses from its corner
     left, right = (_edge(camera, (end, y), (x, y))[0] for end in (0.0, float(width)))
     up, down = (_edge(camera, (x, end), (x, y))[1] for end in (0.0, float(height)))
+    if not (left < right and up < down):
+        raise CalibrationError(
+            f"camera_info has the distortion {camera.coefficients.tolist()}, by which the image "
+            "shows nothing: expected a lens's; calibrate the camera"
+        )
     pixels = float(camera.matrix[1, 1]) * network_columns / width  # a metre's, at 1 m
     slopes = {"left": left, "right": right, "up": up, "down": down}
     return Coverage(
@@ -106,7 +116,7 @@ def _clip(corners: Array, normal: Array, offset: float) -> Array:
 def _edge(
     camera: CameraModel, edge: tuple[float, float], middle: tuple[float, float]
 ) -> tuple[float, float]:
-    """Return the point at depth 1 of the pixel nearest to an edge that the lens shows."""
+    """Return the point at depth 1 of the shown pixel nearest to an edge; NaN if none is shown."""
     plane = camera.at_depth_one(np.linspace(edge, middle, _STEPS))
-    x, y = plane[np.isfinite(plane).all(axis=1)][0].tolist()
+    x, y = plane[np.isfinite(plane).all(axis=1).argmax()].tolist()
     return x, y

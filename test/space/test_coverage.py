@@ -5,6 +5,7 @@ import pytest
 from room import WIDE
 from scipy.spatial.transform import Rotation
 
+from kp_pose_ros.errors import CalibrationError
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.coverage import LEAST_HEIGHT, PERSON_HEIGHT, coverage_of, floor_of
 
@@ -43,6 +44,23 @@ def test_a_fisheye_ends_where_its_lens_does():
     found = coverage_of(narrow, 640)
     assert -np.pi / 2 < found.left < -1.2
     assert 1.2 < found.right < np.pi / 2
+
+
+@pytest.mark.parametrize(
+    ("model", "coefficients"),
+    [
+        pytest.param("plumb_bob", (-1e5, 0, 0, 0), id="turned back at once"),
+        pytest.param("plumb_bob", (1e200,) * 5, id="numbers that overflow"),
+        pytest.param("equidistant", (1e10, 0, 0, 0), id="a fisheye far outside"),
+        pytest.param(
+            "rational_polynomial", (*[0] * 12, 1.5707963, 0), id="a lens turned by 90 degrees"
+        ),
+    ],
+)
+def test_a_lens_that_shows_nothing_is_refused(model, coefficients):
+    camera = CameraModel(CAMERA.size, CAMERA.matrix, model, np.array(coefficients))
+    with pytest.raises(CalibrationError, match=r"camera_info has .*: expected .*; calibrate"):
+        coverage_of(camera, 640)
 
 
 # From the optical frame to one with z up, looking along x.

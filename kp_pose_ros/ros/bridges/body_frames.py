@@ -32,6 +32,7 @@ class BodyFrames:
     """Broadcasts the frame of each tracked person whose hips and shoulders have 3D positions."""
 
     def __init__(self, node: Node) -> None:
+        self._node = node
         self._publisher = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
 
     def broadcast(self, message: PoseArray, keypoint_names: Sequence[str]) -> None:
@@ -46,6 +47,13 @@ class BodyFrames:
         torso = [list(keypoint_names).index(name) for name in _TORSO]
         people = [p for p in message.poses if p.track_id >= 0 and _are_valid(p, torso)]
         if not people:
+            return
+        if not message.header.frame_id:  # every listener to TF would complain
+            self._node.get_logger().warning(
+                "bodies have no TF frames, since the images have no frame_id: set it in the "
+                "camera's driver",
+                throttle_duration_sec=10.0,
+            )
             return
         positions, rotations = body_poses(
             np.array([[_xyz(person, index) for index in torso] for person in people])

@@ -85,6 +85,7 @@ class CoverageTopic:
                     f"{self._calibration.topic} is for images of {camera.size[1]} x "
                     f"{camera.size[0]}: expected {size[1]} x {size[0]}, the size of the images"
                 )
+            coverage = coverage_of(camera, network_width(size))
         except CalibrationError as error:
             self._coverage = self._known = None
             self._calibration.start()
@@ -93,11 +94,7 @@ class CoverageTopic:
             self._problem = str(error)
             return
         self._calibration.stop()
-        self._coverage, self._known, self._problem = (
-            coverage_of(camera, network_width(size)),
-            image,
-            "",
-        )
+        self._coverage, self._known, self._problem = coverage, image, ""
 
     def expect(self, size: Size, network_width: MinWidth) -> None:
         """Note the size of the images.

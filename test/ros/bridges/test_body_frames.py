@@ -66,6 +66,13 @@ class Recorder:
 
     def __init__(self):
         self.messages = []
+        self.warnings = []
+
+    def get_logger(self):
+        return self
+
+    def warning(self, text, **_):
+        self.warnings.append(text)
 
     def create_publisher(self, _, topic, __):
         assert topic == "/tf"
@@ -97,6 +104,13 @@ def test_tracked_people_whose_torso_is_known_have_a_frame():
     assert transform.child_frame_id == "body_kp3"
     assert (transform.header.frame_id, transform.header.stamp.sec) == ("camera", 7)
     assert transform.transform.translation.z == pytest.approx(PLACE[2])
+
+
+def test_without_a_frame_id_nothing_is_sent_but_a_warning():
+    recorder = Recorder()
+    BodyFrames(recorder).broadcast(PoseArray(poses=[person(3, torso()[1])]), NAMES)
+    assert recorder.messages == []
+    assert "the images have no frame_id" in recorder.warnings[0]
 
 
 @pytest.mark.parametrize(
