@@ -81,4 +81,10 @@ def advice(transport: Transport, topic: str, topics: Mapping[str, list[str]]) ->
                 f", but {base}{each.suffix} has a publisher: set the parameter image_transport to "
                 f"'{name}' (pose.launch.py: image_transport:={name})"
             )
+    for name, each in TRANSPORTS.items():
+        if each.type_name in topics.get(base, ()):
+            return (
+                f", but {base} has messages of the type {each.type_name}: set the parameter "
+                f"image_transport to '{name}', and remap {base}{each.suffix} to {base}"
+            )
     return ""

@@ -18,7 +18,7 @@ from kp_pose_ros.image.topics import TRANSPORTS, Reader
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import RULES, Parameters
-from kp_pose_ros.ros.transports import message_class, transport_of
+from kp_pose_ros.ros.transports import advice, message_class, transport_of
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,21 @@ from kp_pose_ros.ros.transports import message_class, transport_of
 )
 def test_the_kind_of_an_image_topic(topic, parameter, kind):
     assert transport_of(topic, parameter) is TRANSPORTS[kind]
+
+
+@pytest.mark.parametrize(
+    ("asked", "topic", "kind"),
+    [
+        pytest.param("raw", "/jpeg", "compressed", id="JPEGs"),
+        pytest.param("compressed", "/jpeg/compressed", "compressed", id="JPEGs, asked for"),
+        pytest.param("foxglove", "/h264/foxglove", "foxglove", id="video, asked for"),
+    ],
+)
+def test_images_of_a_topic_that_is_not_named_as_such_can_be_read_by_a_remapping(asked, topic, kind):
+    base, transport = topic.removesuffix(f"/{kind}"), TRANSPORTS[kind]
+    sentence = advice(TRANSPORTS[asked], topic, {base: [transport.type_name]})
+    assert f"{base} has messages of the type {transport.type_name}: set" in sentence
+    assert f"to '{kind}', and remap {base}/{kind} to {base}" in sentence
 
 
 def test_every_kind_may_be_asked_for():
