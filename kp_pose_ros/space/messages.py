@@ -47,18 +47,23 @@ def depth_of(image: ImageMessage) -> DepthImage:
     return DepthImage(pixels_of(image, image.height, 1, dtype), image.encoding)
 
 
-def camera_of(info: CameraInfoMessage) -> CameraModel:
+def camera_of(info: CameraInfoMessage, size: tuple[int, int] | None = None) -> CameraModel:
     """Return the camera that a CameraInfo message describes, as its images show it.
 
     K, height and width are for the full resolution; the images show the region of interest (all
     zero: the full image), in which binning_x times binning_y pixels (0 means 1) are merged into
     one. Both are applied as in image_geometry's PinholeCameraModel.
 
+    Args:
+        info: the message.
+        size: (height, width) of the images that it has to be for, pixels; None: any.
+
     Raises:
-        CalibrationError: a value is impossible for a camera, or the distortion model is unknown.
+        CalibrationError: a value is impossible for a camera, the distortion model is unknown, or
+            the message is for images of another size.
     """
     roi = info.roi
-    return _camera(
+    camera = _camera(
         (info.height, info.width),
         tuple(info.k),
         info.distortion_model,
@@ -66,6 +71,13 @@ def camera_of(info: CameraInfoMessage) -> CameraModel:
         roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
         binning=(info.binning_x or 1, info.binning_y or 1),
     )
+    if size not in (None, camera.size):
+        found, expected = (f"{each[1]} x {each[0]}" for each in (camera.size, size))
+        raise CalibrationError(
+            f"camera_info is for images of {found}: expected {expected}, the size of the images; "
+            "remap `camera_info` to the topic that the camera's driver publishes beside them"
+        )
+    return camera
 
 
 @lru_cache(maxsize=64)  # cameras repeat the same camera_info with every picture

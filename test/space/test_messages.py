@@ -102,6 +102,12 @@ def test_a_ray_is_the_same_whatever_part_of_the_sensor_an_image_shows(fields, si
     assert ray == pytest.approx(full.rays(np.array((400.5, 200.5))), abs=1e-6)
 
 
+def test_a_calibration_for_images_of_another_size_is_refused():
+    assert camera_of(info(binning_x=2, binning_y=2), (240, 320)).size == (240, 320)
+    with pytest.raises(CalibrationError, match="for images of 320 x 240: expected 640 x 480, "):
+        camera_of(info(binning_x=2, binning_y=2), (480, 640))
+
+
 @pytest.mark.parametrize(
     ("fields", "phrase"),
     [

@@ -262,7 +262,7 @@ class FollowTargetServer(Bridge):
                 _describe(feedback, people, report.index)
                 if report.position is None:
                     center = feedback.bbox.center.position
-                    feedback.bearing = self._sightings.bearing(center.x, center.y)
+                    feedback.bearing = self._sightings.bearing(center.x, center.y, people.size)
         goal.handle.publish_feedback(feedback)
         if report is not None and report.loss is not None:
             patience = goal.choice.effective_patience / _NS

@@ -105,12 +105,15 @@ class Sightings:
             size=size,
         )
 
-    def bearing(self, x: float, y: float) -> float:
-        """Return the angle to a pixel, radians to the left of the axis; NaN if unknown."""
+    def bearing(self, x: float, y: float, size: tuple[int, int]) -> float:
+        """Return the angle to a pixel of an image of (height, width); NaN if unknown.
+
+        Radians, positive to the left of the optical axis.
+        """
         if self._calibration.info is None:
             return math.nan
         try:
-            ray = camera_of(self._calibration.info).rays(np.array([(x, y)]))[0]
+            ray = camera_of(self._calibration.info, size).rays(np.array([(x, y)]))[0]
         except CalibrationError as error:
             self._warn(f"a message on 'camera_info' was ignored: {error}")
             return math.nan

@@ -79,13 +79,7 @@ class CoverageTopic:
             return
         size, network_width = image
         try:
-            camera = camera_of(info)
-            if camera.size != size:
-                raise CalibrationError(
-                    f"{self._calibration.topic} is for images of {camera.size[1]} x "
-                    f"{camera.size[0]}: expected {size[1]} x {size[0]}, the size of the images"
-                )
-            coverage = coverage_of(camera, network_width(size))
+            coverage = coverage_of(camera_of(info, size), network_width(size))
         except CalibrationError as error:
             self._coverage = self._known = None
             self._calibration.start()

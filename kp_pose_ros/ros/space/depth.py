@@ -181,14 +181,7 @@ class DepthSource:
                 f"image's, '{header.frame_id}'; remap `depth` to the driver's depth image that is "
                 "registered to the image"
             )
-        camera = camera_of(info)
-        if camera.size != size:
-            raise CalibrationError(
-                f"camera_info is for images of {camera.size[1]} x {camera.size[0]}: expected "
-                f"{size[1]} x {size[0]}, the size of the images; remap `camera_info` to the topic "
-                "that the camera's driver publishes beside them"
-            )
-        return depth_of(image), camera
+        return depth_of(image), camera_of(info, size)
 
     def _warn(self, error: KpPoseError) -> None:
         now = monotonic()

@@ -255,6 +255,11 @@ def test_in_the_image_alone_the_bearing_needs_camera_info_of_any_qos(robot, qos,
     assert feedback.bearing == pytest.approx(-math.atan2(1, 3), abs=0.05)
     assert math.isnan(feedback.distance)
     assert robot.targets == []
+    of_larger_images = calibration(poses(robot.stamp).header)
+    of_larger_images.width *= 2
+    robot.infos.publish(of_larger_images)
+    while not math.isnan(robot.see(someone).bearing):
+        assert monotonic() < deadline
 
 
 # Both wear what the target wore, and stand to both sides of where it vanished.
