@@ -34,7 +34,9 @@ _SESSIONS = 8  # of a camera, remembered to recognize repeated records
 _MOST_PEOPLE = 200  # the pairs of more take seconds
 # The largest track id, time and number of images that Activity.msg can hold.
 _LIMITS = 2**31 - 1, 2**31 * 1000 - 1, 2**32 - 1
-_FORGET = 60_000  # milliseconds; a subject that no record lists for so long is dropped
+# A subject that no record lists for so many milliseconds, or records, since stamps may stand still,
+# is dropped.
+_FORGET = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,12 @@ class History:
     """The state of one subject.
 
     Attributes:
-        seen: stamp of its latest image.
+        seen: stamp and seq of its latest image.
         past: see `Row.past`.
         runs: the state of each rule, by its name.
     """
 
-    seen: int = 0
+    seen: tuple[int, int] = 0, 0
     past: deque[tuple[int, dict[str, Any]]] = field(default_factory=lambda: deque(maxlen=LAGS[-1]))
     runs: dict[str, Run] = field(default_factory=dict)
 
@@ -198,8 +200,9 @@ class Matcher:
                     state.previous.append(subject)
                     history = state.subjects.setdefault(subject, History())
                     events += rule_set.update(history, image, subject)
-        forgotten = image.stamp_ms - _FORGET
-        for subject in [each for each, kept in state.subjects.items() if kept.seen < forgotten]:
+        stamp_ms, seq = image.stamp_ms - _FORGET, image.seq - _FORGET
+        subjects = state.subjects.items()
+        for subject in [s for s, h in subjects if h.seen[0] < stamp_ms or h.seen[1] < seq]:
             del state.subjects[subject]
         return events
 
@@ -323,7 +326,7 @@ class _RuleSet:
             tuple(each[1] for each in people),
             history.past,
         )
-        history.seen = image.stamp_ms
+        history.seen = image.stamp_ms, image.seq
         for rule, condition in self.rules:
             if not rule.cameras or image.camera in rule.cameras:
                 before = history.runs.get(rule.name)

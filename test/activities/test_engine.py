@@ -71,6 +71,16 @@ def test_images_without_the_person_end_the_activity(high):
     assert [state for state, *_ in found] == ["START", "END"]
 
 
+@pytest.mark.parametrize("step", [0.001, 0], ids=["by time", "by images, if stamps stand still"])
+def test_people_are_forgotten(high, monkeypatch, step):
+    monkeypatch.setattr("kp_pose_ros.activities.engine._FORGET", 10)
+    for n in range(30):
+        pose = {**record(n, 0)["poses"][0], "track_id": n}
+        events(high, [record(n, n * step, poses=[pose])])
+    (state,) = high._states.values()
+    assert list(state.subjects) == [(n,) for n in range(19, 30)]
+
+
 def test_records_that_come_twice_change_nothing(high):
     records = [record(n, n / 10, 0 if n < 15 else 20) for n in range(30)]
     again = [*records[:14], *records[3:14], *records[13:20], *records[19:]]
