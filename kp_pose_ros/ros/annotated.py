@@ -156,10 +156,11 @@ class AnnotatedPictures:
         """Return the image as a BGR picture of a width, to draw on, and the message it lies in.
 
         The message of a bgr8 camera serves as both: a copy would take as long as everything else.
+        What `rcl.take` had to get from rclpy is read-only, and copied.
         """
         picture = _narrowed(image.frame.to_bgr(), width)
         is_own = picture is image.frame.pixels and image.frame.encoding == "bgr8"
-        if is_own and image.message is not None:
+        if is_own and image.message is not None and picture.flags.writeable:
             return picture, image.message
         canvas = self._message.fill(image.header, picture)
         return canvas, self._message.content

@@ -109,7 +109,7 @@ def take(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | 
 
 
 def _take_message(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | None:
-    """Do what `take` does with rclpy's message, at rclpy's cost.
+    """Do what `take` does with rclpy's message, at rclpy's cost; the bytes are read-only.
 
     rmw_fastrtps of Lyrical delivers a message that has a uint8[] through a channel of its own,
     which only `rcl_take` reads. ros2/rmw_fastrtps#881 mended that, but up to 9.4.10 (September

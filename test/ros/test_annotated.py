@@ -148,11 +148,11 @@ def test_a_small_picture_is_not_enlarged():
     assert_drawn(jpeg, 640)
 
 
-def camera_message(encoding, row=640 * 3):
+def camera_message(encoding, row=640 * 3, memory=bytearray):
     """A black image of a camera as it arrives, its rows so many bytes apart."""
     message = Image(header=header_to_msg(HEADER), height=480, width=640, encoding=encoding)
     message.step, message.data = row, bytes(row * 480)
-    return read_raw(np.array(bytearray(serialize_message(message))))
+    return read_raw(np.frombuffer(memory(serialize_message(message)), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,7 @@ def camera_message(encoding, row=640 * 3):
         pytest.param(camera_message("bgr8", 640 * 3 + 64), True, id="bgr8 with padded rows"),
         pytest.param(camera_message("rgb8"), False, id="an encoding that has to be converted"),
         pytest.param(camera_message("8UC3"), False, id="a picture under another name"),
+        pytest.param(camera_message("bgr8", memory=bytes), False, id="bgr8 that is read-only"),
         pytest.param(CameraImage(HEADER, BLACK), False, id="a picture that was no raw message"),
     ],
 )
