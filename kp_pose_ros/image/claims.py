@@ -22,6 +22,7 @@ MAX_PIXELS = 2**26  # 67 megapixels, more than the cameras of robots have
 # each scan passes over all of them. Encoders make about ten scans.
 _MAX_BUFFERED_PIXELS = MAX_PIXELS // 2
 _MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
+_MAX_DEEP_PIXELS = MAX_PIXELS // 4  # of a PNG with 16 bits a channel, which is converted to 8
 
 _CUT = "the picture is cut short"
 _DAMAGED = "the picture is damaged"
@@ -104,6 +105,11 @@ def _png(content: bytes) -> Size:
         position += 12 + length
         if position > len(content):
             raise FrameError(_CUT)
+    if content[24] == 16 and height * width > _MAX_DEEP_PIXELS:  # IHDR's bit depth
+        raise FrameError(
+            f"the picture claims {width} x {height} pixels of 16 bits: expected at most "
+            f"{_MAX_DEEP_PIXELS}"
+        )
     return height, width
 
 

@@ -44,10 +44,10 @@ def png_chunk(kind, content):
     )
 
 
-def png_claiming(width, height):
+def png_claiming(width, height, bits=8):
     return (
         PNG[:8]
-        + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0))
         + PNG[33:]
     )
 
@@ -185,6 +185,9 @@ def test_a_lower_quality_is_smaller():
             id="hundreds of scans",
         ),
         pytest.param(png_claiming(20000, 20000), "claims 20000 x 20000", id="400 megapixel PNG"),
+        pytest.param(
+            png_claiming(5000, 4000, bits=16), "claims 5000 x 4000 pixels of 16", id="deep PNG"
+        ),
         pytest.param(jpeg_claiming(60000, 60000), "claims 60000 x 60000", id="3.6 gigapixel JPEG"),
         pytest.param(jpeg_claiming(0, 0), "damaged", id="JPEG without pixels"),
         pytest.param(jpeg_claiming(160, 0), "damaged", id="JPEG without rows"),
