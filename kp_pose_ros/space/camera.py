@@ -19,7 +19,7 @@ from kp_pose_ros.poses import Array
 # corner.
 _PIXEL_CENTER = 0.5
 _SAME, _HERE = np.eye(3), np.zeros(3)
-_MOST_STEPS, _ENOUGH = 10, 1e-4  # of the search for a ray; the step in pixels that ends it
+_MOST_STEPS, _ENOUGH = 10, 1e-4  # of the search for a ray, and the error in pixels that ends it
 _CLOSES = 0.5  # pixels; greatest distance between a pixel and the projection of its ray
 # Rays to check a lens's model with: radians from the axis (the widest is 1000 at depth 1), and
 # directions around it.
@@ -111,7 +111,7 @@ class CameraModel:
 
     def _as_opencv_takes(self, coefficients: Array) -> Array:
         """Return the coefficients, checked, without trailing zeros that mean nothing."""
-        if self.model not in _MODELS:
+        if self.model not in _MODELS or (len(coefficients) and not self.model):
             raise CalibrationError(
                 f"camera_info has the distortion model '{self.model}': expected one of "
                 f"{', '.join(filter(None, _MODELS))}; calibrate the camera for one of them"

@@ -99,6 +99,7 @@ def test_nobody_has_no_rays():
         pytest.param(SIZE, K[:6], "", (), "matrix K", id="six numbers"),
         pytest.param((0, 0), K, "", (), "0 x 0", id="no size"),
         pytest.param(SIZE, K, "thin_prism", (1.0,), "thin_prism", id="an unknown model"),
+        pytest.param(SIZE, K, "", (0.1, 0, 0, 0), "distortion model ''", id="no name of a model"),
         pytest.param(SIZE, K, "equidistant", (1.0, 2.0), "4 numbers", id="too few coefficients"),
         pytest.param(SIZE, K, "plumb_bob", (np.nan,) * 5, "distortion", id="a bad coefficient"),
     ],
