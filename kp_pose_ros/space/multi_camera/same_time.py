@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from kp_pose_ros.timing import LATE
+from kp_pose_ros.timing import LATE, ImageClock
 
 Item = TypeVar("Item")
 
@@ -33,6 +33,7 @@ class SameTime(Generic[Item]):
         self._waiting: dict[str, list[Seen[Item]]] = {name: [] for name in cameras}
         self._newest: dict[str, int] = {}
         self._slop = slop
+        self._restart()
 
     def newest(self) -> dict[str, int]:
         """Return the newest stamp of each camera that an item came from."""
@@ -45,20 +46,36 @@ class SameTime(Generic[Item]):
         later item or has been silent for long. A stamp that jumps back starts everything over. If a
         camera sends several items with one stamp, the last one counts.
         """
-        newest = self._newest.get(camera, stamp)
-        if stamp < newest - LATE:
-            for items in self._waiting.values():
-                items.clear()
-            self._newest.clear()
+        if stamp < self._newest.get(camera, stamp) - LATE:
+            self._restart()
         if not self._newest:
             self._began = stamp
         self._newest[camera] = max(stamp, self._newest.get(camera, stamp))
+        self._clock.advance(stamp)
+        self._heard[camera] = self._clock.now
         self._insert(self._waiting[camera], Seen(stamp, item))
         sets = []
         while (found := self._take()) is not None:
             if len(found) > 1:
                 sets.append(found)
         return sets
+
+    def _restart(self) -> None:
+        """Drop all items."""
+        for items in self._waiting.values():
+            items.clear()
+        self._newest.clear()
+        self._clock = ImageClock()
+        self._heard: dict[str, int] = {}  # by camera, when its last item came
+
+    def _is_silent(self, camera: str) -> bool:
+        """Return whether a camera is no longer waited for.
+
+        Its newest stamp is far behind the others', or, since theirs may stand still, they have sent
+        very many items.
+        """
+        behind = max(self._newest.values()) - self._newest.get(camera, self._began)
+        return max(behind, self._clock.now - self._heard.get(camera, self._began)) > _SILENCE
 
     @staticmethod
     def _insert(items: list[Seen[Item]], seen: Seen[Item]) -> None:
@@ -71,12 +88,11 @@ class SameTime(Generic[Item]):
 
     def _take(self) -> dict[str, Seen[Item]] | None:
         """Remove and return the set of the oldest item; None if more of its items may come."""
-        now = max(self._newest.values())
         first = {}
         for name, items in self._waiting.items():
             if items:
                 first[name] = items[0]
-            elif now - self._newest.get(name, self._began) <= _SILENCE:
+            elif not self._is_silent(name):
                 return None
         if not first:
             return None

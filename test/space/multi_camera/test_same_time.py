@@ -56,6 +56,11 @@ def test_images_of_one_time_are_put_together(cameras, images, sets):
     assert sets_of(cameras, images) == sets
 
 
+def test_a_silent_camera_is_not_waited_for_although_stamps_stand_still(monkeypatch):
+    monkeypatch.setattr("kp_pose_ros.space.multi_camera.same_time._SILENCE", 10 * MS)
+    assert sets_of("ABC", "C0 " + "A0 B0 " * 8)[-1] == "A0 B0"
+
+
 @pytest.mark.parametrize(
     "step",
     [
