@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import monotonic_ns
 from typing import Any, TypeAlias
 
 from rcl_interfaces.msg import ParameterDescriptor
@@ -45,6 +46,14 @@ class Bridge(OverridableQos):
         initial = list(default) if isinstance(default, tuple) else default
         given: Any = self.declare_parameter(name, initial, descriptor).value
         return rule.check(name, [] if given is None else given)  # `[]` has no type in ROS
+
+    def now(self) -> int:
+        """Return the time for timeouts, in nanoseconds: simulated time where it is used.
+
+        Otherwise it is the steady clock's, since the system's clock may be set.
+        """
+        clock: Any = self.get_clock()
+        return int(clock.now().nanoseconds) if clock.ros_time_is_active else monotonic_ns()
 
     def ready(self, work: str) -> None:
         """Log what the node does, and which parameters have no effect; call it once, at the end."""

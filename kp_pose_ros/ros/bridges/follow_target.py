@@ -165,7 +165,7 @@ class FollowTargetServer(Bridge):
         """Follow until the goal ends; return its result."""
         try:
             choice = _choice(handle.request)
-            goal = OpenGoal(handle, choice, self._now(), rule=choice.rule(self._rules))
+            goal = OpenGoal(handle, choice, self.now(), rule=choice.rule(self._rules))
         except SettingsError as error:
             handle.abort()
             return Result(error_code=Result.INVALID_GOAL, error_msg=str(error))
@@ -198,7 +198,7 @@ class FollowTargetServer(Bridge):
 
     def _tick(self) -> None:
         if self._goal is not None:
-            self._goal.check_time(self._now())
+            self._goal.check_time(self.now())
             self._sightings.watch()
         else:
             self._timer.cancel()
@@ -209,8 +209,8 @@ class FollowTargetServer(Bridge):
         if goal is None or goal.ended.done():
             return
         if goal.pursuit is not None:
-            goal.changed = self._now()
-        goal.check_stamp(nanoseconds(message.header.stamp), self._now())
+            goal.changed = self.now()
+        goal.check_stamp(nanoseconds(message.header.stamp), self.now())
         if goal.ended.done():
             return
         names = self._sightings.keypoint_names(message)
@@ -267,9 +267,6 @@ class FollowTargetServer(Bridge):
         if report is not None and report.loss is not None:
             patience = goal.choice.effective_patience / _NS
             goal.end(getattr(Result, report.loss.name), f"{report.loss.value} (for {patience:g} s)")
-
-    def _now(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
 
 
 def _choice(goal: Any) -> Choice:

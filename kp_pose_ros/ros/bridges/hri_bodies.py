@@ -42,7 +42,7 @@ class Body:
     """The topics of one body.
 
     Attributes:
-        seen: when it was last seen: seconds of the node's clock and of the steady clock.
+        seen: when it was last seen: seconds of simulated time, if used, and of the steady clock.
     """
 
     def __init__(self, node: Bridge, name: str) -> None:
@@ -117,7 +117,7 @@ class HriBodies(Bridge):
         transport = declare_transport(self)
         self._cameras = [Camera(self, name, transport) for name in declare_cameras(self)]
         self._bodies: dict[str, Body] = {}
-        self._moved = self._now()  # when the node's clock last moved
+        self._moved = self._now()  # when simulated time, if used, last moved
         self._is_ending = False
         self._tracked = self.create_publisher(IdsList, f"{_TOPICS}/tracked", RESULTS)
         for camera in self._cameras:
@@ -200,7 +200,8 @@ class HriBodies(Bridge):
         # Simulated time stands still without /clock: then use the steady clock.
         index = int(now[1] - self._moved[1] > self._timeout)
         ages = {name: now[index] - body.seen[index] for name, body in self._bodies.items()}
-        # The node's clock steps back a little when it is corrected, and far when a bag restarts.
+        # Simulated time steps back a little when messages overtake each other, and far when a bag
+        # restarts.
         self._forget([name for name, age in ages.items() if abs(age) > self._timeout])
         wanted = any(body.wants_images for body in self._bodies.values())
         for camera in self._cameras:
@@ -219,8 +220,8 @@ class HriBodies(Bridge):
         self.get_logger().warning(text, throttle_duration_sec=10.0)
 
     def _now(self) -> tuple[float, float]:
-        """Return the time of the node's clock and of the steady clock, in seconds."""
-        return self.get_clock().now().nanoseconds / 1e9, monotonic()
+        """Return simulated time, if used, and the time of the steady clock, in seconds."""
+        return self.now() / 1e9, monotonic()
 
 
 def _fits(message: PoseArray, skeleton: Skeleton) -> bool:

@@ -134,7 +134,7 @@ class WaitForPoseServer(Bridge):
     async def _execute(self, handle: Handle) -> Any:
         """Wait until a goal ends; return its result."""
         try:
-            wait = Wait(handle, _condition(handle.request), self._now())
+            wait = Wait(handle, _condition(handle.request), self.now())
         except SettingsError as error:
             handle.abort()
             return Result(error_code=Result.INVALID_GOAL, error_msg=str(error))
@@ -192,13 +192,9 @@ class WaitForPoseServer(Bridge):
     def _tick(self) -> None:
         if not self._waits and self._poses.want(False):
             self._timer.cancel()
-        now = self._now()
+        now = self.now()
         for wait in self._waits:
             wait.check_time(now)
-
-    def _now(self) -> int:
-        nanoseconds: int = self.get_clock().now().nanoseconds
-        return nanoseconds
 
 
 def _condition(goal: Any) -> Condition:

@@ -3,6 +3,7 @@
 """What all nodes beside the pose node do with parameters and QoS overrides."""
 
 from importlib import import_module
+from time import monotonic_ns
 
 import pytest
 from kp_pose_ros.msg import PoseArray
@@ -39,6 +40,12 @@ def warnings(monkeypatch):
     found = []
     monkeypatch.setattr(PrintableLogger, "warning", lambda _, text, **__: found.append(text))
     return found
+
+
+def test_timeouts_count_simulated_time_and_otherwise_no_clock_that_may_be_set(make):
+    assert make(Bridge, "simulated", use_sim_time=True).now() == 0  # /clock has not begun
+    begin = monotonic_ns()
+    assert begin <= make(Bridge, "real").now() <= monotonic_ns()
 
 
 @pytest.mark.parametrize(

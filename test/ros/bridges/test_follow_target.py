@@ -48,7 +48,7 @@ class Robot:
         self.now, self.stamp, self.targets, self.feedback = 10**12, 1000.0, [], []
         if namespace is None:
             server = FollowTargetServer(namespace=(namespace := next(_namespaces)))
-            server._now = lambda: self.now
+            server.now = lambda: self.now
             self._nodes.append(server)
         self.node = rclpy.create_node("robot", namespace=namespace)
         self._nodes.append(self.node)

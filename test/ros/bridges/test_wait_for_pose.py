@@ -80,7 +80,7 @@ class Planner:
             wait.end()
         self.spin_until(lambda: not self.server._waits)
         self.spin_until(lambda: not self.poses.get_subscription_count())
-        vars(self.server).pop("_now", None)
+        vars(self.server).pop("now", None)
         self.server._poses._skeleton = Skeleton()
 
     def close(self):
@@ -260,7 +260,7 @@ def test_poses_that_contradict_each_other_or_the_skeleton_are_left_out(planner):
 )  # fmt: skip
 def test_a_timeout_says_why_the_goal_was_not_met(planner, stamps, people, goal, reason):
     now = [10**9]  # the server's time, which stands still until all images have come
-    planner.server._now = lambda: now[0]
+    planner.server.now = lambda: now[0]
     sent = planner.send(timeout=1.0, **goal)
     for number, stamp in enumerate(stamps, 1):
         planner.see(*[person()] * people, at=stamp)
