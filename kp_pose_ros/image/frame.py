@@ -166,22 +166,24 @@ class Frame:
 
 
 class BitDepth:
-    """How many of 16 bits one camera uses: the most that any of its frames has needed.
+    """How many of 16 bits one camera uses: the most that two of its frames have needed.
 
     Many sensors put 10 or 12 bits into a 16-bit encoding, which does not say how many. A single
     frame does not show it either, since a dark picture needs fewer. With the maximum, the
-    brightness of a camera's pictures changes only when a brighter one shows that it uses more bits.
+    brightness of a camera's pictures changes only when brighter ones show that it uses more bits. A
+    single one may be damaged, and would darken all that follow.
     """
 
     def __init__(self) -> None:
-        self._bits = 0
+        self._most = [0, 0]  # the largest numbers of bits that frames have needed
 
     def of(self, frame: Frame) -> Frame:
         """Return the frame with the camera's bit depth; a frame of an 8-bit encoding unchanged."""
         if frame.pixels.dtype.itemsize == 1:
             return frame
-        self._bits = max(self._bits, used_bits(frame.pixels))
-        return replace(frame, bit_depth=self._bits)
+        bits = used_bits(frame.pixels)
+        self._most = sorted((*self._most, bits))[1:]
+        return replace(frame, bit_depth=max(bits, self._most[0]))
 
 
 def used_bits(pixels: RawPixels) -> int:

@@ -114,13 +114,22 @@ def test_fewer_bits_than_16_are_as_bright(encoding, bits):
     np.testing.assert_array_equal(seen, Frame(pixels, encoding).to_bgr())
 
 
-def test_a_camera_keeps_the_bits_that_it_was_seen_to_use():
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param((4000, 4000, 1000, 100), (250, 250, 62, 6), id="darker pictures"),
+        pytest.param((1000, 4000, 1000, 4000, 1000), (250, 250, 250, 250, 62), id="highlights"),
+        pytest.param((65535, 1000, 1000), (255, 250, 250), id="a damaged picture to begin with"),
+        pytest.param((1000, 1000, 65535, 1000), (250, 250, 255, 250), id="a damaged picture"),
+    ],
+)
+def test_a_camera_keeps_the_bits_that_it_was_seen_to_use_twice(values, expected):
     camera = BitDepth()
     brightness = [
         camera.of(Frame(np.full((2, 2), value, np.uint16), "mono16")).to_bgr().max()
-        for value in (1000, 4000, 1000, 100, 4000)
+        for value in values
     ]
-    assert brightness == [250, 250, 62, 6, 250]
+    assert tuple(brightness) == expected
 
 
 def test_a_frame_of_8_bits_has_no_bit_depth():
