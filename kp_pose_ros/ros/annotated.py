@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 from threading import Lock
 from time import monotonic
 
@@ -107,7 +108,7 @@ class AnnotatedPictures:
         compressed = node.resolve_topic_name(f"{prefix}annotated") + "/compressed"
         self._jpeg = node.create_publisher(CompressedImage, compressed, NEWEST)
         self._message = cdr.ImageWriter()
-        self._next_jpeg = 0.0  # when the next compressed picture is due
+        self._turn = -inf  # of the latest compressed picture, seconds of the monotonic clock
 
     def wanted(self) -> bool:
         """Return whether either topic has a subscriber."""
@@ -131,7 +132,7 @@ class AnnotatedPictures:
         if not 0 < max(raw_width, jpeg_width) <= image.frame.size[1]:
             return  # no subscriber, or none yet when the frame was read with less detail
         if jpeg_width:
-            self._next_jpeg = _next_turn(self._next_jpeg, presentation.jpeg.max_rate)
+            self._turn = _next_turn(self._turn, presentation.jpeg.max_rate)
         picture = Picture(image, poses, presentation, raw_width, jpeg_width)
         presentation.painter.paint(self, picture)
 
@@ -170,18 +171,19 @@ class AnnotatedPictures:
         raw = source[1] if self._raw.get_subscription_count() else 0
         if not self._jpeg.get_subscription_count():
             return raw, 0
-        is_due = jpeg.max_rate == 0 or monotonic() >= self._next_jpeg
+        is_due = jpeg.max_rate == 0 or monotonic() >= self._turn + 1 / jpeg.max_rate
         return raw, jpeg.width(source) if is_due else 0
 
 
 def _next_turn(turn: float, rate: float) -> float:
-    """Return when the picture after this one is due, if this one's turn was at `turn`, seconds.
+    """Return the turn of a picture that is due now, after the one at `turn`, seconds.
 
     Turns are a fixed time apart, so that images that come a little late now and then give the same
     number of pictures.
     """
     period, now = 1 / rate if rate else 0.0, monotonic()
-    return (turn if now - turn < period else now) + period
+    due = turn + period
+    return due if now - due < period else now
 
 
 def _narrowed(picture: Pixels, width: int) -> Pixels:

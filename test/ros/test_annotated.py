@@ -238,6 +238,15 @@ def test_stamps_that_stand_still_do_not_freeze_the_jpegs(clock):
     assert camera.show(jpeg=two)[1] is not None  # HEADER's stamp again
 
 
+def test_another_rate_applies_from_the_next_image_on(clock):
+    camera = Camera(JPEG)
+    rare, frequent = (JpegSettings(90, max_rate=rate, max_width=320) for rate in (0.001, 10.0))
+    camera.show(jpeg=rare)
+    clock[0] += 0.2
+    assert camera.show(jpeg=rare)[1] is None
+    assert camera.show(jpeg=frequent)[1] is not None
+
+
 def test_between_two_jpegs_nothing_is_drawn_and_no_detail_wanted(clock):
     camera = Camera(JPEG)
     two = JpegSettings(jpeg_quality=90, max_rate=2.0, max_width=320)
@@ -279,12 +288,13 @@ def test_pictures_wait_for_nobody_and_only_the_newest_is_drawn():
     assert [picture.image.frame for picture in busy.drawn] == [BLACK, frames[-1]]
 
 
-def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it():
+def test_a_jpeg_s_turn_passes_to_the_picture_that_overtakes_it(clock):
     camera = Camera(RAW, JPEG)
     painter, busy = Painter(pytest.fail), Busy(camera)
     rare = JpegSettings(jpeg_quality=90, max_rate=0.01, max_width=320)
     camera.show(painter=painter)
     assert busy.began.wait(10)
+    clock[0] += 100
     camera.show(jpeg=rare, painter=painter)
     camera.show(jpeg=rare, painter=painter)
     busy.go.set()
