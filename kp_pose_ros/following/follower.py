@@ -37,6 +37,7 @@ _TRUST_AGAIN = 0.5  # until ids are trusted again after two people came near eac
 _RECENT = 2.0  # people out of sight for less than this may still be near
 _REMEMBERED = 60.0  # how long people out of sight are remembered
 _MAX_PEOPLE = 30
+_TYPICAL = 0.75  # quantile of how well a new track's positions fit: the best may fit by chance
 _WITNESSES = 3  # if this many people shift alike, the camera is turning
 # Two people are near each other, so that the tracker may swap their ids, if their bodies are closer
 # than this in the image, in torso lengths, and about equally far from the camera.
@@ -58,12 +59,12 @@ class Newcomer:
 
     Attributes:
         since: stamp of its first image.
-        fit: how well its position fitted the target when it began.
+        fits: how well its positions fitted the target when it began.
         rival: the largest evidence that it is another remembered person.
     """
 
     since: int
-    fit: float = -math.inf
+    fits: list[float] = field(default_factory=list)
     rival: float = 0.0
     filter: Filter = field(default_factory=Filter)
 
@@ -134,16 +135,15 @@ class Follower:
             for person, column, row in zip(persons, _certain(evidence), evidence, strict=True)
         ]
         index = columns[0]
-        # Another remembered person explains the detection at least as well.
-        rivals = evidence[1:].max(axis=0, initial=0)
         self._note_rivals(people, evidence, columns)
-        self._claim(people.track_ids, np.where(evidence[0] > rivals, evidence[0], 0))
+        self._claim(people.track_ids, self._evidence_of_claims(people, evidence))
         if index == NOBODY or not self._is_recognized(people, columns, evidence[0, index]):
             columns[0] = NOBODY
         self._learn(persons, people, columns)
         if columns[0] != NOBODY:
             self._remember(people, columns)
             return Sight.VISIBLE, index
+        rivals = evidence[1:].max(axis=0, initial=0)
         may_be = (evidence[0] > 0) & (evidence[0] > rivals - _CERTAIN)
         return Sight.AMBIGUOUS if may_be.any() else Sight.ABSENT, NOBODY
 
@@ -175,6 +175,8 @@ class Follower:
         recent = np.array([person.filter.unseen < _RECENT for person in persons])
         apart = np.hypot(*(means[:, None, (X, Y)] - means[:, (X, Y)]).transpose(2, 0, 1))
         near = apart < _NEAR * np.minimum(unit[:, None], unit)
+        for person, is_near in zip(persons, (near[0] & recent).tolist(), strict=True):
+            person.is_mixed |= is_near
         by_range = np.abs(means[:, None, RANGE] - means[:, RANGE])
         by_size = np.abs(means[:, None, SIZE] - means[:, SIZE])
         deep = np.where(np.isfinite(by_range), by_range, by_size)
@@ -182,10 +184,10 @@ class Follower:
         np.fill_diagonal(near, False)
         self._find_jumps(persons, people)
         for person, is_near in zip(persons, near.any(axis=1).tolist(), strict=True):
-            hidden = person.filter.unseen > _TRUST_AGAIN
+            hidden = person.filter.unseen > MOMENT
             if is_near or hidden or person.has_jumped:
                 person.trust = 0.0
-            else:
+            elif person.filter.unseen <= seconds:
                 person.trust = min(1.0, person.trust + seconds / _TRUST_AGAIN)
 
     def _find_jumps(self, persons: list[Person], people: People) -> None:
@@ -216,8 +218,8 @@ class Follower:
                     self._candidates.pop(track_id, None)
                 newcomer.filter.correct(row)
                 if (self._stamp - newcomer.since) * 1e-9 <= _ARRIVAL:
-                    newcomer.fit = max(newcomer.fit, float(fits[index]))
-                fits[index] = newcomer.fit
+                    newcomer.fits.append(float(fits[index]))
+                fits[index] = np.quantile(newcomer.fits, _TYPICAL)
         return fits
 
     def _is_recognized(self, people: People, columns: list[int], evidence: float) -> bool:
@@ -267,6 +269,18 @@ class Follower:
             claim.evidence, claim.seen = max(claim.evidence, each), self._stamp
             claim.beside |= present
 
+    def _evidence_of_claims(self, people: People, evidence: Array) -> Array:
+        """Return the evidence that detections are the target, (n,); 0 for those of other people.
+
+        Another remembered person explains a detection at least as well. This does not count if they
+        wear the same clothes and came near each other, because then the ids may be swapped.
+        """
+        rivals = evidence[1:].max(axis=0, initial=0)
+        unmixed = [not person.is_mixed for person in self._others]
+        alike = self._target.clothes(people) > 0
+        rivals[alike] = evidence[1:][unmixed][:, alike].max(axis=0, initial=0)
+        return np.where(evidence[0] > rivals, evidence[0], 0)
+
     def _rival_claim(self, track_id: int) -> float:
         """Return the evidence that another track, seen beside this one, is the target."""
         claims = [
@@ -294,6 +308,8 @@ class Follower:
         self._newcomers.clear()
         self._candidates.clear()
         self._claims.clear()
+        for each in self._others:
+            each.is_mixed = False
         recent = {each.track_id for each in self._others if each.filter.unseen < _REPLACES}
         for index, track_id in enumerate(people.track_ids.tolist()):
             if index not in columns and track_id not in recent:

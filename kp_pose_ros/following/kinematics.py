@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kp_pose_ros.poses import OBSERVED, Array, Poses
+from kp_pose_ros.poses import OBSERVED, Array, Bools, Poses
 
 X, Y, SIZE, RANGE = range(4)
 COORDINATES = 4
@@ -31,6 +31,7 @@ _FIRST_VELOCITY = np.array((2.0, 0.5, 0.4, 0.4))  # per second
 _SIZE_SPAN = _RANGE_SPAN = 1.5
 _ANYWHERE = 0.05  # probability that a person out of sight for _LONG may be anywhere
 _LONG = 1.0  # seconds
+_NEARER = 1.0  # standard deviations; a detection nearer by more than this may hide the person
 
 _BODY = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _TORSO_OF_BOX = 0.3  # length of a torso in heights of the box, where keypoints do not show it
@@ -131,9 +132,19 @@ class Filter:
         ratios = -0.5 * squared + np.log(spans / np.sqrt(2 * np.pi * variance))
         # With a distance, the size says little more.
         ratios[:, SIZE] = np.where(np.isfinite(ratios[:, RANGE]), np.nan, ratios[:, SIZE])
+        # Whoever hides a person is at the same place in the image: there, x says nothing.
+        hiding = self._may_hide(measured, variance)
+        ratios[hiding, X] = np.minimum(ratios[hiding, X], 0)
         total = np.nansum(ratios, axis=1)
         anywhere = _ANYWHERE * min(1.0, self.unseen / _LONG) ** 2 + 1e-9
         return np.asarray(np.logaddexp(total, math.log(anywhere)))
+
+    def _may_hide(self, measured: Array, variance: Array) -> Bools:
+        """Return which detections are nearer than this person, and may hide it, (n,)."""
+        nearer = (self.mean[0] - measured) / np.sqrt(variance)
+        known = np.isfinite(nearer[:, RANGE])
+        found: Bools = np.where(known, nearer[:, RANGE], -nearer[:, SIZE]) > _NEARER
+        return found
 
     def squared_distance(self, measured: Array) -> float:
         """Return the squared Mahalanobis distance of a detection, over its known coordinates."""

@@ -26,7 +26,8 @@ _OTHER_CLOTHES = -1.0  # from clothes; below this they count as another person's
 _SAME_CLOTHES, _OUTLIERS, _LOOKALIKES = 0.16, 0.06, 0.08
 
 # Squared Mahalanobis distance beyond which a detection is a jump; and the limit that applies right
-# after a jump (which may have been a single bad detection) and where clothes are unknown.
+# after a jump (which may have been a single bad detection), near other people, and where clothes
+# are unknown.
 GATE, _NARROW_GATE = 14.0, 5.0
 
 
@@ -67,11 +68,14 @@ class Person:
         track_id: the latest track id.
         trust: 0 to 1, how certain it is that the id still means the same person.
         has_jumped: whether the latest detection with that id was too far off to be the same person.
+        is_mixed: whether the person came near the target since the target was last seen, so that
+            the one may have been taken for the other.
     """
 
     track_id: int
     trust: float = 1.0
     has_jumped: bool = False
+    is_mixed: bool = False
     filter: Filter = field(default_factory=Filter)
     views: Views = field(default_factory=Views)
 
@@ -101,7 +105,8 @@ class Person:
         if self.track_id != people.track_ids[index] or self.filter.unseen > MOMENT:
             return False
         clothes = self.clothes(people)[index]
-        limit = _NARROW_GATE if self.has_jumped or clothes <= 0 else GATE
+        is_doubtful = self.has_jumped or self.trust < 1 or clothes <= 0
+        limit = _NARROW_GATE if is_doubtful else GATE
         is_near = self.filter.squared_distance(people.coordinates[index]) <= limit
         return bool(is_near and clothes >= _OTHER_CLOTHES)
 

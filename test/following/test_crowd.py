@@ -8,7 +8,8 @@ from measure import run
 
 @pytest.fixture(scope="module")
 def outcomes():
-    return [run(seed) for seed in range(1000, 1006)]
+    # In the last three, somebody in similar clothes steps out where the target has vanished.
+    return [run(seed) for seed in (1000, 1001, 1002, 5143, 5163, 20072)]
 
 
 @pytest.mark.parametrize("way", ["follow_target", "without depth", "without the image"])

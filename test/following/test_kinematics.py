@@ -55,6 +55,13 @@ def test_people_elsewhere_fit_less(other):
     assert evidence(expected, other) < evidence(expected, Someone(1)) - 3
 
 
+@pytest.mark.parametrize("depth", [True, False], ids=["depth", "size"])
+def test_what_is_nearer_at_the_same_place_may_be_what_hides_the_person(depth):
+    expected = filter_of(*[Someone(1)] * 10)
+    nearer, farther = (Someone(1, z=3.0 * ratio, depth=depth) for ratio in (1 / 1.2, 1.2))
+    assert evidence(expected, nearer) < evidence(expected, farther) - 2
+
+
 def test_the_longer_a_person_is_out_of_sight_the_less_a_place_says():
     expected = filter_of(*[Someone(1)] * 10)
     here, far = [], []
