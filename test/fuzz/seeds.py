@@ -35,7 +35,7 @@ JPEGS = [
     picture(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
     picture(".jpg", cv2.IMWRITE_JPEG_RST_INTERVAL, 4),
 ]
-PNGS = [picture(".png")]
+PNGS = [picture(".png"), cv2.imencode(".png", PICTURE.astype(np.uint16) << 4)[1].tobytes()]
 FILES = [picture(suffix) for suffix in (".bmp", ".webp", ".tiff", ".png", ".jpg")]
 
 
