@@ -29,6 +29,7 @@ from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
+from kp_pose_ros.ros.rcl import has_buffers
 
 IN_FLIGHT = 2  # one in the engine, one waiting: the node never idles and never drops a frame
 _LOST_AFTER = 1.0  # seconds; then frames without an answer are replaced
@@ -76,7 +77,7 @@ class BenchCamera:
             # Raw: the node does not pay for what a viewer does with a picture, and rclpy's Python
             # message would cost this process, which sends the frames, as much as sending them.
             self._overlay = self._node.create_subscription(
-                Image, topic, lambda _: None, NEWEST, raw=True
+                Image, topic, lambda _: None, NEWEST, raw=not has_buffers()
             )
         self._sending = True
         self.reset()

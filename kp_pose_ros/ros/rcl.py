@@ -98,7 +98,7 @@ def take(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | 
         )
     if code == _TAKE_FAILED:
         _forget_error()
-        return _take_message(subscription) if _has_buffers() else None
+        return _take_message(subscription) if has_buffers() else None
     if code != _OK:
         raise MiddlewareError(f"a message of {subscription.topic_name} cannot be taken: {_error()}")
     memory = (ctypes.c_uint8 * content.length).from_address(content.buffer)
@@ -109,12 +109,7 @@ def take(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | 
 
 
 def _take_message(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | None:
-    """Do what `take` does with rclpy's message, at rclpy's cost; the bytes are read-only.
-
-    rmw_fastrtps of Lyrical delivers a message that has a uint8[] through a channel of its own,
-    which only `rcl_take` reads. ros2/rmw_fastrtps#881 mended that, but up to 9.4.10 (September
-    2026) the changelogs of Lyrical do not have it.
-    """
+    """Do what `take` does with rclpy's message, at rclpy's cost; the bytes are read-only."""
     handle = subscription.handle
     try:
         with handle:
@@ -223,7 +218,13 @@ def handle_events(context: Context, subscription: Subscription[Any]) -> None:
 
 
 @cache
-def _has_buffers() -> bool:
+def has_buffers() -> bool:
+    """Return whether messages with a uint8[], as images, may have to be taken as rclpy's messages.
+
+    rmw_fastrtps of Lyrical delivers them through a channel of its own, which only `rcl_take` reads.
+    ros2/rmw_fastrtps#881 mended that, but up to 9.4.10 (September 2026) the changelogs of Lyrical
+    do not have it.
+    """
     return find_spec("rosidl_buffer") is not None  # since Lyrical
 
 

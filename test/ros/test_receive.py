@@ -115,7 +115,7 @@ def test_only_the_newest_image_of_a_camera_is_taken_and_the_others_are_counted(m
 
 def test_an_image_that_cannot_be_taken_serialized_is_taken_as_a_message(make, monkeypatch):
     """As on Lyrical."""
-    monkeypatch.setattr(rcl, "_has_buffers", lambda: True)
+    monkeypatch.setattr(rcl, "has_buffers", lambda: True)
     monkeypatch.setattr(rcl._rcl(), "rcl_take_serialized_message", lambda *_: rcl._TAKE_FAILED)
     receiver, (camera,) = make("front")
     for value in (1, 2, 3, 4):

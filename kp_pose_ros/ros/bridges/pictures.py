@@ -9,9 +9,11 @@ arrive.
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from kp_pose_ros.errors import FrameError
@@ -20,6 +22,7 @@ from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.image.topics import Reader
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.bridges.bridge import Bridge, OnDemand
 from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.transports import message_class, topic_of, transport_of
@@ -73,7 +76,7 @@ class Pictures:
             QoSProfile(
                 depth=max(_QUEUE, self._reader.queue), reliability=ReliabilityPolicy.BEST_EFFORT
             ),
-            raw=True,
+            raw=not rcl.has_buffers(),
         )
 
     def want(self, is_wanted: bool) -> None:
@@ -90,8 +93,9 @@ class Pictures:
             image = self._images[stamp] = self._read(image)
         return None if image is None else image.frame.to_bgr()
 
-    def _keep(self, message: bytes) -> None:
-        content = np.frombuffer(message, np.uint8)
+    def _keep(self, message: Any) -> None:
+        cdr = message if isinstance(message, bytes) else serialize_message(message)
+        content = np.frombuffer(cdr, np.uint8)
         if self._is_video:
             if (image := self._read(content)) is not None:
                 self._images[image.header.stamp] = image

@@ -18,6 +18,7 @@ from kp_pose_ros.image.topics import TRANSPORTS
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.pictures import Pictures
+from kp_pose_ros.ros.transports import message_class
 
 SIZE = 96, 128
 _topics = (f"pictures_{number}/image" for number in count())
@@ -28,7 +29,7 @@ class Camera:
 
     def __init__(self, node, transport, **options):
         self.node, topic = node, next(_topics)
-        suffix, kind = ("", Image) if transport == "raw" else (f"/{transport}", CompressedImage)
+        kind, suffix = message_class(TRANSPORTS[transport].type_name), TRANSPORTS[transport].suffix
         self.publisher = node.create_publisher(kind, topic + suffix, 10)
         self.pictures = Pictures(node, topic, transport, **options)
         self.pictures.want(True)
@@ -92,7 +93,14 @@ def jpeg(header):
         pytest.param("compressed", jpeg(at(5)), id="JPEG"),
     ],
 )
-def test_the_image_of_given_poses_is_found_by_its_stamp(camera, transport, image):
+@pytest.mark.parametrize(
+    "has_buffers", [pytest.param(False, id="bytes"), pytest.param(True, id="messages, on Lyrical")]
+)
+def test_the_image_of_given_poses_is_found_by_its_stamp(
+    camera, monkeypatch, transport, image, has_buffers
+):
+    if has_buffers:
+        monkeypatch.setattr(rcl, "has_buffers", lambda: True)
     camera = camera(transport)
     camera.publisher.publish(image)
     picture = camera.picture(at(5))
@@ -104,8 +112,10 @@ def test_the_image_of_given_poses_is_found_by_its_stamp(camera, transport, image
 @pytest.mark.parametrize("transport", ["ffmpeg", "foxglove"])
 def test_every_picture_of_a_video_is_found(camera, monkeypatch, transport):
     pytest.importorskip("av")
-    stand_in = replace(TRANSPORTS[transport], type_name="sensor_msgs/msg/CompressedImage")
+    # Of a type that always is there, and has no uint8[]: Lyrical does not carry any bytes in those.
+    stand_in = replace(TRANSPORTS[transport], type_name="std_msgs/msg/Header")
     monkeypatch.setitem(TRANSPORTS, transport, stand_in)
+    monkeypatch.setattr(rcl, "has_buffers", lambda: False)
     camera = camera(transport)
     packets = video_packets(g="3")[:3]
     for stamp, data in packets:
