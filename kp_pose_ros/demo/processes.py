@@ -47,12 +47,14 @@ class Processes:
         """Return whether a process runs; False if it has ended with exit code 0.
 
         Raises:
-            KpPoseError: it failed; the message quotes the last line of its log.
+            KpPoseError: it failed; the message quotes the last line of its log above ROS's INFO,
+                which the middleware may log while the process ends.
         """
         code = self._started[name].poll()
         if code:
-            text = self._log(name).read_text(errors="replace").strip()
-            last = text.splitlines()[-1] if text else f"exit code {code}"
+            lines = self._log(name).read_text(errors="replace").strip().splitlines()
+            told = [line for line in lines if not line.startswith("[INFO]")]
+            last = told[-1] if told else f"exit code {code}"
             raise KpPoseError(f"the {name} process failed: {last} (see {self._log(name)})")
         return code is None
 

@@ -8,6 +8,8 @@ import pytest
 from peer import image_of, stamped
 from rclpy.qos import ReliabilityPolicy
 
+from kp_pose_ros.ros import rcl
+
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 
 
@@ -45,6 +47,7 @@ def test_a_camera_may_have_any_reliability(node, peer, bus, reliabilities):
         camera.close()
 
 
+@pytest.mark.skipif(rcl.has_buffers(), reason="Lyrical's Fast DDS reports no lost images")
 @pytest.mark.usefixtures("fast_dds")
 def test_images_that_get_lost_on_the_way_are_told_with_the_mend(node, peer):
     camera = peer("changing", reliability=BEST_EFFORT).connect()

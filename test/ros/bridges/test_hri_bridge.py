@@ -114,7 +114,8 @@ class Robot:
 
     def topics(self):
         """The topics of bodies that somebody publishes, without what all of them begin with."""
-        names = [name for name, _ in self.node.get_topic_names_and_types()]
+        found = [name for name, _ in self.node.get_topic_names_and_types()]
+        names = [name for name in found if "/_" not in name]  # hidden: Lyrical's channels
         bodies = [name for name in names if name.startswith("/humans/bodies/kp")]
         return {
             name.removeprefix("/humans/bodies/")
