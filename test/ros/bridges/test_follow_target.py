@@ -35,6 +35,7 @@ from kp_pose_ros.skeleton import Skeleton, Vocabulary
 VOCABULARY = Vocabulary(Skeleton.builtin("coco17"), ("person",))
 ABORTED, CANCELED = GoalStatus.STATUS_ABORTED, GoalStatus.STATUS_CANCELED
 Goal, Result, Feedback = FollowTarget.Goal, FollowTarget.Result, FollowTarget.Feedback
+VISIBLE = Feedback.VISIBLE
 PIXELS = {RED: (40, 40, 200), BLUE: (200, 60, 40)}
 _namespaces = (f"/followed_{n}" for n in count())
 
@@ -118,7 +119,7 @@ class Robot:
         handle, answer = self.send(**fields)
         for _ in range(8):
             feedback = self.see(*people, picture=picture)
-        assert feedback.state == Feedback.VISIBLE
+        assert feedback.state == VISIBLE
         return handle, answer
 
 
@@ -170,7 +171,7 @@ def test_the_nearest_person_is_the_target_and_its_pose_points_away_from_the_came
     feedback = robot.see(*people)
     robot.spin_until(lambda: robot.targets[-1].header == feedback.header)
     target = robot.targets[-1]
-    assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, 7)
+    assert (feedback.state, feedback.track_id) == (VISIBLE, 7)
     assert feedback.distance == pytest.approx(math.hypot(1, 2))
     assert feedback.bearing == pytest.approx(-math.atan2(1, 2))
     assert feedback.bbox.center.position.x == pytest.approx(570, abs=10)
@@ -201,7 +202,7 @@ def test_whoever_raises_a_hand_is_chosen_once_they_have_for_long_enough(robot):
     people = Someone(3, x=-1.0, z=4.0, colour=BLUE, raised=True), Someone(7, x=1.0)
     states = [robot.see(*people) for _ in range(8)]
     assert [each.state for each in states[:5]] == [Feedback.SELECTING] * 5
-    assert (states[-1].state, states[-1].track_id) == (Feedback.VISIBLE, 3)
+    assert (states[-1].state, states[-1].track_id) == (VISIBLE, 3)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +218,8 @@ def test_a_target_whose_id_changes_stays_the_target(robot, target, other, pictur
     for _ in range(6):
         people = Someone(other, x=1.0, colour=BLUE), Someone(target, x=-1.0)
         feedback = robot.see(*people, picture=picture)
-        assert feedback.state != Feedback.VISIBLE or feedback.bearing > 0
-    assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, target)
+        assert feedback.state != VISIBLE or feedback.bearing > 0
+    assert (feedback.state, feedback.track_id) == (VISIBLE, target)
 
 
 def test_a_hidden_target_is_predicted_then_lost_and_then_found_again(robot):
@@ -228,9 +229,10 @@ def test_a_hidden_target_is_predicted_then_lost_and_then_found_again(robot):
     assert math.isfinite(states[4].distance)
     assert math.isnan(states[5].distance)
     assert len({each.last_visible.nanosec for each in states}) == 1
-    for _ in range(6):
-        feedback = robot.see(Someone(8), Someone(3, x=1.5, colour=BLUE))
-    assert (feedback.state, feedback.track_id) == (Feedback.VISIBLE, 8)
+    deadline = monotonic() + PATIENCE
+    while (feedback := robot.see(Someone(8), Someone(3, x=1.5, colour=BLUE))).state != VISIBLE:
+        assert monotonic() < deadline  # a late image has no clothes
+    assert feedback.track_id == 8
 
 
 @pytest.mark.parametrize(
@@ -367,7 +369,7 @@ def test_poses_that_contradict_themselves_are_left_out(robot):
     bad = poses(robot.stamp + 0.05, Someone(7))
     bad.poses[0].keypoints[0].x = math.nan
     robot.poses.publish(bad)
-    assert robot.see(Someone(7)).state == Feedback.VISIBLE
+    assert robot.see(Someone(7)).state == VISIBLE
 
 
 @pytest.fixture
