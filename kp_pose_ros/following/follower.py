@@ -135,15 +135,16 @@ class Follower:
             for person, column, row in zip(persons, _certain(evidence), evidence, strict=True)
         ]
         index = columns[0]
+        # By detection, how well another remembered person explains it.
+        rivals = evidence[1:].max(axis=0, initial=0)
         self._note_rivals(people, evidence, columns)
-        self._claim(people.track_ids, self._evidence_of_claims(people, evidence))
+        self._claim(people.track_ids, self._evidence_of_claims(people, evidence, rivals))
         if index == NOBODY or not self._is_recognized(people, columns, evidence[0, index]):
             columns[0] = NOBODY
         self._learn(persons, people, columns)
         if columns[0] != NOBODY:
             self._remember(people, columns)
             return Sight.VISIBLE, index
-        rivals = evidence[1:].max(axis=0, initial=0)
         may_be = (evidence[0] > 0) & (evidence[0] > rivals - _CERTAIN)
         return Sight.AMBIGUOUS if may_be.any() else Sight.ABSENT, NOBODY
 
@@ -175,7 +176,7 @@ class Follower:
         recent = np.array([person.filter.unseen < _RECENT for person in persons])
         apart = np.hypot(*(means[:, None, (X, Y)] - means[:, (X, Y)]).transpose(2, 0, 1))
         near = apart < _NEAR * np.minimum(unit[:, None], unit)
-        for person, is_near in zip(persons, (near[0] & recent).tolist(), strict=True):
+        for person, is_near in zip(self._others, (near[0] & recent)[1:].tolist(), strict=True):
             person.is_mixed |= is_near
         by_range = np.abs(means[:, None, RANGE] - means[:, RANGE])
         by_size = np.abs(means[:, None, SIZE] - means[:, SIZE])
@@ -269,16 +270,15 @@ class Follower:
             claim.evidence, claim.seen = max(claim.evidence, each), self._stamp
             claim.beside |= present
 
-    def _evidence_of_claims(self, people: People, evidence: Array) -> Array:
+    def _evidence_of_claims(self, people: People, evidence: Array, rivals: Array) -> Array:
         """Return the evidence that detections are the target, (n,); 0 for those of other people.
 
         Another remembered person explains a detection at least as well. This does not count if they
         wear the same clothes and came near each other, because then the ids may be swapped.
         """
-        rivals = evidence[1:].max(axis=0, initial=0)
         unmixed = [not person.is_mixed for person in self._others]
         alike = self._target.clothes(people) > 0
-        rivals[alike] = evidence[1:][unmixed][:, alike].max(axis=0, initial=0)
+        rivals = np.where(alike, evidence[1:][unmixed].max(axis=0, initial=0), rivals)
         return np.where(evidence[0] > rivals, evidence[0], 0)
 
     def _rival_claim(self, track_id: int) -> float:

@@ -150,8 +150,8 @@ class CameraModel:
         Newton's method, from points nearby: where lenses bend much, OpenCV's undistortPoints does
         not converge, and its fisheye's cuts off what appears beyond 90 degrees.
         """
+        found, slopes = self._project(plane)
         for _ in range(_MOST_STEPS):
-            found, slopes = self._project(plane)
             error = found - wanted
             if slopes is None or not (np.abs(error) > _ENOUGH).any():
                 break
@@ -160,7 +160,7 @@ class CameraModel:
             plane = (
                 plane - np.stack((d * x - b * y, a * y - c * x), axis=-1) / (a * d - b * c)[:, None]
             )
-        found, _ = self._project(plane)
+            found, slopes = self._project(plane)
         # Beyond the image circle a model has no inverse; beyond its last angle, a wrong one.
         known = np.linalg.norm(plane, axis=-1) <= np.tan(self._angles[-1])
         known &= np.abs(found - wanted).max(axis=-1) < _CLOSES
