@@ -31,10 +31,8 @@ from messages import GOALS, VALID, Maker, interface
 TESTS = Path(__file__).parents[1]
 sys.path += [str(TESTS / each) for each in ("ros", "inference/tensorrt")]
 
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(101 + os.getpid() % 100)
-
 import rclpy  # noqa: E402
+import ros_fixtures  # noqa: E402, F401  gives this run a domain of its own
 from echo_model import write_echo_model  # noqa: E402
 from node_process import PATIENCE, NodeProcess  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
