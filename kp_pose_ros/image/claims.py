@@ -36,6 +36,11 @@ _SEQUENTIAL = (0xC0, 0xC1)
 _PIXELS_PER_BYTE = 512  # a block of 8 x 8 pixels takes at least one bit
 
 
+def kind_of(content: bytes) -> str | None:
+    """Return which of `KINDS` a picture file is, by its first bytes; None if it is none of them."""
+    return next((kind for kind in KINDS if _SIGNATURES[kind].match(content)), None)
+
+
 def claimed_size(content: bytes, kinds: Collection[str]) -> Size:
     """Return the height and width that a picture file claims; `kinds` are those of `KINDS` allowed.
 
@@ -43,8 +48,8 @@ def claimed_size(content: bytes, kinds: Collection[str]) -> Size:
         FrameError: the file is of another kind, is cut short or damaged, or claims to be empty or
             larger than `MAX_PIXELS`.
     """
-    kind = next((each for each in kinds if _SIGNATURES[each].match(content)), None)
-    if kind is None:
+    kind = kind_of(content)
+    if kind is None or kind not in kinds:
         raise FrameError(f"the data is not a {' or '.join(kinds)} picture")
     try:
         height, width = KINDS[kind](content)

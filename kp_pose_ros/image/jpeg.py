@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.claims import KINDS, claimed_size
+from kp_pose_ros.image.claims import KINDS, claimed_size, kind_of
 from kp_pose_ros.image.frame import MAX_SIDE, Frame, Pixels, Size
 from kp_pose_ros.settings import setting
 
@@ -23,7 +23,6 @@ MinWidth = Callable[[Size], int]
 # subscribers the order of the colours.
 JPEG_FORMAT = "bgr8; jpeg compressed bgr8"
 
-_PNG = b"\x89PNG"
 # A JPEG can be decoded 2, 4 or 8 times smaller in a fraction of the time: each of its blocks of
 # 8 x 8 pixels is computed as 4 x 4, 2 x 2 or 1 x 1.
 _REDUCTIONS = {
@@ -69,8 +68,8 @@ def decode_compressed(content: bytes, min_width: MinWidth | None = None) -> Fram
         FrameError: the data is neither JPEG nor PNG, cut short, damaged or too large.
     """
     size = claimed_size(content, ("JPEG", "PNG"))
-    is_png = content.startswith(_PNG)
-    reduction = 1 if min_width is None or is_png else _reduction(size, min_width(size))
+    is_jpeg = kind_of(content) == "JPEG"
+    reduction = _reduction(size, min_width(size)) if min_width and is_jpeg else 1
     # The pixels as the sensor gave them: the calibration does not include an EXIF rotation.
     return _decode(content, _REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION, reduction)
 
@@ -91,7 +90,7 @@ def encode_jpeg(picture: Pixels, quality: int) -> npt.NDArray[np.uint8]:
 
 
 def _decode(content: bytes, flags: int, reduction: int = 1) -> Frame:
-    if content.startswith(_PNG):
+    if kind_of(content) == "PNG":
         flags |= cv2.IMREAD_ANYDEPTH  # a camera may use only the low bits of 16
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
