@@ -254,19 +254,32 @@ class Spool:
         """
         with self._guard:
             self.committed = position
-            if self._is_disk_full and position == (self._newest, self._sizes.get(self._newest)):
-                self._give_room()
             self._delete_committed()
+            if self._is_disk_full:
+                self._give_room()
+        try:
+            self._save(position)
+        except OSError:  # the last record may have filled the disk
+            with self._guard:
+                if not self._give_room():
+                    raise
+            self._save(position)
+
+    def _save(self, position: Position) -> None:
         with replace_file(self._folder / ".position") as stream:
             stream.write(json.dumps(position).encode())
             stream.flush()
             os.fsync(stream.fileno())
 
-    def _give_room(self) -> None:
-        """Close the segment being written without a sync, since none of it is needed any more."""
-        if self._descriptor >= 0:
-            self._rotate()
-            os.close(self._unsynced.pop())  # an open file keeps its space on the disk
+    def _give_room(self) -> bool:
+        """Delete the segment being written if all of it is committed; return whether it was."""
+        size = self._sizes.get(self._newest)
+        if self._descriptor < 0 or self.committed != (self._newest, size):
+            return False
+        self._rotate()
+        os.close(self._unsynced.pop())  # an open file keeps its space on the disk
+        self._delete_committed()
+        return True
 
     def _delete_committed(self) -> None:
         for number, size in [*self._sizes.items()]:

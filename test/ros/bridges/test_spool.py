@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import errno
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.resources import replace_file
 from kp_pose_ros.ros.bridges.spool import Position, Spool
 
 LARGE = 10**6
@@ -163,6 +165,13 @@ class FullDisk:
         self.room -= len(part)
         return self._write(descriptor, part)
 
+    @contextmanager
+    def replace_file(self, path):
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        with replace_file(path) as stream:
+            yield stream
+
 
 def test_a_full_disk_loses_only_new_records_and_damages_none(tmp_path, monkeypatch):
     spool = Spool(tmp_path, LARGE)
@@ -195,6 +204,19 @@ def test_on_a_full_disk_the_open_segment_is_deleted_once_committed(tmp_path, mon
     assert fill(spool, range(20, 25)) == [*range(20, 25)]
     assert read_all(spool)[0] == [*range(20, 25)]
     spool.close()
+
+
+def test_a_position_is_saved_though_the_last_record_filled_the_disk(tmp_path, monkeypatch):
+    spool = Spool(tmp_path, LARGE)
+    disk = FullDisk(monkeypatch, 10 * len(line(0)))
+    assert fill(spool, range(10)) == [*range(10)]
+    monkeypatch.setattr(os, "unlink", disk.unlink)
+    monkeypatch.setattr("kp_pose_ros.ros.bridges.spool.replace_file", disk.replace_file)
+    end = read_all(spool)[1]
+    spool.commit(end)
+    crash(spool)
+    assert Spool(tmp_path, LARGE).committed == end
+    assert spool.dropped == 0
 
 
 def test_complete_segments_have_names_without_a_dot(tmp_path):
