@@ -13,6 +13,7 @@ from geometry_msgs.msg import PoseStamped, Twist
 from kp_pose_ros.action import FollowTarget
 from raised_hand import MAX_AGE, drive
 from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -23,6 +24,8 @@ DISTANCE = 1.2  # metres to keep
 TURN, DRIVE = 1.5, 0.8  # speed per radian and per metre of error, 1 / s
 MAX_TURN, MAX_SPEED = 1.0, 0.6  # radians / s, metres / s
 AHEAD = 0.5  # radians; it only turns towards a person farther to the side
+PERIOD = 0.05  # seconds between two commands
+SILENCE = 3.0  # seconds without feedback before it asks again: the server may have been killed
 
 
 class FollowMe(Node):
@@ -32,11 +35,11 @@ class FollowMe(Node):
         select = FollowTarget.Goal.ACTIVITY if activity else FollowTarget.Goal.NEAREST
         self.goal = FollowTarget.Goal(select=select, activity=activity)
         self.following = self.target = None
-        self.is_asking = False
+        self.wait = 0.0  # seconds until it asks
         self.client = ActionClient(self, FollowTarget, "follow_target")
         self.create_subscription(PoseStamped, "target", self.keep, 1)
         self.commands = self.create_publisher(Twist, "cmd_vel", 10)
-        self.create_timer(0.05, self.command)
+        self.create_timer(PERIOD, self.command)
 
     def keep(self, target: PoseStamped) -> None:
         position = target.pose.position
@@ -45,19 +48,27 @@ class FollowMe(Node):
 
     def ask(self) -> None:
         """Send a goal to follow someone, unless one is active."""
-        if not self.is_asking and self.client.server_is_ready():
-            self.is_asking = True
-            self.client.send_goal_async(self.goal).add_done_callback(self.on_accepted)
+        self.wait -= PERIOD
+        if self.wait <= 0 and self.client.server_is_ready():
+            self.on_feedback()
+            self.following = None
+            asked = self.client.send_goal_async(self.goal, feedback_callback=self.on_feedback)
+            asked.add_done_callback(self.on_accepted)
+
+    def on_feedback(self, _: object = None) -> None:
+        self.wait = SILENCE  # longer than the server itself waits for images
 
     def on_accepted(self, answer: Future) -> None:
-        self.following = answer.result()
-        self.following.get_result_async().add_done_callback(self.on_end)
+        self.following = goal = answer.result()
+        goal.get_result_async().add_done_callback(lambda answer: self.on_end(goal, answer))
 
-    def on_end(self, answer: Future) -> None:
+    def on_end(self, goal: ClientGoalHandle, answer: Future) -> None:
         result = answer.result().result
         if result.error_msg:
             self.get_logger().info(f"stopped: {result.error_msg}")
-        self.following, self.is_asking = None, result.error_code == result.INVALID_GOAL
+        if goal is self.following:  # not one that a new goal has replaced
+            self.following = None
+            self.wait = math.inf if result.error_code == result.INVALID_GOAL else 0.0
 
     def command(self) -> None:
         self.ask()

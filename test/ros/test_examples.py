@@ -290,12 +290,19 @@ class Base:
                 self.obey(self.robot.commands.pop(0))
 
 
-def test_follow_me_drives_to_a_person_and_stops_when_they_are_lost(start_example, ros_node):
+def test_follow_me_drives_to_a_person_and_stops_when_they_or_the_server_are_lost(
+    start_example, ros_node
+):
     namespace = next(_namespaces)
-    server = FollowTargetServer(namespace=namespace)
     executor = SingleThreadedExecutor()
-    executor.add_node(server)
     executor.add_node(ros_node)
+
+    def start_server():
+        server = FollowTargetServer(namespace=namespace)
+        executor.add_node(server)
+        return server
+
+    server = start_server()
     robot = Robot(ros_node, namespace, Twist)
     robot.describe()
     process = start_example("follow_me.py", namespace)
@@ -306,6 +313,14 @@ def test_follow_me_drives_to_a_person_and_stops_when_they_are_lost(start_example
     base.person_at = base.person_at + np.array((1.0, -1.0))
     base.spin_until(lambda: base.command.angular.z < 0 < base.command.linear.x)
     base.spin_until(lambda: base.is_still, sees=False)
+    base.spin_until(lambda: not base.is_still)
+    executor.remove_node(server)  # as if killed: it gives no result
+    server.destroy_node()
+    base.spin_until(lambda: base.is_still)
+    base.person_at = base.person_at + np.array((1.0, 1.0))
+    server = start_server()
+    robot.describe()
+    base.spin_until(lambda: not base.is_still)
     process.send_signal(signal.SIGINT)
     base.spin_until(lambda: process.poll() is not None, sees=False)
     assert (process.returncode, process.stdout.read()) == (0, "")
