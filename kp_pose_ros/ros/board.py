@@ -13,13 +13,14 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-_LIBRARY = "libnvidia-ml.so.1"
+_NVML, _CUDA = "libnvidia-ml.so.1", "libcuda.so.1"
 
-# From nvml.h.
+# From nvml.h and cuda.h.
 _SUCCESS = 0
 _TEMPERATURE_GPU = 0
 _CLOCK_SM = 1
 _NAME_BYTES = 96
+_BUS_ID_BYTES = 32
 
 
 class _Memory(ctypes.Structure):
@@ -32,9 +33,12 @@ class _Memory(ctypes.Structure):
     ]
 
 
-def gpu_name(library: str = _LIBRARY) -> str | None:
-    """Return the first GPU's name; None where there is no NVML or no GPU."""
-    if (opened := _open(library)) is None:
+def gpu_name(library: str = _NVML, cuda: str = _CUDA) -> str | None:
+    """Return the name of the GPU; None where there is no NVML or no GPU.
+
+    As in `gpu_readings`, of several GPUs it is CUDA's first one, which the engine runs on.
+    """
+    if (opened := _open(library, cuda)) is None:
         return None
     nvml, device = opened
     name = ctypes.create_string_buffer(_NAME_BYTES)
@@ -43,9 +47,9 @@ def gpu_name(library: str = _LIBRARY) -> str | None:
     return name.value.decode(errors="replace")
 
 
-def gpu_readings(library: str = _LIBRARY) -> dict[str, float]:
-    """Return those readings that the first GPU has, by name and unit."""
-    if (opened := _open(library)) is None:
+def gpu_readings(library: str = _NVML, cuda: str = _CUDA) -> dict[str, float]:
+    """Return those readings that the GPU has, by name and unit."""
+    if (opened := _open(library, cuda)) is None:
         return {}
     nvml, device = opened
     numbers = {
@@ -63,19 +67,42 @@ def gpu_readings(library: str = _LIBRARY) -> dict[str, float]:
 
 
 @cache
-def _open(library: str) -> tuple[ctypes.CDLL, ctypes.c_void_p] | None:
-    """Return NVML and the handle of the first GPU; both stay open until the process ends."""
+def _open(library: str, cuda: str) -> tuple[ctypes.CDLL, ctypes.c_void_p] | None:
+    """Return NVML and the handle of the GPU; both stay open until the process ends."""
     try:
         nvml = ctypes.CDLL(library)
     except OSError:
         return None
-    device = ctypes.c_void_p()
+    count, device = ctypes.c_uint(), ctypes.c_void_p()
     if (
         nvml.nvmlInit_v2() != _SUCCESS
-        or nvml.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(device)) != _SUCCESS
+        or nvml.nvmlDeviceGetCount_v2(ctypes.byref(count)) != _SUCCESS
     ):
         return None
-    return nvml, device
+    if count.value == 1:  # without CUDA, which the process may not need
+        status = nvml.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(device))
+    else:
+        status = nvml.nvmlDeviceGetHandleByPciBusId_v2(_bus_id(cuda), ctypes.byref(device))
+    return (nvml, device) if status == _SUCCESS else None
+
+
+def _bus_id(library: str) -> bytes:
+    """Return the PCI bus id of CUDA's first device; empty if there is none.
+
+    Only CUDA can tell: its order depends on CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER, and NVML's
+    "may not correlate" with it (nvml.h). For a part of a GPU (MIG), this is the whole GPU's.
+    """
+    try:
+        cuda = ctypes.CDLL(library)
+    except OSError:
+        return b""
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(_BUS_ID_BYTES)
+    found = (
+        cuda.cuInit(0) == _SUCCESS
+        and cuda.cuDeviceGet(ctypes.byref(device), 0) == _SUCCESS
+        and cuda.cuDeviceGetPCIBusId(name, _BUS_ID_BYTES, device) == _SUCCESS
+    )
+    return name.value if found else b""
 
 
 _ROOT = Path("/")
