@@ -200,13 +200,13 @@ class PoseNode(ManagedNode):
             self._do(self.change_state, Transition.TRANSITION_DEACTIVATE)
 
     async def _enable(self, request: Any, response: Any) -> Any:
-        """Pause or resume work, in any state."""
+        """Pause or resume work, in any state; of two requests, the last one wins."""
         self._enabled = request.data
         if self._active and self._enabled:
             self._resume()
         elif self._active:
             await self._rest()
-        response.success = True
+        response.success = self._enabled == request.data
         response.message = f"{'enabled' if self._enabled else 'paused'}, in state '{self.state}'"
         return response
 

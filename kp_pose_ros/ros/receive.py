@@ -76,7 +76,10 @@ class Receiver:
                 self._wait_set.wake()
 
     def pause(self, when_idle: Callable[[], None]) -> None:
-        """Stop taking images; `when_idle` is called, in any thread, when all work has ended."""
+        """Stop taking images.
+
+        `when_idle` is called, in any thread, when all work has ended, or `resume` is called first.
+        """
         with self._lock:
             self._is_paused = True
             self._when_idle.append(when_idle)
@@ -87,6 +90,7 @@ class Receiver:
     def resume(self) -> None:
         """Start taking images again."""
         self._is_paused = False
+        self._end_pauses()
         self.wake()
 
     def close(self) -> None:
@@ -104,6 +108,9 @@ class Receiver:
     def _call_when_idle(self) -> None:
         if self._when_idle:
             self._settle()
+            self._end_pauses()
+
+    def _end_pauses(self) -> None:
         with self._lock:
             callbacks, self._when_idle = self._when_idle, []
         for callback in callbacks:

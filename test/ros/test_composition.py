@@ -20,6 +20,7 @@ from peer import image_of
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
 
 from kp_pose_ros.errors import EngineError, GpuLostError, SettingsError
 from kp_pose_ros.inference import factory
@@ -163,6 +164,27 @@ def test_each_camera_of_a_program_has_its_name(compose, peer):
     for name in ("front", "rear"):
         camera = peer(f"{namespace}/{name}", results=None).connect()
         camera.send_until(lambda name=name: name in found, lambda: image_of(PICTURE))
+
+
+def test_a_request_to_resume_ends_one_to_pause_that_waits_for_the_worker(compose, manager, peer):
+    is_held, freed = threading.Event(), threading.Event()
+
+    def hold(*_):
+        is_held.set()
+        assert freed.wait(PATIENCE)
+
+    _, namespace = compose(on_poses=hold)
+    client = manager(namespace)
+    camera = peer(namespace, results=None).connect()
+    camera.send_until(is_held.is_set, lambda: image_of(PICTURE))
+    paused = client.ask("enable", SetBool.Request(data=False))
+    camera.spin_until(lambda: not camera.publisher.get_subscription_count())
+    resumed = client.enable(True)
+    assert (resumed.success, resumed.message) == (True, "enabled, in state 'active'")
+    answer = camera.spin_until(lambda: paused.done() and paused.result())
+    assert (answer.success, answer.message) == (False, "enabled, in state 'active'")
+    freed.set()
+    camera.connect()
 
 
 @pytest.mark.parametrize("executor", [SingleThreadedExecutor, MultiThreadedExecutor])

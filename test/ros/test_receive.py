@@ -242,6 +242,16 @@ def test_a_pause_waits_for_what_is_worked_on_and_for_what_settles(make):
     assert order == ["settled", "idle"]
 
 
+def test_a_pause_ends_when_the_receiver_resumes(make):
+    receiver, (camera,) = make("front")
+    camera.send(1)
+    receiver.take(1, is_busy=False)
+    told = []
+    receiver.pause(lambda: told.append("over"))
+    receiver.resume()
+    assert told == ["over"]
+
+
 def test_a_pause_ends_when_the_worker_has_left(make):
     receiver, _ = make("front")
     told = []
