@@ -19,6 +19,8 @@ RECALL = 0.9
 LEAST_HEIGHT = 96.0
 
 _STEPS = 64  # from the edge of an image to its middle, to search for the edge of the lens
+_GRID = 9  # rows and columns of the pixels at which the lens is examined
+_CORNERS = 32  # of the polygon that stands for a circle
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Coverage:
         up: likewise, positive down.
         down: likewise.
         min_distance: along the optical axis, metres: beyond it the person fits into the image.
-        max_distance: along the optical axis, metres: up to it the person is large enough.
+        max_distance: from the camera, metres: up to it the person is large enough, wherever in the
+            image.
     """
 
     left: float
@@ -58,7 +61,7 @@ def coverage_of(camera: CameraModel, network_columns: int) -> Coverage:
             f"camera_info has the distortion {camera.coefficients.tolist()}, by which the image "
             "shows nothing: expected a lens's; calibrate the camera"
         )
-    pixels = float(camera.matrix[1, 1]) * network_columns / width  # a metre's, at 1 m
+    pixels = _pixels_per_radian(camera, (x, y)) * network_columns / width
     slopes = {"left": left, "right": right, "up": up, "down": down}
     return Coverage(
         **{side: float(np.arctan(slope)) for side, slope in slopes.items()},
@@ -70,8 +73,9 @@ def coverage_of(camera: CameraModel, network_columns: int) -> Coverage:
 def floor_of(coverage: Coverage, rotation: Array, origin: Array) -> Array:
     """Return the part of the floor on which a standing person of PERSON_HEIGHT would be found.
 
-    There, feet and head are inside the image and no farther than `max_distance`. The image is taken
-    to end at its edges' angles on all of their length.
+    There, feet and head are inside the image, and the angle between them is at least that of a
+    person at `max_distance`: from high above, people look shorter. The image is taken to end at its
+    edges' angles on all of their length.
 
     Args:
         coverage: the camera's.
@@ -82,16 +86,25 @@ def floor_of(coverage: Coverage, rotation: Array, origin: Array) -> Array:
     Returns:
         (m, 2) metres, the corners of a convex polygon; none if there is no such place.
     """
+    # Where the ends of the person appear at that angle, seen from `origin`, is a circle around the
+    # place below it; a lower camera has one more circle within, where they appear too close to it.
+    height = float(origin[2])
+    middle = PERSON_HEIGHT / 2 / np.tan(min(PERSON_HEIGHT / coverage.max_distance, np.pi / 3))
+    square = middle**2 - height * (height - PERSON_HEIGHT)
+    if square < 0:
+        return np.zeros((0, 2))
+    near, far = middle - np.sqrt(square), middle + np.sqrt(square)
+    turns = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+    corners: Array = origin[:2] + far * np.column_stack((np.cos(turns), np.sin(turns)))
+    ahead = rotation[:2, 2] if abs(rotation[2, 2]) < 1 else -rotation[:2, 1]
+    ahead = ahead / np.linalg.norm(ahead)
+    corners = _clip(corners, ahead, -float(ahead @ origin[:2]) - max(near, 0))
     left, right, up, down = np.tan((coverage.left, coverage.right, coverage.up, coverage.down))
     # Planes whose inner side is where normal . point + offset >= 0, in the camera's frame.
-    normals = np.array(
-        ((1, 0, -left), (-1, 0, right), (0, 1, -up), (0, -1, down), (0, 0, -1))
-    ) @ rotation.T  # fmt: skip
-    offsets = np.array((0, 0, 0, 0, coverage.max_distance)) - normals @ origin
-    reach = coverage.max_distance * (1 + abs(left) + abs(right) + abs(up) + abs(down))
-    corners: Array = origin[:2] + reach * np.array(((-1, -1), (1, -1), (1, 1), (-1, 1)))
-    for height in (0.0, PERSON_HEIGHT):
-        for normal, offset in zip(normals, offsets + height * normals[:, 2], strict=True):
+    normals = np.array(((1, 0, -left), (-1, 0, right), (0, 1, -up), (0, -1, down))) @ rotation.T
+    offsets = -normals @ origin
+    for end in (0.0, PERSON_HEIGHT):
+        for normal, offset in zip(normals, offsets + end * normals[:, 2], strict=True):
             corners = _clip(corners, normal[:2], float(offset))
     return corners
 
@@ -120,3 +133,25 @@ def _edge(
     plane = camera.at_depth_one(np.linspace(edge, middle, _STEPS))
     x, y = plane[np.isfinite(plane).all(axis=1).argmax()].tolist()
     return x, y
+
+
+def _pixels_per_radian(camera: CameraModel, middle: tuple[float, float]) -> float:
+    """Return by how many pixels rays that are a small angle apart are apart at least, per radian.
+
+    For a lens without distortion, that is its focal length, in the middle; fisheyes and distorted
+    lenses may show less at their edges.
+    """
+    height, width = camera.size
+    x, y = np.meshgrid(np.linspace(0, width, _GRID), np.linspace(0, height, _GRID))
+    pixels = np.column_stack((np.append(x, middle[0]), np.append(y, middle[1])))
+    across, along = (
+        camera.rays(pixels + step) - camera.rays(pixels - step) for step in ((0.5, 0), (0, 0.5))
+    )
+    known = np.isfinite(across + along).all(axis=1)
+    a, b, c = (
+        (first * second).sum(axis=1)[known]
+        for first, second in ((across, across), (across, along), (along, along))
+    )
+    # The largest singular value of the derivative of the rays.
+    largest = np.sqrt((a + c) / 2 + np.hypot((a - c) / 2, b))
+    return float(1 / largest.max())

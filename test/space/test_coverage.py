@@ -74,29 +74,53 @@ def is_inside(corners, points):
     return (along[:, 0] * to[..., 1] - along[:, 1] * to[..., 0] >= 0).all(axis=1)
 
 
+def lens(focal, model="", coefficients=()):
+    matrix = np.array((focal, 0, 319.5, 0, focal, 239.5, 0, 0, 1))
+    return CameraModel((480, 640), matrix, model, np.array(coefficients, np.float64))
+
+
+BARREL = lens(380.0, "plumb_bob", (-0.28, 0.06, 0, 0, 0))
+CUSHION = lens(525.0, "plumb_bob", (0.2, 0.05, 0, 0, 0))
+FISHEYE = lens(220.0, "equidistant", (0.01, -0.005, 0.001, 0))
+
+
 @pytest.mark.parametrize(
-    ("height", "pitch", "yaw"),
+    ("camera", "height", "pitch", "yaw", "share"),
     [
-        pytest.param(1.2, 0, 0, id="level"),
-        pytest.param(2.5, 35, 40, id="looking down"),
-        pytest.param(0.3, -20, -160, id="looking up"),
+        pytest.param(CAMERA, 1.2, 0, 0, 0.85, id="level"),
+        pytest.param(CAMERA, 2.5, 35, 40, 0.7, id="looking down"),
+        pytest.param(CAMERA, 0.3, -20, -160, 0.6, id="looking up"),
+        pytest.param(CAMERA, 8, 60, 0, 0, id="from a roof, where people look short"),
+        pytest.param(CAMERA, 4, 89.9, 0, 0, id="straight down"),
+        pytest.param(BARREL, 1.2, 0, 0, 0.6, id="a barrel"),
+        pytest.param(CUSHION, 1.2, 0, 0, 0.75, id="a cushion"),
+        pytest.param(FISHEYE, 1.2, 0, 0, 0.4, id="a fisheye"),
+        pytest.param(FISHEYE, 2.5, 20, 0, 0.3, id="a fisheye looking down"),
     ],
 )
-def test_on_the_floor_that_is_covered_people_are_in_full_view_and_large_enough(height, pitch, yaw):
+def test_on_the_floor_that_is_covered_people_are_in_full_view_and_large_enough(
+    camera, height, pitch, yaw, share
+):
+    """Every place in the polygon is covered, and a share of those that are covered is in it."""
+    outside = 16 if camera is CUSHION else 0  # pixels, since its edges bend towards the middle
     turn = Rotation.from_euler("ZY", (yaw, pitch), degrees=True).as_matrix() @ AHEAD
     origin = np.array((1.0, -2.0, height))
-    corners = floor_of(coverage_of(CAMERA, 640), turn, origin)
-    random = np.random.default_rng(1)
-    points = origin[:2] + random.uniform(-15, 15, (4000, 2))
-    expected = np.ones(len(points), bool)
+    corners = floor_of(coverage_of(camera, 640), turn, origin)
+    points = origin[:2] + np.random.default_rng(1).uniform(-15, 15, (20000, 2))
+    covered = np.ones(len(points), bool)
+    shown = []
     for end in (0.0, PERSON_HEIGHT):
         ends = (np.insert(points, 2, end, axis=1) - origin) @ turn
-        depth = ends[:, 2]
-        pixels = CAMERA.project(np.where(depth[:, None] > 0, ends, (0, 0, 1)))
-        expected &= (pixels >= 0).all(axis=1) & (pixels <= (640, 480)).all(axis=1)
-        expected &= (depth > 0) & (depth <= 500 * PERSON_HEIGHT / LEAST_HEIGHT)
-    assert 0.01 < expected.mean() < 0.5
-    np.testing.assert_array_equal(is_inside(corners, points), expected)
+        ahead = ends[:, 2] > 0
+        shown.append(camera.project(np.where(ahead[:, None], ends, (0, 0, 1))))
+        covered &= ahead & (np.abs(shown[-1] - (320, 240)) <= np.add((320, 240), outside)).all(
+            axis=1
+        )
+    covered &= np.linalg.norm(shown[0] - shown[1], axis=1) >= LEAST_HEIGHT
+    found = is_inside(corners, points) if len(corners) else np.zeros(len(points), bool)
+    assert not (found & ~covered).any()
+    assert found.sum() >= share * covered.sum()
+    assert found.any() == (share > 0)
 
 
 def test_a_camera_that_looks_at_the_ceiling_covers_no_floor():
