@@ -161,6 +161,7 @@ def _print(found: Extrinsics, frame_id: str, output: Path) -> None:
             f"uncertain by {100 * found.distances[index]:.1f} cm and "
             f"{np.degrees(found.angles[index]):.2f} degrees"
         )
+    show(f"people: {found.height:.2f} m tall on average, by the distances between their keypoints")
     median, most = np.percentile(found.errors, (50, 95))
     show(
         f"reprojection error: {median:.2f} pixels (median), {most:.2f} (95 %) of "

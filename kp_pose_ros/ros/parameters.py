@@ -143,8 +143,8 @@ class Parameters:
     )
     target_frame: str = setting(
         "",
-        "Frame of the positions and velocities in `motion`, such as odom; needs tf2_ros. Empty: "
-        "the image's frame.",
+        "Frame of the positions and velocities in `motion` and of `floor` in `coverage`, such as "
+        "odom; needs tf2_ros. Empty: the image's frame, and no floor.",
     )
     style: Style = group(Style, "annotated.", changeable=True)
     jpeg: JpegSettings = group(JpegSettings, "annotated.", changeable=True)
@@ -233,10 +233,10 @@ class Parameters:
                 "parameter 'model' is empty: expected the path of a .pt or .onnx file, or the name "
                 "of a model that `kp_pose fetch` has downloaded"
             )
-        if self.target_frame and not self.depth.enabled and not self.rig.file:
+        if self.target_frame.startswith("/"):  # tf2 refuses such names
             raise SettingsError(
-                f"parameter 'target_frame' is '{self.target_frame}', but nothing measures "
-                "people's positions: set depth.enabled or rig.file, too, or leave it empty"
+                f"parameter 'target_frame' is '{self.target_frame}': expected the name of a frame, "
+                "which does not begin with a slash"
             )
         _ = self.network_size, self.network_threads
 

@@ -103,6 +103,11 @@ class PoseNode(ManagedNode):
         values = self._values
         if values.target_frame:
             self._transforms = Transforms(self, values.target_frame)
+            if not values.depth.enabled and not values.rig.file:
+                self.get_logger().warning(
+                    f"target_frame '{values.target_frame}' is used for `coverage` only, since "
+                    "nothing measures people's positions: for these, set depth.enabled or rig.file"
+                )
         transforms = self._transforms
         self._joint = Poses3DTopic(self, values, transforms) if values.rig.file else None
         for name in values.cameras:

@@ -57,8 +57,11 @@ class Choice:
                 f"activity is {brief(self.activity)} and select is {select.name}: expected the "
                 "name of a rule if select is ACTIVITY, and an empty name otherwise"
             )
-        if select is Select.TRACK and self.track_id < 0:
-            raise SettingsError(f"track_id is {self.track_id}: expected 0 or more, as TRACK needs")
+        if (select is Select.TRACK) != (self.track_id >= 0):
+            raise SettingsError(
+                f"track_id is {self.track_id} and select is {select.name}: expected 0 or more if "
+                "select is TRACK, and -1 otherwise"
+            )
         if (select is Select.REGION) != bool(self.region):
             raise SettingsError(
                 f"region is {brief(list(self.region))} and select is {select.name}: expected four "

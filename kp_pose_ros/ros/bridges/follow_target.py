@@ -252,15 +252,15 @@ class FollowTargetServer(Bridge):
         if report is not None:
             feedback.state = _STATES[report.state]
             feedback.last_visible = _time(report.last_visible)
-            if report.position is not None:
-                x, _, z = report.position
+            position = None if goal.choice.image_only else report.position
+            if position is not None:
+                x, _, z = position
                 feedback.distance, feedback.bearing = math.hypot(x, z), -math.atan2(x, z)
-                goal.last_seen = _pose(header, report.position)
-                if not goal.choice.image_only:
-                    self._target.publish(goal.last_seen)
+                goal.last_seen = _pose(header, position)
+                self._target.publish(goal.last_seen)
             if report.index != NOBODY:
                 _describe(feedback, people, report.index)
-                if report.position is None:
+                if position is None:
                     center = feedback.bbox.center.position
                     feedback.bearing = self._sightings.bearing(center.x, center.y, people.size)
         goal.handle.publish_feedback(feedback)

@@ -174,8 +174,12 @@ def measured(work):
 def test_the_layout_shows_topics_that_exist():
     layout = json.loads(LAYOUT.read_text())
     panels = layout["configById"]
-    image = next(each for name, each in panels.items() if name.startswith("Image!"))["imageMode"]
-    assert (image["imageTopic"], list(image["annotations"])) == ("/image", ["/annotations"])
+    panel = next(each for name, each in panels.items() if name.startswith("Image!"))
+    # Not synchronized: Foxglove would then show only images with people, and none after the last.
+    assert panel["imageMode"] == {
+        "imageTopic": "/image",
+        "annotations": {"/annotations": {"visible": True}},
+    }
     split = layout["layout"]
     assert {split["first"], *(split["second"][each] for each in ("first", "second"))} == set(panels)
 

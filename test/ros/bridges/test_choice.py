@@ -51,7 +51,8 @@ def test_a_rule_counts_for_every_camera():
     ("goal", "sentence"),
     [
         pytest.param({"select": 9}, "select is 9: expected one of 0 (NEAREST)", id="select"),
-        pytest.param({"select": Select.TRACK}, "track_id is -1: expected 0 or more", id="no id"),
+        pytest.param({"select": Select.TRACK}, "track_id is -1 and select is TRACK", id="no id"),
+        pytest.param({"track_id": 3}, "track_id is 3 and select is NEAREST", id="a spare id"),
         pytest.param({"select": Select.REGION}, "region is []", id="no region"),
         pytest.param({"region": (0, 0, 1, 1)}, "select is NEAREST", id="a spare region"),
         pytest.param({"select": 3, "region": (0, 0, math.nan, 1)}, "region is", id="NaN"),

@@ -245,7 +245,7 @@ def test_a_hidden_target_is_predicted_then_lost_and_then_found_again(robot):
 )
 def test_in_the_image_alone_the_bearing_needs_camera_info_of_any_qos(robot, qos, is_repeated):
     robot.send(image_only=True)
-    someone = Someone(7, x=1.0, depth=False)
+    someone = Someone(7, x=1.0)  # whose distance does not count
     assert math.isnan(robot.see(someone).bearing)
     robot.infos = robot.node.create_publisher(CameraInfo, "camera_info", qos)
     if not is_repeated:

@@ -61,6 +61,7 @@ def test_three_cameras_are_found_with_one_match_in_five_wrong(people, camera):
 def test_a_height_gives_the_scale_where_no_distance_is_known():
     found = find(RIG, recording(RIG, walks(1, 15, 4), seed=3), height=1.7)
     assert errors(RIG, found)[1] < 0.08
+    assert found.height == pytest.approx(1.7)
 
 
 def test_the_uncertainty_is_of_the_size_of_the_error():
@@ -161,3 +162,15 @@ def test_a_skeleton_without_bones_gives_no_scale():
     names = [f"kp_{index}" for index in range(17)]
     with pytest.raises(CalibrationError, match="coco17"):
         find_extrinsics(cameras, WALK, names, height=1.7)
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [
+        pytest.param({"height": 170}, "170 m tall .*check the height", id="centimetres"),
+        pytest.param({"baseline": 8016}, "check the baseline, .* in metres", id="millimetres"),
+    ],
+)
+def test_a_scale_that_makes_giants_or_dwarfs_is_refused(scale, words):
+    with pytest.raises(CalibrationError, match=words):
+        find(PARTS, WALK, **scale)
