@@ -104,7 +104,7 @@ class Report:
         return self.counts.processed / self.seconds
 
     def judge(self, limits: Limits) -> tuple[Level, str]:
-        """Return the camera's level with the reason; the worst reason wins."""
+        """Return the camera's level and why, as docs/integration.md lists them."""
         if self.age is None:
             return Level.WARN, "waiting for the first image"
         if self.age > limits.warn_age:
