@@ -76,7 +76,7 @@ class PoseNode(ManagedNode):
         self._on_failure = on_failure
         self._on_built = on_built
         self.cameras: dict[str, Camera] = {}
-        self._joint: Poses3DTopic | None = None
+        self._poses_3d: Poses3DTopic | None = None
         self._transforms: Transforms | None = None
         self._worker: Worker | None = None
         self._active, self._enabled = False, True
@@ -109,13 +109,13 @@ class PoseNode(ManagedNode):
                     "nothing measures people's positions: for these, set depth.enabled or rig.file"
                 )
         transforms = self._transforms
-        self._joint = Poses3DTopic(self, values, transforms) if values.rig.file else None
+        self._poses_3d = Poses3DTopic(self, values, transforms) if values.rig.file else None
         for name in values.cameras:
             # A new dict, since another thread of the executor may be looking through the old one.
             self.cameras = {**self.cameras, name: Camera(self, name, values, transforms)}
-        if self._joint is not None:
+        if self._poses_3d is not None:
             for camera in self.cameras.values():
-                camera.wanted_by.append(self._joint.wanted)
+                camera.wanted_by.append(self._poses_3d.wanted)
         self._worker = Worker(
             values,
             list(self.cameras.values()),
@@ -123,7 +123,7 @@ class PoseNode(ManagedNode):
             self.context,
             call=self._handover.call,
             on_poses=self._on_poses,
-            joint=self._joint,
+            poses_3d=self._poses_3d,
         )
         self._adopt(values)
         self._worker.ended.add_done_callback(lambda _: self._deactivate_if_active())
@@ -161,9 +161,9 @@ class PoseNode(ManagedNode):
             await self._worker.ended
         for camera in self.cameras.values():
             camera.close()
-        if self._joint is not None:
-            self._joint.close()
-        self.cameras, self._joint, self._worker = {}, None, None
+        if self._poses_3d is not None:
+            self._poses_3d.close()
+        self.cameras, self._poses_3d, self._worker = {}, None, None
 
     def report(self, error: Exception) -> None:
         """Report the error that stopped the node."""

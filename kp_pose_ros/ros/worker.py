@@ -81,7 +81,7 @@ class Worker:
         *,
         call: Callable[[Callable[[], object]], None],
         on_poses: OnPoses | None = None,
-        joint: Poses3DTopic | None = None,
+        poses_3d: Poses3DTopic | None = None,
     ) -> None:
         """Make a worker that does not run yet.
 
@@ -92,7 +92,7 @@ class Worker:
             context: the node's.
             call: makes the executor call a function; the two futures are awaited there.
             on_poses: called in the worker's thread with the poses of every image.
-            joint: joins the poses of all cameras.
+            poses_3d: combines the poses of all cameras.
         """
         self.opened: Future[BaseException | None] = Future()
         self.ended: Future[BaseException | None] = Future()
@@ -106,7 +106,7 @@ class Worker:
         self._logger = logger
         self._call = call
         self._on_poses = on_poses
-        self._joint = joint
+        self._poses_3d = poses_3d
         self._progress = ProgressLog()
         self._problem = ""  # the engine's current error
         self._painting_failed: BaseException | None = None
@@ -165,7 +165,7 @@ class Worker:
         labels = {camera.name: camera.label for camera in self._cameras}
         self._trackers = make_trackers(model.skeleton, labels, self._parameters.tracking)
         self._apply_parameters()
-        for topics in (*(camera.publishers for camera in self._cameras), self._joint):
+        for topics in (*(camera.publishers for camera in self._cameras), self._poses_3d):
             if topics is not None:
                 topics.describe(self._presentation.vocabulary)
         self._call(partial(self.opened.set_result, None))
@@ -233,8 +233,8 @@ class Worker:
         camera.published(header.stamp, len(poses))
         if self._on_poses is not None:
             self._on_poses(camera.name, poses, header.stamp, header.frame_id)
-        if self._joint is not None:
-            self._joint.add(camera.name, header, size, poses, presentation)
+        if self._poses_3d is not None:
+            self._poses_3d.add(camera.name, header, size, poses, presentation)
 
     def _report(self, error: KpPoseError | None) -> None:
         """Log an engine's error when it begins, changes and ends; every next image is tried."""
