@@ -22,7 +22,7 @@ from tqdm import tqdm
 from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
-from kp_pose_ros.commands.watch import watch
+from kp_pose_ros.commands.source_poses import watch
 from kp_pose_ros.errors import FrameError, SettingsError, show
 from kp_pose_ros.image.files import Source, VideoFile, find_sources, write_picture
 from kp_pose_ros.image.frame import Pixels

@@ -32,7 +32,7 @@ from kp_pose_ros.tracking.tracker import make_trackers
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
 
-    from kp_pose_ros.bags.rerun import Rerun, Results
+    from kp_pose_ros.bags.processor import Rerun, Results
 
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -89,7 +89,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _rerun(bag: Reader, args: argparse.Namespace) -> int:
     from kp_pose_ros.bags.files import Output, make_typestore, read_messages
-    from kp_pose_ros.bags.rerun import Rerun
+    from kp_pose_ros.bags.processor import Rerun
     from kp_pose_ros.bags.topics import image_topics, result_prefixes
 
     types = {each.topic: each.msgtype for each in bag.connections}
@@ -134,7 +134,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
 def _results(
     args: argparse.Namespace, model: PoseModel, topics: Iterable[str], records: TextIO | None
 ) -> Results:
-    from kp_pose_ros.bags.rerun import Results
+    from kp_pose_ros.bags.processor import Results
 
     activities = read_activities(args, model.skeleton)
     if records is None and activities is None:

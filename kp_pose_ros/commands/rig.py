@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from kp_pose_ros.commands.activities import parse_record, read_lines
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
-from kp_pose_ros.commands.watch import watch
+from kp_pose_ros.commands.source_poses import watch
 from kp_pose_ros.errors import SettingsError, brief, show
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.inference.factory import make_estimator
@@ -24,7 +24,7 @@ from kp_pose_ros.poses import UNTRACKED, Poses
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.extrinsics import Extrinsics, find_extrinsics
 from kp_pose_ros.space.multi_camera.rig_file import read_calibration, write_rig
-from kp_pose_ros.space.multi_camera.same_time import SameTime
+from kp_pose_ros.space.multi_camera.synchronizer import SameTime
 
 
 def add_parser(subparsers: Any) -> None:

@@ -22,7 +22,7 @@ from kp_pose_ros.ros.space.transforms import PeopleInFrame, Transforms
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.multi_camera.joining import MultiCamera
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
-from kp_pose_ros.space.multi_camera.same_time import SameTime
+from kp_pose_ros.space.multi_camera.synchronizer import SameTime
 from kp_pose_ros.timing import Throttle
 
 # Seconds.

@@ -4,7 +4,7 @@ import weakref
 
 import pytest
 
-from kp_pose_ros.space.multi_camera.same_time import SameTime
+from kp_pose_ros.space.multi_camera.synchronizer import SameTime
 
 MS = 10**6
 
@@ -57,7 +57,7 @@ def test_images_of_one_time_are_put_together(cameras, images, sets):
 
 
 def test_a_silent_camera_is_not_waited_for_although_stamps_stand_still(monkeypatch):
-    monkeypatch.setattr("kp_pose_ros.space.multi_camera.same_time._SILENCE", 10 * MS)
+    monkeypatch.setattr("kp_pose_ros.space.multi_camera.synchronizer._SILENCE", 10 * MS)
     assert sets_of("ABC", "C0 " + "A0 B0 " * 8)[-1] == "A0 B0"
 
 
