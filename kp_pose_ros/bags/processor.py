@@ -76,7 +76,7 @@ class Results:
     activities: Activities | None = None  # finds the activities, written on `activities`, if wanted
 
 
-class Rerun:
+class BagProcessor:
     """Copies messages in their order, and adds the results.
 
     Attributes:
@@ -97,7 +97,7 @@ class Rerun:
         min_width: MinWidth,
         progress: Callable[[], object],
     ) -> None:
-        """Make a rerun.
+        """Prepare; `run` does the work.
 
         Args:
             output: where everything goes.

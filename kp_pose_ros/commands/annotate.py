@@ -22,7 +22,7 @@ from tqdm import tqdm
 from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
-from kp_pose_ros.commands.source_poses import watch
+from kp_pose_ros.commands.source_poses import find_poses
 from kp_pose_ros.errors import FrameError, SettingsError, show
 from kp_pose_ros.image.files import Source, VideoFile, find_sources, write_picture
 from kp_pose_ros.image.frame import Pixels
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         progress = opened.enter_context(tqdm(total=total, unit="frame"))
         for source, path in zip(sources, outputs, strict=True):
             results = _Results(lines, activities, events)
-            found = watch(source, model, estimator, path.stem)
+            found = find_poses(source, model, estimator, path.stem)
             try:
                 for poses in _annotate(source, path, found, annotator, results):
                     people += len(poses)

@@ -32,7 +32,7 @@ from kp_pose_ros.tracking.tracker import make_trackers
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
 
-    from kp_pose_ros.bags.processor import Rerun, Results
+    from kp_pose_ros.bags.processor import BagProcessor, Results
 
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     tune_process()
     with open_bag(args.input) as bag:
-        return _rerun(bag, args)
+        return _process(bag, args)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -87,9 +87,9 @@ def _check(args: argparse.Namespace) -> None:
         raise SettingsError(f"{args.output} exists: choose a new folder with --output")
 
 
-def _rerun(bag: Reader, args: argparse.Namespace) -> int:
+def _process(bag: Reader, args: argparse.Namespace) -> int:
     from kp_pose_ros.bags.files import Output, make_typestore, read_messages
-    from kp_pose_ros.bags.processor import Rerun
+    from kp_pose_ros.bags.processor import BagProcessor
     from kp_pose_ros.bags.topics import image_topics, result_prefixes
 
     types = {each.topic: each.msgtype for each in bag.connections}
@@ -103,7 +103,7 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
         _interruption() as interrupted,
         open_lines(args.records) if args.records else nullcontext() as records,
     ):
-        rerun = Rerun(
+        processor = BagProcessor(
             output,
             estimator,
             model.vocabulary,
@@ -116,12 +116,12 @@ def _rerun(bag: Reader, args: argparse.Namespace) -> int:
         )
         start = perf_counter()
         with closing(estimator.engine):
-            read = rerun.run(read_messages(bag), interrupted)
+            read = processor.run(read_messages(bag), interrupted)
         seconds = perf_counter() - start
-    _print_summary(rerun, prefixes, seconds, args.output)
+    _print_summary(processor, prefixes, seconds, args.output)
     if interrupted():
         return _INTERRUPTED
-    if not any(each.images for each in rerun.counts.values()):
+    if not any(each.images for each in processor.counts.values()):
         raise BagError(f"not one image of {args.input} could be read: {args.output} has no poses")
     if read < bag.message_count:
         raise BagError(
@@ -164,13 +164,15 @@ def _interruption() -> Iterator[Callable[[], bool]]:
         restore()
 
 
-def _print_summary(rerun: Rerun, prefixes: dict[str, str], seconds: float, output: Path) -> None:
-    for topic, became in rerun.counts.items():
+def _print_summary(
+    processor: BagProcessor, prefixes: dict[str, str], seconds: float, output: Path
+) -> None:
+    for topic, became in processor.counts.items():
         show(f"{topic} -> {prefixes[topic]}poses: {became.poses} poses in {became.images} images")
         if became.bad:
             show(f"{topic}: {became.bad} images skipped, the first because {became.reason}")
-    images = sum(each.images for each in rerun.counts.values())
+    images = sum(each.images for each in processor.counts.values())
     show(
         f"{images} images in {seconds:.1f} s, {images / seconds:.1f} per second; "
-        f"{rerun.waited / seconds:.0%} of the time it waited for the engine: see {output}"
+        f"{processor.waited / seconds:.0%} of the time it waited for the engine: see {output}"
     )

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from kp_pose_ros.commands.activities import parse_record, read_lines
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
-from kp_pose_ros.commands.source_poses import watch
+from kp_pose_ros.commands.source_poses import find_poses
 from kp_pose_ros.errors import SettingsError, brief, show
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.inference.factory import make_estimator
@@ -24,7 +24,7 @@ from kp_pose_ros.poses import UNTRACKED, Poses
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.extrinsics import Extrinsics, find_extrinsics
 from kp_pose_ros.space.multi_camera.rig_file import read_calibration, write_rig
-from kp_pose_ros.space.multi_camera.synchronizer import SameTime
+from kp_pose_ros.space.multi_camera.synchronizer import Synchronizer
 
 
 def add_parser(subparsers: Any) -> None:
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
             f"the calibrations are of {names}: expected two or more files, named after the cameras"
         )
     recording = _Recording({name: read_calibration(path) for name, path in calibrations.items()})
-    for place, record in _watched(args) if args.videos else _read(args.records):
+    for place, record in _from_videos(args) if args.videos else _from_records(args.records):
         recording.add(place, record)
     found = find_extrinsics(
         recording.cameras,
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _from_records(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each record in files, and where it stands."""
     for place, line in read_lines(paths):
         try:
@@ -128,7 +128,7 @@ def _read(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
             raise SettingsError(f"{place}: {error}") from error
 
 
-def _watched(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+def _from_videos(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the record of each frame of the videos, and where it stands."""
     cameras = [path.stem for path in args.calibrations]
     delays = args.delays or [0.0] * len(cameras)
@@ -146,7 +146,7 @@ def _watched(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     total = sum(source.frame_count for source in sources)
     with closing(estimator.engine), tqdm(total=total, unit="frame") as progress:
         for camera, source, delay in zip(cameras, sources, delays, strict=True):
-            found = watch(source, model, estimator, camera, began=round(delay * 1e9))
+            found = find_poses(source, model, estimator, camera, began=round(delay * 1e9))
             for number, (_, _, record) in enumerate(found, 1):
                 progress.update()
                 yield f"frame {number} of {source.path}", record | {"frame_id": camera}
@@ -236,12 +236,12 @@ class _Recording:
             )
         if not self.keypoint_names:
             raise SettingsError("the records show nobody: record people who walk around")
-        same_time: SameTime[Poses] = SameTime(self.cameras, slop)
+        synchronizer: Synchronizer[Poses] = Synchronizer(self.cameras, slop)
         empty = Poses.empty(len(self.keypoint_names))
         return [
             {camera: seen.item if len(seen.item) else empty for camera, seen in moment.items()}
             for image in sorted(self._images, key=lambda image: image.stamp)
-            for moment in same_time.put(image.camera, image.stamp, image.poses)
+            for moment in synchronizer.put(image.camera, image.stamp, image.poses)
         ]
 
     def _name(self, source: str) -> str | None:

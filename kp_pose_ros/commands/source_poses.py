@@ -17,7 +17,7 @@ from kp_pose_ros.poses import Poses
 from kp_pose_ros.tracking.tracker import make_trackers
 
 
-def watch(
+def find_poses(
     source: Source, model: PoseModel, estimator: PoseEstimator, camera: str, *, began: int = 0
 ) -> Iterator[tuple[Pixels, Poses, dict[str, Any]]]:
     """Yield each frame, the people in it and their record. People in a video are tracked.

@@ -21,7 +21,7 @@ from kp_pose_ros.image.message import CameraImage, ImageError
 from kp_pose_ros.image.topics import Reader
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import Presentation
-from kp_pose_ros.ros.diagnostics import Counts, Doubles, Losses
+from kp_pose_ros.ros.diagnostics import Counts, DuplicatePublishers, Losses
 from kp_pose_ros.ros.image_subscription import ImageSubscription
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.publishers import Publishers
@@ -70,7 +70,7 @@ class Camera:
         self._losses = Losses()
         prefix = f"{name}/" if name else ""
         self._transforms = transforms
-        self._doubles = Doubles(node, f"{prefix}poses", self.label)
+        self._duplicates = DuplicatePublishers(node, f"{prefix}poses", self.label)
         topic = f"{prefix}image"
         self._transport = transport_of(node.resolve_topic_name(topic), parameters.image_transport)
         self._reader = Reader(self._transport)
@@ -129,7 +129,7 @@ class Camera:
             self.depth.watch()
         if sentence := self._losses.look(self.counts):
             self._logger.warning(f"{self.label}: {self.images.topic}: {sentence}")
-        self._doubles.watch()
+        self._duplicates.watch()
         self.coverage.watch()
         return self.images.watch()
 

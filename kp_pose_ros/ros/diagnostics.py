@@ -175,22 +175,22 @@ class Losses:
 _UNKNOWN = "_NODE_NAME_UNKNOWN_"  # rmw's, of a node that is just being discovered
 
 
-class Doubles:
+class DuplicatePublishers:
     """Warns if another node publishes the poses of the same camera; call `watch` at 1 Hz."""
 
     def __init__(self, node: Node, topic: str, label: str) -> None:
         self._node = node
         self._topic = topic
         self._label = label
-        self._is_double = self._was_told = False
+        self._is_duplicate = self._was_told = False
 
     def watch(self) -> None:
         """Warn of two publishers on the topic, once, and say when there is only one again."""
         found = publishers_of(self._node, self._topic, "kp_pose_ros/msg/PoseArray")
         publishers = [each for each in found if each.node_name != _UNKNOWN]
-        was_double, self._is_double = self._is_double, len(publishers) > 1
+        was_duplicate, self._is_duplicate = self._is_duplicate, len(publishers) > 1
         # Not at once: a restarted node may overlap with the old one.
-        if self._is_double and was_double and not self._was_told:
+        if self._is_duplicate and was_duplicate and not self._was_told:
             self._was_told = True
             nodes = ", ".join(f"{e.node_namespace.rstrip('/')}/{e.node_name}" for e in publishers)
             self._node.get_logger().warning(
@@ -199,7 +199,7 @@ class Doubles:
                 "poses more than once: stop all but one, or give each its own namespace (a "
                 "node that was killed counts for up to 20 s)"
             )
-        elif not self._is_double and self._was_told:
+        elif not self._is_duplicate and self._was_told:
             self._was_told = False
             self._node.get_logger().info(
                 f"{self._label}: no other node publishes its poses any more"

@@ -22,7 +22,7 @@ from kp_pose_ros.ros.space.transforms import PeopleInFrame, Transforms
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.multi_camera.joining import MultiCamera
 from kp_pose_ros.space.multi_camera.rig_file import RigFile
-from kp_pose_ros.space.multi_camera.synchronizer import SameTime
+from kp_pose_ros.space.multi_camera.synchronizer import Synchronizer
 from kp_pose_ros.timing import Throttle
 
 # Seconds.
@@ -50,7 +50,7 @@ class Poses3DTopic:
         self._frame_id = rig.frame_id
         self._sizes = {name: view.camera.size for name, view in rig.viewpoints.items()}
         self._multi_camera = MultiCamera(rig.viewpoints)
-        self._same_time: SameTime[tuple[Header, Poses]] = SameTime(
+        self._synchronizer: Synchronizer[tuple[Header, Poses]] = Synchronizer(
             rig.viewpoints, round(parameters.rig.slop * 1e9)
         )
         self._slop = parameters.rig.slop
@@ -86,7 +86,7 @@ class Poses3DTopic:
         if size != self._sizes[camera]:
             self._warn_of_size(camera, size)
             return
-        sets = self._same_time.put(camera, header.stamp, (header, poses))
+        sets = self._synchronizer.put(camera, header.stamp, (header, poses))
         self._watch_stamps(bool(sets))
         for views in sets:
             newest, _ = max(views.values(), key=lambda seen: seen.stamp).item
@@ -112,7 +112,7 @@ class Poses3DTopic:
 
     def _watch_stamps(self, is_joined: bool) -> None:
         """Warn if several cameras send images, but none taken at the same time."""
-        now, newest = monotonic(), self._same_time.newest()
+        now, newest = monotonic(), self._synchronizer.newest()
         if is_joined or len(newest) < 2 or self._joined is None:
             self._joined = now
         elif now - self._joined > _PATIENCE and self._throttle.passes("stamps"):

@@ -18,19 +18,19 @@ _MOST = 500  # waiting items of a camera; more arise only from stamps that hardl
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Generic[Item]):
+class Stamped(Generic[Item]):
     """What a camera saw, and when: nanoseconds."""
 
     stamp: int
     item: Item
 
 
-class SameTime(Generic[Item]):
+class Synchronizer(Generic[Item]):
     """Groups items of different cameras into sets, as early as possible; each item is in one."""
 
     def __init__(self, cameras: Iterable[str], slop: int) -> None:
         """Start without items; stamps in a set differ by at most `slop` nanoseconds."""
-        self._waiting: dict[str, list[Seen[Item]]] = {name: [] for name in cameras}
+        self._waiting: dict[str, list[Stamped[Item]]] = {name: [] for name in cameras}
         self._newest: dict[str, int] = {}
         self._slop = slop
         self._restart()
@@ -39,7 +39,7 @@ class SameTime(Generic[Item]):
         """Return the newest stamp of each camera that an item came from."""
         return dict(self._newest)
 
-    def put(self, camera: str, stamp: int, item: Item) -> list[dict[str, Seen[Item]]]:
+    def put(self, camera: str, stamp: int, item: Item) -> list[dict[str, Stamped[Item]]]:
         """Add an item; return the sets, by camera, that are complete now, oldest first.
 
         A set has items of at least two cameras. It is complete when each other camera has sent a
@@ -53,7 +53,7 @@ class SameTime(Generic[Item]):
         self._newest[camera] = max(stamp, self._newest.get(camera, stamp))
         self._clock.advance(stamp)
         self._heard[camera] = self._clock.now
-        self._insert(self._waiting[camera], Seen(stamp, item))
+        self._insert(self._waiting[camera], Stamped(stamp, item))
         sets = []
         while (found := self._take()) is not None:
             if len(found) > 1:
@@ -78,7 +78,7 @@ class SameTime(Generic[Item]):
         return max(behind, self._clock.now - self._heard.get(camera, self._began)) > _SILENCE
 
     @staticmethod
-    def _insert(items: list[Seen[Item]], seen: Seen[Item]) -> None:
+    def _insert(items: list[Stamped[Item]], seen: Stamped[Item]) -> None:
         index = bisect(items, seen.stamp, key=lambda each: each.stamp)
         if index and items[index - 1].stamp == seen.stamp:
             items[index - 1] = seen
@@ -86,7 +86,7 @@ class SameTime(Generic[Item]):
             items.insert(index, seen)
             del items[:-_MOST]
 
-    def _take(self) -> dict[str, Seen[Item]] | None:
+    def _take(self) -> dict[str, Stamped[Item]] | None:
         """Remove and return the set of the oldest item; None if more of its items may come."""
         first = {}
         for name, items in self._waiting.items():

@@ -4,17 +4,17 @@ import weakref
 
 import pytest
 
-from kp_pose_ros.space.multi_camera.synchronizer import SameTime
+from kp_pose_ros.space.multi_camera.synchronizer import Synchronizer
 
 MS = 10**6
 
 
 def sets_of(cameras, names, slop=20):
     """What becomes of images that come in an order, each named by camera and milliseconds."""
-    same_time = SameTime(cameras, slop * MS)
+    synchronizer = Synchronizer(cameras, slop * MS)
     found = []
     for name in names.split():
-        sets = same_time.put(name[0], int(name[1:]) * MS, name)
+        sets = synchronizer.put(name[0], int(name[1:]) * MS, name)
         found += [" ".join(sorted(seen.item for seen in each.values())) for each in sets]
     return found
 
@@ -71,11 +71,11 @@ def test_a_silent_camera_is_not_waited_for_although_stamps_stand_still(monkeypat
     ],
 )
 def test_a_camera_without_partners_keeps_no_more_than_a_few_seconds(step):
-    same_time = SameTime("AB", 20 * MS)
+    synchronizer = Synchronizer("AB", 20 * MS)
     live = weakref.WeakSet()
     for i in range(2000):
         item = frozenset([i])
         live.add(item)
-        assert same_time.put("A", 10**18 + i * step, item) == []
+        assert synchronizer.put("A", 10**18 + i * step, item) == []
     del item
     assert len(live) <= 500
