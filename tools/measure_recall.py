@@ -27,7 +27,7 @@ from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.inference.estimator import PoseEstimator
-from kp_pose_ros.inference.factory import Settings, make_estimator
+from kp_pose_ros.inference.factory import EstimatorSettings, make_estimator
 from kp_pose_ros.poses import OBSERVED, Floats, Poses
 
 BOUNDS = (12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 256)  # pixels
@@ -61,7 +61,7 @@ def main() -> None:
 def measure(args: argparse.Namespace) -> list[tuple[float, bool]]:
     """Return the height of each person in the network's input, and whether they were found."""
     reference, estimator = (
-        make_estimator(Settings(args.model, imgsz=(side, side)))
+        make_estimator(EstimatorSettings(args.model, imgsz=(side, side)))
         for side in (2 * args.side, args.side)
     )
     pictures = [

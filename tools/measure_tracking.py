@@ -25,7 +25,7 @@ from kp_pose_ros.errors import FrameError, KpPoseError
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import Settings, make_estimator
+from kp_pose_ros.inference.factory import EstimatorSettings, make_estimator
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Poses
 from kp_pose_ros.tracking.association import sigmas_of
 from kp_pose_ros.tracking.tracker import Tracker, TrackingSettings
@@ -59,7 +59,7 @@ def _measure(args: argparse.Namespace) -> None:
         raise FrameError(f"{args.video} is not a video: expected one of people")
     imgsz = tuple(args.imgsz) if args.imgsz else None
     model, estimator = make_estimator(
-        Settings(args.model, imgsz=imgsz, engine="onnx", decode=DecodeSettings())
+        EstimatorSettings(args.model, imgsz=imgsz, engine="onnx", decode=DecodeSettings())
     )
     poses = [
         estimator.estimate([Frame(picture)])[0] for picture in tqdm(video, total=video.frame_count)

@@ -35,7 +35,7 @@ from kp_pose_ros.bench.measure import (
 )
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.tuning import tune_process
-from kp_pose_ros.inference.factory import Settings
+from kp_pose_ros.inference.factory import EstimatorSettings
 from kp_pose_ros.ros.board import readings, slow_readings
 from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.pose_node import PoseNode
@@ -58,7 +58,7 @@ class NodeUnderTest:
     """
 
     def __init__(
-        self, settings: Settings, args: argparse.Namespace, pictures: npt.NDArray[np.uint8]
+        self, settings: EstimatorSettings, args: argparse.Namespace, pictures: npt.NDArray[np.uint8]
     ) -> None:
         self._args = args
         self._settings = settings

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from kp_pose_ros.bench.measure import CameraRound, NodeRound, Rounds, joined
-from kp_pose_ros.inference.factory import Settings
+from kp_pose_ros.inference.factory import EstimatorSettings
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.resources import versions
 from kp_pose_ros.ros.board import board_name, power_mode
@@ -29,7 +29,11 @@ _READINGS = {"power": "W", "clock": "MHz", "temperature": "C", "memory GPU in us
 
 
 def facts_table(
-    model: PoseModel, engine: str, settings: Settings, args: argparse.Namespace, people: float
+    model: PoseModel,
+    engine: str,
+    settings: EstimatorSettings,
+    args: argparse.Namespace,
+    people: float,
 ) -> str:
     """Return the table of what was run, and on which machine."""
     frame = tuple(args.size)

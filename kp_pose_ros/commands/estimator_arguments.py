@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kp_pose_ros.commands.info import add_layout_argument
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import Settings
+from kp_pose_ros.inference.factory import EstimatorSettings
 from kp_pose_ros.settings import ENGINES, build, settings_of
 
 _LARGEST_BATCH = 1024  # more than any tool takes
@@ -65,9 +65,9 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> Settings:
+def estimator_settings(args: argparse.Namespace, max_batch: int = 1) -> EstimatorSettings:
     """Return the settings given by the arguments of `add_estimator_arguments`."""
-    return Settings(
+    return EstimatorSettings(
         model=args.model,
         skeleton=args.skeleton,
         engine=args.engine,

@@ -28,7 +28,7 @@ _WIDESCREEN = (1080, 1920)  # (height, width) of most cameras' images, for an ex
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class EstimatorSettings:
     """What an estimator is made of."""
 
     model: Path
@@ -50,11 +50,11 @@ class Settings:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
-Maker = Callable[[PoseModel, Settings, Progress], Engine]
+Maker = Callable[[PoseModel, EstimatorSettings, Progress], Engine]
 
 
 def make_estimator(
-    settings: Settings, progress: Progress | None = None
+    settings: EstimatorSettings, progress: Progress | None = None
 ) -> tuple[PoseModel, PoseEstimator]:
     """Open the model and an engine for it; without `progress`, builds report theirs to the log.
 
@@ -81,7 +81,7 @@ def network_columns(model: PoseModel, imgsz: Size | None, picture: Size) -> int:
     return Letterbox.fit(picture, model.network_size(picture, imgsz)).resized[1]
 
 
-def build(model: PoseModel, estimator: PoseEstimator, settings: Settings) -> Path:
+def build_engine(model: PoseModel, estimator: PoseEstimator, settings: EstimatorSettings) -> Path:
     """Build what the estimator needs before its first frame; return the file that it runs.
 
     Raises:
@@ -113,7 +113,7 @@ def _needs(engine: str, library: str, package: str) -> Iterator[None]:
         ) from error
 
 
-def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:
+def _onnx(model: PoseModel, settings: EstimatorSettings, _: Progress) -> Engine:
     with _needs("onnx", "ONNX Runtime", "onnxruntime"):
         from kp_pose_ros.inference.onnx.engine import OnnxEngine
     return OnnxEngine(
@@ -121,7 +121,7 @@ def _onnx(model: PoseModel, settings: Settings, _: Progress) -> Engine:
     )
 
 
-def _openvino(model: PoseModel, settings: Settings, _: Progress) -> Engine:
+def _openvino(model: PoseModel, settings: EstimatorSettings, _: Progress) -> Engine:
     with _needs("openvino", "OpenVINO", "openvino"):
         from kp_pose_ros.inference.openvino.engine import OpenVinoEngine
     return OpenVinoEngine(
@@ -129,7 +129,7 @@ def _openvino(model: PoseModel, settings: Settings, _: Progress) -> Engine:
     )
 
 
-def _tensorrt(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
+def _tensorrt(model: PoseModel, settings: EstimatorSettings, progress: Progress) -> Engine:
     if reason := why_unavailable():
         raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
     from kp_pose_ros.inference.tensorrt.engine import TensorRTEngine
@@ -158,7 +158,7 @@ def _has_bfloat16() -> bool:
     return cpu_precision() == "bf16"
 
 
-def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
+def _auto(model: PoseModel, settings: EstimatorSettings, progress: Progress) -> Engine:
     level, make = logging.INFO, _on_cpu
     if not has_gpu():
         why = "since no NVIDIA GPU was found"
@@ -171,7 +171,7 @@ def _auto(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
     return engine
 
 
-def _on_cpu(model: PoseModel, settings: Settings, progress: Progress) -> Engine:
+def _on_cpu(model: PoseModel, settings: EstimatorSettings, progress: Progress) -> Engine:
     make = _openvino if _has_bfloat16() and not settings.providers else _onnx
     return make(model, settings, progress)
 

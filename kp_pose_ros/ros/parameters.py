@@ -22,7 +22,7 @@ from rclpy.parameter import Parameter
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.image.jpeg import JpegSettings
 from kp_pose_ros.inference.decode import DecodeSettings
-from kp_pose_ros.inference.factory import Settings
+from kp_pose_ros.inference.factory import EstimatorSettings
 from kp_pose_ros.models.layouts import NAMED_LAYOUTS
 from kp_pose_ros.output.drawing import Style
 from kp_pose_ros.ros.diagnostics import Limits
@@ -209,9 +209,9 @@ class Parameters:
         """Whether the node configures itself; else a lifecycle manager does."""
         return self.autostart or self.build_only
 
-    def settings(self) -> Settings:
+    def estimator_settings(self) -> EstimatorSettings:
         """Return the settings of the estimator."""
-        return Settings(
+        return EstimatorSettings(
             model=Path(self.model),
             skeleton=self.skeleton or None,
             engine=self.engine,

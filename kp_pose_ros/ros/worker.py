@@ -30,7 +30,7 @@ from kp_pose_ros.errors import GpuLostError, KpPoseError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.inference.estimator import Pending, PoseEstimator
-from kp_pose_ros.inference.factory import build, make_estimator, network_columns
+from kp_pose_ros.inference.factory import build_engine, make_estimator, network_columns
 from kp_pose_ros.inference.progress import ProgressLog
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.output.drawing import Annotator
@@ -134,12 +134,12 @@ class Worker:
     def _run(self) -> None:
         failure = None
         try:
-            settings = self._parameters.settings()
+            settings = self._parameters.estimator_settings()
             model, estimator = make_estimator(settings, self._progress)
             self.times = estimator.engine.times
             try:
                 if self._parameters.build_only:
-                    self._logger.info(f"built {build(model, estimator, settings)}")
+                    self._logger.info(f"built {build_engine(model, estimator, settings)}")
                 self._work(model, estimator)
             finally:
                 self._painter.close()

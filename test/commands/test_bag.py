@@ -31,7 +31,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin
 from kp_pose_ros.bags.files import make_typestore
 from kp_pose_ros.cli import main
 from kp_pose_ros.image.frame import Frame
-from kp_pose_ros.inference.factory import Settings, make_estimator
+from kp_pose_ros.inference.factory import EstimatorSettings, make_estimator
 
 SIZE = ("--imgsz", "320", "320")  # people of the photographs are found, in little time
 POSES = "kp_pose_ros/msg/PoseArray"
@@ -99,7 +99,7 @@ def test_there_is_one_pose_array_for_every_image_with_its_stamps(runs):
 
 
 def test_the_poses_are_those_of_the_estimator(runs, demo_weights, pictures):
-    _, estimator = make_estimator(Settings(demo_weights, imgsz=(320, 320)))
+    _, estimator = make_estimator(EstimatorSettings(demo_weights, imgsz=(320, 320)))
     for message, picture in zip(read(runs[1], "/front/poses", POSES), pictures, strict=True):
         (poses,) = estimator.estimate([Frame(picture)])
         assert (message.image_width, message.image_height) == (640, 480)

@@ -11,7 +11,7 @@ from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.jpeg import decode_compressed, encode_jpeg
 from kp_pose_ros.inference.decode import Candidates, DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator, overlapping
-from kp_pose_ros.inference.factory import Settings, make_estimator
+from kp_pose_ros.inference.factory import EstimatorSettings, make_estimator
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.poses import OBSERVED
 from kp_pose_ros.timing import StageTimes
@@ -79,7 +79,7 @@ def test_decoding_is_timed():
 def test_a_jpeg_decoded_at_half_its_size_shows_the_same_people(
     demo_weights, demo_photo, photo, size
 ):
-    _, estimator = make_estimator(Settings(demo_weights))
+    _, estimator = make_estimator(EstimatorSettings(demo_weights))
     large = cv2.resize(demo_photo(photo), size[::-1], interpolation=cv2.INTER_CUBIC)
     jpeg = encode_jpeg(large, 90).tobytes()
     reduced = decode_compressed(jpeg, lambda size: 640 * size[1] // max(size))

@@ -18,7 +18,7 @@ from vision_msgs.msg import Detection2DArray
 
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.message import image_to_frame
-from kp_pose_ros.inference.factory import Settings, make_estimator
+from kp_pose_ros.inference.factory import EstimatorSettings, make_estimator
 from kp_pose_ros.ros.messages import poses_from_msg
 
 
@@ -29,7 +29,7 @@ def node(start_node):
 
 @pytest.fixture(scope="module")
 def estimator(demo_weights):
-    _, estimator = make_estimator(Settings(Path(demo_weights)))
+    _, estimator = make_estimator(EstimatorSettings(Path(demo_weights)))
     yield estimator
     estimator.engine.close()
 

@@ -85,7 +85,7 @@ def test_the_network_size_may_be_written_in_several_ways(text, size):
     ],
 )
 def test_the_engine_gets_as_many_threads_as_asked_for(given, expected):
-    assert Parameters.from_values({"threads": given}).settings().threads == expected
+    assert Parameters.from_values({"threads": given}).estimator_settings().threads == expected
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_the_thresholds_reach_the_estimator_and_the_picture():
     parameters = Parameters.from_values(
         {"score_threshold": 0.1, "iou_threshold": 0.2, "keypoint_threshold": 0.3, "max_poses": 4}
     )
-    decode = parameters.settings().decode
+    decode = parameters.estimator_settings().decode
     assert (decode.score_threshold, decode.iou_threshold) == (0.1, 0.2)
     assert (decode.keypoint_threshold, decode.max_poses) == (0.3, 4)
 
@@ -140,7 +140,7 @@ def test_what_is_said_of_annotated_pictures_reaches_both_kinds():
 )
 def test_a_batch_is_not_larger_than_there_are_cameras(cameras, batch):
     parameters = Parameters.from_values({"cameras": cameras, "max_batch": 3})
-    assert parameters.settings().max_batch == batch
+    assert parameters.estimator_settings().max_batch == batch
 
 
 def test_the_config_file_lists_every_parameter_with_its_default():

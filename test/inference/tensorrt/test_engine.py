@@ -21,7 +21,7 @@ from kp_pose_ros.errors import EngineError, GpuLostError
 from kp_pose_ros.image.frame import ENCODINGS, Frame
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
-from kp_pose_ros.inference.factory import Settings, build, make_estimator
+from kp_pose_ros.inference.factory import EstimatorSettings, build_engine, make_estimator
 from kp_pose_ros.inference.onnx.engine import OnnxEngine
 from kp_pose_ros.models.cache import content_hash
 from kp_pose_ros.models.model import PoseModel
@@ -580,7 +580,7 @@ def test_without_a_gpu_it_says_so_in_a_sentence(open_engine):
 
 
 def test_the_factory_opens_it_with_the_settings(engines, model):
-    settings = Settings(
+    settings = EstimatorSettings(
         model.path, engine="tensorrt", imgsz=(64, 96), precision="fp32", max_batch=2
     )
     _, estimator = make_estimator(settings)
@@ -590,9 +590,9 @@ def test_the_factory_opens_it_with_the_settings(engines, model):
 
 
 def test_what_is_built_ahead_serves_frames_of_that_shape(engines, machine, model):
-    settings = Settings(model.path, engine="tensorrt", precision="fp32")
+    settings = EstimatorSettings(model.path, engine="tensorrt", precision="fp32")
     given, estimator = make_estimator(replace(settings, imgsz=(64, 96)))
-    plan = build(given, estimator, replace(settings, imgsz=(64, 96)))
+    plan = build_engine(given, estimator, replace(settings, imgsz=(64, 96)))
     estimator.engine.close()
     assert (plan.is_file(), plan.suffix) == (True, ".plan")
     _, estimator = make_estimator(settings)
@@ -604,7 +604,7 @@ def test_what_is_built_ahead_serves_frames_of_that_shape(engines, machine, model
 def test_auto_takes_it_where_there_is_a_gpu(engines, model, caplog, monkeypatch):
     monkeypatch.setattr("kp_pose_ros.inference.factory.has_gpu", lambda: True)
     caplog.set_level(logging.INFO, "kp_pose_ros")
-    _, estimator = make_estimator(Settings(model.path))
+    _, estimator = make_estimator(EstimatorSettings(model.path))
     estimator.engine.close()
     (line,) = [line for line in caplog.messages if "engine auto" in line]
     assert line.startswith("engine auto: TensorRT 10.3.0 on Rule Machine")

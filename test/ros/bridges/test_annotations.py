@@ -18,7 +18,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.jpeg import encode_jpeg
-from kp_pose_ros.inference.factory import Settings, make_estimator
+from kp_pose_ros.inference.factory import EstimatorSettings, make_estimator
 from kp_pose_ros.output.cdr import pose_array
 from kp_pose_ros.output.drawing import Annotator, person_color
 from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED
@@ -139,7 +139,7 @@ def test_poses_are_received_only_for_a_subscriber(start_program, ros_node, peer)
 def test_a_thin_network_carries_a_small_part_of_the_picture(name, demo_photo, demo_weights):
     """With -s it prints the figures of docs/topics.md."""
     picture = demo_photo(name)
-    model, estimator = make_estimator(Settings(demo_weights))
+    model, estimator = make_estimator(EstimatorSettings(demo_weights))
     [poses] = estimator.estimate([Frame(picture)])
     content = pose_array(Header(0, "camera"), picture.shape[:2], poses, model.vocabulary)
     edges = np.ravel(model.skeleton.edges).tolist()
