@@ -13,7 +13,7 @@ help:  ## show this list
 demo: $(data)  ## detect people in photographs through ROS topics; SOURCE=VIDEO|FOLDER|0 (webcam), VIEW=1 (window), OUTPUT=DIR
 	@$(run) python3 -m kp_pose_ros.demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(VIEW),--view) $(if $(OUTPUT),--output "$(OUTPUT)")
 
-# Three runs, so that what is broken at the bottom says so first. Tests of nodes mostly wait: two processes do.
+# Three runs, so that the lowest layers fail first. Tests of nodes mostly wait: two processes are enough.
 test: lint $(data)  ## check style and types, and run every test
 	@$(run) python3 -m pytest -m "not ros and not reference and not events" --numprocesses auto --dist worksteal
 	@$(run) python3 -m pytest -m ros --numprocesses 2 --dist loadfile

@@ -19,7 +19,7 @@ setup(
     description=" ".join(package.findtext("description", "").split()),
     license=package.findtext("license"),
     python_requires=">=3.10",
-    # config/ lies beside the Python package in the source tree, and inside of it when installed.
+    # config/ is beside the Python package in the source tree, and inside it when installed.
     packages=[
         *find_packages(include=["kp_pose_ros", "kp_pose_ros.*"]),
         "kp_pose_ros.config",

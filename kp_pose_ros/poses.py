@@ -131,7 +131,7 @@ class Motion:
 
     @classmethod
     def unknown(cls, count: int) -> Motion:
-        """Return that of people of whom nothing is known."""
+        """Return the motion of people about whom nothing is known."""
         position, velocity = np.full((2, count, 3), np.nan)
         position_variance, velocity_variance = np.full((2, count), np.nan)
         return cls(position, position_variance, velocity, velocity_variance)

@@ -27,7 +27,7 @@ _LONGEST_INTEGER = 80  # characters; 64 bits need as many in binary
 def config_path(*parts: str) -> Path:
     """Return the path of a file of `config/`, such as `config_path("skeletons", "coco17.yaml")`.
 
-    Installing puts `config/` into the Python package; in the source tree it lies beside it.
+    It is inside the installed Python package, and beside it in the source tree.
     """
     installed = _HERE / "config"
     return (installed if installed.is_dir() else _HERE.parent / "config").joinpath(*parts)

@@ -150,13 +150,13 @@ def _to_integer(value: object) -> int | None:
 def _to_float(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    return float(value)  # YAML makes an integer of `0` and `1`
+    return float(value)  # YAML reads `0` and `1` as integers
 
 
 def _to_text(value: object) -> str | None:
     if isinstance(value, str):
         return value
-    # YAML makes numbers of `imgsz: 640` and `imgsz: [384, 640]`.
+    # YAML reads `imgsz: 640` and `imgsz: [384, 640]` as numbers.
     numbers = list(value) if isinstance(value, Iterable) else [value]
     if not numbers or any(_to_integer(number) is None for number in numbers):
         return None
@@ -172,8 +172,8 @@ def _to_texts(value: object) -> tuple[str, ...] | None:
     return texts if all(isinstance(text, str) for text in texts) else None
 
 
-# By the type of the default: what makes a value of what was given, or None where that cannot be,
-# and what people call it.
+# By the type of the default: the conversion, which returns None for what it cannot convert, and
+# the type's name in messages.
 _TYPES: dict[type, tuple[Callable[[object], Value | None], str]] = {
     bool: (lambda value: value if isinstance(value, bool) else None, "true or false"),
     int: (_to_integer, "a whole number"),

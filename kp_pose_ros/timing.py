@@ -46,7 +46,7 @@ class StageTimes:
 
 
 def percentiles(seconds: Sequence[float]) -> list[float]:
-    """Return the `PERCENTILES` of durations; not a number where there are none."""
+    """Return the `PERCENTILES` of durations; NaN if there are none."""
     if not seconds:
         return [float("nan")] * len(PERCENTILES)
     return [float(each) for each in np.percentile(seconds, PERCENTILES)]

@@ -71,7 +71,7 @@ FOREIGN = {
 
 
 def room(module):
-    """Return a module's folder, or what ROOMS says of one at the top."""
+    """Return a module's folder, or its room in ROOMS if it is at the top."""
     names = module.split(".")[1:]
     if not names or names[0] in ROOMS:
         return ROOMS[names[0]] if names else "vocabulary"

@@ -14,7 +14,7 @@ from kp_pose_ros.errors import FrameError
 
 
 class Command:
-    """A sub-command `go` that returns or raises what it is told to."""
+    """A sub-command `go` that returns or raises what a test sets."""
 
     def __init__(self, result):
         self._result = result
@@ -67,7 +67,7 @@ def test_a_batch_that_nothing_takes_is_refused(command, batch, capsys):
 
 @pytest.fixture
 def run_into():
-    """Runner of `kp_pose` with a file as output: returns the status and what it complains of."""
+    """Runner of `kp_pose` with a file as output: returns the status and the errors."""
 
     def run(output, *arguments):
         buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

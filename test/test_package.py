@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What colcon and pip install, as somebody sees it who does not have the source tree."""
+"""What colcon and pip install, as seen without the source tree."""
 
 import importlib
 import os
@@ -21,7 +21,7 @@ INTERFACES_PATH = "from kp_pose_ros.resources import interfaces_path; print(inte
 
 
 def run(*command, python_path):
-    """Run a command that finds our package at `python_path` only, and return what it prints."""
+    """Run a command with our package from `python_path` only; return what it prints."""
     others = [path for path in os.environ.get("PYTHONPATH", "").split(":") if path != str(ROOT)]
     environment = {**os.environ, "PYTHONPATH": ":".join([str(python_path), *others])}
     return subprocess.run(

@@ -45,12 +45,12 @@ class CameraRound:
 
     @property
     def cpu_a_frame(self) -> float:
-        """CPU time for an answered frame, in seconds; not a number if none was answered."""
+        """CPU time for an answered frame, in seconds; NaN if none was answered."""
         return self.cpu_seconds / sum(self.answered) if any(self.answered) else math.nan
 
     @property
     def latency(self) -> float:
-        """Median latency in seconds; not a number if no frame was answered."""
+        """Median latency in seconds; NaN if no frame was answered."""
         return float(np.median(self.latencies)) if self.latencies else math.nan
 
 

@@ -92,7 +92,7 @@ def _poses(people: list[_Person], order: ByteOrder) -> Poses:
     keypoints = np.frombuffer(content, f"{order}f4").reshape(len(people), -1, 4)
     numbers = np.array([person.numbers for person in people])
     centers, halves = numbers[:, 4:6], numbers[:, 6:] / 2
-    with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, or no number
+    with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite or NaN
         boxes = np.hstack([centers - halves, centers + halves]).astype(np.float32)
     return Poses(
         boxes=boxes,

@@ -101,7 +101,7 @@ class AnnotatedPictures:
     """
 
     def __init__(self, node: Node, prefix: str) -> None:
-        """Create the publishers on `node`; `prefix` stands before each topic's name."""
+        """Create the publishers on `node`; `prefix` begins each topic's name."""
         self._node = node
         self._raw = node.create_publisher(Image, f"{prefix}annotated", NEWEST)
         # As with image_transport, remapping `annotated` also remaps its compressed form.
@@ -154,10 +154,10 @@ class AnnotatedPictures:
             self._jpeg.publish(cdr.compressed_image(image.header, JPEG_FORMAT, jpeg))
 
     def _canvas(self, image: CameraImage, width: int) -> tuple[Pixels, Pixels]:
-        """Return the image as a BGR picture of a width, to draw on, and the message it lies in.
+        """Return the image as a BGR picture of a width, to draw on, and the message around it.
 
         The message of a bgr8 camera serves as both: a copy would take as long as everything else.
-        What `rcl.take` had to get from rclpy is read-only, and copied.
+        One that `rcl.take` got through rclpy is read-only, and copied.
         """
         picture = _narrowed(image.frame.to_bgr(), width)
         is_own = picture is image.frame.pixels and image.frame.encoding == "bgr8"

@@ -32,7 +32,7 @@ from kp_pose_ros.ros.transports import advice, topic_of, transport_of
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
-_BUSY = 1.0  # seconds for which the worker may look for no image, since other cameras keep it busy
+_BUSY = 1.0  # seconds since it last looked for images, for which a busy worker still listens
 _LATENCIES = 1000  # kept at most until they are taken
 
 

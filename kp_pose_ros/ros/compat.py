@@ -52,7 +52,7 @@ class PrintableLogger(RcutilsLogger):
         return super().log(printable_lines(message), severity, *name, **filters)
 
 
-# rclpy tells the lines of code that log apart by the innermost file that is not in this list.
+# rclpy identifies the line of code that logs by the innermost file that is not in this list.
 rcutils_logger._internal_callers.append(os.path.realpath(__file__))
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages -> what the rest of the package works with."""
+"""Messages -> the data types of the rest of the package."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def poses_from_msg(message: PoseArray) -> Poses:
 
 
 def vocabulary_from_msg(message: SkeletonMsg) -> Vocabulary:
-    """Return what a message says. Colours are not sent: all is the grey of no part.
+    """Return the vocabulary in a message. Colours are not sent: everything is grey.
 
     Raises:
         ModelError: its edges are not pairs of its keypoints.

@@ -39,8 +39,8 @@ class Publishers:
 
         Args:
             node: the node that publishes.
-            prefix: stands before each topic's name.
-            in_space: whether there are `markers`.
+            prefix: begins each topic's name.
+            in_space: whether to publish `markers`.
             transforms: to the frame of people's positions; None: that of the images.
         """
         publisher = partial(node.create_publisher, qos_profile=RESULTS)

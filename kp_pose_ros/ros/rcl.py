@@ -54,7 +54,7 @@ class _View(ctypes.Structure):
 
 
 class _Bytes(_View):
-    """The same whose memory the middleware allocates."""
+    """The same over memory that the middleware allocates."""
 
     def __del__(self) -> None:
         if self.buffer:
@@ -84,8 +84,8 @@ def take(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | 
 
     Returns:
         The message's CDR bytes, an array that owns its memory; the publisher's GUID; the number of
-        the message among its publisher's, None where the middleware does not tell. None if no
-        message is there.
+        the message among its publisher's, None if the middleware does not count them. None if
+        there is no message.
 
     Raises:
         MiddlewareError: rcl failed.

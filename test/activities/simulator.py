@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Robots, cameras and people whose activities are known, and the records that a broker gets.
+"""Robots, cameras and people whose activities are known, and the records that a broker receives.
 
 Images and people are lost, keypoints are noisy or hidden, a robot is offline for ten seconds, a
 segment of records is sent twice, and a pose node is restarted.
@@ -76,7 +76,7 @@ class Person:
     script: list  # (action, seconds)
 
     def truths(self, camera):
-        """Yield the activities that there are to find."""
+        """Yield the activities to be found."""
         rules = {
             "raise": "raised_hand",
             "wave": "waving",
@@ -89,7 +89,7 @@ class Person:
             if action in rules and seconds > 1.8:
                 yield Truth(camera, rules[action], (self.number,), start, start + seconds)
             if camera == "door" and action == "through the door":
-                # The zone is 0.35 to 0.65 of the width, and the way goes through it at an even
+                # The zone is 0.35 to 0.65 of the width, and the path crosses it at constant
                 # speed.
                 yield Truth(
                     camera,
@@ -199,7 +199,7 @@ def watch(random, robot, name, people, seconds, *, id_changes=False, restart=Non
 
 
 def picture(random, people, track_ids, time):
-    """Return what the network makes of people: keypoints with noise, some of them not seen."""
+    """Return what the network detects of people: noisy keypoints, some of them missing."""
     n = len(people)
     keypoints = np.zeros((n, 17, 3), np.float32)
     states = np.full((n, 17), OBSERVED, np.uint8)

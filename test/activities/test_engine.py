@@ -176,7 +176,7 @@ def test_what_is_no_object_of_an_event_is_refused(record):
 
 
 def found_and_true(shipped, seed, **options):
-    """Return START and END of each activity of a simulation: as found, and as it was."""
+    """Return START and END of each activity of a simulation: as found, and the truth."""
     watched = cameras(seed, **options)
     people = {(each.robot, each.name): each.people for each in watched}
     activities = Activities(shipped)
@@ -205,7 +205,7 @@ def test_all_true_activities_are_found_and_no_others(shipped, seed):
         edges = {"START": truth.start, "END": truth.end}
         for state, edge in edges.items():
             near = [each for each in found if each[:2] == (name, state) and abs(each[2] - edge) < 2]
-            # What goes on when the recording ends has no end.
+            # Activities still active when the recording ends have no end.
             assert len(near) == (0 if state == "END" and truth.end == 30.0 else 1), (truth, state)
             found = [each for each in found if each not in near]
     assert found == []

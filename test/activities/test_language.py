@@ -10,7 +10,7 @@ ZONES = {"corner": ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))}
 TORSO = parse("distance(neck, hip)", Scope())
 SCOPE = Scope(({"torso": TORSO}, {}), ZONES)
 
-# An upright person of a torso of 100 pixels, whose wrist moves to the right by 50 pixels a second.
+# An upright person with a torso of 100 pixels; the wrist moves to the right, 50 pixels a second.
 PEOPLE = (
     {"neck": (300.0, 100.0), "hip": (300.0, 200.0), "wrist": (330.0, 60.0), "toe": (20.0, 10.0)},
 )

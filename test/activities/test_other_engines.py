@@ -103,7 +103,7 @@ def run(engine, *arguments, code=0):
     python = ROOT / f".venv-{engine}" / "bin" / "python"
     if not python.exists():
         pytest.skip(f"{python} is not there: `make events` makes it")
-    # Not with the libraries of ROS's environment, which this one has of its own.
+    # Without the libraries of the ROS environment: this one has its own.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
     environment = {**kept, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": str(python)}
     done = subprocess.run(

@@ -66,7 +66,7 @@ def test_network_rate_runs_until_the_time_is_over():
 
 
 def test_resident_memory_grows_with_what_is_held():
-    # A mapping of its own, since the allocator may hand out pages that were resident before.
+    # A new mapping, since the allocator may reuse pages that were resident before.
     before = resident_bytes()
     with mmap.mmap(-1, 30_000_000) as held:
         held.write(b"\1" * len(held))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`info`, `export` and `annotate` say the same of a model file.
+"""`info`, `export` and `annotate` agree about a model file.
 
 The node opens models as `annotate` does, with `make_estimator`.
 """

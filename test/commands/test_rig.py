@@ -20,7 +20,7 @@ RIG = dict(zip(("left", "right"), ROOM[:2], strict=True))
 
 
 def lines(moments, **fields):
-    """Return the records of images that are not quite of the same time, camera by camera."""
+    """Return the records of almost simultaneous images, camera by camera."""
     recorders = {
         name: Recorder(VOCABULARY, camera=f"/{name}/image_raw", session=name) for name in RIG
     }

@@ -50,7 +50,7 @@ def kinds_of(reader: Reader) -> list[Callable]:
 
 
 def outcome(reader: Reader, content: bytes) -> tuple[str, str]:
-    """Return what a reader makes of an input, and what it says."""
+    """Return the outcome of reading an input, and the message."""
     try:
         reader.read(content)
     except KpPoseError as error:
@@ -129,7 +129,7 @@ def run(name: str, reader: Reader, count: int, kept: Path) -> tuple[Counter, flo
 
 
 def keep(folder: Path, name: str, number: int, kind: str, says: str, content: bytes) -> None:
-    """Write an input that something went wrong with, and say so."""
+    """Keep an input that failed, and report it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name.replace(' ', '_').lstrip('.')}_{number}"
     path.write_bytes(content)

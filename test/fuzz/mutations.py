@@ -260,7 +260,7 @@ def renamed(random, content):
     return made.getvalue()
 
 
-# Raised where the mutation before has left nothing of this kind.
+# Raised if the mutation before has removed everything of this kind.
 _UNFIT = (struct.error, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError, OSError)
 _UNFIT += (zlib.error, DecodeError, TypeError, AttributeError, LookupError, StopIteration)
 _UNFIT += (RecursionError,)

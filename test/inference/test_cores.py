@@ -48,7 +48,7 @@ def test_two_cores_are_shared_by_how_much_others_use(others, now, expected):
 
 
 class MadeUpMachine:
-    """Cores, a quota, and others that use some of them."""
+    """Cores, a quota, and other processes that use some of them."""
 
     def __init__(self, clock, cores=4):
         self.others, self.limit, self.numbers = 0.0, math.inf, set(range(cores))

@@ -64,7 +64,7 @@ def test_nothing_but_the_file_and_its_checksum_stays(folder):
 def _work(folder, times):
     for _ in range(times):
         with locked(folder / "lock"):
-            (folder / "busy").mkdir()  # raises if somebody else is in here
+            (folder / "busy").mkdir()  # raises if another process holds it
             (folder / "busy").rmdir()
 
 

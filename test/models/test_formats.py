@@ -13,7 +13,7 @@ from kp_pose_ros.models.metadata import Assumed
 
 @pytest.fixture
 def metadata(tmp_path):
-    """Return what a checkpoint's file says about itself."""
+    """Return the metadata in a checkpoint's file."""
 
     def read(model):
         path = save(tmp_path / "tiny.pt", checkpoint(model))

@@ -151,7 +151,7 @@ def test_declared_number_of_anchors_serves_where_it_cannot_be_derived():
 
 
 def foreign_operator(model):
-    """As of a graph that ONNX Runtime optimised: onnx cannot tell what comes out."""
+    """As in a graph that ONNX Runtime optimised: onnx cannot infer its output."""
     model.graph.node[-1].domain = "com.microsoft"
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
 

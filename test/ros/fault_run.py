@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One node under faults: what was sent to it, what became of that, and what it said."""
+"""One node under faults: what was sent, what became of it, and what the node reported."""
 
 from contextlib import contextmanager
 from time import monotonic
@@ -65,7 +65,7 @@ class FaultRun:
         return self.peer.answers_to(message)[0]
 
     def wait_until_said(self, phrase, part="camera"):
-        """Wait until diagnostics say something; what they said before the fault does not count."""
+        """Wait for a status in diagnostics; those from before the fault do not count."""
         self.peer.spin_until(lambda: self.has_said(phrase, part))
 
     def settle(self):
@@ -77,12 +77,12 @@ class FaultRun:
             latest = self._counts()
 
     def connect(self):
-        """Wait until the node hears us, and we hear the node."""
+        """Wait until the node and this process have discovered each other."""
         self.peer.connect().ask(self.image())  # may be sent more than once
         self.settle()
 
     def listen_anew(self):
-        """Forget what diagnostics said, and wait for what they say now."""
+        """Forget the statuses so far, and wait for new ones."""
         self._said.clear()
         self._values.clear()
         self.peer.spin_until(self.values)

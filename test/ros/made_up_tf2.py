@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What kp_pose_ros uses of tf2_ros, as its documentation has it, where it is not installed.
+"""The part of tf2_ros that kp_pose_ros uses, as documented, if it is not installed.
 
 Transforms are interpolated between stamps, never extrapolated; time 0 is the newest; what is more
 than 10 s older than the newest of its frame is refused.

@@ -50,7 +50,7 @@ class Manager:
         return self._clients[service].call_async(request)
 
     def _greet(self):
-        """Wait until the node answers; what it knows last is the client that was made last."""
+        """Wait until the node answers: it discovers the newest client last."""
         for client in self._clients.values():
             assert client.wait_for_service(PATIENCE)
         last = self._clients["get_state"]

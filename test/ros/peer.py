@@ -101,7 +101,7 @@ class Peer:
             rclpy.spin_once(self.node, timeout_sec=0.02)
 
     def connect(self):
-        """Wait until the node hears our camera and we hear the node."""
+        """Wait until the node has discovered our camera, and we the node."""
         self.spin_until(
             lambda: (
                 self.publisher.get_subscription_count()

@@ -27,7 +27,7 @@ def _lock_a_domain():
     raise RuntimeError("all domains from 1 to 100 are locked by other tests: end them first")
 
 
-# Each test process is a graph of its own on this machine, whoever else runs nodes here.
+# Each test process has its own ROS graph, apart from all other nodes on this machine.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 _domain, _domain_lock = _lock_a_domain()
 os.environ["ROS_DOMAIN_ID"] = str(_domain)
@@ -49,7 +49,7 @@ def ros_node():
 
 @pytest.fixture
 def fast_dds():
-    """Skip where another middleware is in use, which keeps images elsewhere."""
+    """Skip with another middleware, which keeps images elsewhere."""
     import rclpy
 
     name = rclpy.get_rmw_implementation_identifier()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node logs for a user who looks for a fault, in a process of its own."""
+"""What the node logs at the level debug, in its own process."""
 
 import re
 

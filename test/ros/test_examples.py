@@ -25,14 +25,14 @@ from kp_pose_ros.ros.bridges.wait_for_pose import WaitForPoseServer
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-# Not COCO's order: a consumer that knows indices by heart goes wrong.
+# Not in COCO's order: a consumer with hard-coded indices fails.
 NAMES = ["right_wrist", "left_shoulder", "left_wrist", "nose", "right_shoulder"]
 STOP = 0.5  # seconds that the robot may move without fresh poses
 _namespaces = (f"example_{n}" for n in count())
 
 
 def person(x=600.0, raised=(), guessed=()):
-    """Somebody at x of 640 pixels, whose wrists hang down but for those that are raised."""
+    """A person at x of 640 pixels; their wrists hang down, except those raised."""
     pose = KeypointPose(class_name="person", track_id=7, score=0.9)
     pose.bbox.center.position.x = x
     for name in NAMES:
@@ -43,7 +43,7 @@ def person(x=600.0, raised=(), guessed=()):
 
 
 class Robot:
-    """What surrounds an example: the pose node's topics, and whoever obeys the commands."""
+    """What surrounds an example: the pose node's topics, and the robot that gets the commands."""
 
     def __init__(self, node, namespace, command=TwistStamped):
         self.node = node
@@ -79,7 +79,7 @@ class Robot:
         return self.commands[-1].twist.angular.z
 
     def turns(self, direction, *people):
-        """Show people until the program follows, which takes a busy machine its time."""
+        """Show people until the program follows, which takes a while on a busy machine."""
         deadline = monotonic() + PATIENCE
         while np.sign(speed := self.speed_after(*people)) != direction:
             assert monotonic() < deadline, f"turns at {speed} rad/s"
@@ -250,7 +250,7 @@ def test_ask_for_a_person_ends_quietly_while_it_waits(start_example, ros_node):
 
 
 class Base:
-    """A robot that drives as it is told, before a person who stands at x, y metres."""
+    """A robot that obeys its commands, in front of a person at x, y metres."""
 
     def __init__(self, robot, executor, person_at):
         self.robot, self.executor, self.person_at = robot, executor, person_at

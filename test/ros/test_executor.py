@@ -52,7 +52,7 @@ def stage(ros_node):  # for its rclpy.init
 
 @pytest.fixture
 def reports(capfd):
-    """Reader of what the log has said of failures so far."""
+    """Reader of the failures logged so far."""
     seen = []
 
     def read():

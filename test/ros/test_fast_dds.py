@@ -72,7 +72,7 @@ def test_the_node_publishes_with_the_profile(node):
 
 
 class Log(list):
-    """A logger that keeps what it is told."""
+    """A logger that keeps its messages."""
 
     info = warning = list.append
 
@@ -104,7 +104,7 @@ def test_the_parameter_gives_threads_that_read_shared_memory_a_priority(start_no
 
 @pytest.fixture
 def threads(tmp_path):
-    """A folder of threads as the kernel has it: one that reads, and one that has just ended."""
+    """A folder of threads as in /proc: one that reads, and one that has just ended."""
     thread = tmp_path / str(get_native_id())
     thread.mkdir()
     (thread / "comm").write_text("dds.shm.7400\n")

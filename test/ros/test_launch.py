@@ -72,7 +72,7 @@ def commands():
 
 
 def parameters_in(command):
-    """What the parameter files of a command say, the last one's word being final."""
+    """The parameters in the files of a command; later files override earlier ones."""
     files = [command[index + 1] for index, word in enumerate(command) if word == "--params-file"]
     values = {}
     for file in files:

@@ -74,7 +74,7 @@ def test_every_alignment_is_written_as_rclpy_writes_it(frame_id, names, in_space
         (cdr.skeleton(vocabulary), SkeletonMsg),
     ):
         message = deserialize_message(content, kind)
-        # What lies in the padding is anything: compare length and fields.
+        # The padding may hold anything: compare length and fields.
         assert len(serialize_message(message)) == len(content)
         if kind is PoseArray:
             assert message.header == HeaderMsg(

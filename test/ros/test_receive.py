@@ -27,7 +27,7 @@ _topics = (f"/received_{number}" for number in count())
 
 
 class Camera:
-    """What a Receiver knows of a camera, and the camera's driver."""
+    """The part of a Camera that a Receiver uses, and the camera's driver."""
 
     def __init__(self, node, name):
         topic = next(_topics)

@@ -70,7 +70,7 @@ def test_without_pyav_video_is_refused_with_what_installs_it(monkeypatch, kind):
 
 
 class VideoCamera:
-    """The node's camera and its driver. Nobody looks at the type of serialized messages."""
+    """The node's camera and its driver. Serialized messages are not checked for their type."""
 
     def __init__(self, node, driver_node, kind):
         self._kind, self._driver_node = kind, driver_node

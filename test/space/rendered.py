@@ -17,7 +17,7 @@ NAMES = ["nose", *(f"{side}_{part}" for part in _SIDED for side in ("left", "rig
 WALL = 2.0  # metres behind the person
 CAMERA = CameraModel((480, 640), np.array((525.0, 0, 320, 0, 525, 240, 0, 0, 1)))
 
-# Metres from the middle of the hips, of somebody 1.7 m tall who faces the camera: x to the right of
+# Metres from the middle of the hips, of a person 1.7 m tall who faces the camera: x to the right of
 # the picture, y down, z away from the camera. One arm is bent, one reaches for the camera.
 JOINTS = np.array(
     (
@@ -49,7 +49,7 @@ class View:
 def render(
     distance: float, seed: int, *, keypoint_noise: float = 0.012, holes: float = 0.1
 ) -> View:
-    """Return a view of somebody at a distance in metres.
+    """Return a view of a person at a distance in metres.
 
     Keypoints are wrong by the share of the box's side that the model's were on walking people. The
     depth has the noise of a stereo camera (0.3 % of the distance at 1 m, growing with its square),

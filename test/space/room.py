@@ -36,7 +36,7 @@ ROOM = (
     looking_at_the_middle(4, -3.5, 2.8),
     looking_at_the_middle(0.5, 5, 1.6),
 )
-# Joints of somebody who stands in the middle of the room.
+# Joints of a person who stands in the middle of the room.
 STANDING = np.stack((JOINTS[:, 0], JOINTS[:, 2], 0.85 - JOINTS[:, 1]), axis=1)
 
 
@@ -56,7 +56,7 @@ def people(count: int, seed: int) -> np.ndarray:
 
 
 def seen_by(viewpoint: Viewpoint, joints: np.ndarray, noise=0.0, seed=0) -> Poses:
-    """Return what a camera's model makes of (n, 17, 3) joints; noise in pixels."""
+    """Return the poses that a camera's model detects of (n, 17, 3) joints; noise in pixels."""
     pose = np.linalg.inv(viewpoint.pose)
     keypoints = np.full((*joints.shape[:2], 3), 0.9, np.float32)
     keypoints[..., :2] = viewpoint.camera.project(joints @ pose[:3, :3].T + pose[:3, 3])

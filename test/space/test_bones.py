@@ -77,7 +77,7 @@ LONGEST = {
     ("left_knee", "left_ankle"): 0.624,
     ("left_shoulder", "left_hip"): 0.726,
 }
-# The same where no bone tells a height: of somebody of 1.7 m.
+# The same if no bone shows a height: for a person of 1.7 m.
 USUALLY_LONGEST = {
     ("left_shoulder", "left_wrist"): 0.679,
     ("left_hip", "left_ankle"): 0.990,

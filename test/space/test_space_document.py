@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The snippets of docs/space.md do what is said beside them."""
+"""The snippets of docs/space.md do what the page says."""
 
 import re
 from pathlib import Path

@@ -79,7 +79,7 @@ class Scene:
     seconds: float = 10.0
     hz: float = 30.0
     lost: float = 0.0  # share of frames that never arrive
-    shake: float = 0.0  # pixels, how far the whole picture jumps about
+    shake: float = 0.0  # pixels, by which the whole picture shakes
     pillar: tuple[float, float] | None = None  # left and right of something that hides everybody
 
     def frames(self, seed: int) -> Iterator[Frame]:
@@ -126,7 +126,7 @@ class Scene:
         )
 
     def _hidden(self, points: np.ndarray, boxes: np.ndarray, offset: np.ndarray) -> np.ndarray:
-        """Return (people, 17), which keypoints somebody nearer, the pillar or the border hides."""
+        """Return (people, 17), which keypoints a nearer person, the pillar or the border hides."""
         inside = ((points >= 0) & (points < (WIDTH, HEIGHT))).all(axis=2)
         hidden = ~inside
         feet = boxes[:, 3]
@@ -156,7 +156,7 @@ def to_and_fro(x: float, y: float, reach: float, period: float, phase: float = 0
 
 
 def crowd(seed: int = 5, count: int = 6) -> tuple[Walk, ...]:
-    """Return people who walk through each other's way in both directions."""
+    """Return people who cross in both directions."""
     random = np.random.default_rng(seed)
     walks = []
     for _ in range(count):

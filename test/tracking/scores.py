@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How well a tracker kept people apart."""
+"""How well a tracker kept identities."""
 
 from __future__ import annotations
 

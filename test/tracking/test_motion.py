@@ -25,7 +25,7 @@ def standing(x: float = 100.0) -> np.ndarray:
 
 
 def walking(speed: float) -> np.ndarray:
-    """Return the state of somebody who has walked for two seconds, pixels / s to the right."""
+    """Return the state of a person who has walked for two seconds, pixels / s to the right."""
     states = begin(standing(), NOISE, SEEN)
     for i in range(1, 61):
         predict(states, 1 / 30)
@@ -93,7 +93,7 @@ def test_the_filter_knows_how_wrong_it_is():
         correct(states, FIRST, standing() + random.normal(0, 2, (1, 2, 3)), NOISE, SEEN)
         error = states[0, POSITION, CENTER] - standing()[0, :, CENTER]
         normalised.append(error**2 / states[0, VARIANCE, CENTER])
-    # Somebody who stands is easier than the model of motion expects.
+    # A standing person is easier to predict than the motion model assumes.
     assert 0.2 < np.mean(normalised[100:]) < 1.2
 
 

@@ -60,7 +60,7 @@ def mean(scores: list[Score]) -> Score:
     [
         ("crossing", 0.95, 1),
         ("hidden for half a second", 0.97, 0),
-        # Who stays away for longer than max_age comes back as somebody new.
+        # A person who is away for longer than max_age returns with a new id.
         ("leaving and coming back", 0.48, 4),
         ("10 Hz, 30 % of frames lost", 0.8, 9),
         ("camera shaking", 0.95, 1),
@@ -77,7 +77,7 @@ def test_identities_are_kept_as_well_as_by_bytetrack(name):
     peer = mean([score(peers(name, seed)) for seed in SEEDS])
     own = mean([score(ours(name, seed)) for seed in SEEDS])
     print(f"\n{name}: ours {own}; supervision's ByteTrack {peer}")
-    # It gives ids to the people of the very first image at once, we after min_hits: one frame.
+    # It gives ids in the very first image, we after min_hits: one frame later.
     assert own.idf1 >= peer.idf1 - 0.001
     assert own.switches <= peer.switches
 

@@ -58,7 +58,7 @@ def test_a_still_point_trembles_at_most_a_third_as_much(hz):
 
 @pytest.mark.parametrize(
     ("reach", "hz"),
-    [  # 5, 20 and 42 cm of somebody 1.7 m tall
+    [  # 5, 20 and 42 cm of a person 1.7 m tall
         *((0.03, hz) for hz in (30, 60)),
         *((reach, hz) for reach in (0.12, 0.25) for hz in (15, 30, 60)),
     ],

@@ -245,7 +245,7 @@ def test_a_provider_that_does_not_start_is_no_reason_to_run_on_the_cpu(model, mo
 
 
 def test_people_of_rtmo_come_back_through_letterbox_and_batch(tmp_path):
-    """The network's input is 64 x 96; what it says is in its own pixels."""
+    """The network's input is 64 x 96; its results are in its own pixels."""
     points = np.array([[[10, 20, 0.9], [30, 40, 0.1]], [[50, 60, 0.8], [90, 10, 0.7]]])
     dets = np.array([[8, 12, 40, 56, 0.875], [48, 8, 92, 60, 0.75]])
     onnx.save(rtmo((dets, points), blue=0), tmp_path / "rtmo.onnx")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that put a GPU made of rules in the place of CUDA and TensorRT."""
+"""Fixtures that replace CUDA and TensorRT with a simulated GPU, which checks their rules."""
 
 import importlib
 import sys

@@ -4,7 +4,7 @@ from kp_pose_ros.inference.progress import Progress
 
 
 class Recorder(Progress):
-    """Keeps what it is told of a build; raises `error` at the first report, if there is one."""
+    """Records the reports of a build; raises `error` at the first report, if there is one."""
 
     def __init__(self, error=None):
         self.reports = []

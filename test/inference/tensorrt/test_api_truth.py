@@ -20,7 +20,7 @@ BINDINGS = {
 }
 # Names that only earlier versions have; each is asked for by name before it is used.
 ONLY_BEFORE_11 = {"BuilderFlag.FP16", "BuilderFlag.INT8"}
-# TensorRT for RTX has these beside; they are used where the module's name says that it is.
+# Only TensorRT for RTX has these; the engine uses them with that module only.
 ONLY_RTX = ["ComputeCapability.CURRENT"]
 ONLY_RTX += [f"IBuilderConfig.{n}" for n in ("num_compute_capabilities", "set_compute_capability")]
 

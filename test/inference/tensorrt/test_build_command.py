@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`kp_pose build` on a GPU that checks the rules; here, because the stand-ins are."""
+"""`kp_pose build` on a simulated GPU; in this folder because the stand-ins are."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Plans in the cache: of the GPU made of rules, and real ones of TensorRT for RTX.
+"""Plans in the cache: of the simulated GPU, and real ones of TensorRT for RTX.
 
 Without a GPU the real ones are built, but refused when they are loaded.
 """
@@ -86,7 +86,7 @@ def test_layer_times_are_kept_by_gpu_and_version(facts):
 
 @pytest.fixture
 def open_network(plans, engines, tmp_path):
-    """Open the echo model's network on the GPU made of rules: open_network() -> its plan."""
+    """Open the echo model's network on the simulated GPU: open_network() -> its plan."""
     model = PoseModel.open(write_echo_model(tmp_path / "echo.onnx"))
     gpu = engines("gpu").Gpu()
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""tools/prove_gpu on the GPU made of rules, each of its steps in a process of its own."""
+"""tools/prove_gpu on the simulated GPU, each of its steps in its own process."""
 
 import json
 import os

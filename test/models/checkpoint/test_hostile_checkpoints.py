@@ -32,7 +32,7 @@ from kp_pose_ros.models.checkpoint.checkpoint import read_checkpoint
 from kp_pose_ros.models.checkpoint.writer import write_onnx
 from kp_pose_ros.models.model import PoseModel
 
-# Reading and writing the honest tiny model takes 0.5 MB beside what the file itself has.
+# Reading and writing the honest tiny model takes 0.5 MB more than the file itself.
 ALLOWED_BYTES = 2_000_000
 
 
@@ -41,7 +41,7 @@ def convert(path):
 
 
 def refusal(path, allowed_bytes=ALLOWED_BYTES) -> str:
-    """Return the message for a hostile file, once it is sure that it cost little."""
+    """Return the message for a hostile file, after checking that it cost little."""
     tracemalloc.start()
     try:
         with pytest.raises(ModelError) as caught:

@@ -44,7 +44,7 @@ class Raw:
 
 @dataclass
 class Tensor:
-    """A tensor over a storage of its own, true unless told otherwise."""
+    """A tensor over its own storage, consistent unless an argument says otherwise."""
 
     data: np.ndarray
     storage: str = ""
@@ -163,7 +163,7 @@ def save_pickle(path: Path, data: bytes, storages=None, compression=zipfile.ZIP_
 def save_legacy(
     path: Path, content, *, keys=None, count=None, cut=None, little_endian=True
 ) -> Path:
-    """Write `content` as torch did before version 1.6, honest unless told otherwise."""
+    """Write `content` as torch did before 1.6, consistent unless an argument says otherwise."""
     pickler = Pickler(part=(None,))
     data = pickler.dump(content)
     parts = [
@@ -235,14 +235,14 @@ def conv(generator, inputs: int, outputs: int, **attributes) -> Object:
 
 
 def head_branch(bias) -> Object:
-    """Return a branch that says the same everywhere: its bias."""
+    """Return a branch with the same output everywhere: its bias."""
     bias = np.asarray(bias, np.float32)
     weight = np.zeros((len(bias), 8, 1, 1), np.float32)
     return numbered("ModuleList", numbered("Sequential", conv2d(weight, bias)))
 
 
 def tiny_pose(box=None, scores=(0.0, 0.0), keypoints=None) -> Object:
-    """Return a pose model of one scale (stride 8), whose head says the same in every cell."""
+    """Return a pose model of one scale (stride 8), whose head has the same output in every cell."""
     generator = np.random.default_rng(0)
     bins = np.arange(BINS, dtype=np.float32).reshape(1, BINS, 1, 1)
     head = module(

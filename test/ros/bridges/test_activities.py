@@ -86,7 +86,7 @@ def test_rules_that_cannot_be_read_stop_the_node(ros_node, tmp_path):
 
 
 def test_events_that_an_engine_found_come_back_from_kafka(ros_node):
-    """Those of this robot, on the topics of its cameras; what is no event is left out."""
+    """Those of this robot, on the topics of its cameras; other messages are ignored."""
     confluent_kafka = pytest.importorskip("confluent_kafka")
     cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "unused"})
     broker = next(iter(cluster.list_topics("activities", timeout=PATIENCE).brokers.values()))

@@ -39,7 +39,7 @@ sys.exit(it.main())
 
 
 def person(*states, track_id=7):
-    """Somebody whose keypoints are at (0, 0), (10, 5), (20, 10), ..."""
+    """A person whose keypoints are at (0, 0), (10, 5), (20, 10), ..."""
     pose = KeypointPose(track_id=track_id, class_name="person", score=0.75)
     pose.bbox.center.position.x, pose.bbox.center.position.y = 50.0, 40.0
     pose.bbox.size_x, pose.bbox.size_y = 20.0, 60.0
@@ -162,7 +162,7 @@ def test_a_thin_network_carries_a_small_part_of_the_picture(name, demo_photo, de
 
 
 def measured(work):
-    """What work returns, and the least seconds of CPU that it takes."""
+    """What work returns, and the smallest CPU time that it took, in seconds."""
     times = []
     for _ in range(10):
         begin = thread_time()

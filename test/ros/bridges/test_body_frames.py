@@ -62,7 +62,7 @@ def person(track_id, points, hidden=()):
 
 
 class Recorder:
-    """Stands for a node, and keeps what is published."""
+    """Replaces a node, and keeps what is published."""
 
     def __init__(self):
         self.messages = []

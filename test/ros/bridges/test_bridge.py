@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all nodes beside the pose node do with parameters and QoS overrides."""
+"""How all nodes other than the pose node handle parameters and QoS overrides."""
 
 from importlib import import_module
 from time import monotonic_ns

@@ -36,7 +36,7 @@ _times = count(1000, 1000)  # seconds
 
 
 def person(track_id, **fields):
-    """Somebody in the left half of a 640 x 480 image, every keypoint at its middle."""
+    """A person in the left half of a 640 x 480 image, every keypoint at its middle."""
     points = [Keypoint(x=160.0, y=240.0, score=0.5, state=Keypoint.OBSERVED) for _ in NAMES]
     pose = KeypointPose(track_id=track_id, score=0.75, keypoints=points)
     pose.bbox.center.position.x, pose.bbox.center.position.y = 160.0, 240.0
@@ -93,7 +93,7 @@ class Robot:
         self._clock.publish(clock)
 
     def wait(self, condition, act=lambda: None, timeout=PATIENCE):
-        """Act and tell the time at 20 Hz until something is so."""
+        """Act and publish the clock at 20 Hz until a condition holds."""
         deadline = monotonic() + timeout
         while not condition():
             assert monotonic() < deadline, f"not within {timeout} s"
@@ -113,7 +113,7 @@ class Robot:
         return list(self.tracked[-1].ids) if self.tracked else None
 
     def topics(self):
-        """The topics of bodies that somebody publishes, without what all of them begin with."""
+        """The topics of bodies that are published, without their common prefix."""
         found = [name for name, _ in self.node.get_topic_names_and_types()]
         names = [name for name in found if "/_" not in name]  # hidden: Lyrical's channels
         bodies = [name for name in names if name.startswith("/humans/bodies/kp")]

@@ -21,7 +21,7 @@ SIZE = (200, 400)
 
 
 def one_pose(names=NAMES, **keypoints):
-    """A pose with each keypoint at a place and of a score of its own, but for those given."""
+    """A pose whose keypoints all have different places and scores, except those given."""
     points = np.array([[(10 * i, 5 * i, 0.5 + i / 100) for i in range(len(names))]], np.float32)
     states = np.full((1, len(names)), OBSERVED, np.uint8)
     for name, (x, y, score, state) in keypoints.items():

@@ -28,7 +28,7 @@ sys.exit(it.main())
 
 
 def walking(track_id=7, frame_id="odom", **known):
-    """Somebody 3 m ahead who walks to the left."""
+    """A person 3 m ahead who walks to the left."""
     motion = Motion(
         position=Point(x=3.0, y=1.0),
         velocity=Vector3(y=1.25),

@@ -46,7 +46,7 @@ class Camera:
             rclpy.spin_once(self.node, timeout_sec=0.02)
 
     def picture(self, header):
-        """Return the picture with this header once it has come."""
+        """Return the picture with this header once it has arrived."""
         self.spin_until(lambda: self.pictures.at(header) is not None)
         return self.pictures.at(header)
 

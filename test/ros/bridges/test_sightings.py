@@ -10,7 +10,7 @@ NAMES = ("nose", "left_hip", "left_wrist")
 
 
 def person(frame="", keypoints=(None, None, None)):
-    """Somebody at (1, 2, 3), walking to the right, and with keypoints at these depths."""
+    """A person at (1, 2, 3), walking to the right, with keypoints at these depths."""
     pose = KeypointPose()
     motion = pose.motion
     motion.frame_id, motion.position_valid, motion.velocity_valid = frame, bool(frame), bool(frame)

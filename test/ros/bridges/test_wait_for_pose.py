@@ -105,7 +105,7 @@ class Planner:
         return Goal(self, goal)
 
     def see(self, *people, at=1.0):
-        """Publish one image's poses, as soon as the server listens."""
+        """Publish one image's poses, as soon as the server subscribes."""
         message = PoseArray(image_width=640, image_height=480, skeleton="coco17", poses=people)
         message.header.frame_id = "camera"
         message.header.stamp.sec, message.header.stamp.nanosec = int(at), int(at % 1 * 1e9)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node says of how far it sees, as soon as a camera_info has come."""
+"""What a node publishes on `coverage` once a camera_info has arrived."""
 
 from time import monotonic
 from types import SimpleNamespace
@@ -36,7 +36,7 @@ def node(start_node):
 
 @pytest.fixture
 def facts(ros_node):
-    """What /diagnostics said of the camera's reach, the latest last."""
+    """The camera's reach in /diagnostics, the latest last."""
     found = []
 
     def take(message):

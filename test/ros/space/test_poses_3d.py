@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`poses_3d` of a whole node whose engine sees people that we know the places of."""
+"""`poses_3d` of a whole node whose engine sees people at known places."""
 
 import sys
 from concurrent.futures import Future
@@ -44,7 +44,7 @@ _namespaces = (f"joined_{number}" for number in count())
 
 
 def picture_of(name):
-    """A picture that says to the engine below which camera took it."""
+    """A picture that tells the engine below which camera took it."""
     return np.full((*SIZE, 3), NAMES.index(name), np.uint8)
 
 

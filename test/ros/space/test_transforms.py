@@ -50,7 +50,7 @@ def base_at(seconds):
 
 
 class Robot:
-    """Odometry at 50 Hz, and a camera that sees a person who stands, wherever it looks."""
+    """Odometry at 50 Hz, and a camera that always sees a standing person."""
 
     def __init__(self, node, tf):
         self.transforms = Transforms(node, "odom")
@@ -211,7 +211,7 @@ def test_tf_is_received_only_while_a_camera_wants_it(robot):
 
 
 def test_transforms_from_before_a_pause_are_not_used(robot):
-    """Else tf2 would interpolate across the pause."""
+    """Otherwise tf2 would interpolate across the pause."""
     robot.transforms.want("a", True)
     robot.drive(0, 1)
     assert robot.look(1).frame_id == "odom"

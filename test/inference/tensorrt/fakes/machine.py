@@ -33,7 +33,7 @@ class CudaMemoryError(CudaError):
 
 
 class BrokenRuleError(Exception):
-    """The code under test did what a real driver punishes, sooner or later."""
+    """The code under test broke a rule that a real driver enforces, sooner or later."""
 
 
 @dataclass(eq=False)

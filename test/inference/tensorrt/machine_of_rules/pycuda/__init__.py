@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""On PYTHONPATH, this folder gives any program the GPU made of rules in the place of pycuda."""
+"""With this folder on PYTHONPATH, any program imports the simulated GPU instead of pycuda."""
