@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 from echo_model import write_echo_model
-from gpu_of_rules import engines, kernel_on_cpu, machine
 from peer import image_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from simulated_gpu import engines, kernel_on_cpu, machine
 
 from kp_pose_ros.errors import GpuLostError
 from kp_pose_ros.ros.pose_node import PoseNode

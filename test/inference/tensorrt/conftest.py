@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import cv2
 import pytest
-from gpu_of_rules import engines, kernel_on_cpu, machine
+from simulated_gpu import engines, kernel_on_cpu, machine
 
 __all__ = ["engines", "kernel_on_cpu", "machine"]
 

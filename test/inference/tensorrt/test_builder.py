@@ -115,8 +115,8 @@ def test_layer_times_that_are_damaged_do_not_end_the_build(builder, echo, tmp_pa
 
 
 @pytest.fixture
-def build_by_rules(engines, echo, tmp_path):
-    """Build a plan with the stand-in for TensorRT: build_by_rules(timing_cache)."""
+def build_simulated(engines, echo, tmp_path):
+    """Build a plan with the stand-in for TensorRT: build_simulated(timing_cache)."""
     builder = engines("builder")
 
     def build(timing_cache):
@@ -129,14 +129,14 @@ def build_by_rules(engines, echo, tmp_path):
     return build
 
 
-def test_a_timing_cache_that_is_refused_costs_no_build(build_by_rules, machine, tmp_path):
+def test_a_timing_cache_that_is_refused_costs_no_build(build_simulated, machine, tmp_path):
     machine.timing_cache = False
-    assert build_by_rules(tmp_path / "times")
+    assert build_simulated(tmp_path / "times")
     assert not (tmp_path / "times").exists()
 
 
-def test_a_timing_cache_that_cannot_be_kept_costs_no_build(build_by_rules, tmp_path, caplog):
+def test_a_timing_cache_that_cannot_be_kept_costs_no_build(build_simulated, tmp_path, caplog):
     caplog.set_level(logging.INFO, "kp_pose_ros")
     (tmp_path / "file").write_text("")
-    assert build_by_rules(tmp_path / "file" / "times")
+    assert build_simulated(tmp_path / "file" / "times")
     assert "layer times are not cached" in caplog.text

@@ -31,7 +31,7 @@ def prove(kernel_on_cpu, demo_weights, tmp_path):
 
     def run(*arguments, model=demo_weights, paths=(), **environment):
         results = tmp_path / "results.json"
-        more = [HERE / "machine_of_rules", HERE, ROOT, *paths]
+        more = [HERE / "simulated_cuda", HERE, ROOT, *paths]
         surroundings = {
             "KERNELS": str(kernel_on_cpu.path),
             "PYTHONPATH": os.pathsep.join([*map(str, more), *sys.path]),

@@ -24,7 +24,7 @@ def driver(tmp_path):
     if package is None or COMPILER is None:
         pytest.skip("pycuda or g++ is not installed")
     (binary,) = Path(package.submodule_search_locations[0]).glob("_driver*.so")
-    source = (HERE / "made_up_driver.cpp").read_text()
+    source = (HERE / "fake_driver.cpp").read_text()
     symbols = subprocess.check_output(["nm", "-D", "--undefined-only", binary], text=True)
     wanted = set(re.findall(r"\bcu[A-Z]\w+", symbols)) - set(re.findall(r"\bcu[A-Z]\w+", source))
     others = "".join(f'extern "C" int {name}() {{ return 801; }}\n' for name in wanted)
@@ -73,7 +73,7 @@ def test_a_lost_gpu_ends_the_process_with_1(run):
     assert re.search("Made Up .* failed while .* cannot use it any more: start it again", first)
 
 
-def test_prove_gpu_proves_what_needs_no_network_on_the_made_up_driver(run, tmp_path):
+def test_prove_gpu_proves_what_needs_no_network_on_the_fake_driver(run, tmp_path):
     model = write_echo_model(tmp_path / "echo.onnx", sides=(384, 640))
     picture = ROOT / "docs" / "poses.jpg"
     steps = ("versions", "letterbox_kernels", "copies")

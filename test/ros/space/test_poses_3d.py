@@ -8,7 +8,7 @@ from copy import deepcopy
 from itertools import count
 from time import monotonic
 
-import made_up_tf2
+import fake_tf2
 import numpy as np
 import pytest
 import yaml
@@ -225,7 +225,7 @@ def test_people_are_where_they_are_in_the_common_frame(robot, write_rig):
 def test_people_are_in_the_target_frame_once_there_is_a_transform(
     robot, write_rig, monkeypatch, ros_node
 ):
-    monkeypatch.setitem(sys.modules, "tf2_ros", made_up_tf2)
+    monkeypatch.setitem(sys.modules, "tf2_ros", fake_tf2)
     room = robot(**{"rig.file": write_rig(*NAMES), "target_frame": "house"})
     said, statuses = [], []
     diagnostics = ros_node.create_subscription(DiagnosticArray, "/diagnostics", statuses.append, 9)

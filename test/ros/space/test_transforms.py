@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from types import SimpleNamespace
 
-import made_up_tf2
+import fake_tf2
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
@@ -80,7 +80,7 @@ class Robot:
 def tf2(request, monkeypatch):
     """tf2_ros, and what behaves as it does."""
     if request.param == "made up":
-        monkeypatch.setitem(sys.modules, "tf2_ros", made_up_tf2)
+        monkeypatch.setitem(sys.modules, "tf2_ros", fake_tf2)
     elif find_spec("tf2_ros") is None:
         pytest.skip("tf2_ros is not installed")
 
