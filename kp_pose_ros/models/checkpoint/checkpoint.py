@@ -65,11 +65,9 @@ class Checkpoint:
     """A model as stored in its `.pt` file."""
 
     path: Path
-    model: Module
-    """The whole model; its child `model` is the list of layers."""
+    model: Module  # the whole model; its child `model` is the list of layers
+    # the keys of ultralytics' exports that the file has, with plain values, not validated yet
     metadata: Mapping[str, object]
-    """Its metadata: the keys of ultralytics' exports that the file has, with plain values that are
-    not validated yet."""
 
     @property
     def layers(self) -> tuple[Module, ...]:

@@ -25,10 +25,8 @@ from kp_pose_ros.models.graph import GraphBuilder
 class Anchors:
     """Positions and sizes of the cells of all scales; scale by scale, row by row."""
 
-    centres: npt.NDArray[np.float32]
-    """(2, A) x and y in pixels."""
-    strides: npt.NDArray[np.float32]
-    """(1, A) side of a cell in pixels."""
+    centres: npt.NDArray[np.float32]  # (2, A) x and y in pixels
+    strides: npt.NDArray[np.float32]  # (1, A) side of a cell in pixels
 
     @property
     def count(self) -> int:

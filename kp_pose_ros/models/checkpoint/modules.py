@@ -25,15 +25,12 @@ _MAX_NAME = 64
 class Module:
     """One `torch.nn.Module`: inert, and read through methods that validate its values."""
 
-    path: str
-    """Its path in the model, such as `model.22.cv2.0`."""
-    kind: str
-    """The name of its class, without the package."""
+    path: str  # in the model, such as `model.22.cv2.0`
+    kind: str  # the name of its class, without the package
     children: Mapping[str, "Module"]
+    # parameters, buffers, and attributes that are tensors; in their stored type
     tensors: Mapping[str, npt.NDArray[Any]]
-    """Parameters, buffers, and attributes that are tensors; in their stored type."""
-    attributes: Mapping[str, Any]
-    """All other attributes, as in the file: validate them before use."""
+    attributes: Mapping[str, Any]  # all others, as in the file: validate them before use
 
     def child(self, name: str) -> "Module":
         """Return the child `name`, or raise ModelError."""
