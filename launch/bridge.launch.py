@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a bridge beside the pose node."""
 
+from pathlib import Path
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
@@ -12,16 +14,31 @@ from kp_pose_ros.settings import IMAGE_TRANSPORTS
 ARGUMENTS = [
     DeclareLaunchArgument(
         "bridge",
-        choices=["wait_for_pose", "follow_target", "hri_bridge", "people", "annotations"],
+        choices=[
+            "wait_for_pose",
+            "follow_target",
+            "hri_bridge",
+            "people",
+            "annotations",
+            "activities",
+            "event_feed",
+        ],
         description="Bridge to start: wait_for_pose and follow_target serve actions for planners, "
         "hri_bridge publishes REP-155 (ROS4HRI) bodies, people publishes people_msgs/People, "
-        "annotations publishes image annotations for Foxglove.",
+        "annotations publishes image annotations for Foxglove, activities what people do, "
+        "event_feed sends a record of each image to Kafka.",
+    ),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value="",
+        description="YAML file with the bridge's parameters. Empty: none.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the pose node."),
     DeclareLaunchArgument(
         "cameras",
         default_value="",
-        description="For hri_bridge: names of the pose node's cameras, such as front,rear.",
+        description="Names of the pose node's cameras, such as front,rear, for hri_bridge, "
+        "activities and event_feed.",
     ),
     DeclareLaunchArgument(
         "image_topic",
@@ -43,9 +60,9 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument(
         "use_sim_time",
-        default_value="false",
-        choices=["true", "false"],
-        description="Use simulated time from /clock.",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Use simulated time from /clock. Empty: as in params_file.",
     ),
 ]
 
@@ -55,19 +72,23 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _node(context: LaunchContext) -> list[Node]:
-    parameters: dict = {
-        "use_sim_time": LaunchConfiguration("use_sim_time").perform(context) == "true"
-    }
-    for name in ("cameras", "image_transport"):
+    # Arguments left empty must not override the file.
+    given: dict = {}
+    for name in ("cameras", "image_transport", "use_sim_time"):
         if value := LaunchConfiguration(name).perform(context):
-            parameters[name] = value
+            given[name] = value == "true" if name == "use_sim_time" else value
+    params_file = LaunchConfiguration("params_file").perform(context)
+    if params_file and not Path(params_file).is_file():  # launch would only warn, and leave it out
+        raise FileNotFoundError(
+            f"params_file is '{params_file}': expected an existing parameters file"
+        )
     image_topic = LaunchConfiguration("image_topic").perform(context)
     return [
         Node(
             package="kp_pose_ros",
             executable=LaunchConfiguration("bridge"),
             namespace=LaunchConfiguration("namespace"),
-            parameters=[parameters],
+            parameters=[*filter(None, (params_file, given))],
             remappings=[("image", image_topic)] if image_topic else [],
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
             output="screen",

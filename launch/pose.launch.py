@@ -41,6 +41,7 @@ OVERRIDES = {
         "Configure and activate the node at startup; false leaves that to a lifecycle manager.",
         BOOLEAN,
     ),
+    "use_sim_time": ("Use simulated time from /clock.", BOOLEAN),
 }
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -99,12 +100,6 @@ ARGUMENTS = [
         choices=["debug", "info", "warn", "error", "fatal"],
         description="Lowest severity that is logged.",
     ),
-    DeclareLaunchArgument(
-        "use_sim_time",
-        default_value="false",
-        choices=BOOLEAN,
-        description="Use simulated time from /clock.",
-    ),
 ]
 
 
@@ -123,11 +118,10 @@ def _nodes(context: LaunchContext) -> list[Action]:
         raise FileNotFoundError(
             f"params_file is '{params_file}': expected an existing parameters file"
         )
-    cameras = _split(str(given.get("cameras", "")))
-    if cameras:
+    filed = _parameters_in(params_file, _node_name(context))
+    cameras = _cameras(given.get("cameras") or filed.get("cameras") or "")
+    if "cameras" in given:
         given["cameras"] = ",".join(cameras)
-    else:
-        cameras = _cameras_in(params_file, LaunchConfiguration("namespace").perform(context))
     remappings = [
         remapping
         for topic in ("image", "depth", "camera_info")
@@ -139,10 +133,7 @@ def _nodes(context: LaunchContext) -> list[Action]:
         package="kp_pose_ros",
         executable="pose_node",
         namespace=LaunchConfiguration("namespace"),
-        parameters=[
-            str(params_file),
-            {**given, "use_sim_time": _is_true("use_sim_time", context)},
-        ],
+        parameters=[*filter(None, (str(params_file), given))],
         remappings=remappings,
         ros_arguments=_log_levels(LaunchConfiguration("log_level").perform(context)),
         output="screen",
@@ -151,11 +142,22 @@ def _nodes(context: LaunchContext) -> list[Action]:
         respawn_delay=RESPAWN_DELAY,
     )
     # RViz first: if it is not installed, nothing starts, rather than a node that is left running.
-    return [*_rviz(context, cameras), node] if _is_true("rviz", context) else [node]
+    if not _is_true("rviz", context):
+        return [node]
+    clock = {"use_sim_time": bool({**filed, **given}.get("use_sim_time"))}
+    return [*_rviz(context, cameras, clock), node]
 
 
-def _cameras_in(params_file: Path, namespace: str) -> list[str]:
-    """Return the names of the cameras that a file sets for the node; none for one without a name.
+def _node_name(context: LaunchContext) -> str:
+    """Return the node's full name; a launch file that includes this one may push a namespace."""
+    namespace = LaunchConfiguration("namespace").perform(context)
+    pushed = context.launch_configurations.get("ros_namespace", "")
+    parts = namespace.split("/") if namespace.startswith("/") else f"{pushed}/{namespace}".split("/")
+    return "/".join(["", *filter(None, parts), NODE])
+
+
+def _parameters_in(params_file: Path, name: str) -> dict:
+    """Return the parameters that a file sets for the node.
 
     A section counts if it counts for the node itself: its keys, joined by slashes, are the node's
     full name, in which * stands for one part and ** for any number of them.
@@ -168,20 +170,19 @@ def _cameras_in(params_file: Path, namespace: str) -> list[str]:
             elif isinstance(value, dict):
                 yield from sections(value, f"{path}/{str(key).strip('/')}")
 
-    name = "/".join(["", *filter(None, namespace.split("/")), NODE])
-    found = list(sections(yaml.safe_load(params_file.read_text()) or {}, ""))
+    found = list(sections(yaml.safe_load(params_file.read_text("utf-8")) or {}, ""))
     ours = [parameters for path, parameters in found if _matches(path, name)]
     if found and not ours:
         raise ValueError(
             f"params_file '{params_file}' has parameters for {', '.join(path for path, _ in found)}"
             f" and none for the node '{name}': expected a section '{name}' or '/**'"
         )
-    names: list[str] = []
-    for parameters in ours:
-        if "cameras" in parameters:
-            cameras = parameters["cameras"]
-            names = _split(cameras) if isinstance(cameras, str) else [*filter(None, cameras)]
-    return names
+    return {name: value for parameters in ours for name, value in parameters.items()}
+
+
+def _cameras(given: str | list[str]) -> list[str]:
+    """Return the names of the cameras; none for one without a name."""
+    return _split(given) if isinstance(given, str) else [*filter(None, given)]
 
 
 def _matches(pattern: str, name: str) -> bool:
@@ -207,7 +208,7 @@ def _remappings(topic: str, cameras: list[str], context: LaunchContext) -> list[
     return list(zip(ours, theirs, strict=False))
 
 
-def _rviz(context: LaunchContext, cameras: list[str]) -> list[Action]:
+def _rviz(context: LaunchContext, cameras: list[str], clock: dict) -> list[Action]:
     """Return RViz with displays for each camera, and what deletes its temporary configuration."""
     path = Path(PathJoinSubstitution([CONFIG, "pose.rviz"]).perform(context))
     cleanup: list[Action] = []
@@ -222,7 +223,7 @@ def _rviz(context: LaunchContext, cameras: list[str]) -> list[Action]:
         executable="rviz2",
         namespace=LaunchConfiguration("namespace"),
         arguments=["-d", str(path), "-f", LaunchConfiguration("fixed_frame")],
-        parameters=[{"use_sim_time": _is_true("use_sim_time", context)}],
+        parameters=[clock],
     )
     return [*cleanup, rviz]
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path, PurePosixPath
 from time import monotonic, process_time
 
@@ -46,42 +48,42 @@ class Machine:
     def busy_seconds(self, cores: set[int]) -> float:
         """Return the seconds that `cores` have worked so far, for us or another virtual machine."""
         names, ticks = {f"cpu{number}" for number in cores}, 0
-        for line in self._lines("proc/stat"):
-            name, *fields = line.split()
+        for name, *fields in filter(None, map(str.split, self._lines("proc/stat"))):
             if name in names:
-                user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
-                ticks += user + nice + system + irq + softirq + steal
+                # user nice system idle iowait irq softirq steal; a sandbox may give fewer
+                times = [int(each) for each in fields[:8]]
+                ticks += sum(times) - sum(times[3:5])
         return ticks / _TICKS
 
     def _quotas(self) -> Iterator[float]:
         """Yield the limit of each cgroup that this process is in, of version 1 and 2."""
         for line in self._lines("proc/self/cgroup"):
-            _, controllers, path = line.split(":", 2)
+            controllers, _, path = line.partition(":")[2].partition(":")
             if controllers and "cpu" not in controllers.split(","):
                 continue
-            mount = self._root / "sys/fs/cgroup" / controllers
+            # Version 1 is mounted under all its controllers, in any order, and linked under each.
+            mounts = {controllers, "cpu"} if controllers else {""}
             # A container may see the names of its host's cgroups, but has its own at the top.
-            for folder in (PurePosixPath(path), *PurePosixPath(path).parents):
-                yield from _quota(mount / folder.relative_to("/"), is_v1=bool(controllers))
+            folders = (found := PurePosixPath("/", path), *found.parents)
+            for mount, folder in product(mounts, folders):
+                cgroup = self._root / "sys/fs/cgroup" / mount / folder.relative_to("/")
+                yield from _quota(cgroup, is_v1=bool(controllers))
 
     def _lines(self, name: str) -> list[str]:
         """Return a file's lines; none if this kernel or sandbox does not have it."""
         try:
-            return (self._root / name).read_text().splitlines()
+            return (self._root / name).read_text("utf-8", "replace").splitlines()
         except OSError:
             return []
 
 
 def _quota(cgroup: Path, *, is_v1: bool) -> Iterator[float]:
-    """Yield a cgroup's limit, if it is there and has one."""
+    """Yield a cgroup's limit, if it is there, readable, and one."""
     names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if is_v1 else ("cpu.max",)
-    try:
-        text = " ".join((cgroup / name).read_text() for name in names)
-    except OSError:
-        return
-    quota, period = text.split()
-    if quota not in ("max", "-1"):
-        yield int(quota) / int(period)
+    with suppress(OSError, ValueError, ZeroDivisionError):  # ValueError: "max", or cut short
+        quota, period = (int(each) for name in names for each in (cgroup / name).read_text().split())
+        if quota > 0:  # -1: no limit
+            yield quota / period
 
 
 def threads_for(

@@ -190,11 +190,24 @@ def test_what_this_process_uses_itself_is_no_load(clock, monkeypatch):
             math.inf,
             id="version 1, no limit",
         ),
+        pytest.param(
+            "3:cpuacct,cpu:/",
+            {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"},
+            0.5,
+            id="version 1, mounted under another order of its controllers",
+        ),
+        pytest.param("0::/..", {"cpu.max": "50000 100000"}, 0.5, id="a path above our root"),
+        pytest.param("0::/a", {"a/cpu.max": ""}, math.inf, id="an empty limit"),
+        pytest.param("0::/a", {"a/cpu.max": "max"}, math.inf, id="a limit without a period"),
+        pytest.param("0::/a", {"a/cpu.max": "50000 0"}, math.inf, id="a period of 0"),
+        pytest.param("0::/a", {"a/cpu.max/x": ""}, math.inf, id="a folder in place of the limit"),
+        pytest.param("0::/\udcff", {"cpu.max": "50000 100000"}, 0.5, id="a path that is no text"),
+        pytest.param("sandbox\n", {"cpu.max": "50000 100000"}, 0.5, id="a line of another form"),
     ],
 )
 def test_the_quota_is_the_smallest_of_all_groups(tmp_path, memberships, files, expected):
     (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/cgroup").write_text(f"{memberships}\n")
+    (tmp_path / "proc/self/cgroup").write_text(f"{memberships}\n", errors="surrogateescape")
     for name, content in files.items():
         file = tmp_path / "sys/fs/cgroup" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -213,6 +226,24 @@ def test_the_work_of_the_named_cores_counts_and_waiting_does_not(tmp_path):
     )
     ticks = cores._TICKS
     assert Machine(tmp_path).busy_seconds({0, 1}) == pytest.approx((200 + 100) / ticks)
+
+
+@pytest.mark.parametrize(
+    ("stat", "ticks"),
+    [
+        pytest.param("", 0, id="nothing"),
+        pytest.param("cpu  7 7 7 7 7 7 7 7\n", 0, id="only the sum of all cores"),
+        pytest.param("\n\ncpu0 9 0 0 70 0 0 0 0\n", 9, id="empty lines"),
+        pytest.param("cpu0 9 1 2 70\n", 12, id="four columns"),
+        pytest.param("cpu0 9 1 2 70 5 1 1\n", 14, id="seven columns"),
+        pytest.param("cpu0\n", 0, id="no columns"),
+        pytest.param("cpu0 9 0 0 0 0 0 0 0\n\udcff\n", 9, id="bytes that are no text"),
+    ],
+)
+def test_a_sandbox_may_give_less_of_the_kernels_figures(tmp_path, stat, ticks):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/stat").write_text(stat, errors="surrogateescape")
+    assert Machine(tmp_path).busy_seconds({0, 1}) == pytest.approx(ticks / cores._TICKS)
 
 
 def test_a_sandbox_without_the_kernels_files_has_no_load_and_no_quota(tmp_path):

@@ -37,6 +37,7 @@ def commands():
     from launch import LaunchDescription, LaunchService
     from launch.actions import (
         EmitEvent,
+        GroupAction,
         IncludeLaunchDescription,
         RegisterEventHandler,
         TimerAction,
@@ -45,7 +46,7 @@ def commands():
     from launch.events import Shutdown
     from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-    def start(file="pose.launch.py", starts=None, **arguments):
+    def start(file="pose.launch.py", starts=None, before=(), **arguments):
         started = []
         included = IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(LAUNCH / file)), launch_arguments=arguments.items()
@@ -62,8 +63,9 @@ def commands():
             cancel_on_shutdown=True,
         )
         service = LaunchService(noninteractive=True)
+        group = GroupAction([*before, included])
         service.include_launch_description(
-            LaunchDescription([RegisterEventHandler(note), included, end])
+            LaunchDescription([RegisterEventHandler(note), group, end])
         )
         service.run()
         return started
@@ -94,10 +96,7 @@ def test_by_default_the_config_file_decides(commands):
     (command,) = commands()
     assert command[0].endswith("/pose_node")
     defaults = yaml.safe_load((ROOT / "config" / "pose.yaml").read_text())
-    assert parameters_in(command) == {
-        **defaults["/**"]["ros__parameters"],
-        "use_sim_time": False,
-    }
+    assert parameters_in(command) == defaults["/**"]["ros__parameters"]
 
 
 def test_arguments_override_the_config_file(commands, demo_weights):
@@ -156,6 +155,42 @@ def test_a_section_for_the_node_may_name_the_cameras(commands, tmp_path, section
     assert "rear/image:=/b" in command
 
 
+@pytest.mark.parametrize(
+    ("namespace", "full_name"),
+    [
+        pytest.param("", "/robot/kp_pose", id="nothing else"),
+        pytest.param("arm", "/robot/arm/kp_pose", id="a relative namespace"),
+        pytest.param("/arm", "/arm/kp_pose", id="an absolute namespace"),
+    ],
+)
+def test_a_file_that_includes_ours_may_push_a_namespace(commands, tmp_path, namespace, full_name):
+    launch_ros = pytest.importorskip("launch_ros.actions")
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{full_name}:\n  ros__parameters: {{cameras: [front, rear]}}\n")
+    (command,) = commands(
+        before=[launch_ros.PushRosNamespace("robot")],
+        params_file=str(file), namespace=namespace, image_topic="/a,/b",
+    )  # fmt: skip
+    assert f"__ns:={full_name.removesuffix('/kp_pose')}" in command
+    assert "rear/image:=/b" in command
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        pytest.param("", True, id="the file decides"),
+        pytest.param("true", True, id="true"),
+        pytest.param("false", False, id="false overrides the file"),
+    ],
+)
+def test_the_config_file_may_choose_simulated_time(commands, tmp_path, argument, expected):
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**:\n  ros__parameters: {use_sim_time: true}\n")
+    for other in ({}, {"file": "bridge.launch.py", "bridge": "people"}):
+        (command,) = commands(params_file=str(file), use_sim_time=argument, **other)
+        assert parameters_in(command)["use_sim_time"] is expected
+
+
 @pytest.mark.parametrize("section", ["kp_pose", "/kp_pose", "/other/kp_pose", "/*"])
 def test_a_file_without_a_section_for_the_node_starts_nothing(commands, tmp_path, section):
     """The node would ignore it as well."""
@@ -183,6 +218,10 @@ def test_cameras_may_be_written_as_in_the_config_file(commands):
     "arguments",
     [
         pytest.param({"params_file": "/nowhere.yaml"}, id="no such config file"),
+        pytest.param(
+            {"file": "bridge.launch.py", "bridge": "people", "params_file": "/nowhere.yaml"},
+            id="no such file for a bridge",
+        ),
         pytest.param({"cameras": "front", "image_topic": "/a,/b"}, id="a topic too many"),
         pytest.param({"rviz": "true"}, id="RViz is not installed"),
     ],
@@ -253,7 +292,7 @@ def install_rviz(monkeypatch, prefix):
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix), prepend=os.pathsep)
 
 
-@pytest.mark.parametrize("bridge", ["wait_for_pose", "follow_target"])
+@pytest.mark.parametrize("bridge", ["wait_for_pose", "activities"])
 def test_a_bridge_starts_beside_the_node(commands, bridge):
     (command,) = commands(
         "bridge.launch.py", bridge=bridge, namespace="robot", cameras="front,rear",
