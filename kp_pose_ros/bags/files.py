@@ -31,6 +31,15 @@ from kp_pose_ros.resources import interfaces_path, open_regular
 limit_decompression()
 # What SQLite has not moved into its database, as when a recorder was killed; rosbags ignores it.
 _JOURNALS = ("-wal", "-journal")
+# What mends a bag, by what rosbags says of it and how its files' names end; the first one counts.
+_MENDS = {
+    r"metadata file|bag metadata": "`ros2 bag reindex` makes a new metadata.yaml",
+    r"files are missing": "put them back, or have `ros2 bag reindex` leave them out",
+    r"\.mcap": "after a recorder was killed, `mcap recover` restores its file",
+    r"\.db3": '`sqlite3 FILE ".recover" | sqlite3 NEW.db3` restores what is left in a damaged file',
+    r"\.bag": "if it is of ROS 1, convert it with `rosbags-convert --src FILE --dst NEW`",
+    "": "expected a rosbag2 folder, an .mcap or a .db3 file",
+}
 _FOREVER = QosTime(sec=9223372036, nsec=854775807)
 # Humble and later read metadata of this version; Humble does not read later versions.
 _VERSION: Final = 8
@@ -109,11 +118,9 @@ def _reading(path: object) -> Iterator[None]:
         yield
     except Exception as error:  # rosbags passes on errors of sqlite, decompressors and struct
         reason = getattr(error, "strerror", None) or error
-        raise BagError(
-            f"the bag {path} cannot be read ({reason}): expected a rosbag2 folder with its "
-            "metadata.yaml, which `ros2 bag reindex` restores, or an .mcap file; after a recorder "
-            "was killed, `mcap recover` restores an .mcap file first"
-        ) from error
+        told = f"{reason} {path} {[each.name for each in Path(str(path)).glob('*')]}"
+        mend = next(mend for sign, mend in _MENDS.items() if re.search(sign, told))
+        raise BagError(f"the bag {path} cannot be read ({reason}): {mend}") from error
 
 
 class Output:

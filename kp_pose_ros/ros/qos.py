@@ -13,6 +13,8 @@ from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
+    LivelinessPolicy,
+    QoSPolicyEnum,
     QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
@@ -74,17 +76,19 @@ _OVERRIDES = "qos_overrides."
 _DURATION = Setting(0, "Nanoseconds.", limits=(0, 2**63 - 1))
 
 
-def _one_of(*choices: str) -> Setting:
-    return Setting(choices[0], "", choices=(*choices, "system_default"))
+def _one_of(policy: type[QoSPolicyEnum]) -> Setting:
+    """Return a setting of the names of a policy's values, which depend on the distribution."""
+    choices = tuple(each for each in policy.short_keys() if each != "unknown")
+    return Setting(choices[0], "", choices=choices)
 
 
 # The policies that may be overridden, with the values that rclpy accepts.
 _POLICIES = {
-    "reliability": _one_of("reliable", "best_effort"),
-    "durability": _one_of("volatile", "transient_local"),
-    "history": _one_of("keep_last", "keep_all"),
+    "reliability": _one_of(ReliabilityPolicy),
+    "durability": _one_of(DurabilityPolicy),
+    "history": _one_of(HistoryPolicy),
     "depth": Setting(1, "", limits=(1, 10_000)),
-    "liveliness": _one_of("automatic", "manual_by_topic"),
+    "liveliness": _one_of(LivelinessPolicy),
     "deadline": _DURATION,
     "lifespan": _DURATION,
     "liveliness_lease_duration": _DURATION,

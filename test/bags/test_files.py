@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 
 import pytest
-from recording import STORE
+from recording import STORE, drive, random_pictures, record
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from kp_pose_ros.bags import decompression
@@ -81,3 +81,57 @@ def test_a_fifo_is_no_bag(tmp_path, fifo):
 def test_the_types_of_vision_msgs_are_those_of_the_published_package(name, expected):
     digest = make_typestore().hash_rihs01(f"vision_msgs/msg/{name}")
     assert digest.startswith(f"RIHS01_{expected}")
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-200])
+
+
+@pytest.mark.parametrize(
+    ("storage", "damage", "mend"),
+    [
+        pytest.param("MCAP", cut, "`mcap recover`", id="a killed recorder's MCAP"),
+        pytest.param("SQLITE3", cut, '".recover"', id="a database cut short"),
+        pytest.param("MCAP", lambda file: file.write_bytes(b""), "`mcap recover`", id="empty MCAP"),
+        pytest.param(
+            "SQLITE3", lambda file: file.write_bytes(b""), '".recover"', id="an empty database"
+        ),
+        pytest.param(
+            "MCAP", lambda file: file.unlink(), "put them back", id="a part of a split bag missing"
+        ),
+        pytest.param(
+            "SQLITE3",
+            lambda file: file.with_name("metadata.yaml").unlink(),
+            "`ros2 bag reindex` makes",
+            id="no metadata.yaml",
+        ),
+        pytest.param(
+            "SQLITE3",
+            lambda file: file.with_name("metadata.yaml").write_text(""),
+            "`ros2 bag reindex` makes",
+            id="an empty metadata.yaml",
+        ),
+    ],
+)
+def test_the_mend_of_a_damaged_bag_is_named(tmp_path, storage, damage, mend):
+    path = record(tmp_path / "bag", drive(random_pictures(2)), StoragePlugin[storage])
+    (file,) = (each for each in path.iterdir() if each.suffix != ".yaml")
+    damage(file)
+    with pytest.raises(BagError) as refused, open_bag(path) as bag:
+        list(read_messages(bag))
+    assert mend in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        pytest.param("drive.bag", "`rosbags-convert", id="a bag of ROS 1"),
+        pytest.param("drive.txt", "expected a rosbag2 folder", id="another file"),
+        pytest.param("drive.mcap", "`mcap recover`", id="an MCAP of other bytes"),
+    ],
+)
+def test_a_file_that_is_no_bag_says_what_is_expected(tmp_path, name, mend):
+    (tmp_path / name).write_bytes(b"#ROSBAG V2.0\n")
+    with pytest.raises(BagError) as refused:
+        open_bag(tmp_path / name).__enter__()
+    assert mend in str(refused.value)

@@ -279,14 +279,6 @@ def test_a_bag_without_a_readable_image_is_an_error(demo_weights, tmp_path, caps
     assert "not one image of" in said.err
 
 
-def test_a_killed_recorder_s_file_has_its_mend_named(demo_weights, tmp_path, capsys):
-    source = record(tmp_path / "in", drive(random_pictures(2)), StoragePlugin.MCAP)
-    (file,) = source.glob("*.mcap")
-    file.write_bytes(file.read_bytes()[:-200])
-    assert bag(demo_weights, file, "-o", tmp_path / "out") == 1
-    assert "`mcap recover`" in capsys.readouterr().err
-
-
 def test_video_streams_are_images(demo_weights, demo_photo, tmp_path):
     av = pytest.importorskip("av")
     context = av.CodecContext.create("libx264", "w")
