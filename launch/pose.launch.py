@@ -152,8 +152,8 @@ def _node_name(context: LaunchContext) -> str:
     """Return the node's full name; a launch file that includes this one may push a namespace."""
     namespace = LaunchConfiguration("namespace").perform(context)
     pushed = context.launch_configurations.get("ros_namespace", "")
-    parts = namespace.split("/") if namespace.startswith("/") else f"{pushed}/{namespace}".split("/")
-    return "/".join(["", *filter(None, parts), NODE])
+    whole = namespace if namespace.startswith("/") else f"{pushed}/{namespace}"
+    return "/".join(["", *filter(None, whole.split("/")), NODE])
 
 
 def _parameters_in(params_file: Path, name: str) -> dict:

@@ -81,7 +81,8 @@ def _quota(cgroup: Path, *, is_v1: bool) -> Iterator[float]:
     """Yield a cgroup's limit, if it is there, readable, and one."""
     names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if is_v1 else ("cpu.max",)
     with suppress(OSError, ValueError, ZeroDivisionError):  # ValueError: "max", or cut short
-        quota, period = (int(each) for name in names for each in (cgroup / name).read_text().split())
+        text = " ".join((cgroup / name).read_text() for name in names)
+        quota, period = map(int, text.split())
         if quota > 0:  # -1: no limit
             yield quota / period
 

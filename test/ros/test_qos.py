@@ -140,7 +140,7 @@ def test_an_override_names_the_remapped_topic(overridden):
 @pytest.mark.parametrize(
     ("policy", "value", "says"),
     [
-        pytest.param("reliability", "good", "is 'good': expected one of system_default, ", id="word"),
+        pytest.param("reliability", "good", "is 'good': expected one of system_", id="word"),
         pytest.param("reliability", True, "is True: expected one of", id="a word of another type"),
         pytest.param("depth", 0, "is 0: expected a whole number from 1", id="an empty queue"),
         pytest.param("depth", "many", "is 'many': expected a whole number", id="text as a number"),

@@ -20,6 +20,8 @@ from kp_pose_ros.settings import Setting, Value
 # Requests that may wait for the server: of a burst of goals, the default depth would keep 10.
 _REQUESTS = QoSProfile(depth=200)
 
+_TWINS_PERIOD = 2.0  # seconds between two looks for a node of the same name
+
 Handle: TypeAlias = "ServerGoalHandle[Any, Any, Any]"
 
 
@@ -60,6 +62,29 @@ class Bridge(OverridableQos):
         self.warn_of_unknown_parameters()
         self.warn_of_unused_overrides()
         self.get_logger().info(f"ready: {work}")
+        self._has_twin = False
+        self.create_steady_timer(_TWINS_PERIOD, self._watch_twins)
+
+    def create_subscription(
+        self, msg_type: Any, topic: str, callback: Any, qos_profile: Any, **options: Any
+    ) -> Any:
+        """See rclpy's Node."""
+        made = super().create_subscription(msg_type, topic, callback, qos_profile, **options)
+        self.get_logger().debug(f"subscribes to '{made.topic_name}'")
+        return made
+
+    def _watch_twins(self) -> None:
+        """Warn once of another node with this one's name, since both do the same work."""
+        nodes, us = self.get_node_names_and_namespaces(), (self.get_name(), self.get_namespace())
+        had_twin, self._has_twin = self._has_twin, nodes.count(us) > 1
+        # Not at once: a restarted node may overlap with the old one.
+        if had_twin and self._has_twin:
+            self.get_logger().warning(
+                f"another node has this one's name, {self.get_fully_qualified_name()}: both do the "
+                "same work, and others get its results twice; stop one, or give it another name or "
+                "namespace (a node that was killed counts for up to 20 s)",
+                once=True,
+            )
 
     def serve_goals(
         self,
@@ -120,6 +145,7 @@ class OnDemand:
         if self._subscription is None:
             self._subscription = self._node.create_subscription(*self._arguments, raw=self._raw)
         else:
+            self._node.get_logger().debug(f"unsubscribes from '{self._subscription.topic_name}'")
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
         return True

@@ -190,6 +190,7 @@ class HriBodies(Bridge):
 
     def _body(self, name: str) -> Body:
         if name not in self._bodies:
+            self.get_logger().debug(f"body {name} begins")
             self._bodies[name] = Body(self, name)
         return self._bodies[name]
 
@@ -209,6 +210,7 @@ class HriBodies(Bridge):
 
     def _forget(self, names: list[str]) -> None:
         for name in names:
+            self.get_logger().debug(f"body {name} ends")
             self._bodies.pop(name).close()
         if names:
             self._publish_ids(Header(stamp=self.get_clock().now().to_msg()))

@@ -143,8 +143,10 @@ class WaitForPoseServer(Bridge):
         if self._stopped:
             wait.end(*_STOPPED)
         self._add(wait)
+        self.get_logger().debug(f"a goal waits for {wait.condition}")
         result: Any = await wait.ended
         self._waits.remove(wait)
+        self.get_logger().debug(f"a goal ends: {result.error_msg or 'met, or canceled'}")
         if handle.is_cancel_requested:
             handle.canceled()
             return Result()

@@ -38,7 +38,14 @@ def make(ros_node):  # for its rclpy.init
 @pytest.fixture
 def warnings(monkeypatch):
     found = []
-    monkeypatch.setattr(PrintableLogger, "warning", lambda _, text, **__: found.append(text))
+    told = set()
+
+    def warning(_, text, once=False, **__):
+        if not once or text not in told:
+            told.add(text)
+            found.append(text)
+
+    monkeypatch.setattr(PrintableLogger, "warning", warning)
     return found
 
 
@@ -75,6 +82,31 @@ def test_every_node_takes_overrides_and_names_what_has_no_effect(
     misspelled, unused = warnings
     assert "have no effect: 'use_sim_tim' (did you mean 'use_sim_time'?)" in misspelled
     assert f"'{overrides[1]}' has no effect" in unused
+
+
+def test_another_node_of_the_same_name_is_warned_of_once(make, warnings):
+    """As two bridges that serve one action, whose clients get two answers."""
+    first = make(Bridge, "twin")
+    first.ready("tests")
+    look = first._watch_twins
+    look()
+    make(Bridge, "twin")
+    look()
+    assert not warnings, "a restarted node may overlap with the old one"
+    look()
+    look()
+    (warning,) = warnings
+    assert warning.startswith("another node has this one's name, /twin: ")
+
+
+def test_the_debug_log_says_when_a_bridge_listens(make, monkeypatch):
+    node = make(Bridge, "listening", use_sim_time=True)
+    lines = []
+    monkeypatch.setattr(PrintableLogger, "debug", lambda _, text, **__: lines.append(text))
+    poses = OnDemand(node, PoseArray, "poses", print, RESULTS)
+    for is_wanted in (True, True, False):
+        poses.want(is_wanted)
+    assert lines == ["subscribes to '/poses'", "unsubscribes from '/poses'"]
 
 
 def test_an_override_of_a_subscription_on_demand_is_no_mistake(make, warnings):
