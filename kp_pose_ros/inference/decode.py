@@ -45,28 +45,28 @@ class DecodeSettings:
         0.5, "Keypoints with a lower score are ABSENT and not drawn.", limits=(0, 1)
     )
     max_poses: int = setting(300, "Maximum number of poses in an image.", limits=(1, 1000))
-    # false for models that return every person only once; the model says which it is
-    suppress: bool = True
 
 
-def decode(candidates: Candidates, kpt_shape: tuple[int, int], settings: DecodeSettings) -> Poses:
+def decode(
+    candidates: Candidates,
+    kpt_shape: tuple[int, int],
+    settings: DecodeSettings,
+    *,
+    suppress: bool = True,
+) -> Poses:
     """Return the poses among the candidates, best score first.
 
     Args:
-        candidates: an engine's rows for one frame.
+        candidates: an engine's rows for one frame, as `OutputCheck` leaves them.
         kpt_shape: (K, D), K keypoints of D = 2 (x y) or D = 3 (x y score) numbers.
         settings: thresholds and limits.
+        suppress: whether one person may be among them several times.
     """
     likely = (candidates.rows[:, SCORE] > settings.score_threshold).nonzero()[0]
     if not len(likely):
         return _no_poses(kpt_shape[0])
     rows = candidates.rows.take(likely, axis=0)
-    is_finite = np.isfinite(rows)
-    if not is_finite.all():  # a half-precision network may overflow
-        rows = rows[is_finite.all(axis=1)]
-        if not len(rows):
-            return _no_poses(kpt_shape[0])
-    if settings.suppress:
+    if suppress:
         chosen = _suppress(rows, settings.iou_threshold)
     else:
         chosen = np.argsort(-rows[:, SCORE], kind="stable")

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -13,6 +13,7 @@ from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.checks import OutputCheck
 from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
+from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.timing import StageTimes
 
@@ -87,20 +88,20 @@ class Engine(Protocol):
 class PoseEstimator:
     """Finds poses in frames with one engine.
 
-    `settings` may be replaced at any time, from any thread; the next call uses the new ones.
+    Attributes:
+        engine: runs the network.
+        settings: thresholds and limits. They may be replaced at any time, from any thread; the next
+            call uses the new ones.
+        faults: numbers of frames by fault in the network's output.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        kpt_shape: tuple[int, int],
-        settings: DecodeSettings,
-        check: OutputCheck | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, model: PoseModel, settings: DecodeSettings) -> None:
+        """Make an estimator from the engine of a model."""
         self.engine = engine
-        self.check = check
         self.settings = settings
-        self._kpt_shape = kpt_shape
+        self._check = OutputCheck(model)
+        self.faults: Mapping[str, int] = self._check.counts
+        self._metadata = model.metadata
 
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
         """Return the poses of each frame, at most `engine.max_batch` of them.
@@ -109,6 +110,7 @@ class PoseEstimator:
 
         Raises:
             EngineError: the engine failed.
+            ModelError: the network's output is not that of the model's layout.
         """
         return self.decode(frames, self.engine.submit(frames).result())
 
@@ -135,16 +137,16 @@ class PoseEstimator:
 
     def decode(self, frames: Sequence[Frame], candidates: Sequence[Candidates]) -> list[Poses]:
         """Return the poses of each frame among the candidates that the engine gave for it."""
-        settings = self.settings
-        if self.check is not None:
-            candidates = [
-                replace(each, rows=self.check(each.rows, settings.score_threshold))
-                for each in candidates
-            ]
+        settings, kpt_shape = self.settings, self._metadata.kpt_shape
+        suppress = self._metadata.layout.needs_suppression
+        checked = [
+            replace(each, rows=self._check(each.rows, settings.score_threshold))
+            for each in candidates
+        ]
         with self.engine.times.measure("decode"):
             return [
-                decode(each, self._kpt_shape, settings).scaled(frame.reduction)
-                for each, frame in zip(candidates, frames, strict=True)
+                decode(each, kpt_shape, settings, suppress=suppress).scaled(frame.reduction)
+                for each, frame in zip(checked, frames, strict=True)
             ]
 
 

@@ -8,13 +8,12 @@ import importlib.util
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Size
-from kp_pose_ros.inference.checks import OutputCheck
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import Engine, PoseEstimator
 from kp_pose_ros.inference.letterbox import Letterbox
@@ -46,7 +45,7 @@ class EstimatorSettings:
     # how many the network has on the CPU; None: one for each core that is left
     threads: int | None = None
     max_batch: int = 1  # how many frames the engine takes at once
-    # thresholds and limits; `suppress` follows from the model
+    # thresholds and limits
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
@@ -71,9 +70,7 @@ def make_estimator(
     if settings.imgsz is not None:
         model.network_size(settings.imgsz, settings.imgsz)  # refuses what the model cannot take
     engine = _MAKERS[settings.engine](model, settings, progress or ProgressLog())
-    metadata = model.metadata
-    decode = replace(settings.decode, suppress=metadata.layout.needs_suppression)
-    return model, PoseEstimator(engine, metadata.kpt_shape, decode, OutputCheck(model))
+    return model, PoseEstimator(engine, model, settings.decode)
 
 
 def network_columns(model: PoseModel, imgsz: Size | None, picture: Size) -> int:

@@ -17,7 +17,7 @@ An image passes through, in this order:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from threading import Thread
 from typing import TypeVar
@@ -158,8 +158,7 @@ class Worker:
 
     def _work(self, model: PoseModel, estimator: PoseEstimator) -> None:
         self.engine = estimator.engine.name
-        if estimator.check is not None:
-            self.output_faults = estimator.check.counts
+        self.output_faults = estimator.faults
         self._logger.info(f"model {model.path} runs on {self.engine}")
         self._model, self._estimator = model, estimator
         labels = {camera.name: camera.label for camera in self._cameras}
@@ -262,7 +261,6 @@ class Worker:
             Lifter(model.skeleton.keypoint_names),
             self.times,
         )
-        estimator = self._estimator
-        estimator.settings = replace(parameters.decode, suppress=estimator.settings.suppress)
+        self._estimator.settings = parameters.decode
         for tracker in self._trackers.values():
             tracker.settings = parameters.tracking

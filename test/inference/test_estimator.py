@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,8 +14,14 @@ from kp_pose_ros.inference.decode import Candidates, DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator, overlapping
 from kp_pose_ros.inference.factory import EstimatorSettings, make_estimator
 from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.models.layouts import Layout
 from kp_pose_ros.poses import OBSERVED
 from kp_pose_ros.timing import StageTimes
+
+MODEL = SimpleNamespace(
+    path="pose.onnx",
+    metadata=SimpleNamespace(class_names=("person",), kpt_shape=(1, 3), layout=Layout.RAW),
+)
 
 
 class OnePersonEach:
@@ -43,7 +50,7 @@ def frame(height: int, width: int) -> Frame:
 
 
 def test_each_frame_gets_poses_in_its_own_pixels():
-    estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings())
+    estimator = PoseEstimator(OnePersonEach(), MODEL, DecodeSettings())
     small, large = estimator.estimate([frame(64, 64), frame(640, 640)])
     assert small.keypoints[0, 0].tolist() == pytest.approx([32, 32, 0.9])
     assert large.keypoints[0, 0].tolist() == pytest.approx([320, 320, 0.9])
@@ -51,24 +58,24 @@ def test_each_frame_gets_poses_in_its_own_pixels():
 
 def test_a_reduced_frame_gets_poses_in_the_camera_s_pixels():
     reduced = Frame(np.zeros((64, 64, 3), np.uint8), reduction=4)
-    (poses,) = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings()).estimate([reduced])
+    (poses,) = PoseEstimator(OnePersonEach(), MODEL, DecodeSettings()).estimate([reduced])
     assert poses.keypoints[0, 0].tolist() == pytest.approx([128, 128, 0.9])
     assert poses.boxes[0].tolist() == [96, 96, 160, 160]
 
 
 def test_no_frames_give_no_poses():
-    assert PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings()).estimate([]) == []
+    assert PoseEstimator(OnePersonEach(), MODEL, DecodeSettings()).estimate([]) == []
 
 
 def test_new_settings_count_from_the_next_frame():
-    estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings(score_threshold=0.4))
+    estimator = PoseEstimator(OnePersonEach(), MODEL, DecodeSettings(score_threshold=0.4))
     assert len(estimator.estimate([frame(64, 64)])[0]) == 1
     estimator.settings = DecodeSettings(score_threshold=0.6)
     assert len(estimator.estimate([frame(64, 64)])[0]) == 0
 
 
 def test_decoding_is_timed():
-    estimator = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings())
+    estimator = PoseEstimator(OnePersonEach(), MODEL, DecodeSettings())
     estimator.estimate([frame(64, 64)])
     assert len(estimator.engine.times.seconds()["decode"]) == 1
 
@@ -113,7 +120,7 @@ def test_a_stream_begins_the_next_frame_before_it_gives_the_one_before():
         return Countdown(script, frames)
 
     engine.submit = submit
-    estimator = PoseEstimator(engine, (1, 3), DecodeSettings())
+    estimator = PoseEstimator(engine, MODEL, DecodeSettings())
     frames = [frame(height, 64) for height in (1, 2, 3)]
     assert [each for each, _ in estimator.stream(frames)] == frames
     assert script == ["begin 1", "begin 2", "end 1", "begin 3", "end 2", "end 3"]
@@ -124,7 +131,7 @@ def test_a_stream_that_breaks_off_gives_what_came_before():
         yield frame(64, 64)
         raise FrameError("broken off")
 
-    found = PoseEstimator(OnePersonEach(), (1, 3), DecodeSettings()).stream(frames())
+    found = PoseEstimator(OnePersonEach(), MODEL, DecodeSettings()).stream(frames())
     assert len(next(found)[1]) == 1
     with pytest.raises(FrameError, match="broken off"):
         next(found)

@@ -177,7 +177,8 @@ def test_people_stay_the_same_in_float16(exports, picture, letterbox, name):
         decode(
             Candidates(run(model.graph(SIZE, precision=precision), picture), letterbox),
             (17, 3),
-            DecodeSettings(suppress=model.metadata.layout.needs_suppression),
+            DecodeSettings(),
+            suppress=model.metadata.layout.needs_suppression,
         )
         for precision in ("fp32", "fp16")
     )

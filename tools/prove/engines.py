@@ -95,7 +95,7 @@ def _opened(step: str, case: Case, precision: str, max_batch: int, *, builds: in
 
 def poses_by(engine: Any, model: PoseModel, frames: Sequence[Frame], count: int) -> list[Poses]:
     """Return the poses in frames, in batches of `count`."""
-    estimator = PoseEstimator(engine, model.metadata.kpt_shape, DecodeSettings())
+    estimator = PoseEstimator(engine, model, DecodeSettings())
     found: list[Poses] = []
     for start in range(0, len(frames), count):
         found += estimator.estimate(frames[start : start + count])
@@ -196,7 +196,7 @@ def submits(case: Case) -> Iterator[Result]:
     for graphs in (False, True):
         engine = open_engine(case, graphs=graphs)
         expected = poses_by(engine, case.model, frames, 1)
-        estimator = PoseEstimator(engine, case.model.metadata.kpt_shape, DecodeSettings())
+        estimator = PoseEstimator(engine, case.model, DecodeSettings())
         submitted: list[float] = []
         collected: list[float] = []
         worst = 0.0

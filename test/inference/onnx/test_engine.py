@@ -12,7 +12,6 @@ from pose_graphs import rtmo
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Frame
-from kp_pose_ros.inference.checks import OutputCheck
 from kp_pose_ros.inference.cores import Threads
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
@@ -26,7 +25,7 @@ def model(demo_weights):
 
 
 def poses_of(engine, *pictures):
-    return PoseEstimator(engine, (17, 3), DecodeSettings()).estimate(
+    return PoseEstimator(engine, engine._model, DecodeSettings()).estimate(
         [Frame(picture) for picture in pictures]
     )
 
@@ -91,7 +90,7 @@ def test_a_mirrored_picture_mirrors_left_and_right(model, demo_photo):
 def test_the_encoding_of_the_camera_does_not_matter(model, demo_photo):
     picture = demo_photo("zidane.jpg")
     engine = OnnxEngine(model)
-    estimator = PoseEstimator(engine, (17, 3), DecodeSettings())
+    estimator = PoseEstimator(engine, model, DecodeSettings())
     rgb = Frame(np.ascontiguousarray(picture[..., ::-1]), "rgb8")
     (from_rgb,) = estimator.estimate([rgb])
     (from_bgr,) = estimator.estimate([Frame(picture)])
@@ -250,12 +249,7 @@ def test_people_of_rtmo_come_back_through_letterbox_and_batch(tmp_path):
     dets = np.array([[8, 12, 40, 56, 0.875], [48, 8, 92, 60, 0.75]])
     onnx.save(rtmo((dets, points), blue=0), tmp_path / "rtmo.onnx")
     model = PoseModel.open(tmp_path / "rtmo.onnx")
-    estimator = PoseEstimator(
-        OnnxEngine(model, max_batch=3),
-        model.metadata.kpt_shape,
-        DecodeSettings(suppress=model.metadata.layout.needs_suppression),
-        OutputCheck(model),
-    )
+    estimator = PoseEstimator(OnnxEngine(model, max_batch=3), model, DecodeSettings())
     shapes = [(64, 96), (128, 192), (128, 96)]  # as it is, halved, halved and padded by 24 and 24
     found = estimator.estimate([Frame(np.zeros((*shape, 3), np.uint8)) for shape in shapes])
     for poses, gain, left in zip(found, (1, 2, 2), (0, 0, 24), strict=True):

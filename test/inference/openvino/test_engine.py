@@ -25,7 +25,7 @@ def model(demo_weights):
 
 
 def poses_of(engine, *frames):
-    return PoseEstimator(engine, (17, 3), DecodeSettings()).estimate(frames)
+    return PoseEstimator(engine, engine._model, DecodeSettings()).estimate(frames)
 
 
 def test_the_same_people_as_onnx_runtime(model, demo_photo):

@@ -102,7 +102,7 @@ def test_finds_the_people_that_onnx_runtime_finds(open_engine, demo_weights, dem
     frame = Frame(demo_photo("bus.jpg"))
     engines = (open_engine(model=model, imgsz=(384, 640)), OnnxEngine(model, (384, 640)))
     ours, theirs = (
-        PoseEstimator(engine, (17, 3), DecodeSettings()).estimate([frame])[0] for engine in engines
+        PoseEstimator(engine, model, DecodeSettings()).estimate([frame])[0] for engine in engines
     )
     assert len(ours) == len(theirs) > 2
     np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=2)  # pixels of a 1080 x 810 photo

@@ -33,7 +33,7 @@ def graph(people, calibration_pictures):
 def poses(graph_or_weights, frame):
     model = PoseModel.open(graph_or_weights)
     engine = OnnxEngine(model, SIZE)
-    return PoseEstimator(engine, model.metadata.kpt_shape, DecodeSettings()).estimate([frame])[0]
+    return PoseEstimator(engine, model, DecodeSettings()).estimate([frame])[0]
 
 
 def test_finds_the_people_of_the_single_precision_graph(graph, demo_weights, demo_photo):
