@@ -67,7 +67,7 @@ class Poses(Rows):
     keypoints: Floats
     class_ids: Ints = None  # type: ignore[assignment]  # filled below
     track_ids: Ints = None  # type: ignore[assignment]
-    track_ages: npt.NDArray[np.float64] = None  # type: ignore[assignment]
+    track_ages: Array = None  # type: ignore[assignment]
     states: npt.NDArray[np.uint8] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -123,10 +123,10 @@ class Motion:
         frame_id: the frame of positions and velocities; not always that of the keypoints in space.
     """
 
-    position: npt.NDArray[np.float64]
-    position_variance: npt.NDArray[np.float64]
-    velocity: npt.NDArray[np.float64]
-    velocity_variance: npt.NDArray[np.float64]
+    position: Array
+    position_variance: Array
+    velocity: Array
+    velocity_variance: Array
     frame_id: str = ""
 
     @classmethod

@@ -16,11 +16,11 @@ from threading import Event, Thread
 from time import monotonic, perf_counter
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.cores import Machine
 from kp_pose_ros.inference.estimator import Engine
+from kp_pose_ros.poses import Array
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
@@ -147,7 +147,7 @@ class OtherProcesses:
         seconds, cpu = self._state() - self._begin
         return float(np.clip(cpu / (seconds * len(os.sched_getaffinity(0))), 0, 1))
 
-    def _state(self) -> npt.NDArray[np.float64]:
+    def _state(self) -> Array:
         ours = sum(cpu_seconds(process) for process in self._ours)
         return np.array([monotonic(), Machine().busy_seconds(os.sched_getaffinity(0)) - ours])
 

@@ -12,12 +12,11 @@ import logging
 from collections import Counter
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.errors import ModelError
 from kp_pose_ros.inference.decode import BOX, CLASS, KEYPOINTS, SCORE
 from kp_pose_ros.models.model import PoseModel
-from kp_pose_ros.poses import Floats
+from kp_pose_ros.poses import Bools, Floats
 
 _TOLERANCE = 1e-3  # float16 has steps of half of it below 1
 _LARGEST_SCORE = 8  # of a badly quantized model; coordinates in its place are larger
@@ -67,7 +66,7 @@ class OutputCheck:
             self._drop(fault, rows, mask)
         return self._clip(rows[~is_wrong])
 
-    def _have_other_keypoints(self, rows: Floats) -> npt.NDArray[np.bool_]:
+    def _have_other_keypoints(self, rows: Floats) -> Bools:
         """Return for each row whether its keypoints look like those of another kpt_shape.
 
         A wrong kpt_shape may fit the width of the output: 12 keypoints of x y score are as wide as
@@ -81,7 +80,7 @@ class OutputCheck:
         are_mixed = np.logical_or.reduce(is_unit, axis=2) & (points.max(axis=2) > 1)
         return _half(are_mixed)  # a missing keypoint is near 0
 
-    def _check_layout(self, is_wrong: npt.NDArray[np.bool_]) -> None:
+    def _check_layout(self, is_wrong: Bools) -> None:
         """Refuse a model whose rows look like those of another layout."""
         wrong = int(is_wrong.sum())
         if 2 * wrong > is_wrong.size:
@@ -109,7 +108,7 @@ class OutputCheck:
             np.clip(column, 0, 1, out=column)
         return rows
 
-    def _drop(self, fault: str, rows: Floats, is_wrong: npt.NDArray[np.bool_]) -> Floats:
+    def _drop(self, fault: str, rows: Floats, is_wrong: Bools) -> Floats:
         if not is_wrong.any():
             return rows
         self._note(fault, f"in {is_wrong.sum()} of {is_wrong.size} rows")
@@ -127,11 +126,11 @@ class OutputCheck:
             )
 
 
-def _any(is_wrong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _any(is_wrong: Bools) -> Bools:
     """Return for each row whether something in it is wrong."""
     return np.asarray(is_wrong.any(axis=1))
 
 
-def _half(are_wrong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _half(are_wrong: Bools) -> Bools:
     """Return for each row whether at least half of it is wrong."""
     return np.asarray(2 * are_wrong.sum(axis=1) >= are_wrong.shape[1])

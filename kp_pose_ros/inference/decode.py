@@ -9,10 +9,9 @@ from functools import cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.inference.letterbox import Letterbox
-from kp_pose_ros.poses import Floats, Poses, observed
+from kp_pose_ros.poses import Floats, Indices, Poses, observed
 from kp_pose_ros.settings import setting
 
 BOX = slice(0, 4)
@@ -89,7 +88,7 @@ def _no_poses(keypoint_count: int) -> Poses:
     return Poses.empty(keypoint_count)
 
 
-def _suppress(rows: Floats, iou_threshold: float) -> npt.NDArray[np.intp]:
+def _suppress(rows: Floats, iou_threshold: float) -> Indices:
     """Return the indices that greedy, class-aware NMS keeps, best score first."""
     boxes, classes = rows[:, BOX].astype(np.float64), rows[:, CLASS, None]
     if classes.any():

@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.poses import Floats
 
 PAD_VALUE = 114  # the padding that YOLO networks are trained with
 
@@ -51,10 +51,10 @@ class Letterbox:
         else:
             cv2.resize(picture, (width, height), dst=inside, interpolation=cv2.INTER_LINEAR)
 
-    def to_source(self, xy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def to_source(self, xy: Floats) -> Floats:
         """Map (..., 2) points from network pixels to source pixels, clipped to the picture."""
         offset, scale, limit = _mapping(self)
-        points: npt.NDArray[np.float32] = (xy - offset) * scale
+        points: Floats = (xy - offset) * scale
         # np.clip takes three times as long for a few points.
         np.maximum(points, 0, out=points)
         np.minimum(points, limit, out=points)
@@ -62,7 +62,7 @@ class Letterbox:
 
 
 @lru_cache(maxsize=64)
-def _mapping(letterbox: Letterbox) -> npt.NDArray[np.float32]:
+def _mapping(letterbox: Letterbox) -> Floats:
     """Return the offset in the network's input, the scale to the source and its size, as x, y."""
     (height, width), (new_height, new_width) = letterbox.source, letterbox.resized
     offset, scale = (letterbox.left, letterbox.top), (width / new_width, height / new_height)

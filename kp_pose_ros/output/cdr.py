@@ -16,10 +16,8 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.cdr import Header, layout
 from kp_pose_ros.image.frame import Pixels
-from kp_pose_ros.poses import UNTRACKED, Floats, Motion, Poses
+from kp_pose_ros.poses import UNTRACKED, Array, Floats, Motion, Poses
 from kp_pose_ros.skeleton import Vocabulary
-
-Points = npt.NDArray[np.float64]
 
 # Elements with the padding that aligns the next one; what follows the last needs the same.
 KEYPOINT_3D = np.dtype(
@@ -48,7 +46,7 @@ def pose_array(
     size: tuple[int, int],
     poses: Poses,
     vocabulary: Vocabulary,
-    keypoints_3d: Points | None = None,
+    keypoints_3d: Array | None = None,
     *,
     motion: Motion | None = None,
     joined: Sequence[Mapping[str, int]] | None = None,
@@ -199,7 +197,7 @@ def _write_people(
     writer: CdrWriter,
     poses: Poses,
     vocabulary: Vocabulary,
-    keypoints_3d: Points | None,
+    keypoints_3d: Array | None,
     *,
     motion: Motion | None,
     joined: Sequence[Mapping[str, int]] | None,
@@ -235,7 +233,7 @@ def _write_people(
         writer.fields("I" + "i" * len(tracks), len(tracks), *tracks.values())
 
 
-def _points(keypoints_3d: Points) -> npt.NDArray[np.void]:
+def _points(keypoints_3d: Array) -> npt.NDArray[np.void]:
     """Return Keypoint3D elements, at the origin where a position is unknown."""
     points = np.zeros(keypoints_3d.shape[:2], KEYPOINT_3D)
     points["valid"] = np.isfinite(keypoints_3d).all(axis=2)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Pixels, Size
 from kp_pose_ros.output.legend import draw_legend
-from kp_pose_ros.poses import ABSENT, UNTRACKED, Poses
+from kp_pose_ros.poses import ABSENT, UNTRACKED, Bools, Floats, Poses
 from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Vocabulary
 
@@ -95,7 +95,7 @@ class Annotator:
         self,
         picture: Pixels,
         points: Points,
-        visible: npt.NDArray[np.bool_],
+        visible: Bools,
         by_person: list[Bgr] | None,
         thickness: int,
     ) -> None:
@@ -112,7 +112,7 @@ class Annotator:
         self,
         picture: Pixels,
         points: Points,
-        visible: npt.NDArray[np.bool_],
+        visible: Bools,
         by_person: list[Bgr] | None,
         thickness: int,
     ) -> None:
@@ -135,7 +135,7 @@ def line_width(size: Size) -> int:
     return max(1, round(min(size) / 360))
 
 
-def _fixed_point(xy: npt.NDArray[np.float32]) -> Points:
+def _fixed_point(xy: Floats) -> Points:
     clipped = np.clip(xy, -_FAR_OUTSIDE, _FAR_OUTSIDE)
     return np.rint(clipped * (1 << _SHIFT)).astype(np.int32)
 

@@ -14,10 +14,9 @@ from typing import Any, TextIO
 from uuid import uuid4
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.poses import OBSERVED, UNTRACKED, Floats, Poses
+from kp_pose_ros.poses import OBSERVED, UNTRACKED, Array, Floats, Poses
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.timing import LATE, ImageClock
 
@@ -92,7 +91,7 @@ class Recorder:
         stamp: int | None,
         frame_id: str,
         size: tuple[int, int],
-        keypoints_3d: npt.NDArray[np.float64] | None = None,
+        keypoints_3d: Array | None = None,
     ) -> dict[str, Any]:
         """Return the record of the next image, ready for `json.dumps`.
 
@@ -123,9 +122,7 @@ class Recorder:
             "gone": self._update_gone(poses) if stamp is not None else [],
         }
 
-    def _people(
-        self, poses: Poses, keypoints_3d: npt.NDArray[np.float64] | None
-    ) -> list[dict[str, Any]]:
+    def _people(self, poses: Poses, keypoints_3d: Array | None) -> list[dict[str, Any]]:
         names = self.vocabulary.skeleton.keypoint_names
         # Most float32 numbers have no short decimal form: 0.9 would be written as 0.899999976.
         points = np.rint(poses.keypoints * _SCALE) / _SCALE

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from kp_pose_ros.image.cdr import ByteOrder, CdrReader, Header
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.output.cdr import KEYPOINT_3D, MOTION
-from kp_pose_ros.poses import Poses
+from kp_pose_ros.poses import Array, Poses
 
 _KEYPOINT = 16  # bytes: x, y, score, and the state with its padding
 _MOTION_AND_LENGTH = f"0d{MOTION.itemsize}xI"  # the length of the motion's frame_id
@@ -32,7 +32,7 @@ class PoseArrayFields:
     skeleton: str  # its name
     poses: Poses
     # (n, k, 3) metres, NaN where unknown; None if no pose has any
-    keypoints_3d: npt.NDArray[np.float64] | None
+    keypoints_3d: Array | None
 
 
 class _Person(NamedTuple):
@@ -105,9 +105,7 @@ def _poses(people: list[_Person], order: ByteOrder) -> Poses:
     )
 
 
-def _keypoints_3d(
-    people: list[_Person], count: int, order: ByteOrder
-) -> npt.NDArray[np.float64] | None:
+def _keypoints_3d(people: list[_Person], count: int, order: ByteOrder) -> Array | None:
     if not any(person.keypoints_3d for person in people):
         return None
     size = count * KEYPOINT_3D.itemsize

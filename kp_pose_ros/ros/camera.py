@@ -9,8 +9,6 @@ from functools import partial
 from math import inf
 from time import monotonic
 
-import numpy as np
-import numpy.typing as npt
 from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
 
@@ -19,7 +17,7 @@ from kp_pose_ros.image.frame import Size
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage, ImageError
 from kp_pose_ros.image.topics import Reader
-from kp_pose_ros.poses import Poses
+from kp_pose_ros.poses import Array, Poses
 from kp_pose_ros.ros.annotated import Presentation
 from kp_pose_ros.ros.diagnostics import Counts, DuplicatePublishers, Losses
 from kp_pose_ros.ros.image_subscription import ImageSubscription
@@ -194,9 +192,7 @@ class Camera:
         self.coverage.expect(image.frame.source_size, network_width)
         return image
 
-    def lift(
-        self, image: CameraImage, poses: Poses, presentation: Presentation
-    ) -> npt.NDArray[np.float64] | None:
+    def lift(self, image: CameraImage, poses: Poses, presentation: Presentation) -> Array | None:
         """Return the keypoints in space, (n, k, 3) metres, NaN where unknown.
 
         None without depth: it is off, or this image has none.

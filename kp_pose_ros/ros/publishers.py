@@ -7,7 +7,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from rclpy.node import Node
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import MarkerArray
@@ -16,7 +15,7 @@ from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.output import cdr
-from kp_pose_ros.poses import Poses
+from kp_pose_ros.poses import Array, Poses
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.annotated import AnnotatedPictures, Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
@@ -78,7 +77,7 @@ class Publishers:
         image: CameraImage,
         poses: Poses,
         presentation: Presentation,
-        keypoints_3d: npt.NDArray[np.float64] | None = None,
+        keypoints_3d: Array | None = None,
     ) -> None:
         """Publish the poses in an image.
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.poses import Array
+from kp_pose_ros.poses import Array, Floats
 
 # Encodings of depth images (REP 118): array type and metres for a value of 1.
 ENCODINGS: dict[str, tuple[np.dtype[Any], float]] = {
@@ -44,7 +44,7 @@ class DepthImage:
         FrameError: the encoding is not one of depth, or the array contradicts it.
     """
 
-    values: npt.NDArray[np.uint16] | npt.NDArray[np.float32]
+    values: npt.NDArray[np.uint16] | Floats
     encoding: str
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class DepthImage:
         return _nearest_surface(depths.reshape(-1, len(_STEPS) ** 2)).reshape(pixels.shape[:2])
 
 
-def _nearest_surface(depths: npt.NDArray[np.float32]) -> Array:
+def _nearest_surface(depths: Floats) -> Array:
     """Return the (m,) nearest surfaces among (m, looks) depths; infinite ones are unknown."""
     ordered = np.sort(depths, axis=-1)
     near = ordered[:, : _MOST_STRAYS + 1]
@@ -102,5 +102,5 @@ def _nearest_surface(depths: npt.NDArray[np.float32]) -> Array:
     return np.where(known, depth, np.nan).astype(np.float64)
 
 
-def _thickness(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _thickness(depth: Floats) -> Floats:
     return _SLOPE * depth + _NOISE * depth * depth

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from kp_pose_ros.poses import ABSENT, Poses
+from kp_pose_ros.poses import ABSENT, Array, Poses
 from kp_pose_ros.space.bones import Bones
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.depth import DepthImage
@@ -21,7 +20,7 @@ class Lifter:
     def __init__(self, keypoint_names: Sequence[str]) -> None:
         self._bones = Bones(keypoint_names)
 
-    def lift(self, poses: Poses, depth: DepthImage, camera: CameraModel) -> npt.NDArray[np.float64]:
+    def lift(self, poses: Poses, depth: DepthImage, camera: CameraModel) -> Array:
         """Return the keypoints in space, (n, k, 3); NaN where a position is not certain.
 
         Metres, in the camera's optical frame: x right, y down, z forward. A point lies on the skin

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from kp_pose_ros.poses import UNTRACKED, Array, Indices, Ints, Motion
+from kp_pose_ros.poses import UNTRACKED, Array, Bools, Indices, Ints, Motion
 from kp_pose_ros.timing import LATE, ImageClock
 
 _ORIGIN = np.zeros(3)
@@ -117,7 +116,7 @@ class PeopleMotion:
             self._rows = {each: row for row, each in enumerate(ids)}
             self._keep(kept)
 
-    def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
+    def _keep(self, kept: Bools) -> None:
         for name in ("_seen", "_state", "_variance", "_surprises", "_reference", "_offsets"):
             setattr(self, name, getattr(self, name)[kept])
 

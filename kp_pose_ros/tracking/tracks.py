@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.poses import OBSERVED, UNTRACKED, Array, Bools, Indices, Poses, Rows
+from kp_pose_ros.poses import OBSERVED, UNTRACKED, Array, Bools, Floats, Indices, Ints, Poses, Rows
 from kp_pose_ros.tracking import motion
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, KEYPOINTS, LEAST_SIZE, SIZE
 from kp_pose_ros.tracking.smoothing import NEVER
 
-Ids = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 Stamps = npt.NDArray[np.int64]  # nanoseconds
 
@@ -33,8 +32,8 @@ class Detections(Rows):
     points: Array  # (d, 2, 2 + k) x and y of box centre, box size and keypoints, pixels
     variance: Array  # (d, 2 + k) of their positions, square pixels
     seen: Bools  # (d, k), whether a keypoint is OBSERVED
-    scores: npt.NDArray[np.float32]  # (d,)
-    classes: Ids  # (d,)
+    scores: Floats  # (d,)
+    classes: Ints  # (d,)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -58,8 +57,8 @@ class Detections(Rows):
 class Tracks(Rows):
     """The n people who are being tracked."""
 
-    ids: Ids  # (n,), UNTRACKED until a track is confirmed
-    classes: Ids  # (n,)
+    ids: Ints  # (n,), UNTRACKED until a track is confirmed
+    classes: Ints  # (n,)
     hits: Counts  # (n,), the number of images that showed each person
     born: Stamps  # (n,), when the first of these was taken
     seen: Stamps  # (n,), when the last of these was taken

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.activities.rules import Rule
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.following.follower import NOBODY
 from kp_pose_ros.following.person import People
+from kp_pose_ros.poses import Bools
 from kp_pose_ros.ros.bridges.matching import check_region, in_region
 
 _NS = 10**9
@@ -114,7 +114,7 @@ class Choice:
             return NOBODY
         return int(distances.argmin())
 
-    def _matches(self, people: People, active: Iterable[int]) -> npt.NDArray[np.bool_]:
+    def _matches(self, people: People, active: Iterable[int]) -> Bools:
         if self.select == Select.ACTIVITY:
             return np.isin(people.track_ids, list(active))
         if self.select == Select.TRACK:

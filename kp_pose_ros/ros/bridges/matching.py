@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from kp_pose_ros.errors import SettingsError, brief
-from kp_pose_ros.poses import OBSERVED, Floats, Poses
+from kp_pose_ros.poses import OBSERVED, Bools, Floats, Poses
 from kp_pose_ros.timing import LATE
-
-Mask = npt.NDArray[np.bool_]
 
 # Nanoseconds; if two images are further apart, the time in between counts as unknown.
 MAX_GAP = 10**9
@@ -69,7 +66,7 @@ class Condition:
         size: tuple[int, int],
         keypoint_names: Sequence[str],
         distances: Floats,
-    ) -> Mask:
+    ) -> Bools:
         """Return which of the n poses match, (n,).
 
         Args:
@@ -85,7 +82,7 @@ class Condition:
         if not len(poses):  # without people the number of keypoints is unknown
             return np.zeros(0, bool)
         observed = poses.states[:, indices] == OBSERVED
-        matches: Mask = (poses.scores >= np.float32(self.min_score)) & observed.all(axis=1)
+        matches: Bools = (poses.scores >= np.float32(self.min_score)) & observed.all(axis=1)
         if self.region:
             matches &= in_region(poses.boxes, self.region, size)
         if self.needs_distance:
@@ -153,11 +150,11 @@ def check_region(region: tuple[float, ...]) -> None:
             )
 
 
-def in_region(boxes: Floats, region: tuple[float, ...], size: tuple[int, int]) -> Mask:
+def in_region(boxes: Floats, region: tuple[float, ...], size: tuple[int, int]) -> Bools:
     """Return which boxes are centred in a region of an image of (height, width), (n,)."""
     left, top, right, bottom = region
     height, width = size
     x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
-    inside: Mask = (left * width <= x) & (x <= right * width)
+    inside: Bools = (left * width <= x) & (x <= right * width)
     inside &= (top * height <= y) & (y <= bottom * height)
     return inside

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA
@@ -17,7 +16,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output.drawing import person_color
-from kp_pose_ros.poses import UNTRACKED, Poses
+from kp_pose_ros.poses import UNTRACKED, Array, Poses
 from kp_pose_ros.ros.messages import header_to_msg
 from kp_pose_ros.skeleton import Vocabulary
 
@@ -38,7 +37,7 @@ class Markers:
         self,
         header: Header,
         poses: Poses,
-        keypoints_3d: npt.NDArray[np.float64],
+        keypoints_3d: Array,
         vocabulary: Vocabulary,
     ) -> MarkerArray:
         """Return the message for one image: keypoints, limbs and a label for each person.
@@ -64,7 +63,7 @@ class Markers:
 def _person(
     header: HeaderMsg,
     poses: Poses,
-    keypoints_3d: npt.NDArray[np.float64],
+    keypoints_3d: Array,
     index: int,
     vocabulary: Vocabulary,
 ) -> Iterator[Marker]:

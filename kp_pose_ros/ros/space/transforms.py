@@ -177,13 +177,10 @@ class PeopleInFrame:
             track_ids: (n,) of the people.
             keypoints_3d: (n, k, 3) metres, in the header's frame; NaN where unknown.
         """
-        target = header.frame_id if self._transforms is None else self._transforms.frame_id
-        found = None
-        if self._transforms is not None:
-            found = self._transforms.at(header)
-        if found is None:
-            frame_id, origin = header.frame_id, np.zeros(3)
-        else:
+        transforms, frame_id, origin = self._transforms, header.frame_id, np.zeros(3)
+        target = frame_id if transforms is None else transforms.frame_id
+        found = None if transforms is None else transforms.at(header)
+        if found is not None:
             rotation, origin = found
             frame_id, keypoints_3d = target, keypoints_3d @ rotation.T + origin
         if frame_id not in self._filters:

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import least_squares  # type: ignore[import-untyped]
 from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
 
 from kp_pose_ros.errors import CalibrationError
-from kp_pose_ros.poses import ABSENT, Array, Poses
+from kp_pose_ros.poses import ABSENT, Array, Bools, Poses
 from kp_pose_ros.space.multi_camera.rig import Rig, Viewpoint
 from kp_pose_ros.space.multi_camera.triangulation import MISSING, Triangulator
 
@@ -41,7 +40,7 @@ class Seen(NamedTuple):
     # (m, k, v), 1 where a keypoint is used (which takes two or more views), otherwise 0
     trust: Array
 
-    def only(self, used: npt.NDArray[np.bool_]) -> Seen:
+    def only(self, used: Bools) -> Seen:
         """Return the same with only those keypoints that are also `used`, (m, k, v)."""
         trust = self.trust * used
         return self._replace(trust=trust * (trust.sum(axis=-1, keepdims=True) >= 2))
