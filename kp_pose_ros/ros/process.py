@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Running a node as a program: start, signals, logging and exit."""
+"""Running a node as a program: start, signals, logging, Fast DDS's settings and exit."""
 
 from __future__ import annotations
 
