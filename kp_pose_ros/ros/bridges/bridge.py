@@ -57,6 +57,18 @@ class Bridge(OverridableQos):
         clock: Any = self.get_clock()
         return int(clock.now().nanoseconds) if clock.ros_time_is_active else monotonic_ns()
 
+    def skeleton_topic(self, prefix: str = "") -> str:
+        """Return the topic of the skeleton of poses: beside them, wherever they are remapped to.
+
+        Args:
+            prefix: the prefix of the topics' names. A remapping of the skeleton itself is kept.
+        """
+        name = f"{prefix}skeleton"
+        topic = self.resolve_topic_name(name)
+        if topic != self.resolve_topic_name(name, only_expand=True):
+            return topic
+        return self.resolve_topic_name(f"{prefix}poses").rpartition("/")[0] + "/skeleton"
+
     def ready(self, work: str) -> None:
         """Log what the node does, and which parameters have no effect; call it once, at the end."""
         self.warn_of_unknown_parameters()
@@ -158,7 +170,7 @@ class PosesOnDemand(OnDemand):
         """Subscribe to the skeleton; `want` subscribes to the poses."""
         super().__init__(node, PoseArray, "poses", on_poses, RESULTS)
         self._skeleton = Skeleton()
-        node.create_subscription(Skeleton, "skeleton", self._on_skeleton, LATCHED)
+        node.create_subscription(Skeleton, node.skeleton_topic(), self._on_skeleton, LATCHED)
 
     def skeleton_of(self, message: PoseArray) -> Skeleton:
         """Return the skeleton of the poses; one without keypoints if it has not arrived."""

@@ -33,13 +33,14 @@ from kp_pose_ros.ros.bridges.sightings import Sightings
 from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.process import run_node
 from kp_pose_ros.ros.qos import RESULTS
-from kp_pose_ros.timing import LATE
+from kp_pose_ros.timing import LATE, Throttle
 
 Result, Feedback = FollowTarget.Result, FollowTarget.Feedback
 
 _TICK = 0.05  # seconds between two checks of the timeouts
 _NS = 10**9
 _SILENCE = 2 * _NS  # without poses
+_UNUSUAL = 5 * _NS  # without a target, before the log says why
 _STILL = _NS  # nanoseconds for which all images may have one stamp; a loss would never be noticed
 _STOPPED = Result.STOPPED, "the server was stopped"
 _STATES = {
@@ -146,6 +147,8 @@ class FollowTargetServer(Bridge):
         self._rules = load_rules(declare_rules(self))
         self._goal: OpenGoal | None = None
         self._stopped = False
+        self._explained = ""
+        self._throttle = Throttle(10.0)
         self._sightings = Sightings(self, self._on_poses)
         self._activities = Activities(())
         self._target = self.create_publisher(PoseStamped, "target", RESULTS)
@@ -197,12 +200,21 @@ class FollowTargetServer(Bridge):
         return CancelResponse.ACCEPT
 
     def _tick(self) -> None:
-        if self._goal is not None:
-            self._goal.check_time(self.now())
+        goal = self._goal
+        if goal is not None:
+            goal.check_time(self.now())
             self._sightings.watch()
+            if goal.pursuit is None and self.now() - goal.changed > _UNUSUAL:
+                self._explain(goal.missing)
         else:
             self._timer.cancel()
             self._sightings.want(False)
+
+    def _explain(self, missing: str) -> None:
+        """Log why nobody has been selected yet, once for each reason in a row."""
+        if missing != self._explained and self._throttle.passes("nobody"):
+            self._explained = missing
+            self.get_logger().info(f"nobody has been selected yet: {missing}")
 
     def _on_poses(self, message: PoseArray, content: bytes) -> None:
         goal = self._goal
@@ -214,9 +226,15 @@ class FollowTargetServer(Bridge):
         if goal.ended.done():
             return
         names = self._sightings.keypoint_names(message)
-        if names is None:
-            name = brief(message.skeleton)
-            goal.missing = f"the skeleton of the poses, {name}, was not received on 'skeleton'"
+        if not message.image_width:
+            goal.end(
+                Result.INVALID_GOAL,
+                "the poses belong to no image, as those of poses_3d: expected those of one camera; "
+                "remap 'poses' to them",
+            )
+        elif names is None:
+            name, topic = brief(message.skeleton), self.skeleton_topic()
+            goal.missing = f"the skeleton of the poses, {name}, was not received on '{topic}'"
         elif goal.rule is not None and (missing := goal.rule.missing(names)):
             goal.end(
                 Result.INVALID_GOAL,

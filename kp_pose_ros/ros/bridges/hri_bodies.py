@@ -124,7 +124,8 @@ class HriBodies(Bridge):
             on_skeleton, on_poses = (
                 partial(f, camera) for f in (self._on_skeleton, self._on_poses)
             )
-            self.create_subscription(Skeleton, f"{camera.prefix}skeleton", on_skeleton, LATCHED)
+            skeleton = self.skeleton_topic(camera.prefix)
+            self.create_subscription(Skeleton, skeleton, on_skeleton, LATCHED)
             self.create_subscription(PoseArray, f"{camera.prefix}poses", on_poses, RESULTS)
         self.create_steady_timer(_TICK, self._tick)
         topics = ", ".join(self.resolve_topic_name(f"{each.prefix}poses") for each in self._cameras)

@@ -85,7 +85,7 @@ class CameraRecords:
         self._early: deque[bytes | Pixels] = deque(maxlen=_WAITING)
         prefix = f"{camera}/" if camera else ""
         self._topic = f"{prefix}poses"
-        subscribe_skeleton(node, f"{prefix}skeleton", self._begin, robot=robot, camera=camera)
+        subscribe_skeleton(node, prefix, self._begin, robot=robot, camera=camera)
         # Raw, since rclpy's message objects cost more than everything else that is done here.
         self._poses = node.create_subscription(
             PoseArray, self._topic, self._on_poses, _POSES, raw=True, callback_group=group
@@ -124,9 +124,9 @@ class CameraRecords:
 
 
 def subscribe_skeleton(
-    node: Bridge, topic: str, on_recorder: Callable[[Recorder], object], **source: str
+    node: Bridge, prefix: str, on_recorder: Callable[[Recorder], object], **source: str
 ) -> None:
-    """Subscribe to a skeleton; call `on_recorder` with a recorder for each one.
+    """Subscribe to a camera's skeleton; call `on_recorder` with a recorder for each one.
 
     A skeleton begins a session: a pose node has started, and its track ids start over. `source` are
     the recorder's `robot` and `camera`.
@@ -140,7 +140,7 @@ def subscribe_skeleton(
         else:
             on_recorder(Recorder(vocabulary, **source))
 
-    node.create_subscription(Skeleton, topic, receive, LATCHED)
+    node.create_subscription(Skeleton, node.skeleton_topic(prefix), receive, LATCHED)
 
 
 def record_of(recorder: Recorder, message: PoseArrayFields) -> dict[str, Any]:

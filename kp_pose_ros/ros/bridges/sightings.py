@@ -54,7 +54,7 @@ class Sightings:
         self._calibration = Calibration(node, "")
         self._throttle = Throttle(_WATCH_PERIOD)
         node.expect_subscription("camera_info")
-        subscribe_skeleton(node, "skeleton", self._begin)
+        subscribe_skeleton(node, "", self._begin)
 
     def want(self, is_wanted: bool) -> None:
         """Subscribe or unsubscribe, unless already done."""

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How all nodes other than the pose node handle parameters and QoS overrides."""
 
+from functools import partial
 from importlib import import_module
 from time import monotonic_ns
 
@@ -53,6 +54,24 @@ def test_timeouts_count_simulated_time_and_otherwise_no_clock_that_may_be_set(ma
     assert make(Bridge, "simulated", use_sim_time=True).now() == 0  # /clock has not begun
     begin = monotonic_ns()
     assert begin <= make(Bridge, "real").now() <= monotonic_ns()
+
+
+@pytest.mark.parametrize(
+    ("remapped", "topic"),
+    [
+        pytest.param({}, "/robot/front/skeleton", id="nothing"),
+        pytest.param({"front/poses": "/rear/poses"}, "/rear/skeleton", id="the poses"),
+        pytest.param({"front/poses": "poses_3d"}, "/robot/skeleton", id="to the joined poses"),
+        pytest.param(
+            {"front/poses": "/rear/poses", "front/skeleton": "/bones"}, "/bones", id="both"
+        ),
+    ],
+)
+def test_a_skeleton_is_beside_its_poses_wherever_these_are_remapped_to(make, remapped, topic):
+    remaps = [each for pair in remapped.items() for each in ("-r", ":=".join(pair))]
+    arguments = ["--ros-args", "-r", "__ns:=/robot", *remaps]
+    kind = partial(Bridge, cli_args=arguments, use_global_arguments=False)
+    assert make(kind, "remapped").skeleton_topic("front/") == topic
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.output import cdr
 from kp_pose_ros.poses import Motion
 from kp_pose_ros.ros.bridges.follow_target import FollowTargetServer
+from kp_pose_ros.ros.compat import PrintableLogger
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.skeleton import Skeleton, Vocabulary
 
@@ -328,12 +329,33 @@ def test_a_timeout_says_why_nobody_was_found(robot, people, phrase):
     assert phrase in result.error_msg
 
 
+def test_the_log_says_why_nobody_has_been_selected_for_long(robot, monkeypatch):
+    logged = []
+    monkeypatch.setattr(PrintableLogger, "info", lambda _, text, **__: logged.append(text))
+    robot.send()
+    robot.see(Someone(-1))
+    robot.now += 6 * 10**9
+    robot.spin_until(lambda: logged)
+    assert logged[0].startswith("nobody has been selected yet: nobody has a track_id: set")
+
+
 def test_a_goal_that_makes_no_sense_is_aborted_with_one_sentence(robot):
     _, answer = robot.send(select=Goal.ACTIVITY, activity="dancing")
     result = robot.wait_for(answer)
     assert (result.status, result.result.error_code) == (ABORTED, Result.INVALID_GOAL)
     assert "the activity 'dancing' has no rule: expected one of" in result.result.error_msg
     assert "\n" not in result.result.error_msg
+
+
+def test_poses_that_belong_to_no_image_are_an_invalid_goal(robot):
+    _, answer = robot.send()
+    joined = poses(robot.stamp)
+    joined.image_width = joined.image_height = 0
+    while not answer.done():
+        robot.poses.publish(joined)
+        robot.executor.spin_once(0.1)
+    assert answer.result().result.error_code == Result.INVALID_GOAL
+    assert "as those of poses_3d" in answer.result().result.error_msg
 
 
 def test_an_activity_of_keypoints_that_the_model_lacks_is_an_invalid_goal(robot):
