@@ -13,12 +13,21 @@ from kp_pose_ros.space.bones import Bones
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.depth import DepthImage
 
+# Metres. A hip this much nearer than its shoulder, and farther from it than in an adult of 1.7 m
+# (see Bones), is a table or a counter in front of it: models guess hips there with good scores.
+_NEARER, _TORSO = 0.25, 0.5
+
 
 class Lifter:
     """Finds the keypoints of one skeleton in space."""
 
     def __init__(self, keypoint_names: Sequence[str]) -> None:
         self._bones = Bones(keypoint_names)
+        names = list(keypoint_names)
+        torso = [(f"{side}_hip", f"{side}_shoulder") for side in ("left", "right")]
+        torso = [ends for ends in torso if set(ends) <= set(names)]
+        self._hips = [names.index(hip) for hip, _ in torso]
+        self._shoulders = [names.index(shoulder) for _, shoulder in torso]
 
     def lift(self, poses: Poses, depth: DepthImage, camera: CameraModel) -> Array:
         """Return the keypoints in space, (n, k, 3); NaN where a position is not certain.
@@ -39,4 +48,7 @@ class Lifter:
         z[poses.states == ABSENT] = np.nan
         points = np.concatenate((camera.at_depth_one(pixels) * z, z), axis=-1)
         points[~self._bones.plausible(points)] = np.nan
+        torsos = points[:, self._shoulders] - points[:, self._hips]
+        hidden = (torsos[..., 2] > _NEARER) & (np.linalg.norm(torsos, axis=-1) > _TORSO)
+        points[:, self._hips] = np.where(hidden[..., None], np.nan, points[:, self._hips])
         return points

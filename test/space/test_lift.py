@@ -53,6 +53,41 @@ def test_places_appear_where_the_keypoints_are():
     np.testing.assert_allclose(pixels, view.poses.keypoints[0, valid, :2], atol=0.01)
 
 
+HIPS = [NAMES.index(f"{side}_hip") for side in ("left", "right")]
+SHOULDERS = [NAMES.index(f"{side}_shoulder") for side in ("left", "right")]
+
+
+@pytest.mark.parametrize(
+    ("before", "is_known"),
+    [
+        pytest.param(0.1, True, id="nothing is in front of them"),
+        pytest.param(0.45, False, id="a table"),
+        pytest.param(0.8, False, id="a table far in front"),
+    ],
+)
+def test_hips_that_a_table_hides_are_not_on_the_table(before, is_known):
+    [view, *_] = views(2.0)
+    edge = round(float(view.poses.keypoints[0, HIPS, 1].min())) - 20
+    depth = view.depth.astype(np.float32)
+    depth[edge:] = np.where(depth[edge:] > 2 - before, 2 - before, depth[edge:])
+    points = Lifter(NAMES).lift(view.poses, DepthImage(depth, "32FC1"), CAMERA)[0]
+    assert np.isfinite(points[HIPS]).all() == is_known
+    assert np.isnan(points[HIPS]).all() != is_known
+    assert np.isfinite(points[SHOULDERS]).all()
+
+
+def test_hips_of_somebody_who_lies_are_nearer_than_the_shoulders():
+    keypoints = np.zeros((1, 17, 3), np.float32)
+    for rows, y in ((HIPS, 300), (SHOULDERS, 260)):
+        keypoints[0, rows] = [(340, y, 0.9), (300, y, 0.9)]
+    poses = Poses(np.array([[250, 200, 390, 400]], np.float32), np.ones(1, np.float32), keypoints)
+    depth = np.full((480, 640), 3.0, np.float32)
+    depth[280:] = 2.58
+    points = Lifter(NAMES).lift(poses, DepthImage(depth, "32FC1"), CAMERA)[0]
+    assert points[HIPS, 2] == pytest.approx([2.58] * 2)
+    assert points[SHOULDERS, 2] == pytest.approx([3.0] * 2)
+
+
 def test_absent_keypoints_have_no_place():
     [view, *_] = views(2.0)
     poses = Poses(view.poses.boxes, view.poses.scores, view.poses.keypoints)
