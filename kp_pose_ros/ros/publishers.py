@@ -93,7 +93,7 @@ class Publishers:
         if self._poses.get_subscription_count():
             with times.measure("message"):
                 motion = None
-                if self._people is not None and keypoints_3d is not None and len(poses):
+                if self._people is not None and keypoints_3d is not None:
                     motion = self._people.update(header, poses.track_ids, keypoints_3d)
                 message = cdr.pose_array(
                     header, size, poses, vocabulary, keypoints_3d, motion=motion

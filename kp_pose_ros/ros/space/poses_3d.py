@@ -94,21 +94,16 @@ class Poses3DTopic:
             with presentation.times.measure("join"):
                 of_each = {name: seen.item[1] for name, seen in views.items()}
                 people, keypoints_3d, tracks = self._multi_camera.join(of_each)
-            vocabulary = presentation.vocabulary
-            motion = None
-            if len(people):
-                motion = self._people.update(common, people.track_ids, keypoints_3d)
-            self._poses.publish(
-                cdr.pose_array(
-                    common,
-                    (0, 0),
-                    people,
-                    vocabulary,
-                    keypoints_3d,
-                    motion=motion,
-                    joined=tracks,
-                )
+            message = cdr.pose_array(
+                common,
+                (0, 0),
+                people,
+                presentation.vocabulary,
+                keypoints_3d,
+                motion=self._people.update(common, people.track_ids, keypoints_3d),
+                joined=tracks,
             )
+            self._poses.publish(message)
 
     def _watch_stamps(self, is_joined: bool) -> None:
         """Warn if several cameras send images, but none taken at the same time."""

@@ -169,14 +169,16 @@ class PeopleInFrame:
         self._new = partial(PeopleMotion, keypoint_names, *extra)
         self._filters: dict[str, PeopleMotion] = {}  # for the target frame and one other
 
-    def update(self, header: Header, track_ids: Ints, keypoints_3d: Array) -> Motion:
-        """Return positions and velocities of the people in an image.
+    def update(self, header: Header, track_ids: Ints, keypoints_3d: Array) -> Motion | None:
+        """Return positions and velocities of the people in an image; None without people.
 
         Args:
             header: the image's.
             track_ids: (n,) of the people.
             keypoints_3d: (n, k, 3) metres, in the header's frame; NaN where unknown.
         """
+        if not len(track_ids):
+            return None
         transforms, frame_id, origin = self._transforms, header.frame_id, np.zeros(3)
         target = frame_id if transforms is None else transforms.frame_id
         found = None if transforms is None else transforms.at(header)
