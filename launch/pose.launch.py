@@ -118,8 +118,8 @@ def _nodes(context: LaunchContext) -> list[Action]:
         raise FileNotFoundError(
             f"params_file is '{params_file}': expected an existing parameters file"
         )
-    filed = _parameters_in(params_file, _node_name(context))
-    cameras = _cameras(given.get("cameras") or filed.get("cameras") or "")
+    settings = {**_parameters_in(params_file, _node_name(context)), **given}
+    cameras = _cameras(settings.get("cameras") or "")
     if "cameras" in given:
         given["cameras"] = ",".join(cameras)
     remappings = [
@@ -138,13 +138,13 @@ def _nodes(context: LaunchContext) -> list[Action]:
         ros_arguments=_log_levels(LaunchConfiguration("log_level").perform(context)),
         output="screen",
         emulate_tty=True,
-        respawn=_is_true("respawn", context) and not given.get("build_only"),
+        respawn=_is_true("respawn", context) and not settings.get("build_only"),
         respawn_delay=RESPAWN_DELAY,
     )
     # RViz first: if it is not installed, nothing starts, rather than a node that is left running.
     if not _is_true("rviz", context):
         return [node]
-    clock = {"use_sim_time": bool({**filed, **given}.get("use_sim_time"))}
+    clock = {"use_sim_time": bool(settings.get("use_sim_time"))}
     return [*_rviz(context, cameras, clock), node]
 
 

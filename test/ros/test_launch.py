@@ -3,6 +3,7 @@
 """The launch files, where `launch` is installed: a distribution has it, the wheels do not."""
 
 import os
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -46,14 +47,14 @@ def commands():
     from launch.events import Shutdown
     from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-    def start(file="pose.launch.py", starts=None, before=(), **arguments):
+    def start(file="pose.launch.py", starts=None, before=(), keep=attrgetter("cmd"), **arguments):
         started = []
         included = IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(LAUNCH / file)), launch_arguments=arguments.items()
         )
 
         def on_start(event, _):
-            started.append(event.cmd)
+            started.append(keep(event))
             return EmitEvent(event=Shutdown()) if len(started) == starts else None
 
         note = OnProcessStart(on_start=on_start)
@@ -257,6 +258,19 @@ def test_depth_is_on_where_its_topic_is_named(commands):
 def test_a_node_that_ends_is_started_again_if_asked_for(commands):
     first, second = commands(model="/nowhere/model.pt", respawn="true", starts=2)
     assert first == second
+
+
+@pytest.mark.parametrize("build_only", [False, True])
+def test_a_node_whose_file_says_to_build_only_is_not_started_again(commands, tmp_path, build_only):
+    parameters = {"build_only": build_only, "model": "/nowhere/model.pt"}
+    file = tmp_path / "build.yaml"
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
+
+    def is_respawned(event):
+        return event.action._ExecuteLocal__respawn
+
+    (found,) = commands(params_file=str(file), respawn="true", keep=is_respawned)
+    assert found is not build_only
 
 
 def test_the_demo_plays_a_source_beside_the_node(commands):
