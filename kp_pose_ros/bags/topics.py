@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.image.topics import TRANSPORTS
+from kp_pose_ros.image.topics import COMPRESSED_DEPTH, TRANSPORTS
 
 DECODERS = {each.type_name: each.decoder for each in TRANSPORTS.values()}
-_DEPTH = "/compressedDepth"  # has the type CompressedImage, but no pictures
 POSES, DETECTIONS, SKELETON, ANNOTATED = "poses", "detections", "skeleton", "annotated/compressed"
 ACTIVITIES = "activities"
 
@@ -25,7 +24,7 @@ def image_topics(types: Mapping[str, str], wanted: Sequence[str] | None) -> list
     images = [
         topic
         for topic, type_name in types.items()
-        if type_name in DECODERS and not topic.endswith(_DEPTH)
+        if type_name in DECODERS and not topic.endswith(COMPRESSED_DEPTH)
     ]
     if not images:
         raise SettingsError(

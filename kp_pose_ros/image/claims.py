@@ -22,7 +22,7 @@ MAX_PIXELS = 2**26  # 67 megapixels, more than the cameras of robots have
 # each scan passes over all of them. Encoders make about ten scans.
 _MAX_BUFFERED_PIXELS = MAX_PIXELS // 2
 _MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
-_MAX_DEEP_PIXELS = MAX_PIXELS // 4  # of a PNG with 16 bits a channel, which is converted to 8
+_MAX_DEEP_PIXELS = MAX_PIXELS // 4  # of a picture of 16 bits a channel, which is converted to 8
 
 _CUT = "the picture is cut short"
 _DAMAGED = "the picture is damaged"
@@ -110,9 +110,13 @@ def _png(content: bytes) -> Size:
         position += 12 + length
         if position > len(content):
             raise FrameError(_CUT)
-    if content[24] == 16 and height * width > _MAX_DEEP_PIXELS:  # IHDR's bit depth
+    return _if_not_too_deep(height, width, content[24])  # IHDR's bit depth
+
+
+def _if_not_too_deep(height: int, width: int, bits: int) -> Size:
+    if bits > 8 and height * width > _MAX_DEEP_PIXELS:
         raise FrameError(
-            f"the picture claims {width} x {height} pixels of 16 bits: expected at most "
+            f"the picture claims {width} x {height} pixels of {bits} bits: expected at most "
             f"{_MAX_DEEP_PIXELS}"
         )
     return height, width
@@ -144,13 +148,17 @@ def _tiff(content: bytes) -> Size:
     (count,) = struct.unpack_from(order + "H", content, start)
     values: dict[int, int] = {}
     for position in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind, _ = struct.unpack_from(order + "HHI", content, position)
-        (value,) = struct.unpack_from(order + ("H" if kind == 3 else "I"), content, position + 8)
+        tag, kind, length = struct.unpack_from(order + "HHI", content, position)
+        at = position + 8
+        if kind == 3 and length > 2:  # they lie elsewhere
+            (at,) = struct.unpack_from(order + "I", content, at)
+        (value,) = struct.unpack_from(order + ("H" if kind == 3 else "I"), content, at)
         values[tag] = max(value, values.get(tag, 0))
-    width, height, tile_width, tile_height = (values.get(tag, 0) for tag in (256, 257, 322, 323))
+    tags = (256, 257, 322, 323, 258)
+    width, height, tile_width, tile_height, bits = (values.get(tag, 0) for tag in tags)
     if tile_width * tile_height > MAX_PIXELS:
         raise FrameError(f"{_DAMAGED}: it claims tiles of {tile_width} x {tile_height} pixels")
-    return height, width
+    return _if_not_too_deep(height, width, bits)
 
 
 KINDS: dict[str, Callable[[bytes], Size]] = {

@@ -23,6 +23,9 @@ MinWidth = Callable[[Size], int]
 # subscribers the order of the colours.
 JPEG_FORMAT = "bgr8; jpeg compressed bgr8"
 
+# What image_transport's compressed_image_transport publishes, and WebP, which web clients send.
+_TRANSPORTED = ("JPEG", "PNG", "TIFF", "WebP")
+_DEEP = ("PNG", "TIFF")  # may have 16 bits a channel
 # A JPEG can be decoded 2, 4 or 8 times smaller in a fraction of the time: each of its blocks of
 # 8 x 8 pixels is computed as 4 x 4, 2 x 2 or 1 x 1.
 _REDUCTIONS = {
@@ -57,17 +60,17 @@ class JpegSettings:
 
 
 def decode_compressed(content: bytes, min_width: MinWidth | None = None) -> Frame:
-    """Return the picture in a JPEG or PNG file, as bgr8, or bgr16 if a PNG has 16 bits a channel.
+    """Return a picture as bgr8, or as bgr16 if it has 16 bits a channel.
 
     Args:
-        content: the file.
+        content: a file of one of the `_TRANSPORTED` kinds.
         min_width: how many columns of the picture are needed; a JPEG is decoded at the
             greatest reduction that keeps this many. None: full size.
 
     Raises:
-        FrameError: the data is neither JPEG nor PNG, cut short, damaged or too large.
+        FrameError: the data is of no such kind, cut short, damaged or too large.
     """
-    size = claimed_size(content, ("JPEG", "PNG"))
+    size = claimed_size(content, _TRANSPORTED)
     is_jpeg = kind_of(content) == "JPEG"
     reduction = _reduction(size, min_width(size)) if min_width and is_jpeg else 1
     # The pixels as the sensor gave them: the calibration does not include an EXIF rotation.
@@ -90,7 +93,7 @@ def encode_jpeg(picture: Pixels, quality: int) -> npt.NDArray[np.uint8]:
 
 
 def _decode(content: bytes, flags: int, reduction: int = 1) -> Frame:
-    if kind_of(content) == "PNG":
+    if kind_of(content) in _DEEP:
         flags |= cv2.IMREAD_ANYDEPTH  # a camera may use only the low bits of 16
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)

@@ -85,11 +85,11 @@ def read_raw(message: Pixels, _: MinWidth | None = None) -> CameraImage:
 
 
 def read_compressed(message: Pixels, min_width: MinWidth | None = None) -> CameraImage:
-    """Return the JPEG or PNG in a serialized sensor_msgs/CompressedImage; see `decode_compressed`.
+    """Return the picture in a serialized sensor_msgs/CompressedImage; see `decode_compressed`.
 
     Raises:
         FrameError: the bytes are no such message.
-        ImageError: the data is neither JPEG nor PNG, cut short or damaged.
+        ImageError: the data is of no kind that is known, cut short or damaged.
     """
     image = read_compressed_image(message)
     try:

@@ -74,6 +74,9 @@ TRANSPORTS = {
     ),
 }
 
+# The suffix of depth images: messages of the type CompressedImage, but no pictures.
+COMPRESSED_DEPTH = "/compressedDepth"
+
 _PACKETS = 100  # queue size; three seconds at 30 Hz, as an engine may need for its first image
 
 

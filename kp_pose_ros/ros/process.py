@@ -32,6 +32,13 @@ _LAST_MESSAGES = 0.2  # seconds for what `finish` has sent to arrive
 _ROUNDS = 5  # of the executor: a goal that ends takes one to wake up and two to answer
 _USAGE = "%(prog)s [-h] [--ros-args -p NAME:=VALUE -r NAME:=NAME --log-level LEVEL ...]"
 
+# Why rclpy does not start, by what is in its message; the first one counts.
+_CAUSES = {
+    "directory": "ROS has no folder for its logs; set ROS_LOG_DIR to one that can be written",
+    "ROS_": "an environment variable is wrong",
+    "": "the --ros-args are wrong",
+}
+
 _package = logging.getLogger("kp_pose_ros")
 
 # One line each: rclpy refuses a line of code that logs at two severities.
@@ -199,7 +206,8 @@ def _start_ros(program: str, about: str) -> bool:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        show(f"{program}: the --ros-args are wrong: {reason}", file=sys.stderr)
+        cause = next(cause for sign, cause in _CAUSES.items() if sign in reason)
+        show(f"{program}: {cause}: {reason}", file=sys.stderr)
         return False
     return True
 

@@ -12,7 +12,7 @@ from typing import Any
 from rclpy.node import Node, NodeNameNonExistentError
 
 from kp_pose_ros.errors import SettingsError
-from kp_pose_ros.image.topics import TRANSPORTS, Transport
+from kp_pose_ros.image.topics import COMPRESSED_DEPTH, TRANSPORTS, Transport
 
 
 def topic_of(transport: Transport, node: Node, name: str) -> str:
@@ -64,6 +64,18 @@ def image_topics_of_others(node: Node) -> dict[str, list[str]]:
             found = node.get_publisher_names_and_types_by_node(*other)
             topics |= {topic: kinds for topic, kinds in found if types & set(kinds)}
     return topics
+
+
+def depth_advice(topic: str, topics: Mapping[str, list[str]]) -> str:
+    """Return how to read a depth image that is published only compressed, as `advice` does."""
+    others = (f"{topic}{suffix}" for suffix in (COMPRESSED_DEPTH, "/compressed", "/zstd"))
+    found = next((each for each in others if each in topics), None)
+    if found is None:
+        return ""
+    return (
+        f", but {found} has a publisher, and only raw depth images are read: have "
+        f"image_transport's republish decode it to {topic}"
+    )
 
 
 def advice(transport: Transport, topic: str, topics: Mapping[str, list[str]]) -> str:

@@ -21,6 +21,9 @@ _PIXEL_CENTER = 0.5
 _SAME, _HERE = np.eye(3), np.zeros(3)
 _MOST_STEPS, _ENOUGH = 10, 1e-4  # of the search for a ray, and the error in pixels that ends it
 _CLOSES = 0.5  # pixels; greatest distance between a pixel and the projection of its ray
+# Of the longer side. With less, a lens would show 178 degrees without bending a ray; it is what
+# drivers publish that have no calibration, such as an identity matrix.
+_LEAST_FOCAL_LENGTH = 0.01
 # Rays to check a lens's model with: radians from the axis (the widest is 1000 at depth 1), and
 # directions around it.
 _ANGLES = np.linspace(0, np.arctan(1e3), 2000)
@@ -88,10 +91,11 @@ class CameraModel:
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, np.float64).reshape(-1)
-        if len(matrix) != 9 or not np.isfinite(matrix).all() or min(matrix[0], matrix[4]) <= 0:
+        least = _LEAST_FOCAL_LENGTH * max(self.size)
+        if len(matrix) != 9 or not np.isfinite(matrix).all() or min(matrix[0], matrix[4]) <= least:
             raise CalibrationError(
                 f"camera_info has the matrix K {matrix.tolist()}: expected 9 numbers with focal "
-                "lengths above 0; calibrate the camera"
+                f"lengths above {least:g}; calibrate the camera"
             )
         if min(self.size) <= 0:
             height, width = self.size

@@ -242,9 +242,30 @@ def test_a_picture_file_is_turned_upright():
 
 def tiff(**tags):
     """Return a TIFF header with one directory of long values."""
-    names = {"width": 256, "height": 257, "tile_width": 322, "tile_height": 323}
+    names = {"width": 256, "height": 257, "bits": 258, "tile_width": 322, "tile_height": 323}
     entries = b"".join(struct.pack("<HHII", names[k], 4, 1, v) for k, v in tags.items())
     return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "shape", "shift"),
+    [
+        pytest.param(".tiff", np.uint8, (60, 80, 3), 0, id="TIFF"),
+        pytest.param(".tiff", np.uint8, (60, 80), 0, id="gray TIFF"),
+        pytest.param(".tiff", np.uint16, (60, 80), 4, id="gray TIFF of 12 bits"),
+        pytest.param(".tiff", np.uint16, (60, 80, 3), 2, id="TIFF of 10 bits"),
+        pytest.param(".png", np.uint16, (60, 80), 4, id="gray PNG of 12 bits"),
+        pytest.param(".webp", np.uint8, (60, 80, 3), 0, id="WebP"),
+    ],
+)
+def test_what_image_transport_and_web_clients_publish_is_decoded(suffix, kind, shape, shift):
+    picture = np.random.default_rng(0).integers(0, 256, shape).astype(kind)
+    flags = [cv2.IMWRITE_WEBP_QUALITY, 101] if suffix == ".webp" else []
+    content = cv2.imencode(suffix, picture << shift, flags)[1].tobytes()
+    frame = decode_compressed(content, lambda size: 10)
+    assert frame.encoding == ("bgr16" if kind is np.uint16 else "bgr8")
+    expected = picture if len(shape) == 3 else np.dstack([picture] * 3)
+    np.testing.assert_array_equal(frame.to_bgr(), expected)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +281,9 @@ def tiff(**tags):
             tiff(width=8, height=8, tile_width=2**15, tile_height=2**15), "tiles", id="TIFF tiles"
         ),
         pytest.param(tiff(width=8), "damaged", id="TIFF without height"),
+        pytest.param(
+            tiff(width=5000, height=4000, bits=16), "5000 x 4000 pixels of 16", id="deep TIFF"
+        ),
         pytest.param(b"MM\0*\xff\xff\xff\xff", "cut short", id="TIFF directory outside"),
         pytest.param(b"v/1\x01\x02" + bytes(300), "not a JPEG or PNG or BMP", id="EXR"),
         pytest.param(b"P6 60000 60000 255 ", "not a JPEG or PNG or BMP", id="PNM"),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How programs start and end: their command line, and the signals that end them."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -46,9 +47,12 @@ def test_sighup_ends_a_program_unless_nohup_started_it(handler):
         signal.signal(signal.SIGHUP, before)
 
 
-def run(*arguments):
+def run(*arguments, **variables):
+    environment = {name: each for name, each in {**os.environ, **variables}.items() if each}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def test_a_parameter_of_an_undefined_type_ends_no_program(start_program, ros_node):
@@ -95,6 +99,24 @@ def test_wrong_arguments_are_named(arguments, phrase):
     assert done.returncode == 2
     assert phrase in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "phrase"),
+    [
+        pytest.param(
+            {"ROS_LOG_DIR": "/proc/x"}, "it: ROS has no folder for its logs; set ROS_L", id="logs"
+        ),
+        pytest.param({"HOME": "", "ROS_LOG_DIR": ""}, "it: ROS has no folder for its l", id="home"),
+        pytest.param(
+            {"ROS_DOMAIN_ID": "abc"}, "it: an environment variable is wrong: ", id="domain"
+        ),
+    ],
+)
+def test_an_environment_in_which_ros_cannot_start_is_named(variables, phrase):
+    done = run("-c", RUN, **variables)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(phrase)
 
 
 def test_a_wrong_type_of_rclpys_own_parameter_ends_it_with_a_sentence():

@@ -18,7 +18,7 @@ from kp_pose_ros.image.topics import TRANSPORTS, Reader
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import RULES, Parameters
-from kp_pose_ros.ros.transports import advice, message_class, transport_of
+from kp_pose_ros.ros.transports import advice, depth_advice, message_class, transport_of
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,25 @@ def test_images_of_a_topic_that_is_not_named_as_such_can_be_read_by_a_remapping(
     sentence = advice(TRANSPORTS[asked], topic, {base: [transport.type_name]})
     assert f"{base} has messages of the type {transport.type_name}: set" in sentence
     assert f"to '{kind}', and remap {base}/{kind} to {base}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("topics", "phrase"),
+    [
+        pytest.param(
+            {"/depth/compressedDepth": []}, "/depth/compressedDepth has a pub", id="depth"
+        ),
+        pytest.param({"/depth/compressed": []}, "/depth/compressed has a pub", id="16-bit PNGs"),
+        pytest.param({"/d/compressedDepth": []}, None, id="another topic's"),
+    ],
+)
+def test_a_depth_image_that_is_only_compressed_has_its_mend_named(topics, phrase):
+    sentence = depth_advice("/depth", topics)
+    if phrase is None:
+        assert sentence == ""
+    else:
+        assert phrase in sentence
+        assert "have image_transport's republish decode it to /depth" in sentence
 
 
 def test_every_kind_may_be_asked_for():

@@ -113,6 +113,8 @@ def test_a_calibration_for_images_of_another_size_is_refused():
     [
         pytest.param({"k": np.zeros(9)}, "matrix K", id="an uncalibrated camera's zeros"),
         pytest.param({"k": np.full(9, np.nan)}, "matrix K", id="not a number"),
+        pytest.param({"k": np.eye(3).ravel()}, "above 6.4; ", id="an identity matrix"),
+        pytest.param({"k": -np.ones(9)}, "matrix K", id="negative focal lengths"),
         pytest.param({"width": 0}, "size 0 x 480", id="no size"),
         pytest.param(
             {"distortion_model": "thin_prism", "d": [0.1] * 12}, "'thin_prism'", id="unknown model"

@@ -18,6 +18,7 @@ from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.ros.image_subscription import ImageSubscription
 from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.space.calibration import Calibration
+from kp_pose_ros.ros.transports import depth_advice
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.depth import DepthImage
 from kp_pose_ros.space.messages import camera_of, depth_of
@@ -110,6 +111,7 @@ class DepthSource:
             group=self._gate,
             is_listening=lambda: self._gate.is_open,
             callback=self._on_image,
+            advise=depth_advice,
         )
         self._calibration = Calibration(node, prefix, self._gate)
         self._missing_since: float | None = None  # None unless the latest images had no depth
