@@ -28,6 +28,7 @@ from rclpy.task import Future
 
 from kp_pose_ros.errors import GpuLostError, KpPoseError
 from kp_pose_ros.image.frame import Frame
+from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.inference.estimator import Pending, PoseEstimator
 from kp_pose_ros.inference.factory import build_engine, make_estimator, network_columns
@@ -42,7 +43,7 @@ from kp_pose_ros.ros.receive import Receiver
 from kp_pose_ros.ros.space.poses_3d import Poses3DTopic
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
-from kp_pose_ros.tracking.tracker import make_trackers
+from kp_pose_ros.tracking.tracker import Tracker, make_trackers
 
 T = TypeVar("T")
 Images = list[tuple[Camera, CameraImage]]
@@ -110,6 +111,13 @@ class Worker:
         self._progress = ProgressLog()
         self._problem = ""  # the engine's current error
         self._painting_failed: BaseException | None = None
+        # The thread sets these once the engine is open, the last three for each new `_parameters`.
+        self._model: PoseModel
+        self._estimator: PoseEstimator
+        self._trackers: dict[str, Tracker]
+        self._applied: Parameters
+        self._network_width: MinWidth
+        self._presentation: Presentation
         # A daemon, since a library call that takes minutes must not delay the exit.
         self._thread = Thread(target=self._run, name="engine", daemon=True)
 
