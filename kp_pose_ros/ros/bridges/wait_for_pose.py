@@ -55,6 +55,13 @@ class Wait:
         if self.ended.done() or self.unnamed:
             return
         size = message.image_height, message.image_width
+        if not message.image_width and (self.condition.region or self.condition.needs_distance):
+            self.end(
+                Result.INVALID_GOAL,
+                "the goal has a region or a range of distances, but the poses belong to no image, "
+                "as those of poses_3d: expected those of one camera; remap 'poses' to them",
+            )
+            return
         try:
             matches = np.flatnonzero(self.condition.matches(poses, size, names, distances))
         except SettingsError as error:

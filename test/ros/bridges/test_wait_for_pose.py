@@ -104,9 +104,10 @@ class Planner:
         goal.timeout.sec, goal.timeout.nanosec = floor(timeout), int(timeout % 1 * 1e9)
         return Goal(self, goal)
 
-    def see(self, *people, at=1.0):
+    def see(self, *people, at=1.0, size=(480, 640)):
         """Publish one image's poses, as soon as the server subscribes."""
-        message = PoseArray(image_width=640, image_height=480, skeleton="coco17", poses=people)
+        message = PoseArray(image_height=size[0], image_width=size[1], poses=people)
+        message.skeleton = "coco17"
         message.header.frame_id = "camera"
         message.header.stamp.sec, message.header.stamp.nanosec = int(at), int(at % 1 * 1e9)
         self.spin_until(self.poses.get_subscription_count)
@@ -218,6 +219,22 @@ def test_a_goal_that_makes_no_sense_is_aborted_with_the_reason(planner, wanted, 
     planner.spin_until(goal.answer.done)
     assert (goal.status, goal.result.error_code) == (ABORTED, Result.INVALID_GOAL)
     assert phrase in goal.result.error_msg
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"),
+    [
+        pytest.param({"region": [0.0, 0.0, 0.5, 1.0]}, ABORTED, id="a region"),
+        pytest.param({"max_distance": 2.0}, ABORTED, id="a distance"),
+        pytest.param({}, SUCCEEDED, id="anybody"),
+    ],
+)
+def test_poses_of_several_cameras_have_no_image_to_compare_with(planner, wanted, status):
+    goal = planner.send(**wanted)
+    planner.see(person(), size=(0, 0))
+    planner.spin_until(goal.answer.done)
+    assert goal.status == status
+    assert ("as those of poses_3d" in goal.result.error_msg) == (status == ABORTED)
 
 
 def test_a_keypoint_that_nobody_has_is_aborted_with_its_name(planner):
