@@ -94,6 +94,8 @@ def find_extrinsics(
         raise CalibrationError(
             f"{len(cameras)} camera is given: expected two or more that see the same people"
         )
+    if height is not None:
+        _check_height(height, "height")
     bones = Bones(keypoint_names)
     if not bones.tell_heights:
         raise CalibrationError(
@@ -115,12 +117,7 @@ def find_extrinsics(
     _check_certainty(refined, apart)
     tall = float(np.nanmedian(heights))
     scale = baseline / apart if baseline else (height or 1.0) / tall
-    if not _HEIGHTS[0] <= scale * tall <= _HEIGHTS[1]:
-        raise CalibrationError(
-            f"the people would be {scale * tall:.3g} m tall on average: expected {_HEIGHTS[0]} to "
-            f"{_HEIGHTS[1]} m; check the {'baseline' if baseline else 'height'}, which has to be "
-            "in metres"
-        )
+    _check_height(scale * tall, "baseline")
     return Extrinsics(
         scaled(viewpoints, scale),
         refined.angles,
@@ -251,6 +248,14 @@ def _heights_of_tracks(viewpoints: Viewpoints, moments: Sequence[Moment], bones:
                 told[name, int(poses.track_ids[index])].append(height)
     medians = {track: float(np.median(heights)) for track, heights in told.items()}
     return {track: height for track, height in medians.items() if np.isfinite(height)}
+
+
+def _check_height(height: float, source: str) -> None:
+    if not _HEIGHTS[0] <= height <= _HEIGHTS[1]:
+        raise CalibrationError(
+            f"the people would be {height:.3g} m tall on average: expected {_HEIGHTS[0]} to "
+            f"{_HEIGHTS[1]} m; check the {source}, which has to be in metres"
+        )
 
 
 def _check_certainty(refined: Refined, apart: float) -> None:
