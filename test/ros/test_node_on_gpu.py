@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from echo_model import write_echo_model
+from node_process import PATIENCE
 from peer import image_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -44,8 +45,8 @@ def start(ros_node, engines, machine):
 
     yield start_one
     for node, executor in nodes:
-        executor.shutdown(5)
-        assert node.close(5)
+        executor.shutdown(PATIENCE)
+        assert node.close(PATIENCE)
         node.destroy_node()
     if machine.lost is None:  # else all that the driver allows is to end the process
         assert machine.blocks == {}
