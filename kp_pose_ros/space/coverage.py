@@ -21,6 +21,7 @@ LEAST_HEIGHT = 96.0
 _STEPS = 64  # from the edge of an image to its middle, to search for the edge of the lens
 _GRID = 9  # rows and columns of the pixels at which the lens is examined
 _CORNERS = 32  # of the polygon that stands for a circle
+_STEEP = 1e-6  # radians; a camera nearer to the vertical looks in no direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ def floor_of(coverage: Coverage, rotation: Array, origin: Array) -> Array:
         (m, 2) metres, the corners of a convex polygon; none if there is no such place.
     """
     # Where the ends of the person appear at that angle, seen from `origin`, is a circle around the
-    # place below it; a lower camera has one more circle within, where they appear too close to it.
+    # place below it. If the camera is above the head, there is one more circle within: closer, it
+    # looks down on people too steeply.
     height = float(origin[2])
     middle = PERSON_HEIGHT / 2 / np.tan(min(PERSON_HEIGHT / coverage.max_distance, np.pi / 3))
     square = middle**2 - height * (height - PERSON_HEIGHT)
@@ -96,7 +98,9 @@ def floor_of(coverage: Coverage, rotation: Array, origin: Array) -> Array:
     near, far = middle - np.sqrt(square), middle + np.sqrt(square)
     turns = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
     corners: Array = origin[:2] + far * np.column_stack((np.cos(turns), np.sin(turns)))
-    ahead = rotation[:2, 2] if abs(rotation[2, 2]) < 1 else -rotation[:2, 1]
+    ahead = rotation[:2, 2]
+    if np.linalg.norm(ahead) < _STEEP:
+        ahead = -rotation[:2, 1]  # the image's upper edge is ahead
     ahead = ahead / np.linalg.norm(ahead)
     corners = _clip(corners, ahead, -float(ahead @ origin[:2]) - max(near, 0))
     left, right, up, down = np.tan((coverage.left, coverage.right, coverage.up, coverage.down))

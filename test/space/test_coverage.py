@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from room import WIDE
@@ -121,6 +123,15 @@ def test_on_the_floor_that_is_covered_people_are_in_full_view_and_large_enough(
     assert not (found & ~covered).any()
     assert found.sum() >= share * covered.sum()
     assert found.any() == (share > 0)
+
+
+def test_a_camera_that_looks_straight_down_has_a_floor_of_finite_corners():
+    """By rounding, the matrix of such a quaternion may be -1 + 1e-16 at its end."""
+    wide = replace(coverage_of(CAMERA, 640), up=-1.2, down=1.2, left=-1.2, right=1.2)
+    turn = np.array(((0.0, -1, 0), (-1, 0, 0), (0, 0, -1 + 2e-16)))
+    corners = floor_of(wide, turn, np.array((0, 0, 2.5)))
+    assert len(corners) > 2
+    assert np.isfinite(corners).all()
 
 
 def test_a_camera_that_looks_at_the_ceiling_covers_no_floor():
