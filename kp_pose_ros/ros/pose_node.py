@@ -25,7 +25,7 @@ from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.diagnostics import Diagnostics, Level, NodeStatus
 from kp_pose_ros.ros.lifecycle import Handover, ManagedNode
 from kp_pose_ros.ros.parameters import RULES, Parameters, declare_parameters, follow_changes
-from kp_pose_ros.ros.process import RosLogHandler, prioritize_reading, run_node, use_large_images
+from kp_pose_ros.ros.process import prioritize_reading, run_node, use_large_images
 from kp_pose_ros.ros.space.poses_3d import Poses3DTopic
 from kp_pose_ros.ros.space.transforms import Transforms
 from kp_pose_ros.ros.worker import OnPoses, Worker
@@ -80,8 +80,6 @@ class PoseNode(ManagedNode):
         self._transforms: Transforms | None = None
         self._worker: Worker | None = None
         self._active, self._enabled = False, True
-        self._log_handler = RosLogHandler(self.get_logger())
-        self._log_handler.attach()
         if self._values.receive_priority:
             prioritize_reading(self._values.receive_priority, self.get_logger())
         self._handover = Handover(self)
@@ -188,7 +186,6 @@ class PoseNode(ManagedNode):
         if self._worker is not None:
             self._worker.receiver.close()
             ended = self._worker.join(timeout)
-        self._log_handler.detach()
         return ended
 
     async def _start(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, get_ident
 from time import sleep
 from typing import TYPE_CHECKING, TypeVar
 
@@ -240,15 +240,18 @@ def _wait_for(task: Task[None]) -> None:
 class RosLogHandler(logging.Handler):
     """Passes the package's log records on to a ROS logger, from `attach` to `detach`.
 
-    The part of the package without ROS logs through Python's `logging`.
+    The part of the package without ROS logs through Python's `logging`. If several nodes of a
+    process have a handler, a record goes to the one of its thread, or else to the first one.
     """
 
     def __init__(self, logger: RcutilsLogger) -> None:
         super().__init__()
         self._logger = logger
+        self._thread = 0
 
     def attach(self) -> None:
-        """Begin."""
+        """Begin, in the thread whose records are this node's."""
+        self._thread = get_ident()
         _package.addHandler(self)
         _package.setLevel(logging.DEBUG)  # the ROS logger has a level of its own
 
@@ -258,7 +261,9 @@ class RosLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record at the ROS severity of its level."""
-        _METHODS[record.levelno](self._logger, self.format(record))
+        attached = [each for each in _package.handlers if isinstance(each, RosLogHandler)]
+        if self is min(attached, key=lambda each: each._thread != record.thread, default=None):
+            _METHODS[record.levelno](self._logger, self.format(record))
 
 
 _TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"

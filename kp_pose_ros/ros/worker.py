@@ -39,6 +39,7 @@ from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import Painter, Presentation
 from kp_pose_ros.ros.camera import Camera
 from kp_pose_ros.ros.parameters import Parameters
+from kp_pose_ros.ros.process import RosLogHandler
 from kp_pose_ros.ros.receive import Receiver
 from kp_pose_ros.ros.space.poses_3d import Poses3DTopic
 from kp_pose_ros.space.lift import Lifter
@@ -141,6 +142,8 @@ class Worker:
 
     def _run(self) -> None:
         failure = None
+        log = RosLogHandler(self._logger)
+        log.attach()
         try:
             settings = self._parameters.estimator_settings()
             model, estimator = make_estimator(settings, self._progress)
@@ -154,6 +157,7 @@ class Worker:
                 estimator.engine.close()
         except BaseException as error:  # would otherwise be lost with the thread
             failure = error
+        log.detach()
         self._call(partial(self._end, failure))
         self.receiver.leave()
 

@@ -5,10 +5,11 @@
 import ast
 import logging
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from kp_pose_ros.ros.compat import PrintableNode
+from kp_pose_ros.ros.compat import PrintableNode, get_logger
 from kp_pose_ros.ros.process import RosLogHandler
 
 PACKAGE = Path(__file__).parents[2] / "kp_pose_ros"
@@ -52,6 +53,26 @@ def test_so_does_hostile_text_that_the_package_logs(node, lines, monkeypatch):
     finally:
         handler.detach()
     assert lines()[0].endswith(f"[printable]: the file {LINE}")
+
+
+def test_of_several_nodes_the_one_whose_thread_logs_passes_a_record_on(node, lines):
+    record = logging.makeLogRecord({"msg": "one line", "levelno": logging.INFO})
+    first, second = (RosLogHandler(get_logger(name)) for name in ("first", "second"))
+    first.attach()
+    thread = Thread(target=second.attach)
+    thread.start()
+    thread.join()
+    try:
+        for record.thread in (first._thread, second._thread, 0):
+            logging.getLogger("kp_pose_ros").handle(record)
+    finally:
+        first.detach()
+        second.detach()
+    assert [line.split("] ", 2)[2] for line in lines()] == [
+        "[first]: one line",
+        "[second]: one line",
+        "[first]: one line",
+    ]
 
 
 def test_every_line_of_code_is_throttled_by_itself(node, lines):
