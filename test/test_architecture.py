@@ -187,6 +187,21 @@ def test_no_class_of_rclpy_gets_type_arguments_when_the_program_runs(module):
     assert found <= {"QoSPolicyKind"}  # an enumeration
 
 
+# Modules that always need scipy, which takes half a second and 40 MB.
+WITH_SCIPY = {"kp_pose_ros.following.follower", "kp_pose_ros.space.multi_camera.adjustment"}
+
+
+def test_only_modules_that_always_need_scipy_import_it_at_their_top():
+    found = set()
+    for module, path in MODULES.items():
+        parts = ast.parse(path.read_text()).body
+        tops = [
+            ast.unparse(each) for each in parts if isinstance(each, ast.Import | ast.ImportFrom)
+        ]
+        found |= {module for top in tops if "scipy" in top}
+    assert found == WITH_SCIPY
+
+
 def test_everything_but_the_edges_imports_where_there_is_no_ros_no_gpu_and_no_torch():
     edges = FOREIGN[ROS] | FOREIGN[GPU] | FOREIGN[INTEL]
     names = [n for n in MODULES if room(n) not in edges and not n.endswith("__init__")]

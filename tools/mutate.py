@@ -195,7 +195,7 @@ def main() -> int:
     os.chdir(ROOT)
     import cv2  # noqa: F401
     import hypothesis  # noqa: F401
-    import scipy.optimize  # type: ignore[import-untyped]  # noqa: F401
+    import scipy.optimize  # noqa: F401
 
     chosen = mutations(list(args.modules))
     if args.sample:

@@ -17,7 +17,7 @@ from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+from scipy.optimize import linear_sum_assignment
 
 from kp_pose_ros.following.kinematics import RANGE, SIZE, Filter, X, Y
 from kp_pose_ros.following.person import GATE, MOMENT, People, Person

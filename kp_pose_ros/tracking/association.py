@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
 from kp_pose_ros.poses import Array, Indices
 from kp_pose_ros.tracking.motion import (
@@ -98,6 +97,8 @@ def assign(similarities: Array, least: float) -> tuple[Indices, Indices]:
 
     Pairs of a similarity below `least` stay apart.
     """
+    from scipy.optimize import linear_sum_assignment  # not above: it takes 0.5 s and 40 MB
+
     worth = np.where(similarities >= least, similarities, 0.0)
     rows, columns = linear_sum_assignment(worth, maximize=True)
     paired = worth[rows, columns] > 0

@@ -263,4 +263,7 @@ def make_trackers(
     """
     sigmas, ids = sigmas_of(skeleton.name, len(skeleton)), itertools.count(1)
     settings = settings or TrackingSettings()
+    if settings.enabled:
+        import scipy.optimize  # noqa: F401  now, or the second image with people would wait for it
+
     return {name: Tracker(settings, sigmas, ids, label) for name, label in labels.items()}

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares  # type: ignore[import-untyped]
-from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
 
 from kp_pose_ros.errors import CalibrationError
 from kp_pose_ros.poses import ABSENT, Array, Bools, Poses
