@@ -30,6 +30,9 @@ _DECODERS = {
     "xvid": "mpeg4",
 }
 
+# Packets without a key frame before an error: a stream begins in the middle for who subscribes
+# later, and x264 encodes at most 250 (keyint) from one key frame to the next by default.
+_PATIENCE = 300
 _HELD_BACK = 32  # packets; no decoder delays a picture by more: H.265 allows 16
 
 # Converts a decoded picture, which may be costly; raises FrameError.
@@ -43,7 +46,7 @@ class VideoStream:
 
     Most packets encode only changes. So decoding begins with a key frame and, after a missing or
     damaged packet, begins again with the next one: the pictures in between would be wrong, and are
-    dropped.
+    dropped. That is an error only if no key frame comes.
     """
 
     def __init__(self, read: Callable[[Pixels], VideoPacket]) -> None:
@@ -53,6 +56,7 @@ class VideoStream:
         self._headers: dict[int, Header] = {}
         self._packets = 0
         self._is_whole = False  # no packet has been missing since the last key frame
+        self._waiting = 0  # how many packets have come since then, if one is missing
 
     def interrupt(self) -> None:
         """Drop the pictures held back and wait for a key frame, because packets are missing."""
@@ -65,7 +69,8 @@ class VideoStream:
         """Return the pictures that are complete with this message, each with its own header.
 
         Raises:
-            FrameError: PyAV is missing, or the codec is unknown, or the packet is damaged.
+            FrameError: PyAV is missing, or the codec is unknown, or the packet is damaged, or no
+                key frame has come for too long.
         """
         packet = self._read(message)
         if not len(packet.data):  # to the decoder, that means the end of the stream
@@ -77,11 +82,29 @@ class VideoStream:
         self._packets += 1
         self._headers[self._packets] = packet.header
         self._headers.pop(self._packets - _HELD_BACK, None)
-        return self._take(packet.data.tobytes())
+        found = self._take(packet.data.tobytes())
+        self._waiting = 0 if self._is_whole else self._waiting + 1
+        if self._waiting > _PATIENCE:
+            raise self._no_key_frame()
+        return found
 
     def finish(self) -> list[Decoded]:
-        """Return the pictures that the decoder still holds back at the end of the stream."""
-        return [] if self._context is None else self._take(None)
+        """Return the pictures that the decoder still holds back at the end of the stream.
+
+        Raises:
+            FrameError: the stream had no key frame.
+        """
+        found = [] if self._context is None else self._take(None)
+        if self._packets and self._waiting == self._packets and not found:
+            raise self._no_key_frame()
+        return found
+
+    def _no_key_frame(self) -> FrameError:
+        return FrameError(
+            f"the last {self._waiting} video packets had no key frame that can be decoded as "
+            f"'{printable(self._codec, 100)}': expected one every few seconds; set the encoder's "
+            "key frame interval (GOP size, keyint), and check that this is its codec"
+        )
 
     def _take(self, data: bytes | None) -> list[Decoded]:
         import av
@@ -93,8 +116,11 @@ class VideoStream:
         try:
             return [each for each in map(self._picture, self._context.decode(packet)) if each]
         except (av.FFmpegError, ValueError) as error:
+            was_whole = self._is_whole
             self.interrupt()
-            raise FrameError(f"the video packet cannot be decoded: {error}") from error
+            if was_whole:
+                raise FrameError(f"the video packet cannot be decoded: {error}") from error
+            return []  # it encodes changes to pictures that did not come
 
     def _picture(self, picture: Any) -> Decoded | None:
         """Return a decoded picture with its header; None if packets are missing before it."""

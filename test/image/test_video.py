@@ -45,9 +45,31 @@ def test_every_packet_becomes_the_picture_of_its_header(codec, options):
         assert abs(int(each.frame.pixels.mean()) - GRAYS[each.header.stamp]) < 10
 
 
-def test_a_stream_that_begins_in_the_middle_starts_with_the_next_key_frame():
-    found = decoded("h264", video_packets(g="3")[1:])
-    assert [each.header.stamp for each in found] == [3, 4, 5]
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+def test_a_stream_that_begins_in_the_middle_starts_with_the_next_key_frame(encoder):
+    stream, found = make_stream(), []
+    for pts, data in video_packets(encoder, g="3")[1:]:
+        found += stream.decode(VideoPacket(Header(pts, "c"), encoder, data))  # raises nothing
+    assert [each().header.stamp for each in found + stream.finish()] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+def test_a_stream_without_a_key_frame_is_an_error_in_the_end(encoder):
+    stream = make_stream()
+    _, (_, change), *_ = video_packets(encoder)
+    packet = VideoPacket(Header(0, "c"), encoder, change)
+    for _ in range(300):
+        assert stream.decode(packet) == []
+    with pytest.raises(FrameError, match="the last 301 video packets had no key frame"):
+        stream.decode(packet)
+
+
+def test_a_short_stream_without_a_key_frame_is_an_error_at_its_end():
+    stream = make_stream()
+    for pts, data in video_packets()[1:]:
+        stream.decode(VideoPacket(Header(pts, "c"), "h264", data))
+    with pytest.raises(FrameError, match="the last 5 video packets had no key frame"):
+        stream.finish()
 
 
 @pytest.mark.parametrize(
@@ -102,12 +124,13 @@ def test_an_empty_packet_costs_no_other():
         pytest.param("theora", "codec 'theora' is unknown: expected one that", id="unknown"),
         pytest.param("", "codec '' is unknown", id="none"),
         pytest.param("\x1b[31m", r"codec '\\x1b", id="a terminal colour"),
-        pytest.param("h264", "cannot be decoded", id="no packet"),
+        pytest.param("h264", "no key frame that can be decoded as 'h264'", id="no packet"),
     ],
 )
 def test_what_is_no_stream_is_refused(codec, says):
+    stream, packet = make_stream(), VideoPacket(Header(0, "c"), codec, np.full(999, 7, np.uint8))
     with pytest.raises(FrameError, match=says):
-        make_stream().decode(VideoPacket(Header(0, "c"), codec, np.full(999, 7, np.uint8)))
+        _ = stream.decode(packet) + stream.finish()
 
 
 def test_damaged_packets_cost_their_pictures_only():
