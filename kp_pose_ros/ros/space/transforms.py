@@ -30,7 +30,9 @@ _TOPICS = {
         QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
     ),
 }
-_LATE = 10**9  # nanoseconds; a stamp further back, as when a bag loops, drops all transforms
+# Nanoseconds; a stamp further back, as when a bag loops, drops all transforms. Less than a step of
+# systemd-timesyncd, which sets the clock if it is wrong by more than 0.4 s (NTP_MAX_ADJUST).
+_LATE = 250_000_000
 
 
 class Transforms:

@@ -61,9 +61,9 @@ class Robot:
         self._random = np.random.default_rng(1)
         self._topics["tf_static"](TFMessage(transforms=[stamped("base", "camera", *MOUNT)]))
 
-    def drive(self, begin, end, hz=50):
+    def drive(self, begin, end, hz=50, lead=0.0):
         for seconds in np.arange(begin, end + 1e-9, 1 / hz):
-            moved = stamped("odom", "base", *base_at(seconds), at(seconds))
+            moved = stamped("odom", "base", *base_at(seconds), at(seconds + lead))
             self._topics["tf"](TFMessage(transforms=[moved]))
 
     def look(self, seconds, frame_id="camera", noise=0.0, lead=0.0):
@@ -182,6 +182,22 @@ def test_a_bag_may_start_again(robot):
     robot.look(0)  # TF of that time was refused so far
     robot.drive(0, 1)
     assert robot.look(0.5).frame_id == "odom"
+
+
+def test_after_a_small_step_of_the_clock_transforms_from_before_it_are_not_used(robot):
+    robot.drive(0, 1)
+    assert robot.look(1.0).frame_id == "odom"
+    step = -0.4  # at 1 s
+    assert robot.look(1.05, lead=step).frame_id == "camera"
+    robot.drive(1.1, 2, lead=step)
+    motion = robot.look(1.2, lead=step)
+    assert motion.frame_id == "odom"
+    np.testing.assert_allclose(motion.position[0], motion_of_standing(robot), atol=1e-3)
+
+
+def test_images_that_are_a_little_out_of_order_cost_no_transforms(robot):
+    robot.drive(0, 1)
+    assert [robot.look(seconds).frame_id for seconds in (0.9, 0.7, 0.95)] == ["odom"] * 3
 
 
 def test_images_in_the_target_frame_need_no_transform(robot):
