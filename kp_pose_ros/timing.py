@@ -67,8 +67,11 @@ class ImageClock:
         self.newest: int | None = None
 
     def back(self, stamp: int) -> int:
-        """Return how many nanoseconds before the newest image one with this stamp was taken."""
-        return 0 if self.newest is None else max(0, self.newest - stamp)
+        """Return how many nanoseconds before the newest image one with this stamp was taken.
+
+        A stamp of 0 says nothing: some drivers leave it in an image now and then.
+        """
+        return 0 if self.newest is None or not stamp else max(0, self.newest - stamp)
 
     def advance(self, stamp: int) -> None:
         """Advance by an image."""

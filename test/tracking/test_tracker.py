@@ -114,6 +114,14 @@ def test_a_small_step_back_is_a_late_image_and_a_large_one_a_new_time(
     assert caplog.text.count("tracking starts over") == resets
 
 
+def test_an_image_without_a_stamp_ends_no_track(caplog):
+    follow = tracker()
+    stamps = [at(1.0), at(1.1), 0, at(1.3), 0, 0, at(1.6)]
+    given = [follow.update(people((100, 300)), each, (720, 1280)).track_ids[0] for each in stamps]
+    assert set(given) == {0}
+    assert not caplog.messages
+
+
 def test_tracks_end_although_stamps_stand_still():
     follow = tracker(max_age=0.1)
     for _ in range(3):

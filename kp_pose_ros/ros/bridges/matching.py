@@ -114,13 +114,14 @@ class Hold:
         """Add an image; return the nanoseconds since the first image of the unbroken series.
 
         A gap of more than `MAX_GAP` between two images breaks the series, and so does a clock that
-        jumps back, as when a bag restarts. An image that is a little late counts as the newest.
+        jumps back, as when a bag restarts. An image that is a little late, or has the stamp 0 among
+        others, counts as the newest.
 
         Args:
             is_met: whether the condition is met in this image.
             stamp: the image's, in nanoseconds.
         """
-        if self._latest is not None and -LATE <= stamp - self._latest < 0:
+        if self._latest and (not stamp or -LATE <= stamp - self._latest < 0):
             stamp = self._latest
         else:
             self.gap = None if self._latest is None else stamp - self._latest

@@ -113,13 +113,13 @@ class Transforms:
 
         if frame_id == self.frame_id:
             return np.eye(3), np.zeros(3)
+        if stamp <= 0:  # tf2 would take 0 to mean the newest
+            self._miss(frame_id, stamp, "the image has no stamp")
+            return None
         if frame_id in self._stamps:
             if stamp < self._stamps[frame_id] - _LATE:
                 self._buffer.clear()
             self._stamps[frame_id] = stamp
-        if stamp <= 0:  # tf2 would take 0 to mean the newest
-            self._miss(frame_id, stamp, "the image has no stamp")
-            return None
         try:
             found = self._buffer.lookup_transform(self.frame_id, frame_id, Time(nanoseconds=stamp))
         except (self._error, ValueError) as error:  # ValueError: a zero byte in a name

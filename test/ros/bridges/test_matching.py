@@ -125,6 +125,8 @@ def test_a_condition_may_use_the_whole_range():
             [(True, 5.0), (True, 5.5), (True, 5.4), (True, 6.0)], 1, id="an image after a late one"
         ),
         pytest.param([(True, 5.0), (True, 5.0), (True, 5.0)], 0, id="a frozen camera"),
+        pytest.param([(True, 5.0), (True, 0), (True, 6.0)], 1, id="an image without a stamp"),
+        pytest.param([(True, 0), (True, 0), (True, 0)], 0, id="a camera without stamps"),
     ],
 )
 def test_time_is_counted_while_it_holds(images, expected):

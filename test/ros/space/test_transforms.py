@@ -119,6 +119,12 @@ def motion_of_standing(robot):
     return PERSON + BODY[hips].mean(axis=0)
 
 
+def test_an_image_without_a_stamp_drops_no_transform(robot):
+    robot.drive(0, 2)
+    frames = [robot.look(seconds).frame_id for seconds in (1.0, -START / SECOND, 1.1)]
+    assert frames == ["odom", "camera", "odom"]
+
+
 def test_in_the_frame_of_the_camera_the_same_person_moves(ros_node):
     people, robot = PeopleInFrame(NAMES, None), object.__new__(Robot)
     robot.people, robot._random = people, np.random.default_rng(1)
