@@ -27,8 +27,10 @@ def image_topics(types: Mapping[str, str], wanted: Sequence[str] | None) -> list
         if type_name in DECODERS and not topic.endswith(COMPRESSED_DEPTH)
     ]
     if not images:
+        found = ", ".join(f"{topic} ({each})" for topic, each in sorted(types.items()))
         raise SettingsError(
-            f"the bag has no images: expected a topic of type {', '.join(DECODERS)}"
+            f"the bag has no images: expected a topic of type {', '.join(DECODERS)}; it has "
+            f"{found or 'no topics'}"
         )
     for topic in wanted or ():
         if topic not in images:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import select
 import signal
 import sys
@@ -34,8 +35,8 @@ _USAGE = "%(prog)s [-h] [--ros-args -p NAME:=VALUE -r NAME:=NAME --log-level LEV
 
 # Why rclpy does not start, by what is in its message; the first one counts.
 _CAUSES = {
-    "directory": "ROS has no folder for its logs; set ROS_LOG_DIR to one that can be written",
-    "ROS_": "an environment variable is wrong",
+    r"log(ging)? directory": "ROS has no folder for its logs; set ROS_LOG_DIR to one it can write",
+    "ROS_DOMAIN_ID": "an environment variable is wrong",
     "": "the --ros-args are wrong",
 }
 
@@ -206,7 +207,7 @@ def _start_ros(program: str, about: str) -> bool:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        cause = next(cause for sign, cause in _CAUSES.items() if sign in reason)
+        cause = next(cause for sign, cause in _CAUSES.items() if re.search(sign, reason))
         show(f"{program}: {cause}: {reason}", file=sys.stderr)
         return False
     return True

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from kp_pose_ros.bags.topics import result_prefixes
+from kp_pose_ros.bags.topics import image_topics, result_prefixes
 from kp_pose_ros.errors import SettingsError
 
 
@@ -40,3 +40,28 @@ def test_names_that_are_taken_everywhere_are_refused():
     taken = ["/cam/image", "/cam/poses", "/cam/image/skeleton"]
     with pytest.raises(SettingsError, match="/cam/image/skeleton already: leave /cam/image out"):
         result_prefixes(["/cam/image"], taken)
+
+
+JPEGS = "sensor_msgs/msg/CompressedImage"
+
+
+@pytest.mark.parametrize(
+    ("types", "told"),
+    [
+        pytest.param({}, "it has no topics", id="nothing"),
+        pytest.param(
+            {"/cam": "foxglove_msgs/msg/CompressedImage"},
+            "it has /cam (foxglove_msgs/msg/CompressedImage)",
+            id="images of another kind",
+        ),
+        pytest.param(
+            {"/depth/compressedDepth": JPEGS},
+            f"it has /depth/compressedDepth ({JPEGS})",
+            id="depth",
+        ),
+    ],
+)
+def test_a_bag_without_images_says_what_it_has(types, told):
+    with pytest.raises(SettingsError, match="has no images: expected a topic of type ") as refused:
+        image_topics(types, None)
+    assert str(refused.value).endswith(told)

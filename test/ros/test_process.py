@@ -90,7 +90,9 @@ def test_help_is_printed_and_nothing_starts(module):
             id="no option of ROS",
         ),
         pytest.param(
-            ["--ros-args", "--params-file", "/nowhere/a.yaml"], "/nowhere/a.yaml", id="no such file"
+            ["--ros-args", "--params-file", "/no directory/ROS_ws/a.yaml"],
+            "it: the --ros-args are wrong: failed to",
+            id="no such file",
         ),
     ],
 )
