@@ -12,6 +12,7 @@ likely. Otherwise the image does not show the target.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -29,6 +30,7 @@ NOBODY = -1
 
 _CERTAIN = 3.0  # log likelihood ratio by which the best explanation must exceed every other one
 _CLEARLY = 1.0  # by which it must exceed that of any other person who has vanished since
+_PROBABLY = 6.0  # evidence from which on a new track counts even if it is soon interrupted
 
 # Seconds.
 _REPLACES = 0.3  # a person must fit this long to be recognized as the target
@@ -102,6 +104,8 @@ class Follower:
         self._candidates: dict[int, tuple[int, int]] = {}
         self._claims: dict[int, Claim] = {}  # by track, while the target is out of sight
         self._newcomers: dict[int, Newcomer] = {}  # by track
+        # Tracks that were probably the target, but vanished before they were recognized.
+        self._glimpses: list[Filter] = []
         for index, track_id in enumerate(people.track_ids.tolist()):
             person = self._target if index == target else Person(track_id)
             person.filter.correct(people.coordinates[index])
@@ -122,6 +126,9 @@ class Follower:
         persons = [self._target, *self._others]
         for each in self._filters(persons):
             each.predict(seconds)
+        for track_id, newcomer in self._newcomers.items():
+            if MOMENT < newcomer.filter.unseen <= MOMENT + seconds:
+                self._note_glimpse(track_id, newcomer)
         if not len(people):
             return Sight.ABSENT, NOBODY
         self._shift(persons, people)
@@ -150,8 +157,14 @@ class Follower:
 
     def _filters(self, persons: list[Person]) -> list[Filter]:
         """Return the filters of all people."""
-        newcomers = self._newcomers.values()
-        return [*(each.filter for each in persons), *(each.filter for each in newcomers)]
+        newcomers = (each.filter for each in self._newcomers.values())
+        return [*(each.filter for each in persons), *newcomers, *self._glimpses]
+
+    def _note_glimpse(self, track_id: int, newcomer: Newcomer) -> None:
+        """Note a new track that ends here, if it probably was the target."""
+        claim = self._claims.get(track_id)
+        if claim is not None and claim.evidence >= _PROBABLY:
+            self._glimpses.append(deepcopy(newcomer.filter))
 
     def _shift(self, persons: list[Person], people: People) -> None:
         """Undo the shift that all people have in common: the camera's rotation."""
@@ -203,9 +216,12 @@ class Follower:
         """Return how well people's positions fit the target; for new tracks, how well at first.
 
         The longer the target is out of sight, the more positions are possible: anyone who walks
-        about would fit sooner or later.
+        about would fit sooner or later. After a glimpse of the target, they must fit there, too.
         """
-        fits = self._target.filter.evidence(people.coordinates, people.size)
+        filters = [self._target.filter, *self._glimpses]
+        fits: Array = np.min(
+            [each.evidence(people.coordinates, people.size) for each in filters], axis=0
+        )
         known = {each.track_id for each in self._others}
         if self._target.filter.unseen <= MOMENT and not self._target.has_jumped:
             known.add(self._target.track_id)
@@ -213,7 +229,10 @@ class Follower:
         for index, (track_id, row) in enumerate(rows):
             if track_id not in known:
                 newcomer = self._newcomers.get(track_id)
-                if newcomer is None or newcomer.filter.squared_distance(row) > GATE:
+                has_jumped = newcomer and newcomer.filter.squared_distance(row) > GATE
+                if newcomer is not None and has_jumped:
+                    self._note_glimpse(track_id, newcomer)
+                if newcomer is None or has_jumped:
                     newcomer = self._newcomers[track_id] = Newcomer(self._stamp)
                     self._claims.pop(track_id, None)
                     self._candidates.pop(track_id, None)
@@ -306,6 +325,7 @@ class Follower:
         While the target is out of sight, nobody is added: a new person may be the target.
         """
         self._newcomers.clear()
+        self._glimpses.clear()
         self._candidates.clear()
         self._claims.clear()
         for each in self._others:

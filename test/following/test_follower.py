@@ -93,6 +93,22 @@ def test_the_place_of_a_new_track_counts_when_it_begins():
     assert run.show(Someone(9, x=-0.8, colour=None), images=10)[1] is None
 
 
+@pytest.mark.parametrize(
+    ("x", "found"),
+    [
+        pytest.param(-0.1, True, id="where the glimpse was"),
+        pytest.param(-1.6, False, id="on the other side"),
+    ],
+)
+def test_after_a_glimpse_of_the_target_it_is_found_again_only_near_there(x, found):
+    run = Run()
+    run.show(images=5)
+    run.show(Someone(8, x=-0.2), images=3)  # too short to be recognized
+    run.show(images=5)
+    back = Someone(9, x=x)
+    assert run.show(back, images=10)[1] == (back if found else None)
+
+
 def test_twins_who_meet_at_one_distance_are_ambiguous_afterwards():
     run = Run(TWIN)
     for share in np.linspace(0, 1, 8):
