@@ -113,7 +113,14 @@ CASES = [
         pytest.param(Settings("yolov8n-pose.yaml", activation=f"nn.{each}"), id=each)
         for each in (
             *("ReLU()", "LeakyReLU(0.1)", "Hardswish()", "ReLU6()", "ELU()", "SELU()", "Mish()"),
-            *("GELU()", "Softplus()", "PReLU()"),
+            *(
+                "GELU()",
+                "Softplus()",
+                "PReLU()",
+                "Tanh()",
+                "Hardsigmoid()",
+                "Softsign()",
+            ),
         )
     ),
     *(

@@ -58,9 +58,12 @@ def _sequential(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
 
 def _activation(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
     """Add an activation that is one ONNX operator."""
-    operator, alpha = _ACTIVATIONS[module.kind]
-    attributes: dict[str, Any] = {"alpha": module.number(alpha)} if alpha else {}
-    return x.renamed(graph.add(operator, [x.name], module.path, **attributes))
+    operator, attributes = _ACTIVATIONS[module.kind]
+    values: dict[str, Any] = {
+        name: module.number(value) if isinstance(value, str) else value
+        for name, value in attributes.items()
+    }
+    return x.renamed(graph.add(operator, [x.name], module.path, **values))
 
 
 def _clip(graph: GraphBuilder, module: Module, x: Feature) -> Feature:
@@ -295,15 +298,18 @@ def _sum(graph: GraphBuilder, module: Module, a: Feature, b: Feature) -> Feature
     return a.renamed(graph.add("Add", [a.name, b.name], module.path))
 
 
-# The operator, and which attribute of the layer is its alpha; empty: it has none.
-_ACTIVATIONS = {
-    "ELU": ("Elu", "alpha"),
-    "Hardswish": ("HardSwish", ""),
-    "LeakyReLU": ("LeakyRelu", "negative_slope"),
-    "ReLU": ("Relu", ""),
-    "SELU": ("Selu", ""),
-    "Sigmoid": ("Sigmoid", ""),
-    "Softplus": ("Softplus", ""),
+# Operator and its attributes: a number, or the name of an attribute of the layer.
+_ACTIVATIONS: dict[str, tuple[str, dict[str, float | str]]] = {
+    "ELU": ("Elu", {"alpha": "alpha"}),
+    "Hardsigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "Hardswish": ("HardSwish", {}),
+    "LeakyReLU": ("LeakyRelu", {"alpha": "negative_slope"}),
+    "ReLU": ("Relu", {}),
+    "SELU": ("Selu", {}),
+    "Sigmoid": ("Sigmoid", {}),
+    "Softplus": ("Softplus", {}),
+    "Softsign": ("Softsign", {}),
+    "Tanh": ("Tanh", {}),
 }
 
 _RESIZES: dict[str, dict[str, str | float]] = {
@@ -338,6 +344,7 @@ LAYERS: dict[str, Emitter] = {
     "Conv2d": convolve,
     "DWConv": _conv,
     "GELU": _gelu,
+    "Hardtanh": _clip,
     "Identity": lambda _graph, _module, x: x,
     "MaxPool2d": _max_pool,
     "Mish": _mish,
