@@ -66,9 +66,9 @@ class Newcomer:
     """
 
     since: int
+    filter: Filter
     fits: list[float] = field(default_factory=list)
     rival: float = 0.0
-    filter: Filter = field(default_factory=Filter)
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Follower:
         """
         self._stamp = stamp
         self._others: list[Person] = []
-        self._target = Person(int(people.track_ids[target]))
+        self._target = Person(int(people.track_ids[target]), people.filter_of(target))
         # By track that may be the target: since when, and the latest image in which it fitted.
         self._candidates: dict[int, tuple[int, int]] = {}
         self._claims: dict[int, Claim] = {}  # by track, while the target is out of sight
@@ -107,11 +107,11 @@ class Follower:
         # Tracks that were probably the target, but vanished before they were recognized.
         self._glimpses: list[Filter] = []
         for index, track_id in enumerate(people.track_ids.tolist()):
-            person = self._target if index == target else Person(track_id)
-            person.filter.correct(people.coordinates[index])
-            person.views.learn(people.histograms[index])
+            person = self._target
             if index != target:
+                person = Person(track_id, people.filter_of(index))
                 self._others.append(person)
+            person.views.learn(people.histograms[index])
 
     @property
     def image_position(self) -> tuple[float, float, float, float]:
@@ -233,10 +233,12 @@ class Follower:
                 if newcomer is not None and has_jumped:
                     self._note_glimpse(track_id, newcomer)
                 if newcomer is None or has_jumped:
-                    newcomer = self._newcomers[track_id] = Newcomer(self._stamp)
+                    newcomer = Newcomer(self._stamp, people.filter_of(index))
+                    self._newcomers[track_id] = newcomer
                     self._claims.pop(track_id, None)
                     self._candidates.pop(track_id, None)
-                newcomer.filter.correct(row)
+                else:
+                    newcomer.filter.correct(row)
                 if (self._stamp - newcomer.since) * 1e-9 <= _ARRIVAL:
                     newcomer.fits.append(float(fits[index]))
                 fits[index] = np.quantile(newcomer.fits, _TYPICAL)
@@ -333,8 +335,7 @@ class Follower:
         recent = {each.track_id for each in self._others if each.filter.unseen < _REPLACES}
         for index, track_id in enumerate(people.track_ids.tolist()):
             if index not in columns and track_id not in recent:
-                person = Person(track_id)
-                person.filter.correct(people.coordinates[index])
+                person = Person(track_id, people.filter_of(index))
                 person.views.learn(people.histograms[index])
                 self._others.append(person)
         self._others.sort(key=lambda person: person.filter.unseen)

@@ -34,7 +34,7 @@ _LONG = 1.0  # seconds
 _NEARER = 1.0  # standard deviations; a detection nearer by more than this may hide the person
 
 _BODY = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
-_TORSO_OF_BOX = 0.3  # length of a torso in heights of the box, where keypoints do not show it
+TORSO_OF_BOX = 0.3  # length of a torso in heights of the box, where keypoints do not show it
 
 
 def coordinates(poses: Poses, positions: Array, keypoint_names: Sequence[str]) -> Array:
@@ -59,7 +59,7 @@ def coordinates(poses: Poses, positions: Array, keypoint_names: Sequence[str]) -
         length = np.hypot(*(hips - shoulders).T)
         found[seen, SIZE] = np.log(np.maximum(length, 0.1 * height))[seen]
     else:
-        found[:, SIZE] = np.log(_TORSO_OF_BOX * height)
+        found[:, SIZE] = np.log(TORSO_OF_BOX * height)
     distance = np.hypot(positions[:, 0], positions[:, 2])
     known = distance > 0
     found[known, RANGE] = np.log(distance[known])
@@ -71,12 +71,12 @@ class Filter:
     """One person's expected coordinates.
 
     Attributes:
+        unit: length of the torso, pixels.
         unseen: seconds since the last detection.
-        unit: length of a torso, pixels.
     """
 
+    unit: float
     unseen: float = 0.0
-    unit: float = 1.0
     mean: Array = field(default_factory=lambda: np.full((2, COORDINATES), np.nan))
     variance: Array = field(default_factory=lambda: np.zeros((3, COORDINATES)))
 

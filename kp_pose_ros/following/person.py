@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kp_pose_ros.following.clothes import Views
-from kp_pose_ros.following.kinematics import Filter
+from kp_pose_ros.following.kinematics import TORSO_OF_BOX, Filter
 from kp_pose_ros.poses import Array, Ints, Poses
 
 MOMENT = 0.25  # seconds; after a longer time out of sight a track may be another person's
@@ -59,6 +59,13 @@ class People:
     def __len__(self) -> int:
         return len(self.poses)
 
+    def filter_of(self, index: int) -> Filter:
+        """Return a filter that begins with one of the people."""
+        _, top, _, bottom = self.poses.boxes[index].tolist()
+        found = Filter(max(1.0, TORSO_OF_BOX * (bottom - top)))  # the torso may not be visible yet
+        found.correct(self.coordinates[index])
+        return found
+
 
 @dataclass(slots=True, eq=False)
 class Person:
@@ -73,10 +80,10 @@ class Person:
     """
 
     track_id: int
+    filter: Filter
     trust: float = 1.0
     has_jumped: bool = False
     is_mixed: bool = False
-    filter: Filter = field(default_factory=Filter)
     views: Views = field(default_factory=Views)
 
     def evidence(self, people: People, fits: Array | None = None) -> Array:

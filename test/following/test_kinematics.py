@@ -11,7 +11,7 @@ from kp_pose_ros.following.kinematics import RANGE, Filter, X, coordinates
 
 def filter_of(*someone, step=0.1):
     """Return what is expected of a person after these sightings."""
-    expected = Filter()
+    expected = Filter(1.0)
     for each in someone:
         expected.predict(step)
         expected.correct(people(each).coordinates[0])
