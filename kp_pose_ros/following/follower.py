@@ -33,7 +33,9 @@ _CLEARLY = 1.0  # by which it must exceed that of any other person who has vanis
 _PROBABLY = 6.0  # evidence from which on a new track counts even if it is soon interrupted
 
 # Seconds.
-_REPLACES = 0.3  # a person must fit this long to be recognized as the target
+_REPLACES = 0.4  # a person must fit this long to be recognized as the target
+# A target that was visible for less is not found again: its velocity, and who is near, are unknown.
+_ACQUAINTED = 0.7
 _ARRIVAL = 0.5  # the start of a new track, when its position shows if the target has come back
 _TRUST_AGAIN = 0.5  # until ids are trusted again after two people came near each other
 _RECENT = 2.0  # people out of sight for less than this may still be near
@@ -98,6 +100,7 @@ class Follower:
             stamp: of the image, nanoseconds.
         """
         self._stamp = stamp
+        self._visible = 0.0  # seconds
         self._others: list[Person] = []
         self._target = Person(int(people.track_ids[target]), people.filter_of(target))
         # By track that may be the target: since when, and the latest image in which it fitted.
@@ -151,6 +154,7 @@ class Follower:
         self._learn(persons, people, columns)
         if columns[0] != NOBODY:
             self._remember(people, columns)
+            self._visible += seconds
             return Sight.VISIBLE, index
         may_be = (evidence[0] > 0) & (evidence[0] > rivals - _CERTAIN)
         return Sight.AMBIGUOUS if may_be.any() else Sight.ABSENT, NOBODY
@@ -254,6 +258,8 @@ class Follower:
         track_id, stamp = int(people.track_ids[index]), self._stamp
         if self._target.is_continued(people, index):
             return True
+        if self._visible < _ACQUAINTED:
+            return False
         others = zip(self._others, columns[1:], strict=True)
         if track_id in {each.track_id for each, column in others if column == NOBODY}:
             return False

@@ -11,12 +11,12 @@ TARGET = Someone(7, x=-0.8)
 
 
 class Run:
-    """A follower of TARGET, who stood beside others for a second."""
+    """A follower of TARGET, who stood beside others for a second, or another number of images."""
 
-    def __init__(self, *others):
+    def __init__(self, *others, images=10):
         self.stamp = 0
         self.follower = Follower(people(TARGET, *others), 0, 0)
-        self.show(TARGET, *others, images=10)
+        self.show(TARGET, *others, images=images)
 
     def show(self, *someone, images=1, **options):
         """Show the same people again and again; return the last sight and who it is, by place."""
@@ -45,7 +45,7 @@ def test_ids_that_are_swapped_do_not_swap_people():
     run = Run(STRANGER)
     target, stranger = Someone(3, x=-0.8), Someone(7, x=0.8, colour=BLUE)
     assert run.show(target, stranger)[1] is None
-    assert run.show(target, stranger, images=4) == (Sight.VISIBLE, target)
+    assert run.show(target, stranger, images=5) == (Sight.VISIBLE, target)
 
 
 def test_a_stranger_who_gets_the_targets_id_is_not_the_target():
@@ -82,6 +82,12 @@ def test_a_hidden_target_is_found_again_by_place_and_clothes():
     run.show(STRANGER, images=20)
     back = Someone(9, x=-0.6)
     assert run.show(STRANGER, back, images=5) == (Sight.VISIBLE, back)
+
+
+def test_a_target_that_was_hardly_seen_is_not_found_again():
+    run = Run(STRANGER, images=4)
+    run.show(STRANGER, images=5)
+    assert run.show(STRANGER, Someone(9, x=-0.8), images=10)[1] is None
 
 
 def test_the_place_of_a_new_track_counts_when_it_begins():

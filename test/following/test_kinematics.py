@@ -7,6 +7,7 @@ import pytest
 from sighted import FOCAL, NAMES, SIZE, Someone, people, poses_of
 
 from kp_pose_ros.following.kinematics import RANGE, Filter, X, coordinates
+from kp_pose_ros.following.kinematics import SIZE as SIZE_OF_TORSO
 
 
 def filter_of(*someone, step=0.1):
@@ -33,6 +34,12 @@ def test_without_a_torso_the_box_counts():
     found = coordinates(poses, np.full((1, 3), np.nan), NAMES[:5])
     assert found[0, X] == pytest.approx(poses.boxes[0, ::2].mean())
     assert np.isfinite(found[0]).tolist() == [True, True, True, False]
+
+
+def test_a_person_whose_torso_is_hidden_is_as_large_as_the_box_says():
+    seen, hidden = people(Someone(1)), people(Someone(1))
+    hidden.coordinates[0, SIZE_OF_TORSO] = np.nan
+    assert hidden.filter_of(0).unit == pytest.approx(seen.filter_of(0).unit, rel=0.3)
 
 
 def test_somebody_who_walks_is_expected_further_on():
