@@ -8,7 +8,6 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from time import monotonic
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
@@ -26,7 +25,7 @@ from kp_pose_ros.ros.process import Ending
 _FOLDER = Path("build/demo")
 _ANSWERS = 5  # to each picture
 _ANSWERS_IN_WINDOW = 30  # so that there is time to look at it
-_LAST_MESSAGES = 0.5  # seconds after the camera's end
+_LAST_LOOKS = 25  # after the camera's end, without a message, about 0.5 s on an idle machine
 _STOPPED = 130  # what a shell reports for Ctrl-C
 
 _NEXT = """\
@@ -106,11 +105,21 @@ def _watch(args: argparse.Namespace, receiver: DemoReceiver, namespace: str) -> 
         answers = str(_ANSWERS_IN_WINDOW if args.view else _ANSWERS)
         camera = ["kp_pose_ros.demo.camera", args.source, "--answers", answers]
         processes.start("camera", *camera, *ros_arguments)
-        while all(map(processes.is_running, ("camera", "pose_node"))) and receiver.spin_once():
-            pass
-        end = monotonic() + _LAST_MESSAGES
-        while monotonic() < end and receiver.spin_once():
-            pass
+        try:
+            while all(map(processes.is_running, ("camera", "pose_node"))) and receiver.spin_once():
+                pass
+        finally:  # a camera that failed has shown something, too
+            _receive_the_last(receiver)
+
+
+def _receive_the_last(receiver: DemoReceiver) -> None:
+    """Receive what is still on its way. Looks are counted, since a busy machine has slow ones."""
+    looks = 0
+    while looks < _LAST_LOOKS:
+        received = receiver.received
+        if not receiver.spin_once():
+            return
+        looks = looks + 1 if receiver.received == received else 0
 
 
 if __name__ == "__main__":

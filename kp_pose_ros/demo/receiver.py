@@ -27,6 +27,7 @@ class DemoReceiver:
     Attributes:
         report: None until the skeleton is known.
         lines: the file of JSON lines.
+        received: the number of messages about images.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class DemoReceiver:
     ) -> None:
         self.report: DemoReport | None = None
         self.lines = lines
+        self.received = 0
         self._folder = folder
         self._window = window
         self._ending = ending
@@ -59,11 +61,13 @@ class DemoReceiver:
         self.report = DemoReport(self._folder, self.lines, vocabulary_from_msg(message))
 
     def _on_poses(self, message: PoseArray) -> None:
+        self.received += 1
         if self.report is not None:
             age = self._node.get_clock().now().nanoseconds - nanoseconds(message.header.stamp)
             self.report.add_poses(message, age * 1e-9)
 
     def _on_annotated(self, message: Image) -> None:
+        self.received += 1
         picture = image_to_frame(message).to_bgr()
         if self.report is not None:
             stamp = nanoseconds(message.header.stamp)
