@@ -40,11 +40,15 @@ def numbers(text):
 @pytest.mark.usefixtures("fast_dds")
 def test_every_camera_gets_its_share(table):
     sent = np.array(numbers(table["sent by each camera, frames/s"]))
-    # One process sends for all of them: on a busy machine some get to send less.
-    share = np.array(numbers(table["share of each camera"])) / (sent / sent.sum())
+    share = np.array(numbers(table["share of each camera"]))
+    # One process sends for all of them, and on a busy machine some get to send less. If the node
+    # processes all that was sent, the shares are those; if it drops most of it, they are equal.
+    extremes = np.array([sent / sent.sum(), np.full(CAMERAS, 1 / CAMERAS)])
     processed = numbers(table["frames that reached the node"])[1]
     some = 8 / (processed / CAMERAS)  # images, which matter on a machine that processes few
-    assert share == pytest.approx(np.ones(CAMERAS), abs=max(0.1, some))
+    tolerance = max(0.1, some)
+    assert (share > extremes.min(axis=0) * (1 - tolerance)).all()
+    assert (share < extremes.max(axis=0) * (1 + tolerance)).all()
 
 
 def test_every_frame_is_either_processed_or_dropped(table):
