@@ -57,6 +57,10 @@ class Transforms:
                 f"parameter 'target_frame' is '{frame_id}', but tf2_ros cannot be imported "
                 f"({error}): apt install {package}, or leave target_frame empty"
             ) from error
+        # Not above: it takes 0.3 s and 30 MB. Not later: the first image would wait for it.
+        from scipy.spatial.transform import Rotation
+
+        self._from_quaternion = Rotation.from_quat
         self.frame_id = frame_id
         self._buffer = tf2_ros.Buffer()
         self._error: type[Exception] = tf2_ros.TransformException
@@ -109,8 +113,6 @@ class Transforms:
         return latest[1]
 
     def _look_up(self, frame_id: str, stamp: int) -> tuple[Array, Array] | None:
-        from scipy.spatial.transform import Rotation  # not above: it takes 0.3 s and 30 MB
-
         if frame_id == self.frame_id:
             return np.eye(3), np.zeros(3)
         if stamp <= 0:  # tf2 would take 0 to mean the newest
@@ -127,7 +129,7 @@ class Transforms:
             return None
         self._stamps[frame_id] = stamp
         shift, turn = found.transform.translation, found.transform.rotation
-        rotation = Rotation.from_quat((turn.x, turn.y, turn.z, turn.w)).as_matrix()
+        rotation = self._from_quaternion((turn.x, turn.y, turn.z, turn.w)).as_matrix()
         return rotation, np.array((shift.x, shift.y, shift.z))
 
     def take_problem(self) -> str:
