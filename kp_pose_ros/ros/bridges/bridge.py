@@ -20,6 +20,12 @@ from kp_pose_ros.settings import Setting, Value
 # Requests that may wait for the server: of a burst of goals, the default depth would keep 10.
 _REQUESTS = QoSProfile(depth=200)
 
+# Why a goal that needs an image's poses ends.
+NO_IMAGE = (
+    "the poses belong to no image, as those of poses_3d: expected those of one camera; remap "
+    "'poses' to them"
+)
+
 _TWINS_PERIOD = 2.0  # seconds between two looks for a node of the same name
 
 Handle: TypeAlias = "ServerGoalHandle[Any, Any, Any]"

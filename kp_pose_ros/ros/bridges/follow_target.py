@@ -26,7 +26,7 @@ from kp_pose_ros.following.pursuit import Pursuit, Report, State
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.pose_reader import read_pose_array
 from kp_pose_ros.poses import UNTRACKED, Array
-from kp_pose_ros.ros.bridges.bridge import Bridge, Handle
+from kp_pose_ros.ros.bridges.bridge import NO_IMAGE, Bridge, Handle
 from kp_pose_ros.ros.bridges.choice import Choice
 from kp_pose_ros.ros.bridges.records import declare_rules
 from kp_pose_ros.ros.bridges.sightings import Sightings
@@ -227,11 +227,7 @@ class FollowTargetServer(Bridge):
             return
         names = self._sightings.keypoint_names(message)
         if not message.image_width:
-            goal.end(
-                Result.INVALID_GOAL,
-                "the poses belong to no image, as those of poses_3d: expected those of one camera; "
-                "remap 'poses' to them",
-            )
+            goal.end(Result.INVALID_GOAL, NO_IMAGE)
         elif names is None:
             name, topic = brief(message.skeleton), self.skeleton_topic()
             goal.missing = f"the skeleton of the poses, {name}, was not received on '{topic}'"

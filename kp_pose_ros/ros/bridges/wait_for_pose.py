@@ -18,7 +18,7 @@ from kp_pose_ros.action import WaitForPose
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.msg import KeypointPose, PoseArray
 from kp_pose_ros.poses import Floats, Poses
-from kp_pose_ros.ros.bridges.bridge import Bridge, Handle, PosesOnDemand
+from kp_pose_ros.ros.bridges.bridge import NO_IMAGE, Bridge, Handle, PosesOnDemand
 from kp_pose_ros.ros.bridges.matching import MAX_GAP, Condition, Hold
 from kp_pose_ros.ros.messages import nanoseconds, poses_from_msg
 from kp_pose_ros.ros.process import run_node
@@ -58,8 +58,7 @@ class Wait:
         if not message.image_width and (self.condition.region or self.condition.needs_distance):
             self.end(
                 Result.INVALID_GOAL,
-                "the goal has a region or a range of distances, but the poses belong to no image, "
-                "as those of poses_3d: expected those of one camera; remap 'poses' to them",
+                f"the goal has a region or a range of distances, but {NO_IMAGE}",
             )
             return
         try:
