@@ -101,20 +101,16 @@ class Follower:
         """
         self._stamp = stamp
         self._visible = 0.0  # seconds
-        self._others: list[Person] = []
-        self._target = Person(int(people.track_ids[target]), people.filter_of(target))
+        self._others = [
+            Person.first_seen(people, index) for index in range(len(people)) if index != target
+        ]
+        self._target = Person.first_seen(people, target)
         # By track that may be the target: since when, and the latest image in which it fitted.
         self._candidates: dict[int, tuple[int, int]] = {}
         self._claims: dict[int, Claim] = {}  # by track, while the target is out of sight
         self._newcomers: dict[int, Newcomer] = {}  # by track
         # Tracks that were probably the target, but vanished before they were recognized.
         self._glimpses: list[Filter] = []
-        for index, track_id in enumerate(people.track_ids.tolist()):
-            person = self._target
-            if index != target:
-                person = Person(track_id, people.filter_of(index))
-                self._others.append(person)
-            person.views.learn(people.histograms[index])
 
     @property
     def image_position(self) -> tuple[float, float, float, float]:
@@ -233,10 +229,10 @@ class Follower:
         for index, (track_id, row) in enumerate(rows):
             if track_id not in known:
                 newcomer = self._newcomers.get(track_id)
-                has_jumped = newcomer and newcomer.filter.squared_distance(row) > GATE
-                if newcomer is not None and has_jumped:
+                if newcomer is not None and newcomer.filter.squared_distance(row) > GATE:
                     self._note_glimpse(track_id, newcomer)
-                if newcomer is None or has_jumped:
+                    newcomer = None
+                if newcomer is None:
                     newcomer = Newcomer(self._stamp, people.filter_of(index))
                     self._newcomers[track_id] = newcomer
                     self._claims.pop(track_id, None)
@@ -341,9 +337,7 @@ class Follower:
         recent = {each.track_id for each in self._others if each.filter.unseen < _REPLACES}
         for index, track_id in enumerate(people.track_ids.tolist()):
             if index not in columns and track_id not in recent:
-                person = Person(track_id, people.filter_of(index))
-                person.views.learn(people.histograms[index])
-                self._others.append(person)
+                self._others.append(Person.first_seen(people, index))
         self._others.sort(key=lambda person: person.filter.unseen)
         self._others = [
             person for person in self._others[:_MAX_PEOPLE] if person.filter.unseen < _REMEMBERED

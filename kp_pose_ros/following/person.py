@@ -86,6 +86,13 @@ class Person:
     is_mixed: bool = False
     views: Views = field(default_factory=Views)
 
+    @classmethod
+    def first_seen(cls, people: People, index: int) -> Person:
+        """Return a person who is remembered from this image on."""
+        person = cls(int(people.track_ids[index]), people.filter_of(index))
+        person.views.learn(people.histograms[index])
+        return person
+
     def evidence(self, people: People, fits: Array | None = None) -> Array:
         """Return how much likelier each person in an image is this one than a stranger, (n,).
 
