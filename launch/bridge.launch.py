@@ -47,6 +47,11 @@ ARGUMENTS = [
         "Empty: image.",
     ),
     DeclareLaunchArgument(
+        "camera_info_topic",
+        default_value="",
+        description="For follow_target: CameraInfo topic of the image. Empty: camera_info.",
+    ),
+    DeclareLaunchArgument(
         "image_transport",
         default_value="",
         choices=["", *IMAGE_TRANSPORTS],
@@ -82,14 +87,18 @@ def _node(context: LaunchContext) -> list[Node]:
         raise FileNotFoundError(
             f"params_file is '{params_file}': expected an existing parameters file"
         )
-    image_topic = LaunchConfiguration("image_topic").perform(context)
+    remappings = [
+        (ours, theirs)
+        for ours in ("image", "camera_info")
+        if (theirs := LaunchConfiguration(f"{ours}_topic").perform(context))
+    ]
     return [
         Node(
             package="kp_pose_ros",
             executable=LaunchConfiguration("bridge"),
             namespace=LaunchConfiguration("namespace"),
             parameters=[*filter(None, (params_file, given))],
-            remappings=[("image", image_topic)] if image_topic else [],
+            remappings=remappings,
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
             output="screen",
         )

@@ -27,7 +27,7 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skeleton",
         type=Path,
-        help="YAML file with the names of the keypoints; default: those in the model file",
+        help="skeleton file, or the name of a shipped one; default: from the model file",
     )
     add_layout_argument(parser)
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")

@@ -310,10 +310,10 @@ def install_rviz(monkeypatch, prefix):
 def test_a_bridge_starts_beside_the_node(commands, bridge):
     (command,) = commands(
         "bridge.launch.py", bridge=bridge, namespace="robot", cameras="front,rear",
-        image_topic="/camera/image_raw", image_transport="compressed",
+        image_topic="/camera/image_raw", image_transport="compressed", camera_info_topic="/info",
     )  # fmt: skip
     assert command[0].endswith(f"/{bridge}")
-    assert {"__ns:=/robot", "image:=/camera/image_raw"} <= set(command)
+    assert {"__ns:=/robot", "image:=/camera/image_raw", "camera_info:=/info"} <= set(command)
     parameters = parameters_in(command)
     assert (parameters["cameras"], parameters["image_transport"]) == ("front,rear", "compressed")
 

@@ -58,7 +58,7 @@ make_venv() {
   [[ ! -e $venv/pyvenv.cfg || -e $venv/COLCON_IGNORE ]] ||
     fail "$venv exists, but was not made by this tool: move it away or delete it."
   check_machine
-  say "no ROS 2 distribution is sourced: making $(basename "$venv") with ROS 2 $wheels from wheels for $python (once, 1 GB)"
+  say "no ROS 2 distribution is sourced: making $(basename "$venv") with ROS 2 $wheels from wheels for $python (once, 1.4 GB)"
   mkdir -p "$venv"
   touch "$venv/COLCON_IGNORE"  # also marks it as made by this tool, even if it is interrupted
   find "$venv" -mindepth 1 -not -path "$venv/COLCON_IGNORE" -delete
