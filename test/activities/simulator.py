@@ -47,21 +47,22 @@ class Truth:
 
 def body(action, t, phase):
     """Return the keypoints, in torso lengths, of a person `t` seconds into an action."""
-    points = {name: np.array(place, float) for name, place in STANDING.items()}
+    points = dict(STANDING)
     if action in ("raise", "scratch"):
-        points.update({name: np.array(place, float) for name, place in ARM_UP.items()})
+        points.update(ARM_UP)
     elif action == "wave":
         swing = 0.5 * np.sin(2 * np.pi * 1.2 * t + phase)
-        points["left_elbow"] = np.array((0.6, -0.75))
-        points["left_wrist"] = np.array((0.6 + swing, -1.2))
+        points["left_elbow"] = (0.6, -0.75)
+        points["left_wrist"] = (0.6 + swing, -1.2)
     elif action == "bend":  # the torso forward, the legs as they were
-        for name, place in points.items():
-            if place[1] < -0.1:
-                points[name] = np.array((-place[1], place[0] * 0.2))
+        for name, (x, y) in points.items():
+            if y < -0.1:
+                points[name] = (-y, x * 0.2)
     if action in ("lie", "lie with a hand up"):
-        points = {name: np.array((-y, x * 0.5)) for name, (x, y) in points.items()}
+        points = {name: (-y, x * 0.5) for name, (x, y) in points.items()}
         if action == "lie with a hand up":
-            points["left_wrist"] = points["left_shoulder"] + (0.0, -0.9)
+            x, y = points["left_shoulder"]
+            points["left_wrist"] = (x, y - 0.9)
     return points
 
 
@@ -108,7 +109,8 @@ class Person:
                 break
             start += seconds
         t = time - start
-        points = np.array([body(action, t, self.phase)[name] for name in COCO.keypoint_names])
+        shape = body(action, t, self.phase)
+        points = np.array([shape[name] for name in COCO.keypoint_names])
         x, y = self.lane, 0.55 * HEIGHT
         if action == "walk":  # to and fro, two torso lengths a second
             x += self.torso * (1 - abs(1 - 2 * t % 2))

@@ -17,7 +17,7 @@ HZ, IMAGES, SETTLED = 30, 45, 15
 
 @pytest.mark.parametrize("name", ["bus.jpg", "zidane.jpg"])
 def test_keypoints_tremble_at_most_a_third_as_much(demo_weights, demo_photo, name):
-    _, estimator = make_estimator(EstimatorSettings(demo_weights, engine="onnx"))
+    _, estimator = make_estimator(EstimatorSettings(demo_weights, engine="onnx", imgsz=(384, 384)))
     tracker = Tracker(TrackingSettings(smoothing=1.0, predict_ms=200.0), COCO_SIGMAS)
     raw: dict[int, list[np.ndarray]] = {}
     steady: dict[int, list[np.ndarray]] = {}
