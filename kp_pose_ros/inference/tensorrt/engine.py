@@ -240,16 +240,14 @@ class TensorRTEngine:
                 slot.outputs.download(each.start, each.stop, main)
 
     def _letterbox(self, each: _Pass, pictures: list[Picture]) -> None:
-        for place, (index, letterbox) in enumerate(
-            zip(each.indices, each.letterboxes, strict=True)
-        ):
-            picture = pictures[index]
+        chosen = (pictures[index] for index in each.indices)
+        for index, (picture, letterbox) in enumerate(zip(chosen, each.letterboxes, strict=True)):
             launch = Launch.of(
                 letterbox,
                 picture.layout,
                 source=picture.memory.device,
                 row_step=picture.row_step,
-                network=each.network.place(place),
+                network=each.network.picture_address(index),
                 planes=self._channels,
             )
             element = each.network.tensors.input_element

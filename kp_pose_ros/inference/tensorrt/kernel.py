@@ -24,7 +24,7 @@ ELEMENTS = ("float32", "float16")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PixelLayout:
     """How the kernel reads one camera encoding."""
 
     kind: str  # which kernel: packed, yuv422 or nv12
@@ -34,24 +34,24 @@ class Layout:
     pixel_bytes: int = 0  # bytes of one pixel, for packed
 
 
-_BGR = Layout("packed", (2, 1, 0), 3)
-_GRAY = Layout("packed", (0, 0, 0), 1)
-_UYVY = Layout("yuv422", (1, 0, 2))
-_YUYV = Layout("yuv422", (0, 1, 3))
+_BGR = PixelLayout("packed", (2, 1, 0), 3)
+_GRAY = PixelLayout("packed", (0, 0, 0), 1)
+_UYVY = PixelLayout("yuv422", (1, 0, 2))
+_YUYV = PixelLayout("yuv422", (0, 1, 3))
 
-LAYOUTS: dict[str, Layout] = {
+LAYOUTS: dict[str, PixelLayout] = {
     "bgr8": _BGR,
     "8UC3": _BGR,
-    "rgb8": Layout("packed", (0, 1, 2), 3),
-    "bgra8": Layout("packed", (2, 1, 0), 4),
-    "rgba8": Layout("packed", (0, 1, 2), 4),
+    "rgb8": PixelLayout("packed", (0, 1, 2), 3),
+    "bgra8": PixelLayout("packed", (2, 1, 0), 4),
+    "rgba8": PixelLayout("packed", (0, 1, 2), 4),
     "mono8": _GRAY,
     "8UC1": _GRAY,
     "yuv422": _UYVY,
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
     "yuyv": _YUYV,
-    "nv12": Layout("nv12"),
+    "nv12": PixelLayout("nv12"),
 }
 
 
@@ -81,7 +81,7 @@ class Launch(ctypes.Structure):
     def of(
         cls,
         letterbox: Letterbox,
-        layout: Layout,
+        layout: PixelLayout,
         *,
         source: int,
         row_step: int,

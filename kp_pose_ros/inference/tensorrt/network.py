@@ -83,20 +83,20 @@ class Network:
             self.tensors = self._read_tensors(max_batch)
             self.output = self._output_shape()
             self.output_bytes = prod(self.output) * _BYTES[self.tensors.output_element]
-            self._place_bytes = prod(self._picture) * _BYTES[self.tensors.input_element]
-            self._input = self._allocate(self.tensors.batch * self._place_bytes)
+            self._picture_bytes = prod(self._picture) * _BYTES[self.tensors.input_element]
+            self._input = self._allocate(self.tensors.batch * self._picture_bytes)
         except BaseException:
             self.close()
             raise
 
-    def place(self, slot: int) -> int:
+    def picture_address(self, index: int) -> int:
         """Return the device address of a picture in the input."""
-        return self._input + slot * self._place_bytes
+        return self._input + index * self._picture_bytes
 
     def enqueue(self, pictures: int, output: int, stream: Any) -> None:
         """Run the first `pictures` of the input on a pycuda stream.
 
-        An engine of a fixed batch runs all of its places. `output` is the device address of room
+        An engine of a fixed batch always runs all of it. `output` is the device address of room
         for as many outputs as it runs.
 
         Raises:
@@ -108,7 +108,7 @@ class Network:
                 self._gpu.check("running the network")  # the one to close may be in use
                 self._runs.popitem(last=False)[1].close()
             run = self._new_run(pictures)
-            run.place(self.tensors, self._input, output)
+            run.set_addresses(self.tensors, self._input, output)
             self._runs[key] = run
         self._runs.move_to_end(key)
         self._runs[key].enqueue(stream)
@@ -258,7 +258,7 @@ class _Run:
             accepted = self._context.set_input_shape(name, shape)
             self._must(accepted, f"the input shape {shape}")
 
-    def place(self, tensors: Tensors, source: int, target: int) -> None:
+    def set_addresses(self, tensors: Tensors, source: int, target: int) -> None:
         """Set the addresses of the input and the output."""
         for name, address in ((tensors.input, source), (tensors.output, target)):
             accepted = self._context.set_tensor_address(name, address)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
-from kp_pose_ros.inference.tensorrt.kernel import LAYOUTS, Layout
+from kp_pose_ros.inference.tensorrt.kernel import LAYOUTS, PixelLayout
 from kp_pose_ros.timing import StageTimes
 
 # Whether a GPU that shares the host's memory reads frames in place. Page-locked memory is uncached
@@ -24,7 +24,7 @@ from kp_pose_ros.timing import StageTimes
 MAPPED_FRAMES = False
 
 
-class SharedMemory:
+class HostDeviceBuffer:
     """Bytes with an address on the host and one on the GPU, allocated once and grown only.
 
     Mapped memory is the same bytes for both, and nothing is copied. Otherwise `upload` and
@@ -98,9 +98,9 @@ class SharedMemory:
 class Picture:
     """A frame's bytes in a slot's memory."""
 
-    memory: SharedMemory
+    memory: HostDeviceBuffer
     size: int  # bytes
-    layout: Layout
+    layout: PixelLayout
     row_step: int  # bytes from one row to the next
 
 
@@ -113,10 +113,10 @@ class Slot:
 
     def __init__(self, gpu: Gpu, max_batch: int, *, is_gray: bool = False) -> None:
         """Make a slot; `gpu`'s context must be current here and in every method."""
-        self.outputs = SharedMemory(gpu, mapped=True)
+        self.outputs = HostDeviceBuffer(gpu, mapped=True)
         self._gpu = gpu
         self._is_gray = is_gray
-        self._memories = [SharedMemory(gpu, mapped=MAPPED_FRAMES) for _ in range(max_batch)]
+        self._memories = [HostDeviceBuffer(gpu, mapped=MAPPED_FRAMES) for _ in range(max_batch)]
         self._events: list[Any] = []
         self._spans: list[tuple[str, Any, Any]] = []
 
@@ -164,7 +164,7 @@ class Slot:
             self._events.append(self._gpu.driver.Event(flags))
         return self._events[first], self._events[first + 1]
 
-    def _stage(self, memory: SharedMemory, frame: Frame, times: StageTimes) -> Picture:
+    def _stage(self, memory: HostDeviceBuffer, frame: Frame, times: StageTimes) -> Picture:
         pixels: npt.NDArray[np.generic] = frame.pixels
         layout = LAYOUTS.get(frame.encoding)
         if self._is_gray:
