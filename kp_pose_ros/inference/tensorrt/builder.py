@@ -22,7 +22,8 @@ from kp_pose_ros.inference.tensorrt.quantize import quantized_graph
 from kp_pose_ros.models.model import PoseModel, Size
 
 PRECISIONS = ("fp32", "fp16", "int8")
-# If not, TensorRT for RTX builds for every GPU that it knows, which needs none in this machine.
+# TensorRT for RTX builds for the GPU of this machine only, as TensorRT always does. Its default, a
+# larger plan for all GPUs that it supports, needs no GPU: tests build with that.
 ONLY_THIS_GPU = IS_RTX
 WORKSPACE = 1 << 30  # bytes of GPU memory that TensorRT may use for intermediate results
 _log = logging.getLogger(__name__)

@@ -63,7 +63,6 @@ class GpuInfo:
     name: str  # such as "Orin" or "NVIDIA GeForce RTX 4090"
     compute_capability: str  # such as "8.7"
     multiprocessors: int  # how many it has; the Jetson modules named "Orin" differ in nothing else
-    memory: int  # bytes
     shares_memory: bool  # whether it can use the host's memory in place, as on a Jetson
 
     def __str__(self) -> str:
@@ -194,6 +193,5 @@ def _info(device: Any, driver: ModuleType) -> GpuInfo:
         device.name(),
         f"{major}.{minor}",
         device.get_attribute(attribute.MULTIPROCESSOR_COUNT),
-        device.total_memory(),
         shares_memory,
     )

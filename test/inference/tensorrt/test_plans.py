@@ -26,7 +26,7 @@ from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.models.prepare import prepare
 
 SIZE = (64, 96)
-INFO = GpuInfo("NVIDIA GeForce RTX 4090", "8.9", 128, 24 << 30, shares_memory=False)
+INFO = GpuInfo("NVIDIA GeForce RTX 4090", "8.9", 128, shares_memory=False)
 
 
 # The cache
