@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from kp_pose_ros.errors import KpPoseError, printable_lines, show, show_exception
+from kp_pose_ros.errors import GpuLostError, KpPoseError, printable_lines, show, show_exception
 from kp_pose_ros.resources import own_version
 
 _COMMANDS = ("activities", "annotate", "bag", "bench", "build", "export", "fetch", "info", "rig")
@@ -61,6 +61,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         status: int = args.run(args)
     except KpPoseError as error:
         show(f"kp_pose: {error}", file=sys.stderr)
+        if isinstance(error, GpuLostError):
+            # Nothing on a lost GPU can be freed, and libraries may abort or hang when they try.
+            os._exit(1)
         return 1
     except KeyboardInterrupt:
         show("kp_pose: interrupted", file=sys.stderr)

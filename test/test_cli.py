@@ -10,7 +10,7 @@ import pytest
 
 from kp_pose_ros import cli
 from kp_pose_ros.cli import main
-from kp_pose_ros.errors import FrameError
+from kp_pose_ros.errors import FrameError, GpuLostError
 
 
 class Command:
@@ -42,6 +42,17 @@ def test_result_becomes_status_and_one_line(result, status, message, monkeypatch
     monkeypatch.setattr(cli, "_load_commands", lambda _: [Command(result)])
     assert main(["go"]) == status
     assert capsys.readouterr().err == message
+
+
+def test_after_a_lost_gpu_nothing_is_freed(monkeypatch, capsys):
+    def end(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(cli, "_load_commands", lambda _: [Command(GpuLostError("it is lost"))])
+    with pytest.raises(SystemExit, match="1"):
+        main(["go"])
+    assert capsys.readouterr().err == "kp_pose: it is lost\n"
 
 
 @pytest.mark.parametrize("command", [pytest.param(c, id=c) for c in ("export", "fetch", "info")])

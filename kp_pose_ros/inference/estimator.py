@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from kp_pose_ros.errors import FrameError
+from kp_pose_ros.errors import EngineError, FrameError
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.checks import OutputCheck
 from kp_pose_ros.inference.decode import Candidates, DecodeSettings, decode
@@ -121,17 +123,24 @@ class PoseEstimator:
         `estimate` does.
         """
         broken = None
+        uncollected: deque[Pending] = deque()
 
-        def begun() -> Iterator[tuple[Frame, Pending]]:
+        def begun() -> Iterator[Frame]:
             nonlocal broken
             try:
                 for frame in frames:
-                    yield frame, self.engine.submit([frame])
+                    uncollected.append(self.engine.submit([frame]))
+                    yield frame
             except FrameError as error:
                 broken = error
 
-        for frame, pending in overlapping(begun()):
-            yield frame, self.decode([frame], pending.result())[0]
+        try:
+            for frame in overlapping(begun()):
+                yield frame, self.decode([frame], uncollected.popleft().result())[0]
+        finally:
+            for each in uncollected:  # the caller takes no more, but the engine is used again
+                with suppress(EngineError):
+                    each.result()
         if broken is not None:
             raise broken
 

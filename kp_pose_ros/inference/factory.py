@@ -18,7 +18,7 @@ from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import Engine, PoseEstimator
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.inference.progress import Progress, ProgressLog
-from kp_pose_ros.inference.tensorrt.gpu import has_gpu, why_unavailable
+from kp_pose_ros.inference.tensorrt.gpu import UnavailableError, has_gpu, why_unavailable
 from kp_pose_ros.models.model import PoseModel, open_model
 from kp_pose_ros.settings import ENGINES
 
@@ -128,7 +128,7 @@ def _openvino(model: PoseModel, settings: EstimatorSettings, _: Progress) -> Eng
 
 def _tensorrt(model: PoseModel, settings: EstimatorSettings, progress: Progress) -> Engine:
     if reason := why_unavailable():
-        raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
+        raise UnavailableError(reason)
     from kp_pose_ros.inference.tensorrt.engine import TensorRTEngine
 
     return TensorRTEngine(
@@ -156,14 +156,14 @@ def _has_bfloat16() -> bool:
 
 
 def _auto(model: PoseModel, settings: EstimatorSettings, progress: Progress) -> Engine:
-    level, make = logging.INFO, _on_cpu
-    if not has_gpu():
-        why = "since no NVIDIA GPU was found"
-    elif reason := why_unavailable():  # only now: TensorRT's libraries take 80 MB of memory
-        level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {reason}"
-    else:
-        make, why = _tensorrt, "since there is an NVIDIA GPU"
-    engine = make(model, settings, progress)
+    engine: Engine | None = None
+    level, why = logging.INFO, "since no NVIDIA GPU was found"
+    if has_gpu():  # else TensorRT is not imported, whose libraries take 80 MB of memory
+        try:
+            engine, why = _tensorrt(model, settings, progress), "since there is an NVIDIA GPU"
+        except UnavailableError as error:
+            level, why = logging.WARNING, f"although there is an NVIDIA GPU, because {error.reason}"
+    engine = engine or _on_cpu(model, settings, progress)
     _say_once(level, f"engine auto: {engine.name}, {why}")
     return engine
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn, TextIO
 
 from tqdm import tqdm
@@ -21,10 +23,23 @@ class Progress:
         """Called when a build starts."""
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """Report how many steps of a phase are done; called often, and from any thread."""
+        """Report how many steps of a phase are done; called often, and from any thread.
+
+        `total` is 0 where nobody knows how many there are.
+        """
 
     def end(self) -> None:
         """Called when the build has ended, successfully or not."""
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Report in the body that another process is building, and that this one waits for it."""
+        self.begin()
+        try:
+            self("waiting for another process", 0, 0)
+            yield
+        finally:
+            self.end()
 
 
 QUIET = Progress()
@@ -53,7 +68,7 @@ class ProgressLog(Progress):
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         """Take one report."""
-        self._phase = f": {phase}, {done} of {total}"
+        self._phase = f": {phase}" + (f", {done} of {total}" if total else "")
         now = time.monotonic()
         if now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now

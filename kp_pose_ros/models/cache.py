@@ -19,8 +19,8 @@ import logging
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -30,6 +30,7 @@ from kp_pose_ros.resources import open_regular, read_file, replace_file
 VARIABLE = "KP_POSE_CACHE"
 
 _CHUNK = 1 << 20
+Waiting = Callable[[], AbstractContextManager[None]]
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _log = logging.getLogger(__name__)
 
@@ -119,7 +120,14 @@ def content_hash(*files: Path) -> str:
     return digest.hexdigest()
 
 
-def cached(name: str, make: Callable[[], bytes], *, force: bool = False) -> Path:
+def cached(
+    name: str,
+    make: Callable[[], bytes],
+    *,
+    force: bool = False,
+    refused: Collection[str] = (),
+    waiting: Waiting = nullcontext,
+) -> Path:
     """Return the path of a file in the cache; make the file if it is missing.
 
     Where the cache folder cannot be written, the file goes to `substitute_folder()`, and a warning
@@ -129,17 +137,20 @@ def cached(name: str, make: Callable[[], bytes], *, force: bool = False) -> Path
         name: the file's name; it must state everything that the content depends on.
         make: returns the content.
         force: whether to make the file even if the cache has it.
+        refused: SHA-256 of contents that are of no use; a file with one of them is made anew.
+        waiting: makes what is entered while another process makes the file.
 
     Raises:
         ModelError: no folder can be written. What `make` raises passes through.
     """
     path = cache_folder() / name
-    if not force and _is_whole(path):
+    if not force and _is_whole(path, refused):
         return path
     make_once = functools.cache(make)  # do not build twice if the first folder cannot be written
+    keep = functools.partial(_keep, make=make_once, force=force, refused=refused, waiting=waiting)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        return _keep(path, make_once, force=force)
+        return keep(path)
     except OSError as error:
         problem = f"the cache folder {path.parent} cannot be written ({error.strerror})"
         mend = f"set the environment variable {VARIABLE} to a folder that can"
@@ -147,7 +158,7 @@ def cached(name: str, make: Callable[[], bytes], *, force: bool = False) -> Path
         substitute = substitute_folder() / name
         _log.warning("%s: using %s instead; %s", problem, substitute, mend)
         substitute.parent.mkdir(mode=0o700, exist_ok=True)
-        return _keep(substitute, make_once, force=force)
+        return keep(substitute)
     except OSError as error:
         raise ModelError(
             f"{problem}, nor can a temporary folder ({error.strerror}): {mend}"
@@ -177,18 +188,26 @@ def substitute_folder() -> Path:
     return folder
 
 
-def _keep(path: Path, make: Callable[[], bytes], *, force: bool) -> Path:
-    with locked(path.with_name(f".{path.name}.lock")):
-        if force or not _is_whole(path):
-            if path.exists() and not force:
+def _keep(
+    path: Path,
+    *,
+    make: Callable[[], bytes],
+    force: bool,
+    refused: Collection[str],
+    waiting: Waiting,
+) -> Path:
+    with locked(path.with_name(f".{path.name}.lock"), waiting):
+        if force or not _is_whole(path, refused):
+            if path.exists() and not force and not refused:
                 _log.warning("the cached file %s is damaged and will be recreated", path)
             _write(path, make())
     return path
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(path: Path, refused: Collection[str] = ()) -> bool:
     try:
-        return read_file(_checksum_file(path), 64).decode("ascii") == content_hash(path)
+        digest = read_file(_checksum_file(path), 64).decode("ascii")
+        return digest not in refused and digest == content_hash(path)
     except (OSError, UnicodeDecodeError, ModelError) as error:
         cause = error.__cause__ or error
         if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:  # no fault of the file
@@ -209,10 +228,11 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, waiting: Waiting = nullcontext) -> Iterator[None]:
     """Hold a lock between processes; it ends with the process, even if that is killed.
 
-    The file at `path` exists only while a process holds the lock or waits for it.
+    The file at `path` exists only while a process holds the lock or waits for it. While this one
+    waits, it is inside of what `waiting` makes.
     """
     while True:
         with path.open("a") as stream:
@@ -220,7 +240,8 @@ def locked(path: Path) -> Iterator[None]:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 _log.info("waiting for another process that has locked %s", path)
-                fcntl.flock(stream, fcntl.LOCK_EX)
+                with waiting():
+                    fcntl.flock(stream, fcntl.LOCK_EX)
             if not _is_open_as(stream, path):
                 continue  # its holder has removed the file: others now lock a new one
             try:

@@ -126,6 +126,16 @@ def test_a_stream_begins_the_next_frame_before_it_gives_the_one_before():
     assert script == ["begin 1", "begin 2", "end 1", "begin 3", "end 2", "end 3"]
 
 
+def test_a_stream_that_is_abandoned_asks_for_every_result():
+    script, engine = [], OnePersonEach()
+    engine.submit = lambda frames: Countdown(script, frames)
+    frames = [frame(height, 64) for height in (1, 2, 3)]
+    stream = PoseEstimator(engine, MODEL, DecodeSettings()).stream(frames)
+    next(stream)
+    stream.close()
+    assert script == ["end 1", "end 2"]
+
+
 def test_a_stream_that_breaks_off_gives_what_came_before():
     def frames():
         yield frame(64, 64)

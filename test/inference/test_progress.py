@@ -35,6 +35,14 @@ def test_the_status_says_what_goes_on_from_beginning_to_end(clock):
         assert report.status == ""
 
 
+def test_the_status_says_that_another_process_is_building(clock):
+    report = progress.ProgressLog()
+    with report.waiting():
+        clock[0] += 3
+        assert report.status == "building engine for 3 s: waiting for another process"
+    assert report.status == ""
+
+
 def test_the_bar_shows_phase_and_steps_on_one_line():
     terminal = io.StringIO()
     bar = progress.ProgressBar(terminal)

@@ -272,6 +272,15 @@ def test_a_file_is_made_anew_on_request(folder):
     assert cached("a.onnx", lambda: b"other", force=True).read_bytes() == b"other"
 
 
+@pytest.mark.parametrize(("content", "made"), [(b"content", []), (b"other", [1])])
+def test_a_file_is_made_anew_if_its_content_was_refused(folder, caplog, content, made):
+    cached("a.onnx", lambda: content)
+    refused, makes = [hashlib.sha256(b"other").hexdigest()], []
+    path = cached("a.onnx", lambda: makes.append(1) or b"content", refused=refused)
+    assert (path.read_bytes(), makes) == (b"content", made)
+    assert caplog.messages == []
+
+
 def test_hash_is_of_the_contents_one_after_the_other(tmp_path):
     first, second = tmp_path / "1", tmp_path / "2"
     first.write_bytes(b"a" * 3_000_000)

@@ -38,7 +38,7 @@ def out_of_memory(case: Case) -> Iterator[Result]:
     said = ""
     try:
         with engine._gpu.current():
-            engine._free_slots[0].outputs.reserve(TOO_MUCH)
+            engine._free_slots[0].outputs[0].reserve(TOO_MUCH)
     except EngineError as error:
         said = str(error)
     engine.submit(case.frames()[:1]).result()

@@ -50,11 +50,10 @@ def _one_layer() -> onnx.ModelProto:
 
 
 def _why_not_loaded(plan: bytes) -> str:
-    from kp_pose_ros.inference.tensorrt.bindings import LOGGER, trt
-    from kp_pose_ros.inference.tensorrt.network import new
+    from kp_pose_ros.inference.tensorrt.bindings import LOGGER, new, trt
 
     engine = new(trt.Runtime).deserialize_cuda_engine(plan)
-    return "" if engine else f"TensorRT does not load what it has built: {LOGGER.take_errors()}"
+    return "" if engine else f"TensorRT does not load what it has built: {LOGGER.take_reasons()}"
 
 
 def install() -> None:

@@ -9,17 +9,29 @@ graph of its own.
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsInt
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.inference.progress import QUIET, Progress
-from kp_pose_ros.inference.tensorrt.bindings import IS_RTX, LOGGER, NAME, trt
-from kp_pose_ros.inference.tensorrt.network import new
+from kp_pose_ros.inference.tensorrt.bindings import (
+    IS_RTX,
+    LOGGER,
+    NAME,
+    is_out_of_memory,
+    new,
+    trt,
+)
+from kp_pose_ros.inference.tensorrt.gpu import SAVE_MEMORY
 from kp_pose_ros.inference.tensorrt.quantize import quantized_graph
 from kp_pose_ros.models.model import PoseModel, Size
+from kp_pose_ros.resources import replace_file
 
 PRECISIONS = ("fp32", "fp16", "int8")
 # TensorRT for RTX builds for the GPU of this machine only, as TensorRT always does. Its default, a
@@ -27,6 +39,10 @@ PRECISIONS = ("fp32", "fp16", "int8")
 ONLY_THIS_GPU = IS_RTX
 WORKSPACE = 1 << 30  # bytes of GPU memory that TensorRT may use for intermediate results
 _log = logging.getLogger(__name__)
+
+
+class BuildError(EngineError):
+    """A graph cannot be built into an engine that runs here; trying again takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +91,37 @@ def build_plan(
         timing_cache: file that keeps measured layer times from one build to the next.
 
     Raises:
-        EngineError: TensorRT does not start, or cannot read or build the graph.
+        EngineError: TensorRT does not start.
+        BuildError: it cannot read or build the graph.
     """
-    LOGGER.take_errors()
+    LOGGER.take_reasons()
     started = time.monotonic()
+    monitor = _Monitor(progress)
     progress.begin()
     try:
-        # TensorRT's objects end with the call: no traceback of ours may keep them.
-        plan, problem = _build(graph, options, progress, timing_cache)
+        with monitor.interrupts():
+            # TensorRT's objects end with the call: no traceback of ours may keep them.
+            plan = _build(graph, options, monitor, timing_cache)
     finally:
         progress.end()
-    if plan is None:
-        raise problem
+    if monitor.stopped_by is not None:
+        raise monitor.stopped_by
+    if isinstance(plan, BuildError):
+        raise plan
     _log.info("built the engine in %.0f s: %.1f MB", time.monotonic() - started, len(plan) / 1e6)
     return plan
 
 
 def _build(
-    graph: Path,
-    options: BuildOptions,
-    progress: Progress,
-    timing_cache: Path | None,
-) -> tuple[bytes | None, BaseException]:
-    """Return the plan, or None and what to raise."""
+    graph: Path, options: BuildOptions, monitor: _Monitor, timing_cache: Path | None
+) -> bytes | BuildError:
+    """Return the plan, or what to raise."""
     builder = new(trt.Builder)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, LOGGER)
     if not parser.parse_from_file(str(graph)):
         reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
-        return None, EngineError(
+        return BuildError(
             f"{NAME} cannot read the graph {graph} ({reasons}): export the model again with "
             "another opset, or use a newer TensorRT"
         )
@@ -113,17 +131,18 @@ def _build(
         config.set_compute_capability(trt.ComputeCapability.CURRENT, 0)
     if timing_cache is not None:
         _load_timing_cache(config, timing_cache)
-    monitor = _Monitor(progress)
     config.progress_monitor = monitor
     plan: Any = builder.build_serialized_network(network, config)
-    if monitor.stopped_by is not None:
-        return None, monitor.stopped_by
-    if plan is not None and timing_cache is not None:
+    if plan is None:
+        reasons = LOGGER.take_reasons()
+        lacks_memory = is_out_of_memory(reasons)
+        return BuildError(
+            f"{NAME} cannot build {graph} as {options.precision} ({reasons}): "
+            f"{SAVE_MEMORY if lacks_memory else 'try another precision, or a newer TensorRT'}"
+        )
+    if timing_cache is not None:
         _save_timing_cache(config, timing_cache)
-    return None if plan is None else bytes(plan), EngineError(
-        f"{NAME} cannot build {graph} as {options.precision} ({LOGGER.take_errors()}): try "
-        "another precision, or a newer TensorRT"
-    )
+    return bytes(plan)
 
 
 def _config(
@@ -165,10 +184,9 @@ def _save_timing_cache(config: trt.IBuilderConfig, path: Path) -> None:
     if cache is None:
         return
     measured: Any = cache.serialize()
-    temporary = path.with_name(f"{path.name}.part")
     try:
-        temporary.write_bytes(measured)
-        temporary.replace(path)
+        with replace_file(path) as stream:
+            stream.write(measured)
     except OSError as error:
         _log.info(
             "layer times are not cached, since %s cannot be written: %s", path, error.strerror
@@ -178,10 +196,11 @@ def _save_timing_cache(config: trt.IBuilderConfig, path: Path) -> None:
 class _Monitor(trt.IProgressMonitor):
     """Passes TensorRT's reports on to a `Progress`, and ends the build when that raises.
 
-    An exception cannot pass through TensorRT, so it is kept and the build is cancelled.
+    An exception cannot pass through TensorRT, whose bindings drop those of every callback
+    (pyCore.cpp, PyLogger and PyProgressMonitor), so it is kept and the build is cancelled.
 
     Attributes:
-        stopped_by: what `progress` raised, such as a KeyboardInterrupt.
+        stopped_by: what `progress` raised, or the KeyboardInterrupt of a signal.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -189,6 +208,27 @@ class _Monitor(trt.IProgressMonitor):
         self.stopped_by: BaseException | None = None
         self._progress = progress
         self._totals: dict[str, int] = {}
+
+    @contextmanager
+    def interrupts(self) -> Iterator[None]:
+        """Let Ctrl-C cancel the build: Python would raise its exception in any of the callbacks."""
+        before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+            before = {each: handler for each, handler in handlers.items() if callable(handler)}
+
+        def stop(number: int, frame: object) -> None:
+            self.stopped_by = KeyboardInterrupt()
+            with suppress(BaseException):
+                before[number](number, frame)
+
+        for each in before:
+            signal.signal(each, stop)
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     def phase_start(self, phase_name: str, parent_phase: str, num_steps: SupportsInt) -> None:
         """Take the start of a phase; called by TensorRT, from any of its threads."""
@@ -206,6 +246,6 @@ class _Monitor(trt.IProgressMonitor):
     def _report(self, phase: str, done: int) -> None:
         if self.stopped_by is None:
             try:
-                self._progress(phase, done, self._totals[phase])
+                self._progress(phase, done, self._totals.get(phase, done))
             except BaseException as error:
-                self.stopped_by = error
+                self.stopped_by = error.with_traceback(None)  # it would keep TensorRT's objects

@@ -21,13 +21,12 @@ from kp_pose_ros.inference.tensorrt.builder import BuildOptions
 from kp_pose_ros.inference.tensorrt.driver_api import NON_BLOCKING
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.inference.tensorrt.kernel import Launch, LetterboxKernel
-from kp_pose_ros.inference.tensorrt.network import ALIGNMENT, Network
+from kp_pose_ros.inference.tensorrt.network import Network
 from kp_pose_ros.inference.tensorrt.plans import NetworkSource
-from kp_pose_ros.inference.tensorrt.slot import Picture, Slot
+from kp_pose_ros.inference.tensorrt.slot import SLOTS, HostDeviceBuffer, Picture, Slot
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.timing import StageTimes
 
-SLOTS = 2  # one uploads while the other is in the network
 _KEPT_NETWORKS = 4  # a camera of a new shape needs a network; a robot has few shapes at a time
 
 
@@ -38,7 +37,6 @@ class _Pass:
     network: Network
     indices: list[int]  # of the frames in the batch
     letterboxes: list[Letterbox]
-    start: int  # of their outputs in the slot's memory
 
     @property
     def pictures(self) -> int:
@@ -47,9 +45,9 @@ class _Pass:
         return tensors.batch if tensors.has_fixed_batch else len(self.indices)
 
     @property
-    def stop(self) -> int:
-        """Where their outputs end."""
-        return self.start + self.pictures * self.network.output_bytes
+    def output_bytes(self) -> int:
+        """Size of their outputs."""
+        return self.pictures * self.network.output_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +159,7 @@ class TensorRTEngine:
                 pictures = slot.stage(frames, self.times)
                 self._enqueue(slot, passes, pictures)
         except BaseException:
-            # What it has put on the streams must end before its slot is used again.
-            with suppress(EngineError), self._gpu.current():
-                self._gpu.check("running the network")
-            self._free_slots.append(slot)
+            self._give_back(slot)
             raise
         return _Batch(self, slot, passes)
 
@@ -180,7 +175,7 @@ class TensorRTEngine:
                 with self._gpu.current(), self._gpu.errors("running the network"):
                     done.synchronize()
                     done.record(self._main)
-                    only.network.enqueue(only.pictures, slot.outputs.device, self._main)
+                    only.network.enqueue(only.pictures, slot.outputs[0].device, self._main)
 
         return call
 
@@ -197,13 +192,23 @@ class TensorRTEngine:
             self._gpu.close()
 
     def _collect(self, batch: _Batch) -> list[Candidates]:
-        with self._gpu.current(), self._gpu.errors("running the network"):
-            batch.slot.finish(self.times)
         found: dict[int, Candidates] = {}
-        for each in batch.passes:
-            found.update(self._candidates(each, batch.slot))
+        try:
+            with self._gpu.current(), self._gpu.errors("running the network"):
+                batch.slot.finish(self.times)
+            for each, output in zip(batch.passes, batch.slot.outputs, strict=False):
+                found.update(self._candidates(each, output))
+        except BaseException:
+            self._give_back(batch.slot)
+            raise
         self._free_slots.append(batch.slot)
         return [found[index] for index in range(len(found))]
+
+    def _give_back(self, slot: Slot) -> None:
+        """Let the slot of a batch that failed be used again, once nothing of it is on a stream."""
+        with suppress(EngineError), self._gpu.current():
+            self._gpu.check("running the network")
+        self._free_slots.append(slot)
 
     def _network_size(self, frame: Size) -> Size:
         return self._model.network_size(frame, self._imgsz)
@@ -213,31 +218,30 @@ class TensorRTEngine:
         by_size: defaultdict[Size, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
             by_size[self._network_size(frame.size)].append(index)
-        start = 0
         for size, indices in by_size.items():
             network = self._network(size)
             batch = network.tensors.batch
             for first in range(0, len(indices), batch):
                 chunk = indices[first : first + batch]
                 letterboxes = [Letterbox.fit(frames[index].size, size) for index in chunk]
-                one = _Pass(network, chunk, letterboxes, start)
-                yield one
-                start = -(-one.stop // ALIGNMENT) * ALIGNMENT
+                yield _Pass(network, chunk, letterboxes)
 
     def _enqueue(self, slot: Slot, passes: list[_Pass], pictures: list[Picture]) -> None:
-        main = self._main
-        slot.outputs.reserve(passes[-1].stop)
+        main, outputs = self._main, slot.outputs[: len(passes)]
+        for each, output in zip(passes, outputs, strict=True):
+            # Room for a whole batch, so that no later one moves it: a CUDA graph has its address.
+            output.reserve(each.network.tensors.batch * each.network.output_bytes)
         with slot.span("h2d", self._uploads) as uploaded:
             for picture in pictures:
-                picture.memory.upload(0, picture.size, self._uploads)
+                picture.memory.upload(picture.size, self._uploads)
         main.wait_for_event(uploaded)
-        for each in passes:
+        for each, output in zip(passes, outputs, strict=True):
             with slot.span("letterbox", main):
                 self._letterbox(each, pictures)
             with slot.span("infer", main):
-                each.network.enqueue(each.pictures, slot.outputs.device + each.start, main)
+                each.network.enqueue(each.pictures, output.device, main)
             with slot.span("d2h", main):
-                slot.outputs.download(each.start, each.stop, main)
+                output.download(each.output_bytes, main)
 
     def _letterbox(self, each: _Pass, pictures: list[Picture]) -> None:
         chosen = (pictures[index] for index in each.indices)
@@ -253,13 +257,14 @@ class TensorRTEngine:
             element = each.network.tensors.input_element
             self._kernel.launch(launch, picture.layout.kind, element, self._main)
 
-    def _candidates(self, each: _Pass, slot: Slot) -> Iterator[tuple[int, Candidates]]:
-        network = each.network
-        content = slot.outputs.host[each.start : each.stop].view(network.tensors.output_element)
-        outputs = content.reshape(-1, *network.output)
-        for index, letterbox, output in zip(each.indices, each.letterboxes, outputs, strict=False):
+    def _candidates(
+        self, each: _Pass, output: HostDeviceBuffer
+    ) -> Iterator[tuple[int, Candidates]]:
+        content = output.host[: each.output_bytes].view(each.network.tensors.output_element)
+        found = content.reshape(-1, *each.network.output)
+        for index, letterbox, one in zip(each.indices, each.letterboxes, found, strict=False):
             # A copy in any case: the next batch but one writes to the same memory.
-            yield index, Candidates(self._source.to_rows(output), letterbox)
+            yield index, Candidates(self._source.to_rows(one), letterbox)
 
     def _network(self, size: Size) -> Network:
         if size not in self._networks:

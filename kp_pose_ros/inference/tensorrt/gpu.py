@@ -22,6 +22,7 @@ from kp_pose_ros.inference.tensorrt.driver_api import DriverApi
 GPU_FILES = tuple(
     Path(path) for path in ("/dev/nvidiactl", "/dev/nvgpu", "/usr/lib/wsl/lib/libcuda.so.1")
 )
+SAVE_MEMORY = "lower max_batch or imgsz, or end other programs that use the GPU"
 
 
 def has_gpu() -> bool:
@@ -30,7 +31,10 @@ def has_gpu() -> bool:
 
 
 def why_unavailable() -> str | None:
-    """Return in one sentence what keeps TensorRT from running here, or None if nothing does."""
+    """Return in one sentence what keeps TensorRT from running here; None if nothing is missing.
+
+    Whether TensorRT starts on this driver shows only in a CUDA context: `Gpu` tries that.
+    """
     try:
         from kp_pose_ros.inference.tensorrt import bindings
     except ImportError as error:
@@ -46,14 +50,26 @@ def why_unavailable() -> str | None:
         return f"pycuda cannot be imported ({error}): install an NVIDIA driver and pycuda"
     try:
         driver.init()
-        count = driver.Device.count()
+        driver.Device(0)
     except driver.Error as error:
-        return f"the CUDA driver does not start ({error}): check that `nvidia-smi` works"
-    if not count:
         return (
-            "the CUDA driver finds no GPU: check CUDA_VISIBLE_DEVICES and that `nvidia-smi` works"
+            f"the CUDA driver finds no GPU ({error}): check that `nvidia-smi` works and what "
+            "CUDA_VISIBLE_DEVICES says; on a Jetson, the user has to be in the groups video and "
+            "render, which own /dev/nvmap and /dev/nvgpu"
         )
     return None
+
+
+class UnavailableError(EngineError):
+    """TensorRT cannot run on this machine.
+
+    Attributes:
+        reason: a sentence that names what keeps it from running.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"engine 'tensorrt' cannot run here: {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +103,18 @@ class Gpu:
     """
 
     def __init__(self) -> None:
-        """Retain the primary context.
+        """Retain the primary context, and start TensorRT in it once.
 
         Raises:
-            EngineError: there is no GPU, or TensorRT or pycuda is missing.
+            UnavailableError: there is no GPU, TensorRT or pycuda is missing, or TensorRT does not
+                start.
+            EngineError: there is no memory for a context.
         """
         if reason := why_unavailable():
-            raise EngineError(f"engine 'tensorrt' cannot run here: {reason}")
+            raise UnavailableError(reason)
         from pycuda import driver
+
+        from kp_pose_ros.inference.tensorrt.bindings import new, trt
 
         self.driver: ModuleType = driver
         self.api = DriverApi()
@@ -103,6 +123,14 @@ class Gpu:
         self.info = _info(device, driver)
         with self.errors("opening the GPU"):
             self._context = device.retain_primary_context()
+        try:
+            with self.current():
+                new(trt.Runtime)
+        except EngineError as error:
+            self.close()
+            if self.lost:
+                raise
+            raise UnavailableError(str(error)) from error
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -148,8 +176,7 @@ class Gpu:
             yield
         except self.driver.MemoryError as error:
             raise EngineError(
-                f"the memory of {self.info} ran out while {doing} ({error}): lower max_batch or "
-                "imgsz, or end other programs that use the GPU"
+                f"the memory of {self.info} ran out while {doing} ({error}): {SAVE_MEMORY}"
             ) from error
         except self.driver.Error as error:
             raise self.lose(doing, str(error)) from error

@@ -126,6 +126,7 @@ class LetterboxKernel:
 
         Raises:
             EngineError: it takes none.
+            pycuda.driver.Error: the memory ran out, or the GPU is lost.
         """
         self._module = _load(driver, files)
         self._functions: dict[tuple[str, str], Any] = {}
@@ -153,7 +154,10 @@ def _load(driver: ModuleType, files: tuple[Path, ...]) -> Any:
         if path.is_file():
             try:
                 return driver.module_from_buffer(path.read_bytes())
+            except driver.MemoryError:
+                raise
             except driver.Error as error:
+                driver.Context.synchronize()  # which raises on a lost GPU
                 refusals.append(f"{path.name}: {error}")
     raise EngineError(
         f"the CUDA driver accepts no letterbox kernel ({'; '.join(refusals) or 'no PTX found'}): "

@@ -12,19 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from kp_pose_ros.errors import EngineError
-from kp_pose_ros.inference.tensorrt.bindings import IS_RTX, LOGGER, NAME, trt
+from kp_pose_ros.inference.tensorrt.bindings import (
+    IS_RTX,
+    LOGGER,
+    NAME,
+    is_out_of_memory,
+    new,
+    trt,
+)
 from kp_pose_ros.inference.tensorrt.driver_api import OUT_OF_MEMORY, CudaGraph
-from kp_pose_ros.inference.tensorrt.gpu import Gpu
+from kp_pose_ros.inference.tensorrt.gpu import SAVE_MEMORY, Gpu
+from kp_pose_ros.inference.tensorrt.slot import SLOTS
 
 Shape = tuple[int, ...]
 
-# TensorRT wants the addresses of inputs and outputs to be multiples of this many bytes
-# (NvInferRuntime.h, IExecutionContext::setTensorAddress).
-ALIGNMENT = 256
 # Whether a batch's second run and all later ones are launched as a CUDA graph. TensorRT for RTX
 # compiles kernels while it runs and captures graphs by itself.
 CUDA_GRAPHS = not IS_RTX
-_KEPT_RUNS = 16  # numbers of pictures times slots, of the most recent ones
+# How many runs are kept for each picture of a batch: one for each slot, and as many again for the
+# batches of cameras of mixed shapes, in which another network comes first.
+_KEPT_RUNS = 2 * SLOTS
 _BYTES = {"float32": 4, "float16": 2}
 _log = logging.getLogger(__name__)
 
@@ -78,6 +85,7 @@ class Network:
         self._engine: Any = None
         self._memories: list[Any] = []
         self._runs: OrderedDict[tuple[int, int], _Run] = OrderedDict()
+        self._kept_runs = _KEPT_RUNS * max_batch
         try:
             self._load(plan.read_bytes()[start:])
             self.tensors = self._read_tensors(max_batch)
@@ -104,7 +112,7 @@ class Network:
         """
         key = pictures, output
         if key not in self._runs:
-            if len(self._runs) == _KEPT_RUNS:
+            if len(self._runs) == self._kept_runs:
                 self._gpu.check("running the network")  # the one to close may be in use
                 self._runs.popitem(last=False)[1].close()
             run = self._new_run(pictures)
@@ -130,7 +138,7 @@ class Network:
         self._runtime = None
 
     def _load(self, plan: bytes) -> None:
-        LOGGER.take_errors()
+        LOGGER.take_reasons()
         self._runtime = new(trt.Runtime)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is not None:
@@ -138,9 +146,9 @@ class Network:
             self._scratch_bytes = self._engine.device_memory_size_v2
             self._scratch = self._allocate(max(1, self._scratch_bytes))
             return
-        reasons = LOGGER.take_errors()
+        reasons = LOGGER.take_reasons()
         self._gpu.check("loading the engine")
-        if "out of memory" in reasons.lower():
+        if is_out_of_memory(reasons):
             raise no_memory(self._gpu, "load the engine", reasons)
         raise PlanRefusedError(f"{NAME} on {self._gpu.info} says: {reasons}")
 
@@ -160,7 +168,7 @@ class Network:
 
     def _new_run(self, pictures: int) -> _Run:
         """Return a run of a number of pictures, which has its scratch memory."""
-        LOGGER.take_errors()
+        LOGGER.take_reasons()
         run = _Run(
             self._gpu,
             self._engine.create_execution_context(
@@ -168,7 +176,7 @@ class Network:
             ),
         )
         if not run.is_open:
-            reasons = LOGGER.take_errors()
+            reasons = LOGGER.take_reasons()
             self._gpu.check("making an execution context")
             raise no_memory(self._gpu, "make an execution context", reasons)
         is_free = -1 in tuple(self._engine.get_tensor_shape(self.tensors.input))
@@ -285,7 +293,7 @@ class _Run:
             return
         accepted = self._context.execute_async_v3(stream.handle)
         if not accepted:
-            reasons = LOGGER.take_errors()
+            reasons = LOGGER.take_reasons()
             self._gpu.check("running the network")
             raise EngineError(
                 f"{NAME} refused to run the network on {self._gpu.info} ({reasons}): the next "
@@ -308,34 +316,16 @@ class _Run:
         if self._graph is None:
             _log.info(
                 "the network runs without a CUDA graph, which was refused (%s)",
-                LOGGER.take_errors(),
+                LOGGER.take_reasons(),
             )
 
     def _must(self, accepted: bool, what: str) -> None:
         """Close and raise if TensorRT returned False, instead of going on with something else."""
         if not accepted:
             self.close()
-            raise EngineError(f"{NAME} does not accept {what} ({LOGGER.take_errors()})")
+            raise EngineError(f"{NAME} does not accept {what} ({LOGGER.take_reasons()})")
 
 
 def no_memory(gpu: Gpu, doing: str, reasons: str) -> EngineError:
     """Return the error to raise where the GPU has too little memory."""
-    return EngineError(
-        f"{NAME} cannot {doing} on {gpu.info} ({reasons}): lower max_batch or imgsz, or end other "
-        "programs that use the GPU"
-    )
-
-
-def new(kind: Any) -> Any:
-    """Return a TensorRT builder or runtime.
-
-    Raises:
-        EngineError: TensorRT's factory returns none, which Python sees as a TypeError.
-    """
-    try:
-        return kind(LOGGER)
-    except TypeError as error:
-        raise EngineError(
-            f"{NAME} does not start ({LOGGER.take_errors()}): check that `nvidia-smi` works and "
-            "that the driver is one that this TensorRT supports"
-        ) from error
+    return EngineError(f"{NAME} cannot {doing} on {gpu.info} ({reasons}): {SAVE_MEMORY}")

@@ -8,8 +8,8 @@ import hashlib
 import json
 import logging
 import os
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,16 @@ from kp_pose_ros.errors import EngineError
 from kp_pose_ros.inference.decode import BOX, CLASS, KEYPOINTS, SCORE
 from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import NAME
-from kp_pose_ros.inference.tensorrt.builder import WORKSPACE, BuildOptions, build_plan, graph_for
+from kp_pose_ros.inference.tensorrt.builder import (
+    WORKSPACE,
+    BuildError,
+    BuildOptions,
+    build_plan,
+    graph_for,
+)
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.inference.tensorrt.network import Network, PlanRefusedError
-from kp_pose_ros.models.cache import cached, content_hash, find_cached
+from kp_pose_ros.models.cache import cached, content_hash, find_cached, locked
 from kp_pose_ros.models.engine_file import read_engine_header
 from kp_pose_ros.models.layouts import MAX_CANDIDATES, Layout
 from kp_pose_ros.models.model import PoseModel, Size
@@ -78,9 +84,12 @@ class NetworkSource:
     options: BuildOptions  # how to build the engines of other files
     gpu: Gpu  # what they run on; its context must be current in every method
     progress: Progress = QUIET  # receives the reports of a build
+    _failed: dict[Size, str] = field(default_factory=dict, init=False)
 
     def open(self, size: Size) -> Network:
         """Return the network for inputs of (height, width).
+
+        A build that failed is not repeated: every image would wait for it again.
 
         Raises:
             EngineError: TensorRT cannot build or load it.
@@ -88,24 +97,39 @@ class NetworkSource:
         """
         if is_engine(self.model):
             return self._open_users_own(size)
+        if size not in self._failed:
+            try:
+                return self._open_or_build(size)
+            except BuildError as error:
+                self.gpu.check("building the engine")
+                self._failed[size] = f"{error}; it is not tried again until a restart"
+        raise EngineError(self._failed[size])
+
+    def _open_or_build(self, size: Size) -> Network:
         graph = graph_for(self.model, size, self.options.precision)
         facts = self._facts(graph)
         name = facts.file_name(graph)
-        kept = find_cached(name)
-        for plan in kept:
+        refused = []
+        for plan in find_cached(name):
             try:
                 network = self._load(plan, size)
             except PlanRefusedError as refusal:
+                refused.append(content_hash(plan))
                 _log.warning("the engine %s cannot be used and is built again: %s", plan, refusal)
             else:
                 note_use(plan, facts)
                 return network
-        plan = cached(name, lambda: self._build(graph, facts), force=bool(kept))
+        plan = cached(
+            name,
+            lambda: self._build(graph, facts),
+            refused=refused,
+            waiting=self.progress.waiting,
+        )
         note_use(plan, facts)
         try:
             return self._load(plan, size)
         except PlanRefusedError as refusal:
-            raise EngineError(
+            raise BuildError(
                 f"the engine that was just built from {self.model.path} cannot be loaded: "
                 f"{refusal}; check that the driver is one that this TensorRT supports"
             ) from refusal
@@ -148,7 +172,12 @@ class NetworkSource:
     def _build(self, graph: Path, facts: PlanFacts) -> bytes:
         _log.info("building the engine of %s with %s on %s", graph.name, NAME, self.gpu.info)
         times = graph.with_name(facts.timing_cache_name())
-        return build_plan(graph, self.options, progress=self.progress, timing_cache=times)
+        with ExitStack() as held:
+            # One build at a time on a GPU: others would change its times, and share their file.
+            with suppress(OSError):  # of a folder that cannot be written
+                lock = times.with_name(f".{times.name}.lock")
+                held.enter_context(locked(lock, self.progress.waiting))
+            return build_plan(graph, self.options, progress=self.progress, timing_cache=times)
 
 
 def note_use(plan: Path, facts: PlanFacts) -> None:

@@ -24,6 +24,9 @@ from kp_pose_ros.timing import StageTimes
 MAPPED_FRAMES = False
 
 
+SLOTS = 2  # one uploads while the other is in the network
+
+
 class HostDeviceBuffer:
     """Bytes with an address on the host and one on the GPU, allocated once and grown only.
 
@@ -69,17 +72,15 @@ class HostDeviceBuffer:
                 self.device = int(self._allocation)
         self._size = size
 
-    def upload(self, start: int, stop: int, stream: Any) -> None:
-        """Copy bytes `start` to `stop` from the host to the GPU."""
+    def upload(self, size: int, stream: Any) -> None:
+        """Copy the first `size` bytes from the host to the GPU."""
         if self._allocation is not None:
-            source = self.host[start:stop]
-            self._gpu.driver.memcpy_htod_async(self.device + start, source, stream)
+            self._gpu.driver.memcpy_htod_async(self.device, self.host[:size], stream)
 
-    def download(self, start: int, stop: int, stream: Any) -> None:
-        """Copy bytes `start` to `stop` from the GPU to the host."""
+    def download(self, size: int, stream: Any) -> None:
+        """Copy the first `size` bytes from the GPU to the host."""
         if self._allocation is not None:
-            target = self.host[start:stop]
-            self._gpu.driver.memcpy_dtoh_async(target, self.device + start, stream)
+            self._gpu.driver.memcpy_dtoh_async(self.host[:size], self.device, stream)
 
     def free(self) -> None:
         """Give the memory back; nothing on the GPU may be using it."""
@@ -108,12 +109,12 @@ class Slot:
     """What one batch needs from its upload to its result; reused for every second batch.
 
     Attributes:
-        outputs: what the networks return.
+        outputs: what the networks return, one for each of its passes through a network.
     """
 
     def __init__(self, gpu: Gpu, max_batch: int, *, is_gray: bool = False) -> None:
         """Make a slot; `gpu`'s context must be current here and in every method."""
-        self.outputs = HostDeviceBuffer(gpu, mapped=True)
+        self.outputs = [HostDeviceBuffer(gpu, mapped=True) for _ in range(max_batch)]
         self._gpu = gpu
         self._is_gray = is_gray
         self._memories = [HostDeviceBuffer(gpu, mapped=MAPPED_FRAMES) for _ in range(max_batch)]
@@ -150,7 +151,7 @@ class Slot:
 
     def close(self) -> None:
         """Free memory and events; the GPU must be done with them."""
-        for memory in (*self._memories, self.outputs):
+        for memory in (*self._memories, *self.outputs):
             memory.free()
         self._spans.clear()
         self._events.clear()

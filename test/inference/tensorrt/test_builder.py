@@ -3,6 +3,8 @@
 """Plans built by TensorRT for RTX, which needs no GPU for that."""
 
 import logging
+import signal
+import weakref
 from contextlib import closing
 from importlib import import_module
 
@@ -70,12 +72,42 @@ def test_the_build_tells_what_it_does(builder, echo):
     assert all(0 <= done <= total for _, done, total in reports)
 
 
-def test_what_progress_raises_ends_the_build(builder, echo):
+def test_what_progress_raises_ends_the_build(builder, echo, monkeypatch):
+    configs, real = [], builder._config
+    monkeypatch.setattr(
+        builder, "_config", lambda *given: configs.append(weakref.ref(made := real(*given))) or made
+    )
     progress = Recorder(KeyboardInterrupt())
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         build(builder, echo.graph((64, 96)), progress=progress)
     first, _, last = progress.reports
     assert (first, last) == ("begin", "end")
+    assert configs[0]() is None, f"the traceback of {raised.value!r} keeps TensorRT's objects"
+
+
+@pytest.fixture
+def ctrl_c_interrupts():
+    """Python's own handler, which is not there where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("callback", ["log", "phase_start", "step_complete"])
+def test_ctrl_c_ends_the_build_whatever_it_interrupts(
+    builder, echo, monkeypatch, ctrl_c_interrupts, callback
+):
+    """The bindings drop what a callback raises, and Python raises in whichever comes next."""
+    owner = type(builder.LOGGER) if callback == "log" else builder._Monitor
+    real = getattr(owner, callback)
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(owner, callback, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(builder, echo.graph((64, 96)))
 
 
 def test_a_file_that_is_no_graph_is_refused(builder, tmp_path):
@@ -127,6 +159,39 @@ def build_simulated(engines, echo, tmp_path):
             )
 
     return build
+
+
+@pytest.mark.parametrize(
+    ("severity", "message", "said"),
+    [
+        pytest.param(
+            "ERROR",
+            "Error Code 1: Cuda Runtime (out of memory)",
+            r"\(out of memory\)\): lower max_batch or imgsz, or end other",
+            id="no memory, says CUDA",
+        ),
+        pytest.param(
+            "ERROR",
+            "Error Code 2: OutOfMemory (no further information)",
+            "OutOfMemory .* lower max_batch or imgsz, or end other",
+            id="no memory, says TensorRT",
+        ),
+        pytest.param("ERROR", "no kernel", "no kernel.* try another precision", id="an error"),
+        pytest.param("WARNING", "no kernel", "no kernel.* try another precision", id="a warning"),
+        pytest.param("INFO", "no kernel", "no reason given", id="nothing"),
+    ],
+)
+def test_a_build_that_fails_says_why_and_what_to_do(
+    build_simulated, engines, monkeypatch, severity, message, said
+):
+    bindings = engines("bindings")
+
+    def fail(*_):
+        bindings.LOGGER.log(getattr(bindings.trt.ILogger, severity), message)
+
+    monkeypatch.setattr(bindings.trt.Builder, "build_serialized_network", fail)
+    with pytest.raises(engines("builder").BuildError, match=rf"cannot build .* as fp32 .*{said}"):
+        build_simulated(None)
 
 
 def test_a_timing_cache_that_is_refused_costs_no_build(build_simulated, machine, tmp_path):

@@ -30,7 +30,7 @@ INTEGRATED = pytest.param({"integrated": True}, id="memory shared with the host"
 DISCRETE = pytest.param({}, id="memory of its own")
 # Each needs another network: 96 x 96, 64 x 96, ...
 ONE_MORE_THAN_KEPT = [(96, 96), (60, 96), (30, 96), (96, 60), (96, 30)]
-Network = "kp_pose_ros.inference.tensorrt.network"
+SLOTS = 2
 CU_STREAM_NON_BLOCKING = 1  # cuda.h
 NOT_CONVERTED = {"copy", "h2d", "letterbox", "infer", "d2h"}
 
@@ -204,6 +204,15 @@ def test_what_was_found_stays_when_later_batches_come(open_engine, model):
     assert_same(first, by_onnx_runtime(model, [random_frame(1)]))
 
 
+def test_streams_that_are_abandoned_leave_the_engine_free(open_engine, model):
+    engine = open_engine()
+    for _ in range(3):
+        stream = PoseEstimator(engine, model, DecodeSettings()).stream([random_frame(1)] * 3)
+        next(stream)
+        stream.close()
+    assert_right(engine, model, [random_frame(1)])
+
+
 def test_a_third_batch_has_to_wait(open_engine):
     engine = open_engine()
     pending = [engine.submit([random_frame(seed)]) for seed in range(2)]
@@ -342,6 +351,25 @@ def test_out_of_memory_costs_its_batch_only(open_engine, machine, model, fail, c
     assert_right(engine, model, [random_frame(1)])
 
 
+@pytest.mark.parametrize(
+    ("call", "kind"), [("Event.synchronize", "MemoryError"), ("to_rows", ZeroDivisionError)]
+)
+def test_results_that_fail_leave_the_engine_free(
+    open_engine, engines, model, monkeypatch, fail, call, kind
+):
+    engine = open_engine()
+    for _ in range(3):
+        pending = engine.submit([random_frame(1)])
+        with monkeypatch.context() as patch:
+            if call == "to_rows":
+                patch.setattr(engines("plans").NetworkSource, call, lambda *_: 1 / 0)
+            else:
+                fail(call, kind)
+            with pytest.raises((EngineError, ZeroDivisionError)):
+                pending.result()
+    assert_right(engine, model, [random_frame(1)])
+
+
 def test_a_batch_survives_that_the_next_one_runs_out_of_memory(open_engine, model, fail):
     engine = open_engine()
     pending = engine.submit([random_frame(1)])
@@ -387,19 +415,67 @@ def test_running_out_of_memory_while_opening_leaves_nothing_behind(
     assert not machine.context_is_retained
 
 
-def test_a_driver_that_takes_no_kernel_leaves_nothing_behind(open_engine, machine, fail):
-    fail("module_from_buffer", "LogicError")
-    with pytest.raises(EngineError, match="accepts no letterbox kernel"):
+@pytest.mark.parametrize(
+    ("faults", "problem"),
+    [
+        pytest.param(
+            {"module_from_buffer": "LogicError"}, "accepts no letterbox kernel", id="an old driver"
+        ),
+        pytest.param(
+            {"module_from_buffer": "MemoryError"}, "memory of Rule Machine .* ran out", id="no room"
+        ),
+        pytest.param(
+            {"module_from_buffer": "LogicError", "Context.synchronize": "LaunchError"},
+            "Rule Machine .* failed while preparing the engine",
+            id="a lost GPU",
+        ),
+    ],
+)
+def test_a_kernel_that_cannot_be_loaded_leaves_nothing_behind(
+    open_engine, machine, fail, faults, problem
+):
+    for call, kind in faults.items():
+        fail(call, kind)
+    with pytest.raises(EngineError, match=problem):
         open_engine()
     assert machine.blocks == {}
     assert not machine.context_is_retained
 
 
+NULLPTR = TypeError("pybind11::init(): factory function returned nullptr")
+
+
 @pytest.mark.parametrize("factory", ["Builder", "Runtime"])
 def test_tensorrt_that_does_not_start_is_named(open_engine, machine, factory):
-    machine.faults[factory] = [TypeError("pybind11::init(): factory function returned nullptr")]
+    machine.faults[factory] = [NULLPTR]
     with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start .* `nvidia-smi`"):
         open_engine()
+    assert not machine.context_is_retained
+
+
+@pytest.mark.parametrize("plan", [None, b"of another version"], ids=["not built", "not loaded"])
+def test_a_build_that_failed_is_not_repeated(open_engine, machine, monkeypatch, plan):
+    engine = open_engine(imgsz=None)
+
+    def build(*_):
+        machine.call("build_serialized_network")
+        return plan
+
+    monkeypatch.setattr(sys.modules["tensorrt"].Builder, "build_serialized_network", build)
+    for _ in range(3):
+        with pytest.raises(EngineError, match="is not tried again until a restart"):
+            run(engine)
+    assert machine.calls.count("build_serialized_network") == 1
+
+
+def test_an_engine_that_found_no_room_is_loaded_later(open_engine, machine, model, fail):
+    engine = open_engine(imgsz=None)
+    for _ in range(2):
+        fail("mem_alloc", "MemoryError")
+        with pytest.raises(EngineError, match="ran out"):
+            run(engine)
+    assert_right(engine, model, [random_frame(1)], None)
+    assert machine.calls.count("build_serialized_network") == 1
 
 
 def test_an_engine_without_room_in_memory_is_not_taken_for_a_damaged_one(
@@ -484,12 +560,31 @@ def test_from_its_third_run_on_a_batch_is_a_cuda_graph(open_engine, machine, mod
     assert machine.calls.count("cuGraphLaunch") == launched + 6
 
 
-def test_graphs_are_captured_again_where_the_output_has_moved(open_engine, machine, model):
+def test_graphs_stay_when_a_batch_grows(open_engine, machine, model):
     engine = open_engine(max_batch=2)
-    for count in (1, 1, 1, 1, 2, 2, 1, 1, 1, 1):  # two pictures need a larger output
+    for count in (1, 1, 1, 1, 2, 2, 1, 1, 1, 1):
         frames = [random_frame(seed) for seed in range(count)]
         assert_right(engine, model, frames)
-    assert machine.calls.count("cuGraphInstantiateWithFlags") == 4
+    assert machine.calls.count("cuGraphInstantiateWithFlags") == 2
+
+
+def test_cameras_of_two_shapes_in_any_mixture_soon_need_no_new_context(open_engine, machine, model):
+    engine = open_engine(imgsz=None, max_batch=4)
+    shapes = [(96, 96), (60, 96)]
+    mixtures = [(a, b) for a in range(5) for b in range(5 - a) if a + b]
+
+    def run_all():
+        for mixture in mixtures:
+            frames = [
+                random_frame(seed, size=shape)
+                for shape, count in zip(shapes, mixture, strict=True)
+                for seed in range(count)
+            ]
+            for _ in range(SLOTS):
+                assert_right(engine, model, frames, None)
+        return machine.calls.count("create_execution_context")
+
+    assert run_all() == run_all()
 
 
 @pytest.mark.parametrize("machine", [pytest.param({"captures": False}, id="old")], indirect=True)
@@ -554,9 +649,11 @@ def test_a_graph_without_room_on_the_gpu_costs_its_batch_only(open_engine, machi
     assert_right(engine, model, [random_frame(1)])
 
 
-def test_more_numbers_of_pictures_than_are_kept_come_and_go(open_engine, model, monkeypatch):
+def test_more_numbers_of_pictures_than_are_kept_come_and_go(
+    open_engine, engines, model, monkeypatch
+):
+    monkeypatch.setattr(engines("network"), "_KEPT_RUNS", 1)
     engine = open_engine(max_batch=4)
-    monkeypatch.setattr(sys.modules[Network], "_KEPT_RUNS", 3)
     for count in (1, 2, 3, 4, 1, 2, 3, 4, 4, 4, 4):
         frames = [random_frame(seed) for seed in range(count)]
         assert_right(engine, model, frames)
@@ -608,6 +705,22 @@ def test_auto_takes_it_where_there_is_a_gpu(engines, model, caplog, monkeypatch)
     estimator.engine.close()
     (line,) = [line for line in caplog.messages if "engine auto" in line]
     assert line.startswith("engine auto: TensorRT 10.3.0 on Rule Machine")
+
+
+def test_auto_takes_another_one_where_tensorrt_does_not_start(
+    engines, machine, model, caplog, monkeypatch
+):
+    """Such as pip's TensorRT for CUDA 13 on an older driver, which says why in a warning."""
+    monkeypatch.setattr("kp_pose_ros.inference.factory.has_gpu", lambda: True)
+    machine.faults["Runtime"] = [NULLPTR]
+    logger = engines("bindings").LOGGER
+    logger.log(logger.WARNING, "CUDA initialization failure with error: 35")
+    _, estimator = make_estimator(EstimatorSettings(model.path))
+    estimator.engine.close()
+    (line,) = [line for line in caplog.messages if "engine auto" in line]
+    assert "although there is an NVIDIA GPU, because TensorRT 10.3.0 does not start" in line
+    assert "error: 35" in line
+    assert not machine.context_is_retained
 
 
 # Plans

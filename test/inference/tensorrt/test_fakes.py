@@ -236,6 +236,41 @@ def test_a_context_is_captured_after_one_run_and_not_changed_any_more(driver, ma
     stream.synchronize()
 
 
+@pytest.mark.parametrize(
+    ("callback", "is_built"),
+    [("phase_start", True), ("step_complete", False), ("phase_finish", True)],
+)
+def test_what_a_callback_raises_is_dropped(driver, machine, context, tmp_path, callback, is_built):
+    """TensorRT, python/src/infer/pyCore.cpp, PyProgressMonitor of v10.3.0 to v11.1: each callback
+    has `catch (...)`, and stepComplete: "Use the exception as an indicator that we should cancel
+    the build".
+    """
+
+    class Monitor(sys.modules["tensorrt"].IProgressMonitor):
+        def phase_start(self, *_):
+            self._fail_in("phase_start")
+
+        def step_complete(self, *_):
+            self._fail_in("step_complete")
+            return True
+
+        def phase_finish(self, *_):
+            self._fail_in("phase_finish")
+
+        def _fail_in(self, name):
+            if name == callback:
+                raise KeyboardInterrupt
+
+    trt = sys.modules["tensorrt"]
+    builder = trt.Builder(None)
+    config = builder.create_builder_config()
+    config.progress_monitor = Monitor()
+    network = builder.create_network(1 << trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    graph = write_echo_model(tmp_path / "echo.onnx", sides=(64, 96))
+    trt.OnnxParser(network, None).parse_from_file(graph)
+    assert bool(builder.build_serialized_network(network, config)) is is_built
+
+
 def test_memory_that_nobody_wrote_is_no_convenient_zero(driver, machine, context):
     memory = driver.mem_alloc(8)
     block = machine.find(int(memory), 8, ("device",))

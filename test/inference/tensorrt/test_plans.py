@@ -10,9 +10,11 @@ import json
 import os
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from pose_graphs import COCO, constant_model, random_raw, run
 
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.inference.tensorrt.gpu import GpuInfo
-from kp_pose_ros.models.cache import content_hash
+from kp_pose_ros.models.cache import content_hash, locked
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.models.prepare import prepare
 
@@ -98,6 +100,41 @@ def open_network(plans, engines, tmp_path):
 
     yield open_network
     gpu.close()
+
+
+@pytest.mark.parametrize("name", ["*.plan", "timing-*.cache"])
+def test_a_build_waits_for_one_of_another_process_and_says_so(
+    open_network, plans, machine, monkeypatch, name
+):
+    """Neither the same plan nor another one for the same GPU is built by two at once."""
+    plan = open_network()
+    plan.unlink()
+    (made,) = [*plan.parent.glob(name)] or [plan]
+    reports = SimpleQueue()
+    monkeypatch.setattr(type(plans.QUIET), "__call__", lambda _, *report: reports.put(report))
+    with ThreadPoolExecutor(1) as other:
+        with locked(made.with_name(f".{made.name}.lock")):
+            opening = other.submit(open_network)
+            assert reports.get() == ("waiting for another process", 0, 0)
+            assert builds_by(machine) == 1
+        assert opening.result() == plan
+    assert builds_by(machine) == 2
+
+
+def test_a_refused_plan_that_another_process_has_replaced_is_not_built_again(
+    open_network, plans, machine, monkeypatch
+):
+    plan = open_network()
+    good, real = plan.read_bytes(), plans.cached
+    write_whole(plan, b"made for another driver")
+
+    def replaced_before(*arguments, **more):
+        write_whole(plan, good)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(plans, "cached", replaced_before)
+    assert open_network() == plan
+    assert builds_by(machine) == 1
 
 
 def builds_by(machine):
@@ -241,9 +278,10 @@ def test_a_real_plan_is_built_and_refused_without_a_gpu(source, builds, tmp_path
 
 def test_a_plan_that_is_refused_is_built_again_once(source, builds, caplog):
     """No driver here takes any plan: the reasons are TensorRT's own."""
-    for _ in range(2):
-        with pytest.raises(EngineError, match=r"just built from .* cannot be loaded"):
-            source.open(SIZE)
+    restarted = replace(source)
+    for each in (source, restarted, restarted):
+        with pytest.raises(EngineError, match=r"just built .* is not tried again until a restart"):
+            each.open(SIZE)
     assert len(builds) == 2
     assert "cannot be used and is built again: TensorRT for RTX" in caplog.text
 

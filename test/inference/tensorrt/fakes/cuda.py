@@ -26,6 +26,10 @@ class LaunchError(CudaError):
     pass
 
 
+class RuntimeError(CudaError):  # noqa: A001
+    pass
+
+
 def make_driver(machine):
     """Return a module with the names of `pycuda.driver` whose GPU is `machine`."""
     driver = types.ModuleType("pycuda.driver")
@@ -34,10 +38,6 @@ def make_driver(machine):
     class Device:
         def __init__(self, number):
             assert number < machine.devices
-
-        @staticmethod
-        def count():
-            return machine.devices
 
         def name(self):
             return "Rule Machine"
@@ -277,14 +277,27 @@ def make_driver(machine):
         return Module()
 
     def init():
+        """cuda.h, CUDA_ERROR_NO_DEVICE (100): "no CUDA-capable devices were detected"."""
         machine.call("init", needs_context=False)
+        if not machine.devices:
+            raise RuntimeError("cuInit failed: no CUDA-capable device is detected")
 
     def get_driver_version():
         return 12060
 
     flags = types.SimpleNamespace
     driver.Error = CudaError
-    offered = (MemoryError, LogicError, LaunchError, Device, Context, Stream, Event, init)
+    offered = (
+        MemoryError,
+        LogicError,
+        LaunchError,
+        RuntimeError,
+        Device,
+        Context,
+        Stream,
+        Event,
+        init,
+    )
     offered += (get_driver_version, mem_get_info)
     offered += (mem_alloc, pagelocked_empty, memcpy_htod_async, memcpy_dtoh_async)
     offered += (module_from_buffer, Module, Function, DeviceAllocation, PagelockedHostAllocation)

@@ -8,6 +8,7 @@ Its plans are the ONNX graph behind a line that names version and GPU, and are r
 import enum
 import json
 import types
+from contextlib import suppress
 
 import numpy as np
 import onnx
@@ -170,9 +171,18 @@ def make_tensorrt(machine):
             value.type.tensor_type.shape.dim[0].dim_value = batch
 
     def tell(monitor):
-        monitor.phase_start("Timing tactics", None, 1)
-        goes_on = monitor.step_complete("Timing tactics", 0)
-        monitor.phase_finish("Timing tactics")
+        """Report a phase; return whether to go on.
+
+        TensorRT's bindings print and drop what a callback raises; `step_complete` then counts as
+        False (python/src/infer/pyCore.cpp, PyProgressMonitor).
+        """
+        goes_on = False
+        with suppress(BaseException):
+            monitor.phase_start("Timing tactics", None, 1)
+        with suppress(BaseException):
+            goes_on = monitor.step_complete("Timing tactics", 0)
+        with suppress(BaseException):
+            monitor.phase_finish("Timing tactics")
         return goes_on
 
     class OnnxParser:
