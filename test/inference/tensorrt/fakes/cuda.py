@@ -45,6 +45,9 @@ def make_driver(machine):
         def compute_capability(self):
             return (8, 7)
 
+        def total_memory(self):
+            return machine.memory
+
         def get_attribute(self, attribute):
             return 14 if attribute == "multiprocessors" else int(machine.integrated)
 
