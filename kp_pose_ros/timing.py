@@ -14,7 +14,8 @@ import numpy as np
 KEPT = 1000  # durations per stage; at 30 Hz, those of the last half minute
 PERCENTILES = (50, 95, 99)
 # Nanoseconds. An image that is older than the newest by no more is late, as from a jittery driver;
-# by more, it belongs to a new time: a bag was restarted, or a clock was set.
+# by more, it belongs to a new time: a bag was restarted, or a clock was set. Less than a step of
+# systemd-timesyncd, which sets the clock if it is wrong by more than 0.4 s (NTP_MAX_ADJUST).
 LATE = 250_000_000
 _SHORTEST_STEP = 1_000_000  # nanoseconds
 

@@ -69,8 +69,8 @@ class VideoStream:
         """Return the pictures that are complete with this message, each with its own header.
 
         Raises:
-            FrameError: PyAV is missing, or the codec is unknown, or the packet is damaged, or no
-                key frame has come for too long.
+            FrameError: PyAV or its decoder is missing, or the codec is unknown, or the packet is
+                damaged, or no key frame has come for too long.
         """
         packet = self._read(message)
         if not len(packet.data):  # to the decoder, that means the end of the stream
@@ -150,7 +150,14 @@ def _open(codec: str) -> Any:
             f"the video codec '{printable(codec, 100)}' is unknown: expected one that contains "
             f"{', '.join(_DECODERS)}"
         )
-    context = av.CodecContext.create(decoder, "r")
+    try:
+        context = av.CodecContext.create(decoder, "r")
+    except ValueError as error:  # FFmpeg may be built without it
+        raise FrameError(
+            f"the video codec '{printable(codec, 100)}' needs FFmpeg's decoder {decoder}, which "
+            "this PyAV lacks: install PyAV's own build with `pip install av`, or choose another "
+            "codec for the camera"
+        ) from error
     context.thread_count = 1  # more threads hold pictures back
     context.options = {"flags": "low_delay", "max_pixels": str(MAX_PIXELS)}
     return context

@@ -22,8 +22,8 @@ from kp_pose_ros.image.message import CameraImage
 from kp_pose_ros.output import cdr
 from kp_pose_ros.output.drawing import Annotator
 from kp_pose_ros.poses import Poses
-from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.qos import NEWEST
+from kp_pose_ros.ros.rcl import Output
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
@@ -102,22 +102,21 @@ class AnnotatedPictures:
 
     def __init__(self, node: Node, prefix: str) -> None:
         """Create the publishers on `node`; `prefix` begins each topic's name."""
-        self._node = node
-        self._raw = node.create_publisher(Image, f"{prefix}annotated", NEWEST)
+        self._raw = Output(node, Image, f"{prefix}annotated", NEWEST)
         # As with image_transport, remapping `annotated` also remaps its compressed form.
         compressed = node.resolve_topic_name(f"{prefix}annotated") + "/compressed"
-        self._jpeg = node.create_publisher(CompressedImage, compressed, NEWEST)
+        self._jpeg = Output(node, CompressedImage, compressed, NEWEST)
         self._message = cdr.ImageWriter()
         self._turn = -inf  # of the latest compressed picture, seconds of the monotonic clock
 
     def wanted(self) -> bool:
         """Return whether either topic has a subscriber."""
-        return any(each.get_subscription_count() for each in (self._raw, self._jpeg))
+        return self._raw.wanted() or self._jpeg.wanted()
 
     def close(self) -> None:
         """Destroy the publishers."""
-        for publisher in (self._raw, self._jpeg):
-            self._node.destroy_publisher(publisher)
+        self._raw.close()
+        self._jpeg.close()
 
     def min_width(self, source: Size, jpeg: JpegSettings) -> int:
         """Return how many columns of a camera's picture of (height, width) are needed; 0: none."""
@@ -146,7 +145,7 @@ class AnnotatedPictures:
             presentation.annotator.draw(canvas, picture.poses.scaled(scale))
         if picture.raw_width:
             with times.measure("publish annotated"):
-                rcl.publish(self._raw, message)
+                self._raw.publish(message)
         if picture.jpeg_width:
             with times.measure("compress annotated"):
                 narrow = _narrowed(canvas, picture.jpeg_width)
@@ -168,8 +167,8 @@ class AnnotatedPictures:
 
     def _widths(self, source: Size, jpeg: JpegSettings) -> tuple[int, int]:
         """Return the widths of the raw and of the compressed picture; 0 for no picture."""
-        raw = source[1] if self._raw.get_subscription_count() else 0
-        if not self._jpeg.get_subscription_count():
+        raw = source[1] if self._raw.wanted() else 0
+        if not self._jpeg.wanted():
             return raw, 0
         is_due = jpeg.max_rate == 0 or monotonic() >= self._turn + 1 / jpeg.max_rate
         return raw, jpeg.width(source) if is_due else 0

@@ -30,12 +30,12 @@ from kp_pose_ros.ros.transports import advice, topic_of, transport_of
 from kp_pose_ros.timing import Throttle
 
 _WARNING_PERIOD = 10.0  # seconds between two warnings about the same fault of the same camera
-_BUSY = 1.0  # seconds since it last looked for images, for which a busy worker still listens
+_BUSY = 1.0  # seconds for which the worker, busy with other images, still counts as listening
 _LATENCIES = 1000  # kept at most until they are taken
 
 
 class Camera:
-    """One camera. The worker calls `take`, `read`, `lift` and `published`, the executor the rest.
+    """One camera. The worker calls `receive`, `read`, `lift`, `published`; the executor the rest.
 
     Attributes:
         name: the prefix of its topics; empty: none.
@@ -43,7 +43,7 @@ class Camera:
         counts: numbers of its images by outcome.
         image: size and encoding of the newest readable image.
         always_on: whether its images are processed without a subscriber.
-        looked: when the worker last looked for its images, seconds of the monotonic clock.
+        listened: when the worker last waited for its images, seconds of the monotonic clock.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Camera:
         self.counts = Counts()
         self.image = "none"
         self.always_on = parameters.always_on
-        self.looked = -inf
+        self.listened = -inf
         self._clock = node.get_clock()
         self._logger = node.get_logger()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
@@ -79,7 +79,7 @@ class Camera:
             label=self.label,
             qos=parameters.image_qos,
             queue=self._reader.queue,
-            is_listening=lambda: monotonic() - self.looked < _BUSY,
+            is_listening=lambda: monotonic() - self.listened < _BUSY,
             on_lost=self._on_lost,
             advise=partial(advice, self._transport),
         )
@@ -112,8 +112,7 @@ class Camera:
         """Unsubscribe from the images."""
         for source in self._sources:
             source.stop()
-        if self._transforms is not None:
-            self._transforms.want(self.name, False)
+        self._want_others(False)
 
     def close(self) -> None:
         """Stop, and destroy the publishers."""
@@ -129,6 +128,8 @@ class Camera:
             self._logger.warning(f"{self.label}: {self.images.topic}: {sentence}")
         self._duplicates.watch()
         self.coverage.watch()
+        if not self.is_wanted():  # without an image, `receive` does not do it
+            self._want_others(False)
         return self.images.watch()
 
     def is_wanted(self) -> bool:
@@ -139,8 +140,8 @@ class Camera:
         is_first = not self.counts.processed
         return is_first or self.always_on or any(wanted() for wanted in self.wanted_by)
 
-    def take(self) -> bool:
-        """Take the newest image for `read`; return whether there is one and it is needed.
+    def receive(self) -> bool:
+        """Take and count the newest image; return whether it waits for `read`, as it is needed.
 
         Raises: see `ImageSubscription.take`.
         """
@@ -150,15 +151,19 @@ class Camera:
         while self._reader.queue > 1 and (more := self._take_message()) is not None:
             skipped += more
         is_wanted = self.is_wanted()
-        if self.depth is not None:
-            self.depth.want(is_wanted)
-        if self._transforms is not None:
-            self._transforms.want(self.name, is_wanted)
+        self._want_others(is_wanted)
         if is_wanted:
             self.counts.dropped += skipped
         else:
             self.counts.unwanted += skipped + self._reader.skip()
         return is_wanted
+
+    def _want_others(self, is_wanted: bool) -> None:
+        """Start or stop receiving what is used together with the images."""
+        if self.depth is not None:
+            self.depth.want(is_wanted)
+        if self._transforms is not None:
+            self._transforms.want(self.name, is_wanted)
 
     def _take_message(self) -> int | None:
         """Hand the next message to the reader; return how many it skipped, None without one."""

@@ -66,7 +66,7 @@ class Counts:
     dropped: int = 0  # a newer frame, or a pause, came before the worker was free
     # could not be read; by the message's field at fault
     bad: Counter[str] = field(default_factory=Counter)
-    failed: int = 0  # the engine failed on them
+    failed: int = 0  # the engine failed on them, or their poses could not be published
     processed: int = 0  # their poses were published
     with_depth: int = 0  # processed with a depth image and a calibration
     without_depth: int = 0  # processed without one of them, although depth is enabled
@@ -92,6 +92,7 @@ class Report:
     age: float | None  # seconds since its newest image; None before the first
     # seconds from stamp to poses at the 95th percentile; None if there were none
     latency: float | None
+    fault: str = ""  # why its images are lost within this node; empty if they are not
 
     @property
     def rate(self) -> float:
@@ -105,13 +106,15 @@ class Report:
 
     def judge(self, limits: Limits) -> tuple[Level, str]:
         """Return the camera's level and why, as docs/integration.md lists them."""
+        if self.fault:
+            return Level.ERROR, self.fault
         if self.age is None:
             return Level.WARN, "waiting for the first image"
         if self.age > limits.warn_age:
             level = Level.ERROR if self.age > limits.error_age else Level.WARN
             return level, f"no image for {self.age:.1f} s"
         if self.counts.failed:
-            return Level.ERROR, "the engine fails: the log says why"
+            return Level.ERROR, "the engine or publishing fails: the log says why"
         if fault := self._fault_of_images(limits):
             return Level.WARN, fault
         return self._judge_results(limits)
@@ -159,11 +162,12 @@ class Losses:
 
     def look(self, counts: Counts) -> str | None:
         """Return a warning of the losses since the last one; None if they are few."""
-        new = counts.since(self._told)
+        now = counts.copy()  # another thread counts on
+        new = now.since(self._told)
         lost, sent = new.lost, new.lost + new.received
         if lost < _MANY_LOST or lost < _SHARE_LOST * sent or not self._throttle.passes("lost"):
             return None
-        self._told = counts.copy()
+        self._told = now
         return (
             f"{lost} of {sent} images were lost on the way to this node: with Fast DDS on one "
             "machine, whose shared memory is half a megabyte by default, start the camera's "
@@ -255,14 +259,15 @@ class Diagnostics:
         self._before[camera] = after
         latencies = camera.take_latencies()
         latency = percentiles(latencies)[1] if latencies else None
-        report = Report(after.since(before), seconds, camera.images.age(), latency)
+        images = camera.images
+        report = Report(after.since(before), seconds, images.age(), latency, images.fault)
         values = {
             "lost on the way": str(after.lost),
             "received": str(after.received),
             "processed": str(after.processed),
             "dropped, a newer one arrived": str(after.dropped),
             "unwanted, no subscriber": str(after.unwanted),
-            "failed in the engine": str(after.failed),
+            "failed, the log says why": str(after.failed),
             "bad": str(sum(after.bad.values())),
             **{f"bad {field}": str(count) for field, count in sorted(after.bad.items())},
             "stamp repeated": str(after.repeated),

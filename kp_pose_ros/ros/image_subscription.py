@@ -40,6 +40,7 @@ class ImageSubscription:
     Attributes:
         topic: its resolved name.
         current: rclpy's subscription; None while stopped.
+        fault: why images that arrive are lost to `take`; empty if they are not.
         is_gap: whether messages are missing directly before the one last taken.
     """
 
@@ -80,6 +81,7 @@ class ImageSubscription:
         self.topic = node.resolve_topic_name(name)
         self._name = name
         self.current: Subscription[Any] | None = None
+        self.fault = ""
         self._node = node
         self._type_name = type_name
         self._label = label
@@ -106,6 +108,7 @@ class ImageSubscription:
         if self.current is None:
             self._last = monotonic()
             self._is_silent = False
+            self.fault = ""
             self._profile = image_qos(self._qos, self._publishers(), self._queue)
             self._subscribe()
 
@@ -193,6 +196,13 @@ class ImageSubscription:
         self.arrived()
         if self._callback is not None:
             self._callback(message)
+        elif not self.fault:
+            self.fault = (
+                "the program's executor takes the images away, as it ignores callback groups: spin "
+                "the node with kp_pose_ros's GuardedExecutor, or rclpy's SingleThreadedExecutor or "
+                "MultiThreadedExecutor"
+            )
+            self._node.get_logger().error(f"{self._label}: {self.topic}: {self.fault}")
 
     def arrived(self) -> None:
         """Note that an image has come, taken or not; in any thread."""

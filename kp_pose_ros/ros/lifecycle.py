@@ -41,6 +41,7 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
         LifecycleNodeMixin.__init__(self, callback_group=self.waiting_group)
         serve_change_state(self, self._on_change_state)
         self._states = state_machine(self)
+        self._lock = Lock()  # an executor with several threads serves requests side by side
         self._steps: dict[int, Callable[[], Awaitable[None]]] = {
             Transition.TRANSITION_CONFIGURE: self.configure,
             Transition.TRANSITION_ACTIVATE: self.activate,
@@ -63,14 +64,17 @@ class ManagedNode(LifecycleNodeMixin, OverridableQos):
         Args:
             transition: a number of lifecycle_msgs/Transition, such as TRANSITION_CONFIGURE.
         """
-        if transition not in self._possible().values():
-            possible = ", ".join(f"{each} ({name})" for name, each in self._possible().items())
+        with self._lock:
+            possible = self._possible()
+            if transition in possible.values():
+                self._states.trigger_transition_by_id(transition, True)
+        if transition not in possible.values():
+            names = ", ".join(f"{number} ({name})" for name, number in possible.items())
             self.get_logger().warning(
                 f"transition {transition} is refused in state '{self.state}': expected "
-                + (f"one of {possible}" if possible else "none before this state ends")
+                + (f"one of {names}" if names else "none before this state ends")
             )
             return False
-        self._states.trigger_transition_by_id(transition, True)
         try:
             await self._steps[transition]()
         except Exception as error:

@@ -124,13 +124,18 @@ class PoseNode(ManagedNode):
             poses_3d=self._poses_3d,
         )
         self._adopt(values)
-        self._worker.ended.add_done_callback(lambda _: self._deactivate_if_active())
+        self._worker.ended.add_done_callback(lambda _: self._on_worker_end())
         self._worker.start()
         _raise_if_any(await self._worker.opened)
         self._problem = ""
 
     async def activate(self) -> None:
-        """Receive images, if enabled."""
+        """Receive images, if enabled.
+
+        Raises:
+            BaseException: the error that has ended the worker, if it has ended.
+        """
+        self._raise_if_ended()
         self._active = True
         if self._enabled:
             self._resume()
@@ -143,8 +148,7 @@ class PoseNode(ManagedNode):
         """
         self._active = False
         await self._rest()
-        if self._worker and self._worker.ended.done():
-            _raise_if_any(self._worker.ended.result())
+        self._raise_if_ended()
 
     async def cleanup(self) -> None:
         """Close the engine and destroy the topics."""
@@ -196,10 +200,19 @@ class PoseNode(ManagedNode):
         else:
             await self.change_state(Transition.TRANSITION_ACTIVATE)
 
-    def _deactivate_if_active(self) -> None:
-        """Go through the error state, since the worker ended unasked."""
+    def _on_worker_end(self) -> None:
+        """Go through the error state if active; if inactive, there is no way to it."""
         if self._active:
             self._do(self.change_state, Transition.TRANSITION_DEACTIVATE)
+        elif self.state == "inactive":
+            try:
+                self._raise_if_ended()
+            except Exception as error:
+                self.report(error)
+
+    def _raise_if_ended(self) -> None:
+        if self._worker is not None and self._worker.ended.done():
+            _raise_if_any(self._worker.ended.result())
 
     async def _enable(self, request: Any, response: Any) -> Any:
         """Pause or resume work, in any state; of two requests, the last one wins."""
@@ -229,6 +242,8 @@ class PoseNode(ManagedNode):
                 partial(self._handover.call, partial(idle.set_result, None))
             )
             await idle
+        if self._poses_3d is not None:
+            self._poses_3d.interrupt()
 
     def _watch(self) -> None:
         replaced = [camera for camera in self.cameras.values() if camera.watch()]

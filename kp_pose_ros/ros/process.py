@@ -97,11 +97,14 @@ class Ending:
 
     Python runs signal handlers between two instructions of the main thread, so one that comes just
     before a wait begins is noticed only after it. The wake-up descriptor has no such gap.
+
+    Attributes:
+        error: what the first call of `end` gave, unless a signal came before.
     """
 
     def __init__(self) -> None:
         """Listen for signals from now on; in the main thread, once in a process."""
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._receiving, sending = os.pipe()
         os.set_blocking(sending, False)
         self._sending = sending
@@ -110,8 +113,9 @@ class Ending:
             signal.signal(each, lambda *_: None)
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the program, with an error if there is one; the first call counts."""
-        self._error = self._error or error
+        """End the program, with an error if there is one; the first end counts."""
+        if not self.has_come():
+            self.error = error
         with suppress(BlockingIOError):  # full: it ends anyway
             os.write(self._sending, b"\0")
 
@@ -120,16 +124,10 @@ class Ending:
         return bool(select.select([self._receiving], [], [], 0)[0])
 
     def wait(self) -> None:
-        """Wait for the end; later signals are ignored.
-
-        Raises:
-            BaseException: what `end` was called with.
-        """
-        os.read(self._receiving, 1)
+        """Wait for the end; later signals are ignored."""
+        select.select([self._receiving], [], [])
         for each in ending_signals():
             signal.signal(each, signal.SIG_IGN)
-        if self._error is not None:
-            raise self._error
 
 
 def run_node(
@@ -157,27 +155,16 @@ def run_node(
     from rclpy.exceptions import ParameterException
 
     from kp_pose_ros.ros.compat import get_logger
-    from kp_pose_ros.ros.executor import GuardedExecutor
 
     ending = Ending()
     code, idle = 0, True
     try:
         node = make(ending)
-        executor = GuardedExecutor()
-        executor.add_node(node)
-        # In a thread, because a signal does not interrupt rclpy's wait in the main thread.
-        spinner = Thread(target=_spin, args=(executor, ending), name="executor", daemon=True)
-        spinner.start()
-        try:
-            ending.wait()
-        finally:
-            if finish is not None:
-                _finish(executor, finish(node))
-            # In its own thread: it destroys what a callback needs at its end.
-            executor.create_task(executor.shutdown)
-            spinner.join(_PATIENCE)
-            idle = close(node, _PATIENCE) and not spinner.is_alive()
-            node.destroy_node()
+        has_stopped = _spin_until_end(node, ending, finish)
+        idle = close(node, _PATIENCE) and has_stopped
+        node.destroy_node()
+        if ending.error is not None:
+            raise ending.error
     except (KpPoseError, ParameterException) as error:  # the latter of rclpy's own parameters
         get_logger(program).fatal(str(error))
         code = 1
@@ -211,6 +198,26 @@ def _start_ros(program: str, about: str) -> bool:
         show(f"{program}: {cause}: {reason}", file=sys.stderr)
         return False
     return True
+
+
+def _spin_until_end(
+    node: NodeT, ending: Ending, finish: Callable[[NodeT], Awaitable[None]] | None
+) -> bool:
+    """Spin a node in a thread until the program's end; return whether the thread has ended."""
+    from kp_pose_ros.ros.executor import GuardedExecutor
+
+    executor = GuardedExecutor()
+    executor.add_node(node)
+    # In a thread, because a signal does not interrupt rclpy's wait in the main thread.
+    spinner = Thread(target=_spin, args=(executor, ending), name="executor", daemon=True)
+    spinner.start()
+    ending.wait()
+    if finish is not None:
+        _finish(executor, finish(node))
+    # In its own thread: it destroys what a callback needs at its end.
+    executor.create_task(executor.shutdown)
+    spinner.join(_PATIENCE)
+    return not spinner.is_alive()
 
 
 def _spin(executor: GuardedExecutor, ending: Ending) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
 from rclpy.node import Node
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import MarkerArray
@@ -16,9 +15,9 @@ from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
 from kp_pose_ros.output import cdr
 from kp_pose_ros.poses import Array, Poses
-from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.annotated import AnnotatedPictures, Presentation
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.rcl import Output
 from kp_pose_ros.ros.space.markers import Markers
 from kp_pose_ros.ros.space.transforms import PeopleInFrame, Transforms
 from kp_pose_ros.skeleton import Vocabulary
@@ -42,11 +41,11 @@ class Publishers:
             in_space: whether to publish `markers`.
             transforms: to the frame of people's positions; None: that of the images.
         """
-        publisher = partial(node.create_publisher, qos_profile=RESULTS)
+        output = partial(Output, node, qos=RESULTS)
         self._node = node
-        self._poses = publisher(PoseArray, f"{prefix}poses")
-        self._detections = publisher(Detection2DArray, f"{prefix}detections")
-        self._markers = publisher(MarkerArray, f"{prefix}markers") if in_space else None
+        self._poses = output(PoseArray, f"{prefix}poses")
+        self._detections = output(Detection2DArray, f"{prefix}detections")
+        self._markers = output(MarkerArray, f"{prefix}markers") if in_space else None
         self._skeleton = node.create_publisher(SkeletonMsg, f"{prefix}skeleton", LATCHED)
         self.annotated = AnnotatedPictures(node, prefix)
         self._marker_builder = Markers()
@@ -57,15 +56,14 @@ class Publishers:
 
     def wanted(self) -> bool:
         """Return whether any result of an image has a subscriber."""
-        return (
-            any(each.get_subscription_count() for each in self._results) or self.annotated.wanted()
-        )
+        return any(each.wanted() for each in self._results) or self.annotated.wanted()
 
     def close(self) -> None:
         """Destroy the publishers."""
         self.annotated.close()
-        for publisher in (*self._results, self._skeleton):
-            self._node.destroy_publisher(publisher)
+        for each in self._results:
+            each.close()
+        self._node.destroy_publisher(self._skeleton)
 
     def describe(self, vocabulary: Vocabulary) -> None:
         """Publish, latched, the meaning of the indices in the messages."""
@@ -78,8 +76,8 @@ class Publishers:
         poses: Poses,
         presentation: Presentation,
         keypoints_3d: Array | None = None,
-    ) -> None:
-        """Publish the poses in an image.
+    ) -> bool:
+        """Publish the poses in an image; return False if `poses` itself could not be published.
 
         Args:
             image: the image, which may be drawn on.
@@ -90,7 +88,8 @@ class Publishers:
         """
         header, size = image.header, image.frame.source_size
         vocabulary, times = presentation.vocabulary, presentation.times
-        if self._poses.get_subscription_count():
+        is_published = True
+        if self._poses.wanted():
             with times.measure("message"):
                 motion = None
                 if self._people is not None and keypoints_3d is not None:
@@ -99,12 +98,13 @@ class Publishers:
                     header, size, poses, vocabulary, keypoints_3d, motion=motion
                 )
             with times.measure("publish"):
-                rcl.publish(self._poses, np.frombuffer(message, np.uint8))
-        if self._detections.get_subscription_count():
+                is_published = self._poses.publish(message)
+        if self._detections.wanted():
             self._detections.publish(cdr.detections(header, poses, vocabulary))
         # If an image has no depth, the latest markers stay for their lifetime.
-        if self._markers and keypoints_3d is not None and self._markers.get_subscription_count():
+        if self._markers and keypoints_3d is not None and self._markers.wanted():
             with times.measure("markers"):
                 markers = self._marker_builder.build(header, poses, keypoints_3d, vocabulary)
                 self._markers.publish(markers)
         self.annotated.show(image, poses, presentation)
+        return is_published

@@ -21,16 +21,20 @@ import numpy as np
 from rclpy.context import Context
 from rclpy.guard_condition import GuardCondition
 from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from rclpy.subscription import Subscription
 
 from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.image.frame import Pixels
+from kp_pose_ros.timing import Throttle
 
 InvalidHandle = rclpy_implementation.InvalidHandle  # of what has been destroyed
 
 _OK, _TAKE_FAILED = 0, 401  # rcl/types.h
+_ERROR_PERIOD = 10.0  # seconds between two log lines about what one topic cannot publish
 _NO_NUMBER = 2**64 - 1  # RMW_MESSAGE_INFO_SEQUENCE_NUMBER_UNSUPPORTED
 
 
@@ -101,10 +105,12 @@ def take(subscription: Subscription[Any]) -> tuple[Pixels, bytes, int | None] | 
         return _take_message(subscription) if has_buffers() else None
     if code != _OK:
         raise MiddlewareError(f"a message of {subscription.topic_name} cannot be taken: {_error()}")
-    memory = (ctypes.c_uint8 * content.length).from_address(content.buffer)
-    memory.owner = content  # frees it with the last view
+    array = np.empty(0, np.uint8)
+    if content.length:  # else it may have no memory at all
+        memory = (ctypes.c_uint8 * content.length).from_address(content.buffer)
+        memory.owner = content  # frees it with the last view
+        array = np.frombuffer(memory, np.uint8)
     number = info.publication_sequence_number
-    array = np.frombuffer(memory, np.uint8)
     return array, bytes(info.gid), None if number == _NO_NUMBER else number
 
 
@@ -141,6 +147,46 @@ def publish(publisher: Publisher[Any], content: Pixels) -> None:
         )
     if code != _OK:
         raise MiddlewareError(f"nothing can be published on {publisher.topic_name}: {_error()}")
+
+
+class Output:
+    """A topic of results. What cannot be published costs that message only, and a line in the log.
+
+    One thread publishes; any thread may ask `wanted`.
+    """
+
+    def __init__(self, node: Node, message_type: type[Any], topic: str, qos: QoSProfile) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(message_type, topic, qos)
+        self._failures = 0
+        self._throttle = Throttle(_ERROR_PERIOD)
+
+    def wanted(self) -> bool:
+        """Return whether the topic has a subscriber."""
+        return self._publisher.get_subscription_count() > 0
+
+    def publish(self, message: Any) -> bool:
+        """Publish a message, or the CDR bytes of one; return whether that succeeded.
+
+        Raises:
+            MiddlewareError: the context is shut down, so that nothing can be published any more.
+        """
+        if not isinstance(message, (bytes, np.ndarray)):
+            message = serialize_message(message)
+        try:
+            publish(self._publisher, np.frombuffer(message, np.uint8))
+        except MiddlewareError as error:
+            if not self._node.context.ok():
+                raise
+            self._failures += 1
+            if self._throttle.passes("publish"):
+                self._node.get_logger().error(f"{error} ({self._failures} such messages so far)")
+            return False
+        return True
+
+    def close(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_publisher(self._publisher)
 
 
 class WaitSet:

@@ -40,7 +40,7 @@ class Receiver:
         self._wait_set = WaitSet(context)
         self._turns = list(cameras)  # least recently served first
         self._settle = settle
-        self._looked = 0.0  # when unwanted images were last counted
+        self._counted = 0.0  # when unwanted images were last counted
         self._is_paused = self._is_closed = self._has_left = False
         self._lock = Lock()
         self._when_idle: list[Callable[[], None]] = []
@@ -125,7 +125,7 @@ class Receiver:
             if (subscription := camera.images.current) is not None
         }
         for camera in cameras:
-            camera.looked = monotonic()
+            camera.listened = monotonic()
         try:
             ready = self._wait_set.wait(list(subscriptions), seconds)
             # A lost image also ends every wait, until its event is handled.
@@ -146,18 +146,18 @@ class Receiver:
         if self._is_paused:
             return []
         wanted = [camera for camera in self._turns if camera.is_wanted()]
-        if len(wanted) < len(self._turns) and monotonic() - self._looked > _IDLE_PERIOD:
-            self._looked = monotonic()
+        if len(wanted) < len(self._turns) and monotonic() - self._counted > _IDLE_PERIOD:
+            self._counted = monotonic()
             return self._turns
         return wanted
 
     def _take(self, ready: list[Camera], limit: int) -> list[Camera]:
-        taken = []
-        for camera in ready[:limit] if not self._is_paused else ():
+        taken: list[Camera] = []
+        for camera in ready if not self._is_paused else ():
             with suppress(InvalidHandle):  # unsubscribed at this moment
-                if camera.take():
+                if len(taken) == limit:
+                    camera.images.arrived()  # its image waits for its turn
+                elif camera.receive():
                     taken.append(camera)
-        for camera in ready[limit:]:
-            camera.images.arrived()  # its image waits for its turn
         self._turns = [camera for camera in self._turns if camera not in taken] + taken
         return taken

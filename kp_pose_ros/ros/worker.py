@@ -4,11 +4,11 @@
 
 An image passes through, in this order:
 
-    Worker._begin            Receiver.take -> Camera.take -> ImageSubscription.take -> rcl.take
+    Worker._begin            Receiver.take -> Camera.receive -> ImageSubscription.take -> rcl.take
                              Camera.read -> Reader.read -> message.read_raw -> image_to_frame
                              Engine.submit: letterbox and network, in the engine's own threads
-    Worker._work             PoseEstimator.decode -> decode.decode
-    Worker._publish          Tracker.update, Camera.lift
+    Worker._publish          PoseEstimator.decode -> decode.decode
+                             Tracker.update, Camera.lift
                              Publishers.publish -> cdr.pose_array -> rcl.publish
                              AnnotatedPictures.show -> Painter.paint
     the painter's thread     AnnotatedPictures.publish -> Annotator.draw -> rcl.publish
@@ -17,19 +17,19 @@ An image passes through, in this order:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future as Promise
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
-from typing import TypeVar
 
 from rclpy.context import Context
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.task import Future
 
 from kp_pose_ros.errors import GpuLostError, KpPoseError
-from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.image.message import CameraImage
+from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.estimator import Pending, PoseEstimator
 from kp_pose_ros.inference.factory import build_engine, make_estimator, network_columns
 from kp_pose_ros.inference.progress import ProgressLog
@@ -46,7 +46,6 @@ from kp_pose_ros.space.lift import Lifter
 from kp_pose_ros.timing import StageTimes
 from kp_pose_ros.tracking.tracker import Tracker, make_trackers
 
-T = TypeVar("T")
 Images = list[tuple[Camera, CameraImage]]
 # Called with a camera's name, the poses, and the stamp (nanoseconds) and frame_id of their image.
 OnPoses = Callable[[str, Poses, int, str], None]
@@ -57,7 +56,6 @@ class Batch:
     """Images of different cameras in the engine, and the candidates that it will return."""
 
     images: Images
-    frames: list[Frame]
     candidates: Pending
 
 
@@ -110,7 +108,7 @@ class Worker:
         self._on_poses = on_poses
         self._poses_3d = poses_3d
         self._progress = ProgressLog()
-        self._problem = ""  # the engine's current error
+        self._problems: dict[str, str] = {}  # the engine's current error, by camera
         self._painting_failed: BaseException | None = None
         # The thread sets these once the engine is open, the last three for each new `_parameters`.
         self._model: PoseModel
@@ -183,15 +181,11 @@ class Worker:
         batch = self._begin()
         while batch is not None:
             following = self._begin(is_busy=True) if estimator.engine.overlaps else None
-            candidates = self._try(batch.images, batch.candidates.result)
+            found = self._candidates(batch)
             # The engine works on the next images while the poses are published.
             following = following or self._begin(is_busy=True, at_once=True)
-            if candidates:
-                decode = partial(estimator.decode, batch.frames, candidates)
-                if found := self._try(batch.images, decode):
-                    for (camera, image), poses in zip(batch.images, found, strict=True):
-                        self._publish(camera, image, poses)
-                    self._report(None)
+            for camera, image, candidates in found:
+                self._publish(camera, image, candidates)
             if self._painting_failed is not None:
                 raise self._painting_failed
             batch = following or self._begin()
@@ -211,50 +205,72 @@ class Worker:
                 for camera in taken
                 if (image := camera.read(self._network_width, self._presentation))
             ]
-            frames = [image.frame for _, image in images]
-            pending = self._try(images, partial(engine.submit, frames)) if frames else None
-            if pending is not None:
+            if images:
+                batch = self._submit(images)
                 if engine.overlaps:
-                    pending.add_done_callback(lambda _: self.receiver.wake())
-                return Batch(images, frames, pending)
+                    batch.candidates.add_done_callback(lambda _: self.receiver.wake())
+                return batch
             if is_busy:
                 break
         return None
 
-    def _try(self, images: Images, step: Callable[[], T]) -> T | None:
-        """Do a step of the work on images; if it fails, count and log that and return None."""
+    def _submit(self, images: Images) -> Batch:
+        """Submit images; if the engine refuses them, that error is the result."""
         try:
-            return step()
+            pending = self._estimator.engine.submit([image.frame for _, image in images])
+        except KpPoseError as error:
+            pending = Promise()
+            pending.set_exception(error)
+        return Batch(images, pending)
+
+    def _candidates(self, batch: Batch) -> list[tuple[Camera, CameraImage, Candidates]]:
+        """Wait for the candidates in each image; leave out images on which the engine fails.
+
+        If it fails on several at once, one of them may be at fault: each is tried alone.
+        """
+        try:
+            found = batch.candidates.result()
         except GpuLostError:
             raise  # this process cannot go on
         except KpPoseError as error:
-            for camera, _ in images:
-                camera.counts.failed += 1
-            self._report(error)
-            return None
+            if len(batch.images) > 1:
+                alone = [self._candidates(self._submit([each])) for each in batch.images]
+                return [one for each in alone for one in each]
+            self._fail(batch.images[0][0], error)
+            return []
+        return [(*each, one) for each, one in zip(batch.images, found, strict=True)]
 
-    def _publish(self, camera: Camera, image: CameraImage, found: Poses) -> None:
-        """Track the people found in an image and publish them."""
+    def _publish(self, camera: Camera, image: CameraImage, candidates: Candidates) -> None:
+        """Decode the poses in an image, track the people and publish them."""
+        try:
+            (found,) = self._estimator.decode([image.frame], [candidates])
+        except KpPoseError as error:
+            self._fail(camera, error)
+            return
         header, size, presentation = image.header, image.frame.source_size, self._presentation
         with self.times.measure("track"):
             poses = self._trackers[camera.name].update(found, header.stamp, size)
         keypoints_3d = camera.lift(image, poses, presentation)
-        camera.publishers.publish(image, poses, presentation, keypoints_3d)
+        is_published = camera.publishers.publish(image, poses, presentation, keypoints_3d)
         camera.coverage.publish(header)
-        camera.published(header.stamp, len(poses))
+        if is_published:
+            camera.published(header.stamp, len(poses))
+        else:
+            camera.counts.failed += 1
         if self._on_poses is not None:
             self._on_poses(camera.name, poses, header.stamp, header.frame_id)
         if self._poses_3d is not None:
             self._poses_3d.add(camera.name, header, size, poses, presentation)
+        if self._problems.pop(camera.label, ""):
+            self._logger.info(f"{camera.label}: the engine works again")
 
-    def _report(self, error: KpPoseError | None) -> None:
-        """Log an engine's error when it begins, changes and ends; every next image is tried."""
-        problem = str(error or "")
-        if problem and problem != self._problem:
-            self._logger.error(f"{problem}; the next images are still tried")
-        elif self._problem and not problem:
-            self._logger.info("the engine works again")
-        self._problem = problem
+    def _fail(self, camera: Camera, error: KpPoseError) -> None:
+        """Count an image on which the engine failed; log the error when it begins and changes."""
+        camera.counts.failed += 1
+        problem = str(error)
+        if problem != self._problems.get(camera.label):
+            self._logger.error(f"{camera.label}: {problem}; the next images are still tried")
+        self._problems[camera.label] = problem
 
     def _painter_failed(self, error: BaseException) -> None:
         self._painting_failed = error

@@ -157,7 +157,9 @@ class Attacker:
             quality = QoSProfile(depth=5, durability=1 if kind in LATCHED_TYPES else 2)
             publisher = self._node.create_publisher(interface(kind), name, quality)
             self._made[name] = publisher
-        if kind in VALID and self._maker.random.random() < 0.8:
+        if self._maker.random.random() < 0.05:
+            publisher.publish(self._maker.choose(NO_MESSAGES))
+        elif kind in VALID and self._maker.random.random() < 0.8:
             valid = VALID[kind]()
             publisher.publish(
                 self._maker.changed(valid) if self._maker.random.random() < 0.9 else valid
@@ -207,6 +209,7 @@ class Attacker:
         self._made[name].send_goal_async(goal)
 
 
+NO_MESSAGES = [b"", b"\0", b"\0\1\0\0", b"\xff" * 40]  # what no message is serialized as
 LATCHED_TYPES = {"kp_pose_ros/msg/Skeleton"}
 CHANGE_STATE = "lifecycle_msgs/srv/ChangeState"
 SHUTDOWN = (5, 6, 7)  # from each of three states

@@ -7,6 +7,7 @@ import pytest
 from recording import GRAYS, video_packets
 
 from kp_pose_ros.errors import FrameError
+from kp_pose_ros.image import video
 from kp_pose_ros.image.cdr import Header, VideoPacket
 from kp_pose_ros.image.video import VideoStream
 
@@ -131,6 +132,13 @@ def test_what_is_no_stream_is_refused(codec, says):
     stream, packet = make_stream(), VideoPacket(Header(0, "c"), codec, np.full(999, 7, np.uint8))
     with pytest.raises(FrameError, match=says):
         _ = stream.decode(packet) + stream.finish()
+
+
+def test_a_decoder_that_this_pyav_lacks_is_named(monkeypatch):
+    monkeypatch.setitem(video._DECODERS, "theora", "no_such_decoder")
+    packet = VideoPacket(Header(0, "c"), "theora", np.full(9, 7, np.uint8))
+    with pytest.raises(FrameError, match="'theora' needs FFmpeg's decoder no_such_decoder"):
+        make_stream().decode(packet)
 
 
 def test_damaged_packets_cost_their_pictures_only():

@@ -15,7 +15,7 @@ BECAME = {
     "processed": "processed",
     "dropped": "dropped, a newer one arrived",
     "bad": "bad",
-    "failed": "failed in the engine",
+    "failed": "failed, the log says why",
     "unwanted": "unwanted, no subscriber",
 }
 LOST = "lost on the way"

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 from threading import Event
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -57,15 +58,26 @@ class Topic:
         self.published.append(self.latest)
 
 
+class Log(list):
+    """A logger of errors."""
+
+    def error(self, line):
+        self.append(line)
+
+
 class Camera:
     """The pictures of one camera, in place of the node, and who looks at them."""
 
     def __init__(self, *watched):
-        self.topics = {}
+        self.topics, self.log = {}, Log()
+        self.context = SimpleNamespace(ok=lambda: True)
         self.times = StageTimes()
         self.pictures = AnnotatedPictures(self, "front/")
         for topic in watched:
             self.topics[topic].subscribers = 1
+
+    def get_logger(self):
+        return self.log
 
     def resolve_topic_name(self, name):
         return name.replace("front/annotated", "/seen")
@@ -310,6 +322,28 @@ def test_an_error_while_drawing_is_told():
     camera.show(painter=painter)
     painter.settle()
     assert [type(each) for each in errors] == [ZeroDivisionError]
+    painter.close()
+
+
+def test_a_picture_that_cannot_be_published_costs_no_other(monkeypatch):
+    camera, errors = Camera(RAW, JPEG), []
+
+    def publish(topic, content):
+        if topic is camera.topics[RAW]:
+            raise rcl.MiddlewareError("it is too large")
+        topic.publish(content.tobytes())
+
+    monkeypatch.setattr(rcl, "publish", publish)
+    for _ in range(2):
+        raw, jpeg = camera.show()
+        assert raw is None
+        assert jpeg is not None
+    assert camera.log == ["it is too large (1 such messages so far)"]
+    camera.context.ok = lambda: False  # shut down
+    painter = Painter(errors.append)
+    camera.show(painter=painter)
+    painter.settle()
+    assert [str(each) for each in errors] == ["it is too large"]
     painter.close()
 
 

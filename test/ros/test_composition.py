@@ -24,10 +24,11 @@ from std_srvs.srv import SetBool
 
 from kp_pose_ros.errors import EngineError, GpuLostError, SettingsError
 from kp_pose_ros.inference import factory
-from kp_pose_ros.ros import pose_node, worker
+from kp_pose_ros.ros import pose_node, rcl, worker
 from kp_pose_ros.ros.diagnostics import Diagnostics
 from kp_pose_ros.ros.lifecycle import Handover
 from kp_pose_ros.ros.pose_node import PoseNode
+from kp_pose_ros.ros.rcl import MiddlewareError
 from kp_pose_ros.timing import StageTimes
 
 PICTURE = np.zeros((64, 96, 3), np.uint8)
@@ -231,6 +232,42 @@ def test_what_the_callback_raises_ends_the_work_with_that_error(compose, peer):
     camera = peer(namespace, results=None).connect()
     camera.send_until(lambda: failures, lambda: image_of(PICTURE))
     assert str(failures[0]) == "the planner stumbled"
+
+
+def test_poses_that_cannot_be_published_are_counted_and_the_next_are_tried(
+    compose, peer, monkeypatch, capfd
+):
+    publish, broken = rcl.publish, ["poses"]
+
+    def publish_or_fail(publisher, content):
+        if publisher.topic_name.rpartition("/")[2] in broken:
+            raise MiddlewareError("the middleware refuses it")
+        publish(publisher, content)
+
+    monkeypatch.setattr(rcl, "publish", publish_or_fail)
+    node, namespace = compose()
+    camera, counts = peer(namespace).connect(), node.cameras[""].counts
+    camera.send_until(lambda: counts.failed > 2, lambda: image_of(PICTURE))
+    broken.clear()
+    camera.ask(image_of(PICTURE))
+    assert capfd.readouterr().err.count("the middleware refuses it (1 such messages so far)") == 1
+
+
+def test_a_worker_that_ends_while_inactive_is_reported_and_cannot_be_activated(
+    compose, manager, peer, monkeypatch
+):
+    def fail(_):
+        raise ValueError("out of memory")
+
+    node, namespace = compose(autostart=False)
+    client = manager(namespace)
+    client.go(CONFIGURE)
+    monkeypatch.setattr(node._worker.receiver, "_wait", fail)
+    peer().spin_until(lambda: node._problem)
+    assert node._problem == "out of memory"
+    assert not client.change(ACTIVATE)
+    assert client.state() == "unconfigured"
+    client.go(CONFIGURE, ACTIVATE)
 
 
 class LostEngine:

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,10 @@ def report(age=0.1, latency=0.05, **after):
         pytest.param(report(age=None), Level.WARN, "waiting for the first", id="no image yet"),
         pytest.param(report(age=2.1), Level.WARN, "no image for 2.1 s", id="the camera stopped"),
         pytest.param(report(age=31), Level.ERROR, "no image for 31.0 s", id="stopped long ago"),
-        pytest.param(report(failed=1), Level.ERROR, "the engine fails", id="one frame failed"),
+        pytest.param(report(failed=1), Level.ERROR, "the engine or publish", id="one failed"),
+        pytest.param(
+            replace(report(age=None), fault="taken away"), Level.ERROR, "taken away", id="no image"
+        ),
         pytest.param(
             report(bad=Counter(step=6)), Level.WARN, "20% of the images", id="many bad images"
         ),

@@ -129,7 +129,7 @@ def test_a_camera_of_another_transport_is_named_with_the_parameter_that_reads_it
     watched, told = camera(image_transport=asked)
     wait_for(lambda: watched.images._node.count_publishers(f"/watched/{topic}"))
     watched.start()
-    watched.looked = monotonic()
+    watched.listened = monotonic()
     watched.watch()
     ros_node.destroy_publisher(driver)
     (warning,) = told
@@ -177,10 +177,20 @@ def test_images_that_nobody_needs_do_not_count_as_dropped(ros_node, camera):
         for _ in range(count):
             driver.publish(image_of(np.zeros((48, 64, 3), np.uint8)))
             sleep(0.05)
-        wait_for(lambda: not watched.take() and watched.counts.unwanted)
+        wait_for(lambda: not watched.receive() and watched.counts.unwanted)
     ros_node.destroy_publisher(driver)
     assert (watched.counts.received, watched.counts.unwanted) == (4, 4)
     assert watched.counts.dropped == 0
+
+
+def test_depth_is_not_received_once_nobody_needs_poses_even_if_images_stop(camera):
+    watched, _ = camera(**{"depth.enabled": True})
+    watched.depth.want(True)
+    watched.watch()
+    assert watched.depth._gate.is_open, "the first image is always processed"
+    watched.counts.processed = 1
+    watched.watch()
+    assert not watched.depth._gate.is_open
 
 
 MANY = [f"p{index} 1" for index in range(9)]

@@ -8,6 +8,8 @@ import signal
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from lifecycle_msgs.srv import ChangeState
 from manager import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, WAYS, Manager
 from peer import answered, image_of
 from test_parameter_clients import Client
+
+from kp_pose_ros.ros.lifecycle import ManagedNode
 
 EVERY = [CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP]
 NEXT = {
@@ -120,6 +124,31 @@ def test_a_transition_may_be_asked_for_by_its_label(unconfigured):
     request = ChangeState.Request(transition=Transition(label="configure"))
     assert manager.answer("change_state", request).success
     assert manager.state() == "inactive"
+
+
+def test_of_two_requests_at_the_same_time_one_is_refused(ros_node):
+    node, answers = ManagedNode("asked_twice", context=ros_node.context), []
+    possible = node._possible
+
+    def look():
+        found = possible()
+        sleep(0.1)  # so that both look before one acts
+        return found
+
+    def ask():
+        try:
+            node.change_state(CONFIGURE).send(None)
+        except StopIteration as done:
+            answers.append(done.value)
+
+    node._possible = look
+    threads = [Thread(target=ask) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    node.destroy_node()
+    assert sorted(answers) == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,19 @@ def test_many_losses_are_told_with_their_share_and_the_mend(clock):
     variable, _, profile = next(word for word in sentence.split() if "=" in word).partition("=")
     assert variable.endswith("_DEFAULT_PROFILES_FILE")
     assert Path(profile.rstrip(";")).is_file()
+
+
+class Growing(Counter):
+    """Gets a new field while it is iterated over, as by the worker's thread."""
+
+    def items(self):
+        for each in super().items():
+            self[f"field {len(self)}"] = 1
+            yield each
+
+
+def test_the_worker_counts_on_meanwhile(clock):
+    assert Losses().look(Counts(lost=60, received=30, bad=Growing(step=1, data=1)))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.cdr import read_image
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.diagnostics import Counts
@@ -31,14 +32,14 @@ class Camera:
 
     def __init__(self, node, name):
         topic = next(_topics)
-        self.name, self.wanted, self.looked = name, True, 0.0
+        self.name, self.wanted, self.listened = name, True, 0.0
         self.images = ImageSubscription(
             node,
             topic,
             type_name="sensor_msgs/msg/Image",
             label=name,
             qos="reliable",
-            is_listening=lambda: monotonic() - self.looked < 1,
+            is_listening=lambda: monotonic() - self.listened < 1,
         )
         self.driver = node.create_publisher(Image, topic, 5)
         self.unwanted, self.skipped, self.counts = 0, 0, Counts()
@@ -46,7 +47,7 @@ class Camera:
     def is_wanted(self):
         return self.wanted
 
-    def take(self):
+    def receive(self):
         taken = self.images.take()
         if taken is None:
             return False
@@ -125,6 +126,17 @@ def test_an_image_that_cannot_be_taken_serialized_is_taken_as_a_message(make, mo
     assert camera.skipped == 1
     receiver.wake()
     assert receiver.take(1, is_busy=True) == []
+
+
+def test_a_message_of_no_bytes_is_taken_as_such(make):
+    """Fast DDS delivers it within a process only."""
+    receiver, (camera,) = make("front")
+    camera.driver.publish(b"")
+    assert receiver.take(1, is_busy=False) == [camera]
+    with pytest.raises(FrameError, match="the 0 bytes of the message are not CDR"):
+        read_image(camera.content)
+    camera.send(1)
+    assert values(receiver.take(1, is_busy=False)) == [("front", 1)]
 
 
 def test_an_image_is_taken_once(make):
@@ -210,6 +222,20 @@ def test_what_nobody_wants_is_counted_and_not_given(make):
     assert taken() == [("front", 2)]
 
 
+def test_what_nobody_wants_is_counted_for_every_camera_whatever_the_limit(make):
+    receiver, cameras = make(*"abc")
+    for camera in cameras:
+        camera.wanted = False
+    taken = in_thread(lambda: receiver.take(1, is_busy=False))
+    deadline = monotonic() + PATIENCE
+    while not all(camera.unwanted for camera in cameras):
+        assert monotonic() < deadline
+        for camera in cameras:
+            camera.send(1)
+    receiver.close()
+    assert taken() == []
+
+
 def test_a_paused_receiver_takes_nothing_until_it_resumes(make):
     receiver, (camera,) = make("front")
     told = []
@@ -278,6 +304,26 @@ def test_no_executor_takes_the_images(make, ros_node):
     executor.spin_once(timeout_sec=0.2)
     executor.remove_node(ros_node)
     assert values(receiver.take(1, is_busy=False)) == [("front", 1)]
+
+
+def test_an_executor_that_takes_the_images_away_is_an_error(make, ros_node, monkeypatch):
+    events = pytest.importorskip("rclpy.experimental", reason="not before Jazzy")
+    _, (camera,) = make("front")
+    told = []
+    monkeypatch.setattr(ros_node.get_logger(), "error", told.append)
+    executor = events.EventsExecutor()
+    executor.add_node(ros_node)
+    deadline = monotonic() + PATIENCE
+    while not told:
+        assert monotonic() < deadline
+        camera.send(1)
+        executor.spin_once(timeout_sec=0.05)
+    camera.send(2)
+    executor.spin_once(timeout_sec=0.05)
+    executor.shutdown()
+    (line,) = told
+    assert line == f"front: {camera.images.topic}: {camera.images.fault}"
+    assert "GuardedExecutor" in line
 
 
 def test_the_end_of_the_context_ends_the_wait():

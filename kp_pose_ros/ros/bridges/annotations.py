@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.drawing import line_width, person_color
-from kp_pose_ros.poses import ABSENT, UNTRACKED
+from kp_pose_ros.poses import ABSENT, UNTRACKED, Floats, Indices, Poses
 from kp_pose_ros.ros.bridges.bridge import Bridge, PosesOnDemand
 from kp_pose_ros.ros.messages import poses_from_msg
 from kp_pose_ros.ros.process import has_package, run_node
@@ -75,47 +75,39 @@ def annotations_in(message: PoseArray, edges: Sequence[int]) -> Any:
     width = float(line_width((message.image_height, message.image_width)))
     pairs = np.array(edges, np.intp).reshape(-1, 2)
     pairs = pairs[(pairs < poses.states.shape[1]).all(axis=1)]
-    shown = poses.states != ABSENT
     found = ImageAnnotations()
     if hasattr(found, "timestamp"):  # not before foxglove_msgs 3.2.5
         found.timestamp = stamp
-
-    def add(kind: int, points: Iterable[Sequence[float]], color: Any, thickness: float) -> None:
-        listed = [Point2(x=x, y=y) for x, y in points]
-        if listed:
-            found.points.append(
-                PointsAnnotation(
-                    timestamp=stamp,
-                    type=kind,
-                    points=listed,
-                    outline_color=color,
-                    thickness=thickness,
-                )
-            )
-
     for index, person in enumerate(message.poses):
         blue, green, red = (value / 255 for value in person_color(poses, index))
         color = Color(r=red, g=green, b=blue, a=1.0)
-        x1, y1, x2, y2 = poses.boxes[index].tolist()
-        keypoints = poses.keypoints[index, :, :2].tolist()
-        ends = pairs[shown[index, pairs].all(axis=1)].ravel().tolist()
-        corners = ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
-        add(PointsAnnotation.LINE_LOOP, corners, color, width)
-        add(PointsAnnotation.LINE_LIST, [keypoints[end] for end in ends], color, 2 * width)
-        visible = np.flatnonzero(shown[index]).tolist()
-        add(PointsAnnotation.POINTS, [keypoints[each] for each in visible], color, _DOT * width)
+        for kind, points, thickness in _shapes(poses, index, pairs):
+            if len(points):
+                shape = PointsAnnotation(timestamp=stamp, type=kind, outline_color=color)
+                shape.points = [Point2(x=x, y=y) for x, y in points.tolist()]
+                shape.thickness = thickness * width
+                found.points.append(shape)
         track = "" if person.track_id == UNTRACKED else f" {person.track_id}"
-        found.texts.append(
-            TextAnnotation(
-                timestamp=stamp,
-                position=Point2(x=x1, y=y1),
-                text=f"{person.class_name}{track} {person.score:.2f}".lstrip(),
-                font_size=_LETTER * width,
-                text_color=Color(a=1.0),
-                background_color=color,
-            )
-        )
+        label = TextAnnotation(timestamp=stamp, text_color=Color(a=1.0), background_color=color)
+        label.position = Point2(x=float(poses.boxes[index, 0]), y=float(poses.boxes[index, 1]))
+        label.text = f"{person.class_name}{track} {person.score:.2f}".lstrip()
+        label.font_size = _LETTER * width
+        found.texts.append(label)
     return found
+
+
+def _shapes(poses: Poses, index: int, pairs: Indices) -> Iterator[tuple[int, Floats, float]]:
+    """Yield the shapes of the person at an index: kind, points, and thickness in widths of a line.
+
+    `pairs`, (e, 2), are the skeleton's edges.
+    """
+    from foxglove_msgs.msg import PointsAnnotation
+
+    corners = poses.boxes[index][[[0, 1], [2, 1], [2, 3], [0, 3]]]
+    keypoints, shown = poses.keypoints[index, :, :2], poses.states[index] != ABSENT
+    yield PointsAnnotation.LINE_LOOP, corners, 1.0
+    yield PointsAnnotation.LINE_LIST, keypoints[pairs[shown[pairs].all(axis=1)].ravel()], 2.0
+    yield PointsAnnotation.POINTS, keypoints[shown], _DOT
 
 
 def main() -> int:

@@ -65,7 +65,12 @@ class EventReader(KafkaThread):
     def run(self) -> None:
         """Read until stopped."""
         while not self._stopped.is_set():
-            message = self._consumer.poll(_POLL)
+            try:
+                message = self._consumer.poll(_POLL)
+            except Exception as error:  # as below
+                self._warn(f"Kafka: {error}")
+                self._stopped.wait(_POLL)
+                continue
             if message is None:
                 continue
             if message.error():

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from geometry_msgs.msg import Point
+from std_msgs.msg import Header
 
 from kp_pose_ros.msg import KeypointPose, PoseArray
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
@@ -59,10 +60,10 @@ def people_in(message: PoseArray) -> Any:
     from people_msgs.msg import People
 
     people = [each for each in message.poses if each.motion.position_valid]
-    found = People(header=message.header, people=[_person(each) for each in people])
-    if people:  # all motions of an image have the same frame
-        found.header.frame_id = people[0].motion.frame_id
-    return found
+    # All motions of an image have the same frame.
+    frame_id = people[0].motion.frame_id if people else message.header.frame_id
+    header = Header(stamp=message.header.stamp, frame_id=frame_id)
+    return People(header=header, people=[_person(each) for each in people])
 
 
 def _person(pose: KeypointPose) -> Any:

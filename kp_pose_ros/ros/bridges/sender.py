@@ -15,7 +15,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
-from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.errors import KpPoseError, SettingsError
 from kp_pose_ros.ros.bridges.spool import Position, Spool
 
 _IN_FLIGHT = 1000  # records
@@ -136,6 +136,9 @@ class Sender(KafkaThread):
                     self._sync(None)
             except OSError as error:
                 self._report(f"the spool cannot be synced or read: {error}")
+                self._stopped.wait(_PAUSE)
+            except KpPoseError as error:  # a file that the settings name may be missing for a while
+                self._report(f"{error}; it will be tried again")
                 self._stopped.wait(_PAUSE)
 
     def _send(self) -> None:

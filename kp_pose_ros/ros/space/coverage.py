@@ -16,6 +16,7 @@ from kp_pose_ros.image.jpeg import MinWidth
 from kp_pose_ros.msg import Coverage as CoverageMsg
 from kp_pose_ros.ros.messages import header_to_msg
 from kp_pose_ros.ros.qos import RESULTS
+from kp_pose_ros.ros.rcl import Output
 from kp_pose_ros.ros.space.calibration import Calibration
 from kp_pose_ros.ros.space.transforms import Transforms
 from kp_pose_ros.space.coverage import PERSON_HEIGHT, RECALL, Coverage, coverage_of, floor_of
@@ -41,29 +42,32 @@ class CoverageTopic:
         self._node = node
         self._label = label
         self._transforms = transforms
-        self._publisher = node.create_publisher(CoverageMsg, f"{prefix}coverage", RESULTS)
+        self._output = Output(node, CoverageMsg, f"{prefix}coverage", RESULTS)
         self._calibration = Calibration(node, prefix)
         self._image: tuple[Size, MinWidth] | None = None  # of the newest image
         self._known: tuple[Size, MinWidth] | None = None  # the one that `_coverage` is for
         self._coverage: Coverage | None = None
         self._problem = ""
+        self._is_started = False
 
     def start(self) -> None:
         """Subscribe to camera_info, unless it is known."""
+        self._is_started = True
         if self._known is None:
             self._calibration.start()
 
     def stop(self) -> None:
         """Unsubscribe."""
+        self._is_started = False
         self._calibration.stop()
 
     def close(self) -> None:
         """Destroy the publisher."""
-        self._node.destroy_publisher(self._publisher)
+        self._output.close()
 
     def wanted(self) -> bool:
         """Return whether the topic has a subscriber."""
-        return bool(self._publisher.get_subscription_count())
+        return self._output.wanted()
 
     def facts(self) -> dict[str, str]:
         """Return the values for /diagnostics."""
@@ -75,7 +79,7 @@ class CoverageTopic:
         """Update the subscription and the coverage; call at 1 Hz."""
         self._calibration.watch()
         info, image = self._calibration.info, self._image
-        if info is None or image is None or image == self._known:
+        if not self._is_started or info is None or image is None or image == self._known:
             return
         size, network_width = image
         try:
@@ -105,7 +109,7 @@ class CoverageTopic:
         if known is not None and self._image == self._known and self.wanted():
             message = CoverageMsg(header=header_to_msg(header), recall=RECALL, **asdict(known))
             message.floor = self._floor(known, header)
-            self._publisher.publish(message)
+            self._output.publish(message)
 
     def _floor(self, coverage: Coverage, header: Header) -> PolygonStamped:
         found = PolygonStamped()

@@ -18,6 +18,7 @@ from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.annotated import Presentation
 from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
+from kp_pose_ros.ros.rcl import Output
 from kp_pose_ros.ros.space.transforms import PeopleInFrame, Transforms
 from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.multi_camera.joining import MultiCamera
@@ -58,17 +59,25 @@ class Poses3DTopic:
         self._node = node
         self._transforms = transforms
         self._throttle = Throttle(_WARNING_PERIOD)
-        self._poses = node.create_publisher(PoseArray, "poses_3d", RESULTS)
+        self._is_interrupted = False
+        self._poses = Output(node, PoseArray, "poses_3d", RESULTS)
         self._skeleton = node.create_publisher(SkeletonMsg, "skeleton", LATCHED)
 
     def wanted(self) -> bool:
-        """Return whether `poses_3d` has a subscriber."""
-        return self._poses.get_subscription_count() > 0
+        """Return whether `poses_3d` has a subscriber; if not, drop the poses that wait."""
+        is_wanted = self._poses.wanted()
+        if not is_wanted:
+            self.interrupt()
+        return is_wanted
+
+    def interrupt(self) -> None:
+        """Note that images are missing, so that the next ones are not joined with any before."""
+        self._is_interrupted = True
 
     def close(self) -> None:
         """Destroy the publishers."""
-        for publisher in (self._poses, self._skeleton):
-            self._node.destroy_publisher(publisher)
+        self._poses.close()
+        self._node.destroy_publisher(self._skeleton)
 
     def describe(self, vocabulary: Vocabulary) -> None:
         """Publish, latched, the meaning of the indices in the messages."""
@@ -81,8 +90,11 @@ class Poses3DTopic:
     ) -> None:
         """Add the poses of an image of (height, width) pixels; publish the sets it completes."""
         if not self.wanted():
-            self._joined = None
             return
+        if self._is_interrupted:
+            self._is_interrupted = False
+            self._synchronizer.clear()
+            self._joined = None
         if size != self._sizes[camera]:
             self._warn_of_size(camera, size)
             return

@@ -21,6 +21,7 @@ from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.poses import Array, Ints, Motion
 from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.space.people import PeopleMotion
+from kp_pose_ros.timing import LATE
 
 # The QoS of tf2_ros.TransformListener.
 _TOPICS = {
@@ -30,9 +31,6 @@ _TOPICS = {
         QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
     ),
 }
-# Nanoseconds; a stamp further back, as when a bag loops, drops all transforms. Less than a step of
-# systemd-timesyncd, which sets the clock if it is wrong by more than 0.4 s (NTP_MAX_ADJUST).
-_LATE = 250_000_000
 
 
 class Transforms:
@@ -119,7 +117,7 @@ class Transforms:
             self._miss(frame_id, stamp, "the image has no stamp")
             return None
         if frame_id in self._stamps:
-            if stamp < self._stamps[frame_id] - _LATE:
+            if stamp < self._stamps[frame_id] - LATE:
                 self._buffer.clear()
             self._stamps[frame_id] = stamp
         try:

@@ -33,7 +33,7 @@ class Synchronizer(Generic[Item]):
         self._waiting: dict[str, list[Stamped[Item]]] = {name: [] for name in cameras}
         self._newest: dict[str, int] = {}
         self._slop = slop
-        self._restart()
+        self.clear()
 
     def newest(self) -> dict[str, int]:
         """Return the newest stamp of each camera that an item came from."""
@@ -47,7 +47,7 @@ class Synchronizer(Generic[Item]):
         camera sends several items with one stamp, the last one counts.
         """
         if stamp < self._newest.get(camera, stamp) - LATE:
-            self._restart()
+            self.clear()
         if not self._newest:
             self._began = stamp
         self._newest[camera] = max(stamp, self._newest.get(camera, stamp))
@@ -60,8 +60,8 @@ class Synchronizer(Generic[Item]):
                 sets.append(found)
         return sets
 
-    def _restart(self) -> None:
-        """Drop all items."""
+    def clear(self) -> None:
+        """Drop all items, and start over."""
         for items in self._waiting.values():
             items.clear()
         self._newest.clear()

@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 from time import monotonic, sleep
+from types import SimpleNamespace
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -19,7 +22,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from kp_pose_ros.errors import SettingsError
+from kp_pose_ros.ros.bridges import kafka, sender
 from kp_pose_ros.ros.bridges.event_feed import EventFeed
+from kp_pose_ros.ros.bridges.spool import Spool
 from kp_pose_ros.ros.qos import LATCHED
 
 HERE = Path(__file__).parent
@@ -151,6 +156,54 @@ def test_a_spool_that_cannot_be_used_stops_the_node(ros_node, tmp_path):
     spool = Parameter("spool", value=str(tmp_path / "spool"))
     with pytest.raises(SettingsError, match="spool cannot be used"):
         EventFeed(parameter_overrides=[spool])
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        pytest.param(OSError("no space"), "cannot be synced or read: no space", id="the disk"),
+        pytest.param(SettingsError("no such certificate"), "no such certificate", id="the client"),
+    ],
+)
+def test_the_sender_goes_on_after_an_error(tmp_path, monkeypatch, error, says):
+    monkeypatch.setattr(sender, "_PAUSE", 0.01)
+    told, errors, works = [], [error, error], Event()
+    spool = Spool(tmp_path / "spool", 10**6)
+    made = sender.Sender(spool, "poses", {}, told.append)
+    made._config = {"bootstrap.servers": "robot"}
+
+    def send():
+        if errors:
+            raise errors.pop()
+        works.set()
+        made._stopped.wait()
+
+    made._send = send
+    made.start()
+    assert works.wait(PATIENCE)
+    assert made.stop(PATIENCE)
+    spool.close()
+    (line,) = told
+    assert says in line
+
+
+def test_the_reader_of_events_goes_on_after_an_error(monkeypatch):
+    errors, told, works = [RuntimeError("the client failed")], [], Event()
+
+    def poll(_):
+        if errors:
+            raise errors.pop()
+        works.set()
+        sleep(0.01)
+
+    consumer = SimpleNamespace(poll=poll, subscribe=lambda _: None, close=lambda: None)
+    client = SimpleNamespace(Consumer=lambda _: consumer)
+    monkeypatch.setattr(kafka, "kafka_client", lambda _: nullcontext(client))
+    reader = kafka.EventReader("events", {}, pytest.fail, told.append)
+    reader.start()
+    assert works.wait(PATIENCE)
+    assert reader.stop(PATIENCE)
+    assert told == ["Kafka: the client failed"]
 
 
 class Broker:

@@ -45,7 +45,9 @@ def array(*poses):
 
 
 def test_a_person_has_a_name_a_position_a_velocity_and_the_frame_of_both():
-    found = people_in(array(walking()))
+    message = array(walking())
+    found = people_in(message)
+    assert message.header.frame_id == "camera", "others read it, too"
     assert (found.header.frame_id, found.header.stamp.sec) == ("odom", 12)
     (person,) = found.people
     assert (person.name, person.reliability) == ("kp7", 0.75)
@@ -105,7 +107,7 @@ def test_poses_are_received_only_for_a_subscriber(start_bridge, ros_node, peer):
     ros_node.destroy_publisher(poses)
 
 
-def test_frames_are_broadcast_without_a_subscriber_to_people(start_bridge, ros_node, peer):
+def test_frames_are_broadcast_with_and_without_a_subscriber_to_people(start_bridge, ros_node, peer):
     start_bridge("/framed", frames=True)
     peer = peer("framed", results=None)
     poses = ros_node.create_publisher(PoseArray, "/framed/poses", RESULTS)
@@ -122,6 +124,13 @@ def test_frames_are_broadcast_without_a_subscriber_to_people(start_bridge, ros_n
         each.valid = True
     peer.spin_until(lambda: (poses.publish(array(person)), received)[1])
     assert received[0].transforms[0].child_frame_id == "body_kp7"
+    moving = []
+    people = ros_node.create_subscription(People, "/framed/people", moving.append, RESULTS)
+    peer.spin_until(lambda: (poses.publish(array(person)), moving)[1])
+    received.clear()
+    peer.spin_until(lambda: (poses.publish(array(person)), received)[1])
+    assert {each.header.frame_id for tf in received for each in tf.transforms} == {"camera"}
+    ros_node.destroy_subscription(people)
     for each in (poses, skeleton):
         ros_node.destroy_publisher(each)
     ros_node.destroy_subscription(tf)

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from collections import deque
 from dataclasses import replace
 from itertools import count
 from time import monotonic
@@ -109,14 +110,23 @@ def test_the_image_of_given_poses_is_found_by_its_stamp(
     assert camera.pictures.at(at(6)) is None
 
 
-@pytest.mark.parametrize("transport", ["ffmpeg", "foxglove"])
-def test_every_picture_of_a_video_is_found(camera, monkeypatch, transport):
+@pytest.fixture
+def video_camera(camera, monkeypatch):
     pytest.importorskip("av")
-    # Of a type that always is there, and has no uint8[]: Lyrical does not carry any bytes in those.
-    stand_in = replace(TRANSPORTS[transport], type_name="std_msgs/msg/Header")
-    monkeypatch.setitem(TRANSPORTS, transport, stand_in)
-    monkeypatch.setattr(rcl, "has_buffers", lambda: False)
-    camera = camera(transport)
+
+    def make(transport):
+        # A type that always is there, and has no uint8[]: Lyrical carries no bytes in those.
+        stand_in = replace(TRANSPORTS[transport], type_name="std_msgs/msg/Header")
+        monkeypatch.setitem(TRANSPORTS, transport, stand_in)
+        monkeypatch.setattr(rcl, "has_buffers", lambda: False)
+        return camera(transport)
+
+    return make
+
+
+@pytest.mark.parametrize("transport", ["ffmpeg", "foxglove"])
+def test_every_picture_of_a_video_is_found(video_camera, transport):
+    camera = video_camera(transport)
     packets = video_packets(g="3")[:3]
     for stamp, data in packets:
         content = video(VIDEO_TYPES[transport], data.tobytes(), stamp)
@@ -128,6 +138,24 @@ def test_every_picture_of_a_video_is_found(camera, monkeypatch, transport):
     assert grays == [20, 60, 100]
 
 
+def test_after_a_lost_packet_only_pictures_since_the_next_key_frame_are_found(
+    video_camera, monkeypatch
+):
+    camera, packets = video_camera("foxglove"), video_packets(g="3")
+    messages = [video(VIDEO_TYPES["foxglove"], data.tobytes(), stamp) for stamp, data in packets]
+    arrived = deque(
+        (np.frombuffer(content, np.uint8), b"publisher", number)
+        for number, content in enumerate(messages)
+        if number != 1
+    )
+    monkeypatch.setattr(rcl, "take", lambda _: arrived.popleft() if arrived else None)
+    headers = [Header() for _ in packets]
+    for header, (stamp, _) in zip(headers, packets, strict=True):
+        header.stamp.nanosec = stamp
+    found = [camera.pictures.at(header) is not None for header in headers]
+    assert found == [True, False, False, True, True, True]
+
+
 def test_only_the_jpeg_that_is_looked_up_is_decoded(camera, monkeypatch):
     decoded = []
     decode = message.decode_compressed
@@ -137,7 +165,7 @@ def test_only_the_jpeg_that_is_looked_up_is_decoded(camera, monkeypatch):
     camera = camera("compressed")
     for second in (5, 6, 7):
         camera.publisher.publish(jpeg(at(second)))
-        camera.spin_until(lambda: second * 10**9 in camera.pictures._images)  # noqa: B023
+    camera.spin_until(lambda: (camera.pictures.take(), len(camera.pictures._images))[1] == 3)
     assert decoded == []
     for _ in range(2):
         assert camera.pictures.at(at(6)).shape == (*SIZE, 3)

@@ -85,6 +85,17 @@ def test_with_a_transform_it_says_which_part_of_the_floor_is_covered(ros_node):
     assert (found[200].floor.header.frame_id, found[200].floor.polygon.points) == ("", [])
 
 
+def test_a_stopped_camera_receives_no_camera_info(ros_node):
+    topic = CoverageTopic(ros_node, "stopped/", "camera", None)
+    topic.start()
+    topic.stop()
+    topic._calibration.info = info(320, 240)
+    topic.expect((480, 640), lambda size: size[1])
+    topic.watch()
+    topic.close()
+    assert not ros_node.get_subscriptions_info_by_topic("stopped/camera_info")
+
+
 def test_coverage_comes_with_each_image_once_camera_info_has_come(node, peer, ros_node, bus, facts):
     camera = peer("reach", results=Coverage, topic="coverage").connect()
     camera.send_until(lambda: facts, lambda: image_of(bus))

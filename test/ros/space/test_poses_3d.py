@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from copy import deepcopy
 from itertools import count
 from time import monotonic
+from types import SimpleNamespace
 
 import fake_tf2
 import numpy as np
@@ -24,12 +25,17 @@ from room import ROOM, people, seen_by
 from scipy.spatial.transform import Rotation
 from tf2_msgs.msg import TFMessage
 
+from kp_pose_ros.image.cdr import CdrReader, Header
 from kp_pose_ros.inference import factory
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.letterbox import Letterbox
+from kp_pose_ros.ros.parameters import Parameters
 from kp_pose_ros.ros.pose_node import PoseNode
 from kp_pose_ros.ros.qos import LATCHED, RESULTS
 from kp_pose_ros.ros.space import poses_3d
+from kp_pose_ros.ros.space.poses_3d import Poses3DTopic
+from kp_pose_ros.skeleton import Skeleton as BuiltIn
+from kp_pose_ros.skeleton import Vocabulary
 from kp_pose_ros.space.camera import CameraModel
 from kp_pose_ros.space.multi_camera.rig import Viewpoint
 from kp_pose_ros.timing import StageTimes
@@ -281,6 +287,33 @@ def test_images_of_another_size_are_left_out_and_the_others_joined(robot, write_
     np.testing.assert_allclose(found, nearest(found), atol=1e-3)
     said = capfd.readouterr().err
     assert said.count("camera 'left' is left out of poses_3d: its images have 200 x 100") == 1
+
+
+@pytest.mark.parametrize("why", ["a pause", "no subscriber"])
+def test_poses_from_before_a_break_are_not_joined(ros_node, write_rig, why):
+    parameters = Parameters.from_values({"cameras": NAMES, "rig.file": write_rig(*NAMES)})
+    topic, published, subscribers = Poses3DTopic(ros_node, parameters, None), [], [1]
+    topic._poses.wanted, topic._poses.publish = lambda: bool(subscribers), published.append
+    vocabulary = Vocabulary(BuiltIn.builtin("coco17"), ("person",))
+    topic.describe(vocabulary)
+    presentation = SimpleNamespace(vocabulary=vocabulary, times=StageTimes())
+
+    def add(second, *names):
+        for name in names:
+            header, poses = Header(second * SECOND, "optical"), seen_by(RIG[name], JOINTS)
+            topic.add(name, header, SIZE, poses, presentation)
+
+    add(1, "left", "right")  # the third is waited for
+    if why == "a pause":
+        topic.interrupt()
+    else:
+        subscribers.clear()
+        assert not topic.wanted()
+        subscribers.append(1)
+    add(60, *NAMES)
+    topic.close()
+    stamps = [CdrReader(np.frombuffer(each, np.uint8)).header().stamp for each in published]
+    assert stamps == [60 * SECOND]
 
 
 @pytest.mark.parametrize(
