@@ -9,10 +9,10 @@ import rclpy
 from kp_pose_ros.action import WaitForPose
 from rclpy.action import ActionClient
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.errors import show
 from kp_pose_ros.ros.executor import GuardedExecutor
+from kp_pose_ros.ros.process import start_program
 
 
 def ask(node: Node) -> None:
@@ -39,7 +39,7 @@ def ask(node: Node) -> None:
 
 
 if __name__ == "__main__":
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is Python's own
+    start_program("ask_for_a_person", __doc__)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
     with suppress(KeyboardInterrupt):
         ask(rclpy.create_node("ask_for_a_person"))

@@ -8,17 +8,16 @@ With `--ros-args -p activity:=raised_hand` it waits for a person who raises a ha
 
 import math
 
-import rclpy
 from geometry_msgs.msg import PoseStamped, Twist
 from kp_pose_ros.action import FollowTarget
 from raised_hand import MAX_AGE, drive
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from kp_pose_ros.ros.messages import nanoseconds
+from kp_pose_ros.ros.process import start_program
 
 DISTANCE = 1.2  # metres to keep
 TURN, DRIVE = 1.5, 0.8  # speed per radian and per metre of error, 1 / s
@@ -91,5 +90,5 @@ class FollowMe(Node):
 
 
 if __name__ == "__main__":
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the last command needs a context
+    start_program("follow_me", __doc__)
     drive(FollowMe())

@@ -3,15 +3,14 @@
 """Runs the pose node inside a planner's process, which gets poses as arrays, not as messages."""
 
 import signal
-import sys
 
 import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.poses import Poses
 from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.pose_node import PoseNode
+from kp_pose_ros.ros.process import start_program
 
 
 class Planner(Node):
@@ -33,8 +32,7 @@ class Planner(Node):
             print(f"{self.shown} people, scores {self.newest.scores.round(2).tolist()}", flush=True)
 
 
-# rclpy's own handlers would shut down the context while the worker publishes.
-rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+start_program("in_process", __doc__)
 signals: list[int] = []
 for each in (signal.SIGINT, signal.SIGTERM):
     signal.signal(each, lambda number, _: signals.append(number))

@@ -4,17 +4,16 @@
 
 import signal
 
-import rclpy
 from geometry_msgs.msg import TwistStamped
 from gestures import raises_a_hand
 from kp_pose_ros.msg import PoseArray, Skeleton
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.messages import nanoseconds
+from kp_pose_ros.ros.process import start_program
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MAX_AGE = 0.4  # seconds since the image was taken; 20 commands a second, so it stops within 0.5
@@ -72,5 +71,5 @@ def drive(robot: RaisedHand) -> None:
 
 
 if __name__ == "__main__":
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the last command needs a context
+    start_program("raised_hand", __doc__)
     drive(RaisedHand())

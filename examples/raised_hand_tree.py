@@ -7,12 +7,12 @@ It needs py_trees: `apt install ros-$ROS_DISTRO-py-trees`, or `pip install py_tr
 
 from __future__ import annotations
 
-import rclpy
 from py_trees.behaviour import Behaviour
 from py_trees.common import Status
 from py_trees.composites import Sequence
 from raised_hand import RaisedHand, drive
-from rclpy.signals import SignalHandlerOptions
+
+from kp_pose_ros.ros.process import start_program
 
 CENTRED = 0.1  # of half the image's width: the person counts as in front of the robot
 
@@ -59,5 +59,5 @@ class Robot(RaisedHand):
 
 
 if __name__ == "__main__":
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the last command needs a context
+    start_program("raised_hand_tree", __doc__)
     drive(Robot())

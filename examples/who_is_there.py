@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prints a line for each person in an image: a minimal subscriber to poses."""
 
+import signal
 from contextlib import suppress
 
 import rclpy
 from kp_pose_ros.msg import PoseArray
-from rclpy.executors import ExternalShutdownException
 
 from kp_pose_ros.errors import show
 from kp_pose_ros.ros.executor import GuardedExecutor
+from kp_pose_ros.ros.process import start_program
 
 
 def print_people(seen: PoseArray) -> None:
@@ -21,8 +22,9 @@ def print_people(seen: PoseArray) -> None:
         show(f"{person.class_name} {person.track_id}: {person.score:.0%} sure, {x:.0%} from left")
 
 
-rclpy.init()
+start_program("who_is_there", __doc__)
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
 node = rclpy.create_node("who_is_there")
 node.create_subscription(PoseArray, "poses", print_people, 10)
-with suppress(KeyboardInterrupt, ExternalShutdownException):  # Ctrl-C
+with suppress(KeyboardInterrupt):
     rclpy.spin(node, GuardedExecutor())

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a bridge beside the pose node."""
 
+from itertools import starmap
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import Parameter
 
 from kp_pose_ros.settings import IMAGE_TRANSPORTS
 
@@ -96,8 +98,10 @@ def _node(context: LaunchContext) -> list[Node]:
         Node(
             package="kp_pose_ros",
             executable=LaunchConfiguration("bridge"),
+            name=LaunchConfiguration("bridge"),
             namespace=LaunchConfiguration("namespace"),
-            parameters=[*filter(None, (params_file, given))],
+            # Twice, as in pose.launch.py.
+            parameters=[*filter(None, (params_file, given)), *starmap(Parameter, given.items())],
             remappings=remappings,
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
             output="screen",

@@ -4,6 +4,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import starmap
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -14,6 +15,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventH
 from launch.event_handlers import OnShutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import Parameter
 from launch_ros.substitutions import FindPackageShare
 
 from kp_pose_ros.settings import ENGINES, IMAGE_TRANSPORTS
@@ -118,7 +120,7 @@ def _nodes(context: LaunchContext) -> list[Action]:
         raise FileNotFoundError(
             f"params_file is '{params_file}': expected an existing parameters file"
         )
-    settings = {**_parameters_in(params_file, _node_name(context)), **given}
+    settings = {**_settings(params_file, context), **given}
     cameras = _cameras(settings.get("cameras") or "")
     if "cameras" in given:
         given["cameras"] = ",".join(cameras)
@@ -132,8 +134,10 @@ def _nodes(context: LaunchContext) -> list[Action]:
     node = Node(
         package="kp_pose_ros",
         executable="pose_node",
+        name=NODE,
         namespace=LaunchConfiguration("namespace"),
-        parameters=[*filter(None, (str(params_file), given))],
+        # Twice: for this node by its name and for /**, since the file may have both, in any order.
+        parameters=[str(params_file), *filter(None, [given]), *starmap(Parameter, given.items())],
         remappings=remappings,
         ros_arguments=_log_levels(LaunchConfiguration("log_level").perform(context)),
         output="screen",
@@ -156,33 +160,57 @@ def _node_name(context: LaunchContext) -> str:
     return "/".join(["", *filter(None, whole.split("/")), NODE])
 
 
-def _parameters_in(params_file: Path, name: str) -> dict:
-    """Return the parameters that a file sets for the node.
+def _settings(params_file: Path, context: LaunchContext) -> dict:
+    """Return the parameters that the node gets from other launch files, and from its own file."""
+    name = _node_name(context)
+    settings: dict = {}
+    # SetParameter leaves pairs, SetParametersFromFile paths of files for any nodes.
+    for each in context.launch_configurations.get("global_params", ()):
+        pairs = [each] if isinstance(each, tuple) else _parameters_in(_sections(Path(each)), name)
+        settings.update(pairs)
+    sections = _sections(params_file)
+    if sections and not any(_matches(path, name) for path, _ in sections):
+        raise ValueError(
+            f"params_file '{params_file}' has parameters for "
+            f"{', '.join(path for path, _ in sections)} and none for the node '{name}': expected a "
+            f"section '{name}' or '/**'"
+        )
+    settings.update(_parameters_in(sections, name))
+    return settings
 
-    A section counts if it counts for the node itself: its keys, joined by slashes, are the node's
-    full name, in which * stands for one part and ** for any number of them.
-    """
 
-    def sections(nodes: dict, path: str) -> Iterator[tuple[str, dict]]:
-        for key, value in nodes.items():
+def _sections(params_file: Path) -> list[tuple[str, dict]]:
+    """Return the sections of a parameters file: which nodes they are for, and the parameters."""
+
+    def sections(nodes: object, path: str) -> Iterator[tuple[str, dict]]:
+        for key, value in nodes.items() if isinstance(nodes, dict) else ():
             if key == "ros__parameters":
-                yield path, value or {}
-            elif isinstance(value, dict):
+                yield path, value if isinstance(value, dict) else {}
+            else:
                 yield from sections(value, f"{path}/{str(key).strip('/')}")
 
-    found = list(sections(yaml.safe_load(params_file.read_text("utf-8")) or {}, ""))
-    ours = [parameters for path, parameters in found if _matches(path, name)]
-    if found and not ours:
-        raise ValueError(
-            f"params_file '{params_file}' has parameters for {', '.join(path for path, _ in found)}"
-            f" and none for the node '{name}': expected a section '{name}' or '/**'"
-        )
-    return {name: value for parameters in ours for name, value in parameters.items()}
+    try:
+        nodes = yaml.safe_load(params_file.read_text("utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"params_file '{params_file}' is no YAML: {error}") from error
+    found = list(sections(nodes, ""))
+    if nodes and not found:
+        raise ValueError(f"params_file '{params_file}' has no section with ros__parameters")
+    return found
 
 
-def _cameras(given: str | list[str]) -> list[str]:
+def _parameters_in(sections: list[tuple[str, dict]], name: str) -> Iterator[tuple[str, object]]:
+    """Yield the parameters in the sections that count for the node.
+
+    The keys of such a section, joined by slashes, are the node's full name, in which * stands for
+    one part and ** for any number of them.
+    """
+    return (each for path, ours in sections if _matches(path, name) for each in ours.items())
+
+
+def _cameras(given: object) -> list[str]:
     """Return the names of the cameras; none for one without a name."""
-    return _split(given) if isinstance(given, str) else [*filter(None, given)]
+    return [*filter(None, given)] if isinstance(given, list | tuple) else _split(str(given))
 
 
 def _matches(pattern: str, name: str) -> bool:

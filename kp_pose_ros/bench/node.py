@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 import rclpy
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.bench.measure import (
     CameraRound,
@@ -39,7 +38,7 @@ from kp_pose_ros.inference.factory import EstimatorSettings
 from kp_pose_ros.ros.board import readings, slow_readings
 from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.pose_node import PoseNode
-from kp_pose_ros.ros.process import large_images_environment, use_large_images
+from kp_pose_ros.ros.process import large_images_environment, start_rclpy, use_large_images
 
 _BECAME = ("lost", "received", "processed", "dropped", "unwanted", "failed")  # of Counts
 _WARM_UP = 0.5  # seconds of the first rounds, which do not count
@@ -108,10 +107,7 @@ class NodeUnderTest:
         np.save(folder / "pictures.npy", self._pictures)
         tune_process()
         use_large_images()
-        # The table says everything; and rclpy's own handler of Ctrl-C would shut the context down
-        # under the thread that publishes.
-        quiet = ["--ros-args", "--log-level", "error"]
-        rclpy.init(args=quiet, signal_handler_options=SignalHandlerOptions.NO)
+        start_rclpy(["--ros-args", "--log-level", "error"])  # the table says everything
         undo.callback(rclpy.shutdown)
         log = logging.getLogger("kp_pose_ros")
         undo.callback(setattr, log, "propagate", log.propagate)

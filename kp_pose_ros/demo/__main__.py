@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import rclpy
-from rclpy.signals import SignalHandlerOptions
 
 from kp_pose_ros.demo.camera import WEBCAM
 from kp_pose_ros.demo.folder import Folder
@@ -20,7 +19,7 @@ from kp_pose_ros.demo.window import Window
 from kp_pose_ros.errors import KpPoseError, SettingsError, show
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.tuning import tune_process
-from kp_pose_ros.ros.process import Ending
+from kp_pose_ros.ros.process import Ending, start_rclpy
 
 _FOLDER = Path("build/demo")
 _ANSWERS = 5  # to each picture
@@ -75,7 +74,7 @@ def _check_source(args: argparse.Namespace) -> None:
 def _show(args: argparse.Namespace, receiver: DemoReceiver) -> None:
     """Run the node and the camera, and print what was received, even if one of them failed."""
     tune_process()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    start_rclpy([])
     try:
         # A unique one, in case another demo runs on this machine.
         _watch(args, receiver, namespace=f"/demo_{os.getpid()}")

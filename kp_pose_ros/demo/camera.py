@@ -16,7 +16,6 @@ from time import monotonic
 
 import cv2
 import rclpy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.errors import FrameError, KpPoseError, show
@@ -28,7 +27,7 @@ from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.output.cdr import ImageWriter
 from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.executor import GuardedExecutor
-from kp_pose_ros.ros.process import Ending, own_arguments
+from kp_pose_ros.ros.process import Ending, own_arguments, start_rclpy
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 
 WEBCAM = re.compile(r"\d{1,3}", re.ASCII)  # as a source
@@ -57,8 +56,8 @@ def main() -> int:
     args = parser.parse_args(own_arguments())
     ending = Ending()
     tune_process()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
+        start_rclpy()
         camera = DemoCamera(ending)
         unreadable = _send_all(camera, args)
         while args.loop and camera.sent:
@@ -70,7 +69,7 @@ def main() -> int:
     except Stopped:
         return 0
     finally:
-        rclpy.shutdown()
+        rclpy.try_shutdown()
 
 
 class DemoCamera:

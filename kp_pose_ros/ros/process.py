@@ -19,7 +19,7 @@ from threading import Event, Thread, get_ident
 from time import sleep
 from typing import TYPE_CHECKING, TypeVar
 
-from kp_pose_ros.errors import GpuLostError, KpPoseError, show, show_exception
+from kp_pose_ros.errors import GpuLostError, KpPoseError, SettingsError, show, show_exception
 from kp_pose_ros.resources import config_path
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ def run_node(
     """
     sys.excepthook = show_exception
     exit_on_signals()
-    if not _start_ros(program, about):
-        return 2
+    start_program(program, about)
     import rclpy
     from rclpy.exceptions import ParameterException
 
@@ -178,26 +177,43 @@ def run_node(
     return code
 
 
-def _start_ros(program: str, about: str) -> bool:
-    """Check the command line and start rclpy; return whether the --ros-args are valid.
+def start_program(program: str, about: str | None) -> None:
+    """Check the command line of a program that takes only --ros-args, and start rclpy.
+
+    Args:
+        program: the executable's name.
+        about: what it does, for --help.
 
     Raises:
-        SystemExit: there are other arguments, or --help.
+        SystemExit: there are other arguments, ROS cannot start with these, or --help.
     """
     parser = argparse.ArgumentParser(prog=program, usage=_USAGE, description=about)
     parser.parse_args(own_arguments())
+    try:
+        start_rclpy()
+    except SettingsError as error:
+        show(f"{program}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def start_rclpy(arguments: list[str] | None = None) -> None:
+    """Start rclpy without its signal handlers: they end its context before a last message is sent.
+
+    Args:
+        arguments: those of the command line, by default.
+
+    Raises:
+        SettingsError: the --ros-args or the environment are wrong.
+    """
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
     try:
-        # rclpy's own handlers shut the context down under threads that publish.
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         cause = next(cause for sign, cause in _CAUSES.items() if re.search(sign, reason))
-        show(f"{program}: {cause}: {reason}", file=sys.stderr)
-        return False
-    return True
+        raise SettingsError(f"{cause}: {reason}") from error
 
 
 def _spin_until_end(

@@ -66,15 +66,16 @@ def test_video_that_is_decoded_too_slowly_is_still_seen(play):
 
 
 @pytest.mark.parametrize(
-    ("source", "sentence"),
+    ("arguments", "sentence"),
     [
-        pytest.param(".", "a.jpg cannot be decoded", id="no picture"),
-        pytest.param("97", "webcam 97 cannot be opened", id="no webcam"),
+        pytest.param(["."], "a.jpg cannot be decoded", id="no picture"),
+        pytest.param(["97"], "webcam 97 cannot be opened", id="no webcam"),
+        pytest.param([".", "--ros-args", "-x"], "demo_camera: the --ros-args are", id="no option"),
     ],
 )
-def test_loop_over_nothing_that_can_be_read_ends(tmp_path, source, sentence):
+def test_loop_over_nothing_that_can_be_sent_ends(tmp_path, arguments, sentence):
     (tmp_path / "a.jpg").write_text("no picture")
-    command = [sys.executable, "-m", "kp_pose_ros.demo.camera", source, "--loop"]
+    command = [sys.executable, "-m", "kp_pose_ros.demo.camera", "--loop", *arguments]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )

@@ -3,10 +3,12 @@
 """The programs of examples/, run as a user runs them."""
 
 import math
+import runpy
 import signal
 import subprocess
 import sys
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from time import monotonic
 
@@ -40,6 +42,20 @@ def person(x=600.0, raised=(), guessed=()):
         state = Keypoint.ABSENT if name in guessed else Keypoint.OBSERVED
         pose.keypoints.append(Keypoint(x=x, y=y, score=0.9, state=state))
     return pose
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=attrgetter("name"))
+def test_help_is_printed_and_nothing_starts(path, monkeypatch, capsys):
+    if "start_program" not in path.read_text():
+        pytest.skip("a module, not a program")
+    if "tree" in path.name:
+        pytest.importorskip("py_trees")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(path), run_name="__main__")
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: {path.stem} [-h] [--ros-args")
 
 
 class Robot:

@@ -9,7 +9,7 @@ from time import monotonic_ns
 from typing import Any, TypeAlias
 
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
+from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
@@ -32,7 +32,13 @@ Handle: TypeAlias = "ServerGoalHandle[Any, Any, Any]"
 
 
 class Bridge(OverridableQos):
-    """A node that works on the topics of the pose node."""
+    """A node that works on the topics of the pose node.
+
+    Attributes:
+        stopped: whether it is about to end, and rejects goals: nothing would send their results.
+    """
+
+    stopped = False
 
     def declare(
         self,
@@ -124,6 +130,7 @@ class Bridge(OverridableQos):
             action_type,
             name,
             execute_callback=execute,
+            goal_callback=lambda _: GoalResponse.REJECT if self.stopped else GoalResponse.ACCEPT,
             cancel_callback=on_cancel,
             goal_service_qos_profile=_REQUESTS,
             result_service_qos_profile=_REQUESTS,

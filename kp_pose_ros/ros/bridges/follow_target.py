@@ -146,7 +146,6 @@ class FollowTargetServer(Bridge):
         super().__init__("follow_target", **node_arguments)
         self._rules = load_rules(declare_rules(self))
         self._goal: OpenGoal | None = None
-        self._stopped = False
         self._explained = ""
         self._throttle = Throttle(10.0)
         self._sightings = Sightings(self, self._on_poses)
@@ -160,7 +159,7 @@ class FollowTargetServer(Bridge):
 
     async def finish(self) -> None:
         """Abort the open goal, so that no client waits forever."""
-        self._stopped = True
+        self.stopped = True
         if self._goal is not None:
             self._goal.end(*_STOPPED)
 
@@ -178,7 +177,7 @@ class FollowTargetServer(Bridge):
             )
         if handle.is_cancel_requested:  # before it began
             goal.end()
-        if self._stopped:
+        if self.stopped:
             goal.end(*_STOPPED)
         self._goal = goal
         self._activities = Activities([goal.rule] if goal.rule else [])

@@ -123,7 +123,6 @@ class WaitForPoseServer(Bridge):
         """Start the server; `node_arguments` are those of rclpy's Node."""
         super().__init__("wait_for_pose", **node_arguments)
         self._waits: list[Wait] = []
-        self._stopped = False
         self._poses = PosesOnDemand(self, self._on_poses)
         self._timer = self.create_steady_timer(_TICK, self._tick)
         self._timer.cancel()
@@ -133,7 +132,7 @@ class WaitForPoseServer(Bridge):
 
     async def finish(self) -> None:
         """Abort the open goals, so that no client waits forever."""
-        self._stopped = True
+        self.stopped = True
         for wait in self._waits:
             wait.end(*_STOPPED)
 
@@ -146,7 +145,7 @@ class WaitForPoseServer(Bridge):
             return Result(error_code=Result.INVALID_GOAL, error_msg=str(error))
         if handle.is_cancel_requested:  # before it began
             wait.end()
-        if self._stopped:
+        if self.stopped:
             wait.end(*_STOPPED)
         self._add(wait)
         self.get_logger().debug(f"a goal waits for {wait.condition}")

@@ -367,6 +367,13 @@ def test_a_burst_of_goals_is_accepted_as_a_whole(ros_node):
     planner.close()
 
 
+def test_a_server_that_is_about_to_end_rejects_goals(planner, monkeypatch):
+    monkeypatch.setattr(planner.server, "stopped", True)
+    sent = planner.client.send_goal_async(WaitForPose.Goal())
+    planner.spin_until(sent.done)
+    assert not sent.result().accepted
+
+
 def test_the_program_says_that_it_is_ready_and_aborts_open_goals_at_its_end(
     start_program, ros_node
 ):
