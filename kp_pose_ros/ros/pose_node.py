@@ -26,6 +26,7 @@ from kp_pose_ros.ros.diagnostics import Diagnostics, Level, NodeStatus
 from kp_pose_ros.ros.lifecycle import Handover, ManagedNode
 from kp_pose_ros.ros.parameters import RULES, Parameters, declare_parameters, follow_changes
 from kp_pose_ros.ros.process import prioritize_reading, run_node, use_large_images
+from kp_pose_ros.ros.qos import REQUESTS
 from kp_pose_ros.ros.space.poses_3d import Poses3DTopic
 from kp_pose_ros.ros.space.transforms import Transforms
 from kp_pose_ros.ros.worker import OnPoses, Worker
@@ -86,7 +87,10 @@ class PoseNode(ManagedNode):
         self._diagnostics = Diagnostics(self)
         self._problem = ""  # the error that stopped the node
         follow_changes(self, self._values, self._adopt, lambda: self.state)
-        self.create_service(SetBool, "enable", self._enable, callback_group=self.waiting_group)
+        group = self.waiting_group
+        self.create_service(
+            SetBool, "enable", self._enable, qos_profile=REQUESTS, callback_group=group
+        )
         self.create_steady_timer(_WATCH_PERIOD, self._watch)
         if self._values.starts_itself:
             self._handover.call(partial(self._do, self._start))

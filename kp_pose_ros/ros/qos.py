@@ -33,6 +33,8 @@ NEWEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1)
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
+# Requests that may wait for a server: of a burst, the default depth would keep 10.
+REQUESTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200)
 
 _FIXED = {"sensor_data": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
 

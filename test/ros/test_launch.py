@@ -7,8 +7,11 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
+import rclpy
 import yaml
 from ament_index_python import get_packages_with_prefixes
+
+from kp_pose_ros.ros.compat import overrides
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "launch"
@@ -29,7 +32,7 @@ def declared(name):
 
 
 @pytest.fixture
-def commands():
+def commands(ros_node):  # for its rclpy.init
     """Starter of a launch file: returns the commands of the processes that it starts.
 
     They end after a second, or when there were as many starts as were asked for.
@@ -75,11 +78,11 @@ def commands():
 
 
 def parameters_in(command):
-    """The parameters in the files of a command; later files override earlier ones."""
-    files = [command[index + 1] for index, word in enumerate(command) if word == "--params-file"]
-    values = {}
-    for file in files:
-        values.update(yaml.safe_load(Path(file).read_text())["/**"]["ros__parameters"])
+    """The parameters that rclpy reads from a command, by name."""
+    name = Path(command[0]).name.replace("pose_node", "kp_pose")
+    node = rclpy.create_node(name, cli_args=command[1:], use_global_arguments=False)
+    values = {name: each.value for name, each in overrides(node).items()}
+    node.destroy_node()
     return values
 
 
@@ -96,8 +99,10 @@ def test_every_argument_is_declared_and_described():
 def test_by_default_the_config_file_decides(commands):
     (command,) = commands()
     assert command[0].endswith("/pose_node")
-    defaults = yaml.safe_load((ROOT / "config" / "pose.yaml").read_text())
-    assert parameters_in(command) == defaults["/**"]["ros__parameters"]
+    file = str(ROOT / "config" / "pose.yaml")
+    assert parameters_in(command) == parameters_in(
+        [command[0], "--ros-args", "--params-file", file]
+    )
 
 
 def test_arguments_override_the_config_file(commands, demo_weights):
@@ -137,6 +142,46 @@ def test_the_config_file_may_name_the_cameras(commands, tmp_path):
     file.write_text("robot:\n  kp_pose:\n    ros__parameters: {cameras: [front, rear]}\n")
     (command,) = commands(params_file=str(file), namespace="robot", image_topic="/a,/b")
     assert "front/image:=/a" in command
+    assert "rear/image:=/b" in command
+
+
+NODE, ALL = "/robot/kp_pose", "/**"
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        pytest.param({ALL: ("cameras", "imgsz")}, id="one for every node"),
+        pytest.param({NODE: ("cameras", "imgsz")}, id="one for the node"),
+        pytest.param({ALL: (), NODE: ("cameras",)}, id="one for the node, behind"),
+        pytest.param({NODE: (), ALL: ("cameras",)}, id="one for every node, behind"),
+    ],
+)
+def test_arguments_override_every_section_of_the_config_file(commands, tmp_path, sections):
+    values = {"cameras": ["a", "b"], "imgsz": 640}
+    file = tmp_path / "mine.yaml"
+    text = {
+        key: {"ros__parameters": {"engine": "onnx", **{name: values[name] for name in names}}}
+        for key, names in sections.items()
+    }
+    file.write_text(yaml.safe_dump(text, sort_keys=False))
+    given = {"params_file": str(file), "namespace": "robot", "imgsz": "384,640"}
+    (command,) = commands(**given, cameras="front", image_topic="/a")
+    parameters = parameters_in(command)
+    assert (parameters["cameras"], parameters["imgsz"]) == ("front", "384,640")
+
+
+def test_a_file_that_includes_ours_may_set_the_cameras(commands, tmp_path):
+    launch_ros = pytest.importorskip("launch_ros.actions")
+    file, theirs = tmp_path / "mine.yaml", tmp_path / "theirs.yaml"
+    file.write_text("/**:\n  ros__parameters: {engine: onnx}\n")
+    theirs.write_text("/other:\n  ros__parameters: {cameras: [a, b, c]}\n")
+    before = [
+        launch_ros.SetParameter("cameras", "front,rear"),
+        launch_ros.SetParametersFromFile(str(theirs)),
+    ]
+    (command,) = commands(before=before, params_file=str(file), image_topic="/a,/b")
+    assert parameters_in(command)["cameras"] == "front,rear"
     assert "rear/image:=/b" in command
 
 
@@ -213,6 +258,22 @@ def test_cameras_may_be_written_as_in_the_config_file(commands):
     (command,) = commands(cameras="[front, rear]", image_topic="/a,/b")
     assert parameters_in(command)["cameras"] == "front,rear"
     assert "rear/image:=/b" in command
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"- a\n", id="a list"),
+        pytest.param(b"/**: {ros__parameters: [\n", id="no YAML"),
+        pytest.param(b"\xff\xfe", id="no text"),
+        pytest.param(b"cameras: [front, rear]\n", id="no section"),
+    ],
+)
+def test_a_file_that_is_none_of_parameters_is_named(commands, tmp_path, text, caplog):
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(text)
+    assert commands(params_file=str(file)) == []
+    assert f"params_file '{file}' " in caplog.text
 
 
 @pytest.mark.parametrize(

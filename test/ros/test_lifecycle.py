@@ -5,6 +5,7 @@
 import random
 import re
 import signal
+from functools import partial
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -13,13 +14,17 @@ from time import sleep
 
 import numpy as np
 import pytest
+import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from manager import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, WAYS, Manager
+from node_process import PATIENCE
 from peer import answered, image_of
+from std_srvs.srv import SetBool
 from test_parameter_clients import Client
 
 from kp_pose_ros.ros.lifecycle import ManagedNode
+from kp_pose_ros.ros.qos import REQUESTS
 
 EVERY = [CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP]
 NEXT = {
@@ -183,6 +188,16 @@ def test_paused_it_receives_nothing_until_enabled(unconfigured, peer):
     assert camera.publisher.get_subscription_count() == 0
     manager.enable(True)
     camera.connect().ask(image_of(PICTURE))
+
+
+def test_a_burst_of_requests_is_answered_as_a_whole(unconfigured, ros_node):
+    client = ros_node.create_client(SetBool, f"/{unconfigured[2]}/enable", qos_profile=REQUESTS)
+    pause = partial(client.call_async, SetBool.Request(data=False))
+    answered(ros_node, pause)
+    for answer in [pause() for _ in range(60)]:
+        rclpy.spin_until_future_complete(ros_node, answer, timeout_sec=PATIENCE)
+        assert answer.done()
+    ros_node.destroy_client(client)
 
 
 @pytest.fixture

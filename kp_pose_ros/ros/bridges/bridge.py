@@ -14,11 +14,8 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from kp_pose_ros.msg import PoseArray, Skeleton
-from kp_pose_ros.ros.qos import LATCHED, RESULTS, OverridableQos
+from kp_pose_ros.ros.qos import LATCHED, REQUESTS, RESULTS, OverridableQos
 from kp_pose_ros.settings import Setting, Value
-
-# Requests that may wait for the server: of a burst of goals, the default depth would keep 10.
-_REQUESTS = QoSProfile(depth=200)
 
 # Why a goal that needs an image's poses ends.
 NO_IMAGE = (
@@ -132,9 +129,9 @@ class Bridge(OverridableQos):
             execute_callback=execute,
             goal_callback=lambda _: GoalResponse.REJECT if self.stopped else GoalResponse.ACCEPT,
             cancel_callback=on_cancel,
-            goal_service_qos_profile=_REQUESTS,
-            result_service_qos_profile=_REQUESTS,
-            cancel_service_qos_profile=_REQUESTS,
+            goal_service_qos_profile=REQUESTS,
+            result_service_qos_profile=REQUESTS,
+            cancel_service_qos_profile=REQUESTS,
         )
         self.ready(
             f"serves the action '{self.resolve_service_name(name)}' from "
