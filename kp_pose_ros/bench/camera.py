@@ -23,11 +23,12 @@ from rclpy.subscription import Subscription
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
-from kp_pose_ros.bench.measure import CameraRound, cpu_seconds, end_with
+from kp_pose_ros.bench.measure import CameraRound, cpu_seconds
 from kp_pose_ros.errors import show
 from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.ros.executor import GuardedExecutor
+from kp_pose_ros.ros.process import end_with
 from kp_pose_ros.ros.qos import NEWEST, RESULTS
 from kp_pose_ros.ros.rcl import has_buffers
 

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
-import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +22,6 @@ from kp_pose_ros.poses import Array
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +147,3 @@ class OtherProcesses:
     def _state(self) -> Array:
         ours = sum(cpu_seconds(process) for process in self._ours)
         return np.array([monotonic(), Machine().busy_seconds(os.sched_getaffinity(0)) - ours])
-
-
-def end_with(parent: int) -> None:
-    """Ask the kernel to kill this process when the one that started it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it has ended already
-        os._exit(1)

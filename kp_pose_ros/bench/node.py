@@ -14,8 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from threading import Thread
 from time import monotonic, sleep
 from typing import Any
@@ -103,8 +102,10 @@ class NodeUnderTest:
         return OtherProcesses([os.getpid(), self._relay.pid, self._cameras.pid])
 
     def _start(self, undo: ExitStack) -> None:
-        folder = Path(undo.enter_context(TemporaryDirectory()))
-        np.save(folder / "pictures.npy", self._pictures)
+        # Without a name, so that nothing is left, however this process ends.
+        pictures = undo.enter_context(TemporaryFile())  # noqa: SIM115
+        np.save(pictures, self._pictures)
+        pictures.flush()
         tune_process()
         use_large_images()
         start_rclpy(["--ros-args", "--log-level", "error"])  # the table says everything
@@ -126,10 +127,11 @@ class NodeUnderTest:
         undo.callback(spinner.join, _PATIENCE)
         undo.callback(self._executor.create_task, self._executor.shutdown)
         words = [f"{self._namespace}/relay", *self._names]
-        self._relay = undo.enter_context(_Process("relay", words, folder))
-        words = [self._namespace, str(folder / "pictures.npy"), "--rate", str(self._args.rate)]
+        self._relay = undo.enter_context(_Process("relay", words))
+        path = f"/proc/{os.getpid()}/fd/{pictures.fileno()}"
+        words = [self._namespace, path, "--rate", str(self._args.rate)]
         words += ["--cameras", *self._names, *["--depth"] * self._args.depth]
-        self._cameras = undo.enter_context(_Process("camera", words, folder))
+        self._cameras = undo.enter_context(_Process("camera", words))
         self.run(_WARM_UP, overlay=False)  # the network is opened for the first frame
         self.run_relay(_WARM_UP)
 
@@ -185,14 +187,14 @@ class NodeUnderTest:
 class _Process:
     """A module of this folder in a process of its own, which a `with` statement ends."""
 
-    def __init__(self, module: str, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(self, module: str, arguments: Sequence[str]) -> None:
         self._name = module
-        self._errors = folder / f"{module}.log"
+        self._errors = TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"kp_pose_ros.bench.{module}", f"{os.getpid()}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors.open("wb"),
+            stderr=self._errors,
             # Ctrl-C then reaches the benchmark only, which ends this process.
             start_new_session=True,
             env=large_images_environment(),
@@ -205,6 +207,7 @@ class _Process:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
+        self._errors.close()
 
     def ask(self, request: Mapping[str, object], check: Callable[[], None]) -> dict[str, Any]:
         """Return the answer to a request, both JSON on a line; `check` may raise meanwhile.
@@ -222,7 +225,8 @@ class _Process:
         if answer := stdout.readline():
             return dict(json.loads(answer))
         code = self._process.wait()
-        why = " ".join(self._errors.read_text(errors="replace").split()[-40:])
+        self._errors.seek(0)
+        why = " ".join(self._errors.read().decode(errors="replace").split()[-40:])
         raise EngineError(
             f"the process {self._name} of the benchmark ended with code {code}: {why}"
         )

@@ -17,9 +17,9 @@ import rclpy
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
-from kp_pose_ros.bench.measure import end_with
 from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.msg import PoseArray
+from kp_pose_ros.ros.process import end_with
 from kp_pose_ros.ros.qos import RESULTS
 
 _DEPTH = 2  # images; as many as are in flight, so that none is dropped

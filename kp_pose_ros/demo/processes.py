@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from kp_pose_ros.errors import KpPoseError
-from kp_pose_ros.ros.process import large_images_environment
+from kp_pose_ros.ros.process import end_with, large_images_environment
 
 _PATIENCE = 5.0  # seconds for a process to end
 
 
 class Processes:
-    """Processes that end with a `with` block, last started first; their logs go to `folder`."""
+    """Processes that end with a `with` block, last started first; their logs go to `folder`.
+
+    They also end with this process, however it ends.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,6 +46,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=large_images_environment(),
+                preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509  # one system call
             )
 
     def is_running(self, name: str) -> bool:

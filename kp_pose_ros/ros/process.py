@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import logging
 import os
 import re
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from rclpy.task import Task
 
     from kp_pose_ros.ros.executor import GuardedExecutor
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_libc = ctypes.CDLL(None)
 _PATIENCE = 1.0  # seconds for each thread to end
 _LAST_MESSAGES = 0.2  # seconds for what `finish` has sent to arrive
 _ROUNDS = 5  # of the executor: a goal that ends takes one to wake up and two to answer
@@ -64,6 +67,13 @@ def exit_on_signals() -> None:
     """Exit at once on a signal, during the imports, when there is nothing to clean up yet."""
     for each in ending_signals():
         signal.signal(each, lambda *_: os._exit(0))
+
+
+def end_with(parent: int) -> None:
+    """Ask the kernel to kill this process when the one that started it ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended already
+        os._exit(1)
 
 
 def has_package(program: str, package: str, mend: str) -> bool:

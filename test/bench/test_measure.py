@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import mmap
 import os
-import signal
 import subprocess
 import sys
 from threading import Event
@@ -94,28 +93,3 @@ def test_the_cpu_time_of_others_leaves_out_our_own():
         burner.kill()
     assert 0 < seen[0] <= 1
     assert 0 <= seen[1] < seen[0]
-
-
-LEAVE_A_CHILD = """
-import os, sys, time
-from kp_pose_ros.bench.measure import end_with
-parent = os.getpid()
-if os.fork():
-    time.sleep(60)
-else:
-    end_with(parent)
-    os.write(1, b"ready\\n")
-    time.sleep(60)
-"""
-
-
-def test_a_process_of_the_bench_ends_with_the_bench():
-    parent = subprocess.Popen(
-        [sys.executable, "-c", LEAVE_A_CHILD], stdout=subprocess.PIPE, text=True
-    )
-    with parent:
-        assert parent.stdout.readline() == "ready\n"
-        parent.kill()
-        # The pipe is closed only when the child has ended, too.
-        assert parent.stdout.read() == ""
-    assert parent.returncode == -signal.SIGKILL

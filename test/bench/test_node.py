@@ -61,14 +61,23 @@ def test_bench_ends_when_told_and_takes_its_processes_along(tmp_path, number):
     cv2.imwrite(str(tmp_path / "dark.png"), np.zeros((64, 96, 3), np.uint8))
     model = write_echo_model(tmp_path / "echo.onnx")
     command = [*BENCH, tmp_path / "dark.png", "--model", model, "--engine", "onnx"]
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "TMPDIR": str(scratch)},
+        )
     try:
         deadline = monotonic() + PATIENCE
         while len(helpers_of(process)) < 2:
             assert monotonic() < deadline
             assert process.poll() is None, (tmp_path / "log").read_text()
             sleep(0.05)
+        assert {each.name for each in scratch.iterdir()} <= {".ses"}  # ONNX Runtime's
         os.killpg(process.pid, number)  # as a terminal does
         code = process.wait(20)
     finally:
