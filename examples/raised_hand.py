@@ -68,6 +68,7 @@ def drive(robot: RaisedHand) -> None:
         executor.spin_once(0.1)
     robot.stop()
     robot.commands.wait_for_all_acked(Duration(seconds=0.5))  # else it may be lost
+    executor.shutdown()
 
 
 if __name__ == "__main__":

@@ -26,5 +26,8 @@ start_program("who_is_there", __doc__)
 signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
 node = rclpy.create_node("who_is_there")
 node.create_subscription(PoseArray, "poses", print_people, 10)
+executor = GuardedExecutor()
+executor.add_node(node)
 with suppress(KeyboardInterrupt):
-    rclpy.spin(node, GuardedExecutor())
+    while True:
+        executor.spin_once(0.1)  # a signal does not interrupt a longer wait
