@@ -197,13 +197,21 @@ def start_program(program: str, about: str | None) -> None:
     Raises:
         SystemExit: there are other arguments, ROS cannot start with these, or --help.
     """
-    parser = argparse.ArgumentParser(prog=program, usage=_USAGE, description=about)
-    parser.parse_args(own_arguments())
+    check_command_line(program, about)
     try:
         start_rclpy()
     except SettingsError as error:
         show(f"{program}: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def check_command_line(program: str, about: str | None) -> None:
+    """Print the help that --help asks for, and end; end with an error if there are other arguments.
+
+    `start_program` does this, too.
+    """
+    parser = argparse.ArgumentParser(prog=program, usage=_USAGE, description=about)
+    parser.parse_args(own_arguments())
 
 
 def start_rclpy(arguments: list[str] | None = None) -> None:

@@ -101,16 +101,16 @@ class Peer:
             rclpy.spin_once(self.node, timeout_sec=0.02)
 
     def connect(self):
-        """Wait until the node has discovered our camera, and we the node."""
-        self.spin_until(
-            lambda: (
-                self.publisher.get_subscription_count()
-                and (
-                    self.subscription is None or self.node.count_publishers(self.subscription.topic)
-                )
-            )
-        )
+        """Wait until the node's subscription has matched our publisher, and its publisher ours."""
+        deadline = monotonic() + PATIENCE
+        while not all(matches := self._matches()):
+            assert monotonic() < deadline, f"subscribers and publishers of the node: {matches}"
+            rclpy.spin_once(self.node, timeout_sec=0.02)
         return self
+
+    def _matches(self):
+        results = [self.subscription.get_publisher_count()] if self.subscription else []
+        return [self.publisher.get_subscription_count(), *results]
 
     def send_until(self, condition, make_message, timeout=PATIENCE):
         """Send new frames at 20 Hz until something has happened."""
