@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from rclpy.task import Task
 
     from kp_pose_ros.ros.executor import GuardedExecutor
+
+# Looked up once: between fork and exec, a lock of the loader would never be released.
+_prctl = ctypes.CDLL(None).prctl
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_libc = ctypes.CDLL(None)
 _PATIENCE = 1.0  # seconds for each thread to end
 _LAST_MESSAGES = 0.2  # seconds for what `finish` has sent to arrive
 _ROUNDS = 5  # of the executor: a goal that ends takes one to wake up and two to answer
@@ -70,8 +72,8 @@ def exit_on_signals() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Ask the kernel to kill this process when the one that started it ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Ask the kernel to kill this process when the thread that started it ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it has ended already
         os._exit(1)
 
