@@ -113,7 +113,7 @@ class VideoCamera:
         images, before = [], self.camera.counts.received
 
         def take_all():
-            image = self.camera.take() and self.camera.read(lambda size: size[1], None)
+            image = self.camera.receive() and self.camera.read(lambda size: size[1], None)
             if image:
                 images.append((image.header.stamp, round(image.frame.pixels.mean(), -1)))
             return self.camera.counts.received - before >= count
