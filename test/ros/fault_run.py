@@ -113,7 +113,10 @@ class FaultRun:
             sent = None
             self.settle()
         assert self.process.process.poll() is None, f"the node ended:\n{self.process.log}"
-        self.peer.spin_until(lambda: self._adds_up(before, sent))
+        self.peer.spin_until(
+            lambda: self._adds_up(before, sent),
+            tell=lambda: f"{sent} sent: {before} became {self._counts()}",
+        )
         after = self._counts()
         if after["received"] < before["received"]:  # counted anew by a node configured anew
             before = dict.fromkeys(before, 0)

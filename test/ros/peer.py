@@ -88,10 +88,11 @@ class Peer:
         if self.subscription:
             self.node.destroy_subscription(self.subscription)
 
-    def spin_until(self, condition, timeout=PATIENCE):
+    def spin_until(self, condition, timeout=PATIENCE, tell=lambda: "nothing"):
+        """Spin until something holds; `tell` says what there is if it never does."""
         deadline = monotonic() + timeout
         while not condition():
-            assert monotonic() < deadline, f"nothing in {timeout} s"
+            assert monotonic() < deadline, f"{tell()} in {timeout} s"
             rclpy.spin_once(self.node, timeout_sec=0.02)
         return condition()
 
@@ -102,10 +103,10 @@ class Peer:
 
     def connect(self):
         """Wait until the node's subscription has matched our publisher, and its publisher ours."""
-        deadline = monotonic() + PATIENCE
-        while not all(matches := self._matches()):
-            assert monotonic() < deadline, f"subscribers and publishers of the node: {matches}"
-            rclpy.spin_once(self.node, timeout_sec=0.02)
+        self.spin_until(
+            lambda: all(self._matches()),
+            tell=lambda: f"subscribers and publishers of the node: {self._matches()}",
+        )
         return self
 
     def _matches(self):
