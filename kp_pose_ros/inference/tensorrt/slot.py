@@ -17,14 +17,12 @@ from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.inference.tensorrt.kernel import LAYOUTS, PixelLayout
 from kp_pose_ros.timing import StageTimes
 
+SLOTS = 2  # one uploads while the other is in the network
 # Whether a GPU that shares the host's memory reads frames in place. Page-locked memory is uncached
 # for an integrated GPU (CUDA for Tegra, "Memory Management"), and the letterbox kernel reads most
 # bytes several times: a copy to memory that is cached should cost less. tools/prove_gpu measures
 # both.
 MAPPED_FRAMES = False
-
-
-SLOTS = 2  # one uploads while the other is in the network
 
 
 class HostDeviceBuffer:
