@@ -93,6 +93,7 @@ class ImageSubscription:
         self._callback = callback
         self._on_lost = on_lost
         self._lost = 0  # lost images whose gap in the sequence numbers has not been seen yet
+        self._latest = b""  # the publisher of the last image
         # By publisher, the number of its last image; the latest publisher comes last.
         self._numbers: dict[bytes, int] = {}
         self._advise = advise
@@ -181,6 +182,7 @@ class ImageSubscription:
         )
         events = partial(SubscriptionEventCallbacks, incompatible_qos=self._on_incompatible)
         self._lost = 0
+        self._latest = b""
         self._numbers.clear()  # what is sent between two subscriptions did not arrive
         try:
             self.current = subscribe(event_callbacks=events(message_lost=self._on_message_lost))
@@ -226,6 +228,11 @@ class ImageSubscription:
         if number is None:
             self.is_gap = False
             return 0
+        if publisher != self._latest:
+            # Losses before the first image of a publisher, or after its last one, are in no gap.
+            self._latest = publisher
+            self.handle_events()
+            self._lost = 0
         before = self._numbers.pop(publisher, None)
         self._numbers[publisher] = number
         if len(self._numbers) > _PUBLISHERS:

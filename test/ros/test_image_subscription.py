@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import gc
 from time import monotonic, sleep
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -207,6 +208,12 @@ MANY = [f"p{index} 1" for index in range(9)]
         pytest.param(["a 9", "again", "a 30", "a 31"], "0! 0! 0", id="a pause"),
         pytest.param([*MANY, "p8 2", "p0 9"], "0! " * 9 + "0 0!", id="the oldest is forgotten"),
         pytest.param(["a None", "a None"], "0 0", id="no numbers"),
+        pytest.param(["a 1", "lost 2", "a 5", "a 7"], "0! 1! 1!", id="two of three lost"),
+        pytest.param(["a 1", "lost 2", "a 2", "a 5"], "0! 0 0!", id="lost while one waits"),
+        pytest.param(["lost 3", "a 4", "a 6"], "0! 1!", id="lost before the first"),
+        pytest.param(
+            ["b 1", "a 1", "lost 2", "b 2", "b 4"], "0! 0! 0 1!", id="the last ones of another lost"
+        ),
     ],
 )
 def test_images_that_are_missing_are_counted_by_publisher(
@@ -219,6 +226,9 @@ def test_images_that_are_missing_are_counted_by_publisher(
             subscription.start()
             continue
         publisher, number = each.split()
+        if publisher == "lost":
+            subscription._on_message_lost(SimpleNamespace(total_count_change=int(number)))
+            continue
         taken = b"", publisher.encode(), None if number == "None" else int(number)
         monkeypatch.setattr(image_subscription.rcl, "take", lambda _, taken=taken: taken)
         _, skipped = subscription.take()
