@@ -176,6 +176,12 @@ WRONG = {
 }  # fmt: skip
 
 
+def warnings_of(node, name):
+    """The log lines that say what is wrong with a camera."""
+    lines = [each for each in node.log_lines("no keypoints_3d from") if WRONG[name][1] in each]
+    return [each for each in lines if f"camera '{name}'" in each]
+
+
 @pytest.fixture(scope="module")
 def wronged(start_node, ros_node, bus):
     """The log of a node whose cameras all are wrong, the answers, and the last diagnostics."""
@@ -199,7 +205,8 @@ def wronged(start_node, ros_node, bus):
     small = cv2.resize(bus, (320, 240), interpolation=cv2.INTER_AREA)
     half = {"height": 240, "width": 320}
     deadline = monotonic() + PATIENCE
-    while len(node.log_lines("no keypoints_3d from")) < len(WRONG):
+    # A busy executor may first miss the depth image that belongs to a picture.
+    while not all(warnings_of(node, name) for name in WRONG):
         assert monotonic() < deadline, node.log
         for name, (wrong, _) in WRONG.items():
             depth, info = wall(size=(120, 160)), calibration(**half | wrong.get("info", {}))
@@ -216,15 +223,12 @@ def wronged(start_node, ros_node, bus):
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_with_depth_is_said_once_and_costs_no_pose(wronged, name):
+def test_what_is_wrong_with_depth_is_said_now_and_then_and_costs_no_pose(wronged, name):
     node, answers, _ = wronged
-    (line,) = [
-        each for each in node.log_lines("no keypoints_3d from") if f"camera '{name}'" in each
-    ]
-    assert WRONG[name][1] in line
-    assert f"/wrong/{name}/depth" in line
-    assert f"/wrong/{name}/camera_info" in line
-    assert len(answers[name]) > 1
+    lines = warnings_of(node, name)
+    assert f"/wrong/{name}/depth" in lines[0]
+    assert f"/wrong/{name}/camera_info" in lines[0]
+    assert len(answers[name]) > len(lines)
     people = [person for answer in answers[name] for person in answer.poses]
     assert people
     assert not any(person.keypoints_3d for person in people)
