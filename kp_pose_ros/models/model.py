@@ -29,7 +29,7 @@ __all__ = ["PoseModel", "Precision", "Size"]
 _LARGEST_SIDE = 8192  # even the smallest network needs gigabytes for it
 # Increment it when the same model file yields a different graph than before, so that graphs cached
 # by earlier code are not used. test_graph_version.py detects such a change.
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 _log = logging.getLogger(__name__)
 
 

@@ -22,6 +22,7 @@ from kp_pose_ros.models.graph import (
     drop_unused_weights,
     infer_shapes,
     names_read,
+    sort_nodes,
 )
 
 Precision = Literal["fp32", "fp16"]
@@ -50,8 +51,10 @@ def to_half(model: onnx.ModelProto, source: object = "the model") -> None:
         source: names the model in messages.
 
     Raises:
-        ModelError: the model is quantized, or a weight exceeds the range of float16.
+        ModelError: the model is quantized, its nodes form a cycle, or a weight exceeds the range of
+            float16.
     """
+    sort_nodes(model.graph, source)
     if any(node.op_type in _QUANTIZED for node in model.graph.node):
         raise ModelError(
             f"{source} is already quantized: expected a float32 model to convert, or set the "

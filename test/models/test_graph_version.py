@@ -33,7 +33,7 @@ def tiny_checkpoint(path):
     save(path, checkpoint(tiny_pose()))
 
 
-# The graphs of GRAPH_VERSION 2.
+# The graphs of GRAPH_VERSION 3.
 GRAPHS = [
     pytest.param(raw_onnx, "pose.onnx", "fp32", "f43453e14da478d2", id="a raw output"),
     pytest.param(
