@@ -38,6 +38,7 @@ class PoseModel:
     """A pose model on disk."""
 
     path: Path  # a .pt, .onnx, .zip or .engine file
+    sha256: str  # of the content that `metadata` describes
     metadata: ModelMetadata
     skeleton: Skeleton
 
@@ -74,8 +75,9 @@ class PoseModel:
         chosen = None if skeleton is None else Skeleton.find(skeleton)
         assumed = Assumed(layout, None if chosen is None else len(chosen))
         with _as_model_errors(path):
+            sha256 = _content_hash(path)
             metadata = find_format(path).metadata(path, assumed)
-        return cls(path, metadata, _skeleton(metadata, chosen, path))
+        return cls(path, sha256, metadata, _skeleton(metadata, chosen, path))
 
     def network_size(self, frame: Size, imgsz: Size | None) -> Size:
         """Return the (height, width) of the network's input for frames of a size.
@@ -108,18 +110,24 @@ class PoseModel:
             precision: "fp16" gives float16 weights and activations; input and output stay float32.
 
         Raises:
-            ModelError: the graph cannot be made, or the cache cannot be written.
+            ModelError: the graph cannot be made, the cache cannot be written, or the model's file
+                has changed since it was opened.
         """
-        files = (self.path, *find_format(self.path).more_files(self.path))
         read_as = f"{self.metadata.layout.value} {self.metadata.kpt_shape}"
-        facts = f"{content_hash(*files)} {read_as} {GRAPH_VERSION}"
+        facts = f"{self.sha256} {read_as} {GRAPH_VERSION}"
         key = hashlib.sha256(facts.encode()).hexdigest()[:16]
         stem = re.sub(r"[^\w.-]", "_", self.path.stem)[:40]
         name = f"{stem}-{network[0]}x{network[1]}-{precision}-{key}.onnx"
 
         def make() -> bytes:
             _log.info("preparing %s for %d x %d, %s", self.path, *network, precision)
-            return bytes(self.make_graph(network, precision).SerializeToString())
+            content = bytes(self.make_graph(network, precision).SerializeToString())
+            if _content_hash(self.path) != self.sha256:
+                raise ModelError(
+                    f"{self.path} has changed since it was opened: restart the program to use the "
+                    "new model"
+                )
+            return content
 
         return cached(name, make)
 
@@ -207,6 +215,11 @@ def _skeleton(metadata: ModelMetadata, chosen: Skeleton | None, path: Path) -> S
             f"{count}: set the skeleton that the model was trained with"
         )
     return chosen
+
+
+def _content_hash(path: Path) -> str:
+    """Return the SHA-256 of a model file, together with the other files of its weights."""
+    return content_hash(path, *find_format(path).more_files(path))
 
 
 @contextmanager

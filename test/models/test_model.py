@@ -200,12 +200,22 @@ def test_graph_is_made_once_and_then_taken_from_the_cache(save, monkeypatch):
 def test_every_content_size_and_precision_has_a_graph_of_its_own(save, tmp_path):
     model = PoseModel.open(save(name="a model (1).onnx"))
     paths = {model.graph((64, 96)), model.graph((64, 96), precision="fp16")}
-    save(name="a model (1).onnx", output=RAW + 1)
-    paths.add(model.graph((64, 96)))
+    other = PoseModel.open(save(name="a model (1).onnx", output=RAW + 1))
+    paths.add(other.graph((64, 96)))
     free = PoseModel.open(save(name="free.onnx", **FREE))
     paths |= {free.graph((64, 96)), free.graph((96, 64))}
     assert len(paths) == 5
     assert all(path.is_relative_to(tmp_path / "cache") for path in paths)
+
+
+def test_a_file_that_changed_after_it_was_opened_makes_no_graph(save):
+    two = random_raw(2, (17, 3), 126)
+    model = PoseModel.open(save())
+    path = save(output=two, metadata=COCO | {"names": "['person', 'dog']"})
+    with pytest.raises(ModelError, match=r"pose\.onnx has changed since it was opened: restart"):
+        model.graph((64, 96))
+    rows = run(str(PoseModel.open(path).graph((64, 96))), np.zeros((1, 3, 64, 96), np.float32))
+    np.testing.assert_allclose(rows[0, :, 4], -np.sort(-two[4:6].max(axis=0)))
 
 
 def test_weights_beside_the_model_are_part_of_its_content(save):
