@@ -143,7 +143,7 @@ def _read_output(
         return _assume_coco(shape, source)
     if stated is not None:
         kpt_shape = kpt_shape or (assumed.keypoints or _COCO_SHAPE[0], _COCO_SHAPE[1])
-        return _fit(names, kpt_shape, stated, shape.output, source), kpt_shape, stated
+        return fit_output(names, kpt_shape, stated, shape.output, source), kpt_shape, stated
     if kpt_shape is None:
         raise _lacking("kpt_shape", shape.output, source)
     classes = len(names) if names else _count_classes(shape.output, kpt_shape)
@@ -175,14 +175,18 @@ def _stated_layout(fields: Fields) -> Layout | None:
     return next((each for each in Layout if each.value == text), None)
 
 
-def _fit(
+def fit_output(
     names: tuple[str, ...] | None,
     kpt_shape: tuple[int, int],
     layout: Layout,
     output: Shape,
     source: object,
 ) -> tuple[str, ...]:
-    """Return the class names of an output whose layout is known, if its shape allows that."""
+    """Return the class names of an output whose layout is known; `source` names the file.
+
+    Raises:
+        ModelError: the shape of the output does not fit.
+    """
     width = layout.sides(output)[0] if len(output) == 3 else 0
     if width is None or layout is Layout.RTMO:
         return names or generic_class_names(1)

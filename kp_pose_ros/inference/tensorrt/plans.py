@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kp_pose_ros.errors import EngineError
+from kp_pose_ros.errors import EngineError, ModelError
 from kp_pose_ros.inference.decode import BOX, CLASS, KEYPOINTS, SCORE
 from kp_pose_ros.inference.progress import QUIET, Progress
 from kp_pose_ros.inference.tensorrt.bindings import NAME
@@ -31,6 +31,7 @@ from kp_pose_ros.inference.tensorrt.network import Network, PlanRefusedError
 from kp_pose_ros.models.cache import cached, content_hash, find_cached, locked
 from kp_pose_ros.models.engine_file import read_engine_header
 from kp_pose_ros.models.layouts import MAX_CANDIDATES, Layout
+from kp_pose_ros.models.metadata import fit_output
 from kp_pose_ros.models.model import PoseModel, Size
 from kp_pose_ros.poses import Floats
 
@@ -93,7 +94,8 @@ class NetworkSource:
 
         Raises:
             EngineError: TensorRT cannot build or load it.
-            ModelError: the model cannot be prepared for that size.
+            ModelError: the model cannot be prepared for that size, or the output of the user's
+                engine is not that of the model's layout.
         """
         if is_engine(self.model):
             return self._open_users_own(size)
@@ -142,16 +144,25 @@ class NetworkSource:
         return output.astype(np.float32)
 
     def _open_users_own(self, size: Size) -> Network:
-        path = self.model.path
+        path, metadata = self.model.path, self.model.metadata
         _, start = read_engine_header(path)
         try:
-            return self._load(path, size, start)
+            network = self._load(path, size, start)
         except PlanRefusedError as refusal:
             raise EngineError(
                 f"{path} does not run here, because {refusal}; an engine runs only with the "
                 "TensorRT version and on the GPU model that it was built with: give the .pt or "
                 ".onnx file that it was made from"
             ) from refusal
+        try:
+            output = (None, *network.output)
+            fit_output(
+                metadata.class_names, metadata.kpt_shape, metadata.layout, output, source=path
+            )
+        except ModelError:
+            network.close()
+            raise
+        return network
 
     def _load(self, plan: Path, size: Size, start: int = 0) -> Network:
         picture = (self.model.metadata.channels, *size)

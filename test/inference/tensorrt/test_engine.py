@@ -17,7 +17,7 @@ from fakes.tensorrt import make_plan
 from pose_graphs import COCO, constant_model, random_raw
 from recorder import Recorder
 
-from kp_pose_ros.errors import EngineError, GpuLostError
+from kp_pose_ros.errors import EngineError, GpuLostError, ModelError
 from kp_pose_ros.image.frame import ENCODINGS, Frame
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
@@ -751,6 +751,24 @@ def test_an_engine_of_the_user_may_have_a_raw_output(open_engine, tmp_path):
     (expected,) = by_onnx_runtime(PoseModel.open(tmp_path / "raw.onnx"), [random_frame(1)])
     order = np.argsort(-found.rows[:, 4], kind="stable")
     np.testing.assert_allclose(found.rows[order], expected.rows, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"names": ["person", "dog"]}, id="two classes"),
+        pytest.param({"kpt_shape": [17, 2]}, id="keypoints without a score"),
+        pytest.param({"end2end": True}, id="finished rows"),
+    ],
+)
+def test_an_engine_whose_output_is_not_what_its_header_says_is_refused(
+    open_engine, tmp_path, changes
+):
+    graph = constant_model(random_raw(1, (17, 3), 126), input_shape=(1, 3, 64, 96))
+    content = graph.SerializeToString()
+    own = write_engine(tmp_path / "own.engine", content, metadata=COCO | changes)
+    with pytest.raises(ModelError, match=r"own\.engine has the shape \? x 56 x 126, which is not"):
+        open_engine(model=own)
 
 
 def test_an_engine_of_another_version_is_refused_in_a_sentence(open_engine, tmp_path):
