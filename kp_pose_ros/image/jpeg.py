@@ -59,18 +59,23 @@ class JpegSettings:
         return min(source[1], self.max_width or source[1])
 
 
-def decode_compressed(content: bytes, min_width: MinWidth | None = None) -> Frame:
+def decode_compressed(
+    content: bytes, min_width: MinWidth | None = None, mosaic: str | None = None
+) -> Frame:
     """Return a picture as bgr8, or as bgr16 if it has 16 bits a channel.
 
     Args:
         content: a file of one of the `_TRANSPORTED` kinds.
         min_width: how many columns of the picture are needed; a JPEG is decoded at the
             greatest reduction that keeps this many. None: full size.
+        mosaic: the Bayer encoding of the picture, in which it is then returned.
 
     Raises:
         FrameError: the data is of no such kind, cut short, damaged or too large.
     """
     size = claimed_size(content, _TRANSPORTED)
+    if mosaic:
+        return _decode(content, cv2.IMREAD_UNCHANGED, encoding=mosaic)
     is_jpeg = kind_of(content) == "JPEG"
     reduction = _reduction(size, min_width(size)) if min_width and is_jpeg else 1
     # The pixels as the sensor gave them: the calibration does not include an EXIF rotation.
@@ -92,7 +97,7 @@ def encode_jpeg(picture: Pixels, quality: int) -> npt.NDArray[np.uint8]:
     return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
 
 
-def _decode(content: bytes, flags: int, reduction: int = 1) -> Frame:
+def _decode(content: bytes, flags: int, reduction: int = 1, encoding: str | None = None) -> Frame:
     if kind_of(content) in _DEEP:
         flags |= cv2.IMREAD_ANYDEPTH  # a camera may use only the low bits of 16
     try:
@@ -101,7 +106,8 @@ def _decode(content: bytes, flags: int, reduction: int = 1) -> Frame:
         picture = None
     if picture is None:
         raise FrameError("the picture is damaged")
-    return Frame(picture, "bgr16" if picture.dtype == np.uint16 else "bgr8", reduction)  # type: ignore[arg-type]
+    encoding = encoding or ("bgr16" if picture.dtype == np.uint16 else "bgr8")
+    return Frame(picture, encoding, reduction)  # type: ignore[arg-type]
 
 
 def _reduction(size: Size, columns: int) -> int:

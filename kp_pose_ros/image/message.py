@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +14,10 @@ from kp_pose_ros.errors import FrameError
 from kp_pose_ros.image.cdr import Header, read_compressed_image, read_image
 from kp_pose_ros.image.frame import ENCODINGS, Frame, Pixels
 from kp_pose_ros.image.jpeg import MinWidth, decode_compressed
+
+# The format of a Bayer picture that image_transport compressed as it is (compressed_publisher.cpp:
+# always as PNG and TIFF, before Humble as JPEG, too); else the name of another encoding follows.
+_MOSAIC = re.compile(r"(bayer_\w+); *\w+ compressed *")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +97,14 @@ def read_compressed(message: Pixels, min_width: MinWidth | None = None) -> Camer
         ImageError: the data is of no kind that is known, cut short or damaged.
     """
     image = read_compressed_image(message)
+    found = _MOSAIC.fullmatch(image.format)
+    mosaic = found[1] if found else None
     try:
-        return CameraImage(image.header, decode_compressed(image.data.tobytes(), min_width))
+        frame = decode_compressed(image.data.tobytes(), min_width, mosaic)
+        return CameraImage(image.header, frame)
     except FrameError as error:
-        found = f"{len(image.data)} bytes of data (format '{image.format}')"
-        raise ImageError("data", f"{found} cannot be decoded: {error}") from error
+        data = f"{len(image.data)} bytes of data (format '{image.format}')"
+        raise ImageError("data", f"{data} cannot be decoded: {error}") from error
 
 
 def pixels_of(image: ImageMessage, rows: int, channels: int, dtype: np.dtype[Any]) -> Any:

@@ -10,7 +10,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
 
 from kp_pose_ros.errors import FrameError
-from kp_pose_ros.image.frame import ENCODINGS
+from kp_pose_ros.image.frame import ENCODINGS, Frame
 from kp_pose_ros.image.message import ImageError, image_to_frame, read_compressed
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
@@ -159,6 +159,23 @@ def test_a_compressed_picture_is_decoded(suffix):
     data = cv2.imencode(suffix, smooth, [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
     image = read_compressed(compressed("any", data.tobytes()))
     assert np.abs(image.frame.pixels.astype(int) - smooth).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("form", "dtype", "encoding"),
+    [
+        pytest.param("bayer_grbg8; png compressed ", np.uint8, "bayer_grbg8", id="PNG"),
+        pytest.param("bayer_rggb16; tiff compressed ", np.uint16, "bayer_rggb16", id="16 bits"),
+        pytest.param("bayer_rggb8; png compressed mono8", np.uint8, "bgr8", id="already grey"),
+        pytest.param("mono8; png compressed ", np.uint8, "bgr8", id="a grey camera"),
+    ],
+)
+def test_a_bayer_picture_that_was_compressed_as_it_is_has_its_colours(form, dtype, encoding):
+    pixels = PICTURE[..., 1].astype(dtype) * (np.iinfo(dtype).max // 255)
+    image = read_compressed(compressed(form, cv2.imencode(".png", pixels)[1].tobytes()))
+    expected = Frame(pixels if encoding != "bgr8" else np.dstack([pixels] * 3), encoding)
+    assert image.frame.encoding == encoding
+    np.testing.assert_array_equal(image.frame.to_bgr(), expected.to_bgr())
 
 
 def test_a_damaged_compressed_picture_is_refused_by_field():
