@@ -15,6 +15,7 @@ from kp_pose_ros.models.model import PoseModel, open_model
 _LAYOUTS = {
     Layout.RAW: "raw: one column per anchor; the prepared graph selects candidates",
     Layout.TRANSPOSED: "transposed: one row per anchor; the prepared graph selects candidates",
+    Layout.DEEPSTREAM: "deepstream: one row per anchor, with box corners",
     Layout.YOLOV7: "yolov7: one row per anchor, with an objectness score before the class scores",
     Layout.RTMO: "rtmo: separate boxes and keypoints, no NMS needed; input is BGR, 0 to 255",
     Layout.CANDIDATES: "candidates: already prepared; NMS follows",

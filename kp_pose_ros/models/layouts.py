@@ -20,7 +20,9 @@ class Layout(enum.Enum):
 
     RAW: (B, 4 + nc + K * D, A), one column per anchor: box centre and size, a score for each class,
         keypoints. What ultralytics exports.
-    TRANSPOSED: (B, A, 4 + nc + K * D), the same with a row for each anchor (DeepStream exports).
+    TRANSPOSED: (B, A, 4 + nc + K * D), the same with a row for each anchor.
+    DEEPSTREAM: (B, A, 4 + nc + K * D), as TRANSPOSED, but with box corners (DeepStream-Yolo-Pose
+        since October 2025; before, its exports were TRANSPOSED).
     YOLOV7: (B, A, 5 + nc + K * D), one row per anchor: box centre and size, the score of an object
         being there, a score for each class, keypoints (YOLOv5-, YOLOv7- and YOLOX-pose).
     CANDIDATES: (B, N, 6 + K * D), one row per candidate: box corners, score, class, keypoints. A
@@ -33,6 +35,7 @@ class Layout(enum.Enum):
 
     RAW = "raw"
     TRANSPOSED = "transposed"
+    DEEPSTREAM = "deepstream"
     YOLOV7 = "yolov7"
     CANDIDATES = "candidates"
     ROWS = "rows"
@@ -46,7 +49,7 @@ class Layout(enum.Enum):
     @property
     def has_class_scores(self) -> bool:
         """Whether an anchor has a score for each class, rather than the best one's number."""
-        return self in (Layout.RAW, Layout.TRANSPOSED, Layout.YOLOV7)
+        return self in (Layout.RAW, Layout.TRANSPOSED, Layout.DEEPSTREAM, Layout.YOLOV7)
 
     def sides(self, output: Shape) -> tuple[int | None, int | None]:
         """Return the width of an anchor or row of an output (B, ..., ...), and their number."""
@@ -58,6 +61,7 @@ class Layout(enum.Enum):
 _NUMBERS = {
     Layout.RAW: 4,
     Layout.TRANSPOSED: 4,
+    Layout.DEEPSTREAM: 4,
     Layout.YOLOV7: 5,
     Layout.CANDIDATES: 6,
     Layout.ROWS: 6,
@@ -110,7 +114,7 @@ def possible_layouts(shape: GraphShape, width: Width) -> list[Layout]:
     if height == width.of(Layout.RAW) or (height is None and last in cells):
         found.append(Layout.RAW)
     if last == width.of(Layout.TRANSPOSED) and _may_be(height, cells):
-        found.append(Layout.TRANSPOSED)
+        found += [Layout.TRANSPOSED, Layout.DEEPSTREAM]
     if last == width.of(Layout.YOLOV7) and _may_be(height, anchors):
         found.append(Layout.YOLOV7)
     is_few = height is None or (height <= _MAX_ROWS and height not in anchors)
@@ -217,14 +221,17 @@ def append_rows(
             _cut(graph, raw, 5 + classes, 5 + classes + points),
         ]
         raw = graph.add("Concat", parts, PATH, axis=_ROWS_AXIS)
-    return _select(graph, raw, classes, points, anchors)
+    return _select(graph, raw, width, anchors, has_corners=layout is Layout.DEEPSTREAM)
 
 
 def _select(
-    graph: GraphBuilder, raw: str, classes: int, points: int, anchors: int | None
+    graph: GraphBuilder, raw: str, width: Width, anchors: int | None, *, has_corners: bool
 ) -> tuple[str, int | None]:
-    """Append the selection of the candidates with the highest class scores from a raw output."""
-    height = 4 + classes + points
+    """Append the selection of the candidates with the highest class scores from a raw output.
+
+    `has_corners` is whether boxes are corners already, rather than centre and size.
+    """
+    classes, height = width.classes, width.of(Layout.RAW)
     count = None if anchors is None else min(MAX_CANDIDATES, anchors)
 
     def add(operator: str, *inputs: str, **attributes: Any) -> str:
@@ -242,11 +249,14 @@ def _select(
     every_row = add("Expand", chosen, graph.integers(1, height, 1))
     columns = add("GatherElements", raw, every_row, axis=_ANCHORS_AXIS)
 
-    centre = _cut(graph, columns, 0, 2)
-    half_size = add("Mul", _cut(graph, columns, 2, 4), graph.number(0.5))
+    if has_corners:
+        box = [_cut(graph, columns, 0, 4)]
+    else:
+        centre = _cut(graph, columns, 0, 2)
+        half_size = add("Mul", _cut(graph, columns, 2, 4), graph.number(0.5))
+        box = [add("Sub", centre, half_size), add("Add", centre, half_size)]
     parts = (
-        add("Sub", centre, half_size),
-        add("Add", centre, half_size),
+        *box,
         score,
         graph.to_float32(class_id, PATH),
         _cut(graph, columns, 4 + classes, height),

@@ -30,7 +30,7 @@ MAX_STRIDE = 1024
 MAX_CLASSES = 10_000
 # A model without any metadata (graph optimisers drop it) is assumed to be the most common one, with
 # one class and 17 keypoints of x y score, if its shapes are those of that model and of no other.
-_COCO_SHAPE = (17, 3)
+_COCO_SHAPE, _COCO_NAMES = (17, 3), ("person",)
 
 _log = logging.getLogger(__name__)
 
@@ -142,8 +142,12 @@ def _read_output(
     if kpt_shape is None and names is None and stated is None:
         return _assume_coco(shape, source)
     if stated is not None:
+        has_none = names is None and kpt_shape is None
         kpt_shape = kpt_shape or (assumed.keypoints or _COCO_SHAPE[0], _COCO_SHAPE[1])
-        return fit_output(names, kpt_shape, stated, shape.output, source), kpt_shape, stated
+        names = fit_output(names, kpt_shape, stated, shape.output, source)
+        if has_none and (len(names), kpt_shape) == (len(_COCO_NAMES), _COCO_SHAPE):
+            names = _COCO_NAMES
+        return names, kpt_shape, stated
     if kpt_shape is None:
         raise _lacking("kpt_shape", shape.output, source)
     classes = len(names) if names else _count_classes(shape.output, kpt_shape)
@@ -209,8 +213,8 @@ def _assume_coco(
 ) -> tuple[tuple[str, ...], tuple[int, int], Layout]:
     """Assume a model of people if there is no metadata and the shapes allow nothing else."""
     layouts = possible_layouts(shape, Width(1, _COCO_SHAPE))
-    if Layout.TRANSPOSED in possible_layouts(shape, Width(2, _COCO_SHAPE)):
-        layouts.append(Layout.TRANSPOSED)  # two classes are as wide as rows and as YOLOv7's one
+    two_classes = possible_layouts(shape, Width(2, _COCO_SHAPE))  # as wide as rows or YOLOv7's one
+    layouts += [each for each in two_classes if each in (Layout.TRANSPOSED, Layout.DEEPSTREAM)]
     fits = [each for each in layouts if each.sides(shape.output)[0] is not None]
     if len(fits) > 1:
         raise ambiguous(f"{source} has no metadata and an output of {describe(shape.output)}", fits)
@@ -222,7 +226,7 @@ def _assume_coco(
         source,
         fits[0].value,
     )
-    return ("person",), _COCO_SHAPE, fits[0]
+    return _COCO_NAMES, _COCO_SHAPE, fits[0]
 
 
 def _lacking(missing: str, output: Shape, source: object) -> ModelError:

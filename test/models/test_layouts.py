@@ -12,6 +12,7 @@ from kp_pose_ros.models.layouts import (
     Width,
     find_layout,
 )
+from kp_pose_ros.models.metadata import LAYOUT_KEY
 from kp_pose_ros.models.prepare import prepare
 
 SQUARE = (None, 3, 640, 640)  # 8,400 cells, three anchors each in YOLOv7: 25,200
@@ -35,9 +36,8 @@ SAYS = {"suppresses": True, "does not": False, "says nothing": None}
         pytest.param((1, 5000, 57), COCO, "suppresses", Layout.ROWS, id="5,000 rows"),
         pytest.param((None, None, 57), COCO, "suppresses", Layout.ROWS, id="any number of rows"),
         pytest.param((1, 300, 57), TWO, "says nothing", Layout.ROWS, id="rows of two classes"),
-        pytest.param((1, 8400, 56), COCO, "says nothing", Layout.TRANSPOSED, id="turned round"),
+        pytest.param((1, 8400, 56), COCO, "does not", Layout.TRANSPOSED, id="turned round"),
         pytest.param((1, 8400, 57), TWO, "does not", Layout.TRANSPOSED, id="as wide as rows"),
-        pytest.param((1, 8400, 57), TWO, "says nothing", Layout.TRANSPOSED, id="too many for rows"),
         pytest.param((None, None, 57), TWO, "does not", Layout.TRANSPOSED, id="any number, no nms"),
         pytest.param((1, 25200, 57), COCO, "says nothing", Layout.YOLOV7, id="YOLOv7"),
         pytest.param((1, 25200, 58), TWO, "says nothing", Layout.YOLOV7, id="YOLOv7, two classes"),
@@ -55,12 +55,15 @@ def test_layout_is_told_by_width_number_and_metadata(output, width, says, expect
     [
         pytest.param(SQUARE, (1, None, 57), COCO, "says nothing", id="rows or YOLOv7"),
         pytest.param(SQUARE, (1, None, 57), TWO, "says nothing", id="rows or turned round"),
+        pytest.param(SQUARE, (1, 8400, 56), COCO, "says nothing", id="centres or corners"),
         pytest.param(FREE, (1, None, 57), COCO, "does not", id="no layout of ultralytics"),
         pytest.param(SQUARE, (1, 56, 57), COCO, "says nothing", id="57 anchors or 56 rows"),
     ],
 )
 def test_what_may_be_several_layouts_is_refused_and_they_are_named(picture, output, width, says):
-    with pytest.raises(ModelError, match=r"may be \w+ or \w+: set which one .* layout") as caught:
+    with pytest.raises(
+        ModelError, match=r"may be \w+( or \w+)+: set which one .* layout"
+    ) as caught:
         find_layout(GraphShape(picture, output), width, SAYS[says], "model")
     assert "output of model has the shape" in str(caught.value)
 
@@ -93,9 +96,13 @@ def test_an_objects_score_times_its_class_score_is_a_score():
     np.testing.assert_allclose(found, expected_rows(raw, 2), rtol=1e-6, atol=1e-4)
 
 
-def test_a_row_for_each_anchor_is_turned_round():
+@pytest.mark.parametrize("layout", [Layout.TRANSPOSED, Layout.DEEPSTREAM])
+def test_a_row_for_each_anchor_is_turned_round(layout):
     raw = random_raw(2, (3, 3), 126)
-    model = constant_model(raw.T, metadata=metadata(2, (3, 3)))
+    rows = raw.copy()
+    if layout is Layout.DEEPSTREAM:
+        rows[:4] = corners(raw)
+    model = constant_model(rows.T, metadata=metadata(2, (3, 3)) | {LAYOUT_KEY: layout.value})
     prepare(model, (64, 96))
     found = run(model, np.zeros((1, 3, 64, 96), np.float32))[0]
     np.testing.assert_allclose(found, expected_rows(raw, 2), rtol=1e-6, atol=1e-4)
@@ -106,9 +113,13 @@ def expected_rows(raw, classes):
     scores = raw[4 : 4 + classes]
     best = scores.max(axis=0)
     order = np.argsort(-best, kind="stable")[:MAX_CANDIDATES]
-    box, class_id = raw[:4, order], scores.argmax(axis=0)[order]
-    corners = box[:2] - box[2:] / 2, box[:2] + box[2:] / 2
-    return np.vstack((*corners, best[order], class_id, raw[4 + classes :, order])).T
+    class_id = scores.argmax(axis=0)
+    return np.vstack((corners(raw), best, class_id, raw[4 + classes :]))[:, order].T
+
+
+def corners(raw):
+    centre, half_size = raw[:2], raw[2:4] / 2
+    return np.vstack((centre - half_size, centre + half_size))
 
 
 def metadata(classes, kpt_shape):

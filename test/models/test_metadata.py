@@ -80,7 +80,6 @@ def test_old_files_lack_size_stride_and_task():
         pytest.param((1, 56, 8400), Layout.RAW, id="raw"),
         pytest.param((1, 300, 57), Layout.ROWS, id="rows"),
         pytest.param((1, 25200, 57), Layout.YOLOV7, id="YOLOv7"),
-        pytest.param((1, 8400, 56), Layout.TRANSPOSED, id="turned round"),
     ],
 )
 def test_without_any_metadata_the_shape_of_coco_is_taken_for_coco(output, layout, caplog):
@@ -128,14 +127,20 @@ def test_without_any_metadata_the_shape_of_coco_is_taken_for_coco(output, layout
         pytest.param(
             {},
             GraphShape((1, 3, 640, 640), (1, 8400, 57)),
-            "may be yolov7 or transposed: set which one",
-            id="no metadata, YOLOX or two classes turned round",
+            "may be yolov7 or transposed or deepstream: set which one",
+            id="no metadata, YOLOv7 without anchors or two classes turned round",
         ),
         pytest.param(
             {},
             GraphShape((None, 3, 640, 640), (None, None, 57)),
-            "may be yolov7 or rows or transposed: set which one",
+            "may be yolov7 or rows or transposed or deepstream: set which one",
             id="no metadata, any number of rows",
+        ),
+        pytest.param(
+            {},
+            GraphShape((1, 3, 640, 640), (1, 8400, 56)),
+            "may be transposed or deepstream: set which one",
+            id="no metadata, centres or corners",
         ),
         pytest.param(
             {},
@@ -161,7 +166,8 @@ def test_classes_without_names_are_counted_by_the_shape():
     [
         pytest.param(Layout.RAW, (1, 57, 8400), None, 2, (17, 3), id="raw, two classes"),
         pytest.param(Layout.TRANSPOSED, (1, 8400, 57), None, 2, (17, 3), id="turned round"),
-        pytest.param(Layout.YOLOV7, (1, 8400, 57), None, 1, (17, 3), id="YOLOX"),
+        pytest.param(Layout.DEEPSTREAM, (1, 8400, 57), None, 2, (17, 3), id="box corners"),
+        pytest.param(Layout.YOLOV7, (1, 8400, 57), None, 1, (17, 3), id="YOLOv7"),
         pytest.param(Layout.ROWS, (None, None, 57), None, 1, (17, 3), id="rows"),
         pytest.param(Layout.RAW, (1, 20, 8400), 5, 1, (5, 3), id="a skeleton of five points"),
     ],

@@ -105,9 +105,17 @@ def test_prepared_rows_are_the_exports_own(exports, picture, name):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def transpose(graph):
-    """What DeepStream-Yolo-Pose adds to a network."""
-    return [graph.add("Transpose", ["output0"], "to", perm=(0, 2, 1))]
+def transpose(graph, raw="output0"):
+    """What DeepStream-Yolo-Pose added to a network until October 2025."""
+    return [graph.add("Transpose", [raw], "to", perm=(0, 2, 1))]
+
+
+def transpose_with_corners(graph):
+    """Make the output that of DeepStream-Yolo-Pose since October 2025."""
+    centre, size, rest = graph.split("output0", "to", [2, 2, 52], axis=1)
+    half = graph.add("Mul", [size, graph.number(0.5)], "to")
+    box = [graph.add(each, [centre, half], "to") for each in ("Sub", "Add")]
+    return transpose(graph, graph.add("Concat", [*box, rest], "to", axis=1))
 
 
 def add_objectness(graph):
@@ -115,8 +123,7 @@ def add_objectness(graph):
     box, rest = graph.split("output0", "to", [4, 52], axis=1)
     nothing = graph.add("Mul", [graph.split(box, "to", [1, 3], axis=1)[0], graph.number(0)], "to")
     ones = graph.add("Add", [nothing, graph.number(1)], "to")
-    raw = graph.add("Concat", [box, ones, rest], "to", axis=1)
-    return [graph.add("Transpose", [raw], "to", perm=(0, 2, 1))]
+    return transpose(graph, graph.add("Concat", [box, ones, rest], "to", axis=1))
 
 
 def split_as_rtmo(graph):
@@ -138,7 +145,8 @@ def take_bgr(model):
 
 
 FAMILIES = {
-    "DeepStream": ("raw", transpose, Layout.TRANSPOSED, None),
+    "DeepStream": ("raw", transpose_with_corners, Layout.DEEPSTREAM, Layout.DEEPSTREAM),
+    "DeepStream of 2023": ("raw", transpose, Layout.TRANSPOSED, Layout.TRANSPOSED),
     "YOLOv7": ("raw", add_objectness, Layout.YOLOV7, Layout.YOLOV7),
     "RTMO": ("nms", split_as_rtmo, Layout.RTMO, None),
 }
@@ -148,7 +156,7 @@ FAMILIES = {
 def test_a_layout_that_ultralytics_does_not_export_gives_the_same_rows(
     exports, picture, tmp_path, family
 ):
-    """Other tools write no metadata: a width of 57 may then be YOLOX's or that of two classes."""
+    """Other tools write no metadata: their widths and numbers of anchors may mean two layouts."""
     name, change, layout, stated = FAMILIES[family]
     model = onnx.load(exports / f"{name}.onnx")
     outputs = change(GraphBuilder(model.graph))
