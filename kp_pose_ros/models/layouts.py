@@ -24,7 +24,7 @@ class Layout(enum.Enum):
     DEEPSTREAM: (B, A, 4 + nc + K * D), as TRANSPOSED, but with box corners (DeepStream-Yolo-Pose
         since October 2025; before, its exports were TRANSPOSED).
     YOLOV7: (B, A, 5 + nc + K * D), one row per anchor: box centre and size, the score of an object
-        being there, a score for each class, keypoints (YOLOv5-, YOLOv7- and YOLOX-pose).
+        being there, a score for each class, keypoints (YOLOv5- and YOLOv7-pose).
     CANDIDATES: (B, N, 6 + K * D), one row per candidate: box corners, score, class, keypoints. A
         person still has several; `prepare` makes these of the layouts above.
     ROWS: the same rows, but one for each person: the network ends with its own NMS

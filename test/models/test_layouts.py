@@ -41,7 +41,7 @@ SAYS = {"suppresses": True, "does not": False, "says nothing": None}
         pytest.param((None, None, 57), TWO, "does not", Layout.TRANSPOSED, id="any number, no nms"),
         pytest.param((1, 25200, 57), COCO, "says nothing", Layout.YOLOV7, id="YOLOv7"),
         pytest.param((1, 25200, 58), TWO, "says nothing", Layout.YOLOV7, id="YOLOv7, two classes"),
-        pytest.param((1, 8400, 57), COCO, "says nothing", Layout.YOLOV7, id="YOLOX"),
+        pytest.param((1, 8400, 57), COCO, "says nothing", Layout.YOLOV7, id="an anchor a cell"),
         pytest.param((1, 56, 57), COCO, "suppresses", Layout.ROWS, id="56 rows of 57"),
         pytest.param((1, 56, 57), COCO, "does not", Layout.RAW, id="57 anchors of 56"),
     ],

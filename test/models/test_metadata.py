@@ -128,7 +128,7 @@ def test_without_any_metadata_the_shape_of_coco_is_taken_for_coco(output, layout
             {},
             GraphShape((1, 3, 640, 640), (1, 8400, 57)),
             "may be yolov7 or transposed or deepstream: set which one",
-            id="no metadata, YOLOv7 without anchors or two classes turned round",
+            id="no metadata, YOLOv7 or two classes turned round",
         ),
         pytest.param(
             {},
