@@ -113,23 +113,37 @@ class CoreWatch:
 
     Once a second it measures what other processes use. It gives up threads at once, and takes more
     if there was room for them in two measurements in a row.
+
+    Attributes:
+        spare: threads to keep ready for a sudden load; None if there are none but the present.
     """
 
-    def __init__(self, asked: int | None, machine: Machine | None = None) -> None:
+    def __init__(
+        self,
+        asked: int | None,
+        machine: Machine | None = None,
+        *,
+        follows: bool = True,
+        spins: bool = True,
+    ) -> None:
         """Begin to watch.
 
         Args:
             asked: how many threads to use whatever the load; None: as many as there is room for.
             machine: where the figures come from; None: this machine.
+            follows: whether the threads follow the load later, too. Not where the network runs on a
+                GPU, which takes seconds to minutes and memory to open it once more.
+            spins: whether the runtime can let threads spin.
         """
-        self._asked = asked
+        self.spare = ONE if asked is None and follows else None
+        self._asked, self._follows, self._spins = asked, follows, spins
         self._machine = machine or Machine()
         self._begin()
         self._threads = self._last = self._find(others=0.0, now=ONE)
 
     def threads(self) -> Threads:
         """Return what to use now; cheap enough for every frame."""
-        if monotonic() - self._since >= _PERIOD:
+        if self._follows and monotonic() - self._since >= _PERIOD:
             self._look()
         return self._threads
 
@@ -150,4 +164,5 @@ class CoreWatch:
         self._last = found
 
     def _find(self, others: float, now: Threads) -> Threads:
-        return threads_for(len(self._cores), self._machine.quota(), others, now, self._asked)
+        found = threads_for(len(self._cores), self._machine.quota(), others, now, self._asked)
+        return Threads(found.count, spin=found.spin and self._spins)

@@ -20,7 +20,7 @@ import numpy as np
 
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.frame import Frame, Pixels, Size
-from kp_pose_ros.inference.cores import ONE, CoreWatch, Threads
+from kp_pose_ros.inference.cores import CoreWatch, Threads
 from kp_pose_ros.inference.decode import Candidates
 from kp_pose_ros.inference.letterbox import Letterbox
 from kp_pose_ros.models.model import PoseModel
@@ -74,7 +74,7 @@ class HostEngine:
         max_batch: int,
         *,
         open_session: OpenSession,
-        threads: int | None,
+        watch: CoreWatch,
     ) -> None:
         """Open the engine; networks are opened when the first frame of a shape arrives.
 
@@ -84,7 +84,7 @@ class HostEngine:
             imgsz: (height, width) of the network's input, or None to follow each camera's shape.
             max_batch: how many frames a batch has at most.
             open_session: opens a graph.
-            threads: how many threads a network has; None: as many as the machine has cores left.
+            watch: says how many threads a network has.
         """
         self.name = name
         self.max_batch = max_batch
@@ -92,8 +92,8 @@ class HostEngine:
         self._model = model
         self._imgsz = imgsz
         self._open_session = open_session
-        self._watch = CoreWatch(threads)
-        self._spare = ONE if threads is None else None
+        self._watch = watch
+        self._spare = watch.spare
         self._networks: OrderedDict[Size, _Network] = OrderedDict()
         self._pool = ThreadPoolExecutor(1)
         self._opener = ThreadPoolExecutor(1)

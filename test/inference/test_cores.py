@@ -100,6 +100,18 @@ def test_threads_are_given_up_at_once_and_taken_back_after_two_seconds(clock):
     assert counts(watch, clock, 3) == [1, 4, 4]
 
 
+def test_threads_of_a_network_elsewhere_stay_as_they_are(clock):
+    machine = MadeUpMachine(clock)
+    watch = CoreWatch(None, machine, follows=False)
+    machine.others = 3.0
+    assert counts(watch, clock, 3) == [4, 4, 4]
+    assert watch.spare is None
+
+
+def test_threads_of_a_runtime_that_knows_no_spinning_do_not_spin(clock):
+    assert CoreWatch(None, MadeUpMachine(clock), spins=False).threads() == Threads(4, spin=False)
+
+
 def test_a_load_at_the_edge_changes_nothing(clock):
     machine = MadeUpMachine(clock)
     watch = CoreWatch(None, machine)

@@ -9,7 +9,7 @@ import pytest
 
 from kp_pose_ros.errors import EngineError
 from kp_pose_ros.image.frame import Frame
-from kp_pose_ros.inference.cores import ONE, Threads
+from kp_pose_ros.inference.cores import ONE, CoreWatch, Threads
 from kp_pose_ros.inference.host import HostEngine
 
 MODEL = SimpleNamespace(
@@ -34,7 +34,9 @@ class MadeUpSession:
 
 @pytest.fixture
 def engine():
-    engine = HostEngine("made up", MODEL, None, 2, open_session=MadeUpSession, threads=None)
+    engine = HostEngine(
+        "made up", MODEL, None, 2, open_session=MadeUpSession, watch=CoreWatch(None)
+    )
     engine._watch = SimpleNamespace(threads=lambda: TWO)
     yield engine
     engine.close()

@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Size
-from kp_pose_ros.inference.cores import Threads
+from kp_pose_ros.inference.cores import CoreWatch, Threads
 from kp_pose_ros.inference.host import HostEngine
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Floats
@@ -42,6 +42,7 @@ class OnnxEngine(HostEngine):
         Args:
             providers: names of execution providers, with or without "ExecutionProvider", the
                 preferred one first; none: the CPU. The CPU runs what they cannot.
+            threads: how many a network has; None: as many as the machine has cores left.
 
         Raises:
             SettingsError: this ONNX Runtime has no such provider.
@@ -50,7 +51,8 @@ class OnnxEngine(HostEngine):
         where = "the CPU" if chosen == [_CPU] else chosen[0].removesuffix(_SUFFIX)
         name = f"ONNX Runtime {ort.__version__} on {where}"
         open_session = partial(OrtSession, providers=chosen)
-        super().__init__(name, model, imgsz, max_batch, open_session=open_session, threads=threads)
+        watch = CoreWatch(threads, follows=chosen == [_CPU])
+        super().__init__(name, model, imgsz, max_batch, open_session=open_session, watch=watch)
 
 
 def find_providers(names: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import openvino as ov
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Size
-from kp_pose_ros.inference.cores import Threads
+from kp_pose_ros.inference.cores import CoreWatch, Threads
 from kp_pose_ros.inference.host import HostEngine
 from kp_pose_ros.models.model import PoseModel
 from kp_pose_ros.poses import Floats
@@ -35,6 +35,7 @@ class OpenVinoEngine(HostEngine):
 
         Args:
             device: CPU, GPU, NPU, or another name that OpenVINO lists here.
+            threads: how many a network has on the CPU; None: as many as it has cores left.
 
         Raises:
             SettingsError: OpenVINO sees no such device.
@@ -49,7 +50,8 @@ class OpenVinoEngine(HostEngine):
         precision = device_precision(core, device)
         name = f"OpenVINO {VERSION} on {device} ({precision})"
         open_session = partial(OpenVinoSession, core=core, device=device, precision=precision)
-        super().__init__(name, model, imgsz, max_batch, open_session=open_session, threads=threads)
+        watch = CoreWatch(threads, follows=device == "CPU", spins=False)
+        super().__init__(name, model, imgsz, max_batch, open_session=open_session, watch=watch)
 
 
 def cpu_precision() -> str:

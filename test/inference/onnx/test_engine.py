@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 from types import SimpleNamespace
 
 import cv2
@@ -12,7 +13,7 @@ from pose_graphs import rtmo
 
 from kp_pose_ros.errors import EngineError, SettingsError
 from kp_pose_ros.image.frame import Frame
-from kp_pose_ros.inference.cores import Threads
+from kp_pose_ros.inference.cores import Machine, Threads
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.estimator import PoseEstimator
 from kp_pose_ros.inference.onnx.engine import OnnxEngine, find_providers
@@ -241,6 +242,41 @@ def test_a_provider_that_does_not_start_is_no_reason_to_run_on_the_cpu(model, mo
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: everywhere)
     with pytest.raises(EngineError, match="did not start CUDAExecutionProvider, only CPU"):
         poses_of(OnnxEngine(model, providers=["CUDA"]), np.zeros((64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("providers", "is_opened_again"),
+    [
+        pytest.param([], True, id="the CPU"),
+        pytest.param(["CUDA"], False, id="a GPU"),
+    ],
+)
+def test_only_on_the_cpu_a_load_opens_another_session(
+    model, monkeypatch, providers, is_opened_again
+):
+    opened = []
+
+    class MadeUpSession:
+        fixed_batch = None
+
+        def __init__(self, _graph, threads, providers):
+            opened.append((threads, providers))
+
+        def run(self, batch):
+            return np.zeros((len(batch), 1, 57), np.float32)
+
+    everywhere = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: everywhere)
+    monkeypatch.setattr("kp_pose_ros.inference.onnx.engine.OrtSession", MadeUpSession)
+    monkeypatch.setattr("kp_pose_ros.inference.cores.monotonic", itertools.count().__next__)
+    monkeypatch.setattr(Machine, "cores", lambda _: {0, 1, 2, 3})
+    engine = OnnxEngine(model, providers=providers)
+    busy = itertools.count(0, 100)
+    monkeypatch.setattr(Machine, "busy_seconds", lambda *_: next(busy))
+    for _ in range(3):
+        poses_of(engine, np.zeros((64, 64, 3), np.uint8))
+    engine.close()
+    assert (len(opened) > 1) is is_opened_again
 
 
 def test_people_of_rtmo_come_back_through_letterbox_and_batch(tmp_path):
