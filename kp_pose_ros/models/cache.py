@@ -173,6 +173,12 @@ def find_cached(name: str) -> list[Path]:
     return [path for path in paths if _is_whole(path)]
 
 
+def remove(path: Path) -> None:
+    """Remove a file from the cache, with its checksum; raises OSError."""
+    path.unlink()
+    _checksum_file(path).unlink(missing_ok=True)
+
+
 def substitute_folder() -> Path:
     """Return this user's folder among the temporary files, which may not exist yet.
 

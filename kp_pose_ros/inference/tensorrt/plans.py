@@ -28,7 +28,7 @@ from kp_pose_ros.inference.tensorrt.builder import (
 )
 from kp_pose_ros.inference.tensorrt.gpu import Gpu
 from kp_pose_ros.inference.tensorrt.network import Network, PlanRefusedError
-from kp_pose_ros.models.cache import cached, content_hash, find_cached, locked
+from kp_pose_ros.models.cache import cached, content_hash, find_cached, locked, remove
 from kp_pose_ros.models.engine_file import read_engine_header
 from kp_pose_ros.models.layouts import MAX_CANDIDATES, Layout
 from kp_pose_ros.models.metadata import fit_output
@@ -219,7 +219,7 @@ def _drop_oldest(used: Path) -> None:
         total += size
         if total > SIZE_LIMIT and plan != used:
             with suppress(OSError):  # of another user
-                plan.unlink()
+                remove(plan)
                 plan.with_suffix(".json").unlink(missing_ok=True)
 
 
