@@ -19,7 +19,7 @@ import logging
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TextIO
@@ -30,6 +30,7 @@ from kp_pose_ros.resources import open_regular, read_file, replace_file
 VARIABLE = "KP_POSE_CACHE"
 
 _CHUNK = 1 << 20
+Accept = Callable[[str], bool]
 Waiting = Callable[[], AbstractContextManager[None]]
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _log = logging.getLogger(__name__)
@@ -124,8 +125,7 @@ def cached(
     name: str,
     make: Callable[[], bytes],
     *,
-    force: bool = False,
-    refused: Collection[str] = (),
+    accept: Accept = lambda _sha256: True,
     waiting: Waiting = nullcontext,
 ) -> Path:
     """Return the path of a file in the cache; make the file if it is missing.
@@ -136,18 +136,17 @@ def cached(
     Args:
         name: the file's name; it must state everything that the content depends on.
         make: returns the content.
-        force: whether to make the file even if the cache has it.
-        refused: SHA-256 of contents that are of no use; a file with one of them is made anew.
+        accept: returns whether the content with this SHA-256 will do; if not, it is made anew.
         waiting: makes what is entered while another process makes the file.
 
     Raises:
         ModelError: no folder can be written. What `make` raises passes through.
     """
     path = cache_folder() / name
-    if not force and _is_whole(path, refused):
+    if _will_do(path, accept):
         return path
     make_once = functools.cache(make)  # do not build twice if the first folder cannot be written
-    keep = functools.partial(_keep, make=make_once, force=force, refused=refused, waiting=waiting)
+    keep = functools.partial(_keep, make=make_once, accept=accept, waiting=waiting)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         return keep(path)
@@ -170,7 +169,7 @@ def find_cached(name: str) -> list[Path]:
     paths = [cache_folder() / name]
     with suppress(OSError):
         paths.append(substitute_folder() / name)
-    return [path for path in paths if _is_whole(path)]
+    return [path for path in paths if _sha256_of_whole(path)]
 
 
 def remove(path: Path) -> None:
@@ -194,31 +193,30 @@ def substitute_folder() -> Path:
     return folder
 
 
-def _keep(
-    path: Path,
-    *,
-    make: Callable[[], bytes],
-    force: bool,
-    refused: Collection[str],
-    waiting: Waiting,
-) -> Path:
+def _keep(path: Path, *, make: Callable[[], bytes], accept: Accept, waiting: Waiting) -> Path:
     with locked(path.with_name(f".{path.name}.lock"), waiting):
-        if force or not _is_whole(path, refused):
-            if path.exists() and not force and not refused:
+        if not _will_do(path, accept):
+            if path.exists() and not _sha256_of_whole(path):
                 _log.warning("the cached file %s is damaged and will be recreated", path)
             _write(path, make())
     return path
 
 
-def _is_whole(path: Path, refused: Collection[str] = ()) -> bool:
+def _will_do(path: Path, accept: Accept) -> bool:
+    sha256 = _sha256_of_whole(path)
+    return sha256 is not None and accept(sha256)
+
+
+def _sha256_of_whole(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None if it is missing, incomplete or damaged."""
     try:
-        digest = read_file(_checksum_file(path), 64).decode("ascii")
-        return digest not in refused and digest == content_hash(path)
+        sha256 = read_file(_checksum_file(path), 64).decode("ascii")
+        return sha256 if sha256 == content_hash(path) else None
     except (OSError, UnicodeDecodeError, ModelError) as error:
         cause = error.__cause__ or error
         if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:  # no fault of the file
             raise ModelError(f"{path} cannot be read: {cause.strerror}") from error
-        return False
+        return None
 
 
 def _checksum_file(path: Path) -> Path:

@@ -269,14 +269,16 @@ def test_whole_file_in_a_read_only_folder_is_used(folder):
 
 def test_a_file_is_made_anew_on_request(folder):
     cached("a.onnx", lambda: b"content")
-    assert cached("a.onnx", lambda: b"other", force=True).read_bytes() == b"other"
+    assert cached("a.onnx", lambda: b"other", accept=lambda _: False).read_bytes() == b"other"
 
 
 @pytest.mark.parametrize(("content", "made"), [(b"content", []), (b"other", [1])])
 def test_a_file_is_made_anew_if_its_content_was_refused(folder, caplog, content, made):
     cached("a.onnx", lambda: content)
     refused, makes = [hashlib.sha256(b"other").hexdigest()], []
-    path = cached("a.onnx", lambda: makes.append(1) or b"content", refused=refused)
+    path = cached(
+        "a.onnx", lambda: makes.append(1) or b"content", accept=lambda found: found not in refused
+    )
     assert (path.read_bytes(), makes) == (b"content", made)
     assert caplog.messages == []
 

@@ -124,7 +124,7 @@ class NetworkSource:
         plan = cached(
             name,
             lambda: self._build(graph, facts),
-            refused=refused,
+            accept=lambda sha256: sha256 not in refused,
             waiting=self.progress.waiting,
         )
         note_use(plan, facts)
