@@ -31,11 +31,6 @@ from kp_pose_ros.poses import Floats
 from kp_pose_ros.timing import StageTimes
 
 QUANTIZED_VERSION = 1  # increment it when the same model and pictures yield a different graph
-# Measured with yolo11n-pose at 640 x 640 with ONNX Runtime, see docs/tensorrt.md.
-EXPERIMENTAL = (
-    "precision int8 is experimental: keypoints move by 0.6 pixels of the network's input (median) "
-    "in pictures like those of the calibration, and by up to 2 in others"
-)
 _OPSET = 19  # the first whose QuantizeLinear takes float16
 _LARGEST = 127  # of a symmetric int8
 _ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
@@ -49,7 +44,10 @@ def quantized_graph(model: PoseModel, size: Size) -> Path:
         EngineError: `calibrate` has not made it yet.
     """
     for path in find_cached(_file_name(model, size)):
-        _log.warning("%s", EXPERIMENTAL)
+        _log.warning(
+            "precision int8 is experimental: keypoints move, and further in pictures unlike those "
+            "of the calibration"
+        )
         return path
     raise EngineError(
         f"precision int8 needs a calibrated graph of {model.path} for {size[0]} x {size[1]}, and "

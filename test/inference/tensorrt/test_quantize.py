@@ -101,7 +101,7 @@ def test_a_tensor_that_several_convolutions_read_is_quantized_once(content):
 
 def test_is_what_int8_engines_are_built_of_with_a_word_of_warning(graph, people, caplog):
     assert quantized_graph(people, SIZE) == graph
-    assert "precision int8 is experimental: keypoints move by" in caplog.text
+    assert "precision int8 is experimental: keypoints move" in caplog.text
 
 
 def test_networks_of_grey_pictures_are_calibrated_with_grey_ones(tmp_path, calibration_pictures):
