@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from tempfile import TemporaryFile
 from threading import Thread
 from time import monotonic, sleep
@@ -164,20 +165,21 @@ class NodeUnderTest:
             raise self._failures[0]
 
     def _parameters(self) -> list[Parameter[Any]]:
-        settings, decode = self._settings, self._settings.decode
+        settings = self._settings
         values: dict[str, Any] = {
             "model": str(settings.model),
             "skeleton": str(settings.skeleton or ""),
+            "layout": settings.layout,
             "engine": settings.engine,
+            "device": settings.device,
+            "providers": list(settings.providers) or [""],
             "precision": settings.precision,
             "threads": str(settings.threads or "auto"),
             "imgsz": "{}, {}".format(*settings.imgsz) if settings.imgsz else "auto",
             "cameras": self._names,
             "image_qos": "reliable",
             "max_batch": settings.max_batch,
-            "score_threshold": decode.score_threshold,
-            "iou_threshold": decode.iou_threshold,
-            "max_poses": decode.max_poses,
+            **asdict(settings.decode),
             "depth.enabled": self._args.depth,
             "tracking.smoothing": self._args.smoothing,
         }

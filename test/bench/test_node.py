@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
+from dataclasses import fields
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -12,6 +14,11 @@ import numpy as np
 import pytest
 from echo_model import write_echo_model
 from node_process import PATIENCE
+
+from kp_pose_ros.bench.node import NodeUnderTest
+from kp_pose_ros.inference.decode import DecodeSettings
+from kp_pose_ros.inference.factory import EstimatorSettings
+from kp_pose_ros.ros.parameters import Parameters
 
 pytestmark = pytest.mark.ros
 
@@ -40,6 +47,19 @@ def test_bench_prints_every_stage_and_compares_with_the_network(demo_weights, de
     assert "| 2.0 " in people
     assert done.stderr.count("ONNX Runtime") == 1  # which engine it is, is said once
     assert "[WARN]" not in done.stderr
+
+
+def test_the_node_gets_the_settings_of_the_network_that_is_measured_beside_it():
+    values = {
+        **{field.name: f"a {field.name}" for field in fields(EstimatorSettings)},
+        **{"model": Path("a.onnx"), "layout": "deepstream", "engine": "onnx", "precision": "fp32"},
+        **{"imgsz": (96, 64), "providers": ("CUDA", "QNN"), "threads": 3, "max_batch": 2},
+        "decode": DecodeSettings(0.1, 0.2, 0.3, 4),
+    }
+    settings = EstimatorSettings(**values)
+    args = Namespace(cameras=2, depth=False, smoothing=0.0)
+    given = {each.name: each.value for each in NodeUnderTest(settings, args, [])._parameters()}
+    assert Parameters.from_values(Parameters().values() | given).estimator_settings() == settings
 
 
 def helpers_of(process):

@@ -111,6 +111,7 @@ def test_no_answer_is_no_division_by_zero():
     [
         pytest.param("TensorRT 10.3.0 on Orin", "int8", id="the engine that has a choice"),
         pytest.param("ONNX Runtime 1.31.0 on the CPU", "fp32", id="the one that has none"),
+        pytest.param("OpenVINO 2026.4 on CPU (bf16)", "bf16", id="the one that chooses itself"),
     ],
 )
 def test_facts_name_board_power_mode_and_what_ran(monkeypatch, engine, precision):
