@@ -178,7 +178,6 @@ def check_graph(model: onnx.ModelProto, source: object) -> None:
     context.ir_version = model.ir_version
     context.opset_imports = {entry.domain: entry.version for entry in model.opset_import}
     known = {value.name for value in (*model.graph.input, *model.graph.initializer)} | {""}
-    known.update(tensor.values.name for tensor in model.graph.sparse_initializer)
     for node in model.graph.node:
         if missing := [name for name in node.input if name not in known]:
             raise ModelError(

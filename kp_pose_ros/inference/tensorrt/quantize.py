@@ -21,7 +21,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from kp_pose_ros.errors import EngineError, FrameError, SettingsError
-from kp_pose_ros.image.files import read_picture
+from kp_pose_ros.image.files import PICTURES, read_picture
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.inference.host import NetworkInput
 from kp_pose_ros.models.cache import cached, find_cached
@@ -33,7 +33,6 @@ from kp_pose_ros.timing import StageTimes
 QUANTIZED_VERSION = 1  # increment it when the same model and pictures yield a different graph
 _OPSET = 19  # the first whose QuantizeLinear takes float16
 _LARGEST = 127  # of a symmetric int8
-_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 _log = logging.getLogger(__name__)
 
 
@@ -64,11 +63,11 @@ def calibrate(model: PoseModel, size: Size, folder: Path) -> Path:
         EngineError: ONNX Runtime cannot run the graph.
         ModelError: the model cannot be prepared for that size.
     """
-    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in _ENDINGS)
+    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
     if not pictures:
         raise SettingsError(
             f"the calibration folder {folder} has no pictures: expected a few hundred "
-            f"{', '.join(sorted(_ENDINGS))} files"
+            f"{', '.join(sorted(PICTURES))} files"
         )
     _log.info("calibrating %s with %d pictures", model.path, len(pictures))
 
