@@ -121,11 +121,15 @@ def content_hash(*files: Path) -> str:
     return digest.hexdigest()
 
 
+def _accept_any(_sha256: str) -> bool:
+    return True
+
+
 def cached(
     name: str,
     make: Callable[[], bytes],
     *,
-    accept: Accept = lambda _sha256: True,
+    accept: Accept = _accept_any,
     waiting: Waiting = nullcontext,
 ) -> Path:
     """Return the path of a file in the cache; make the file if it is missing.
@@ -142,9 +146,9 @@ def cached(
     Raises:
         ModelError: no folder can be written. What `make` raises passes through.
     """
+    if found := find_cached(name, accept):
+        return found[0]
     path = cache_folder() / name
-    if _will_do(path, accept):
-        return path
     make_once = functools.cache(make)  # do not build twice if the first folder cannot be written
     keep = functools.partial(_keep, make=make_once, accept=accept, waiting=waiting)
     try:
@@ -164,12 +168,15 @@ def cached(
         ) from error
 
 
-def find_cached(name: str) -> list[Path]:
-    """Return the complete files with a name: in the cache folder, then in the substitute."""
+def find_cached(name: str, accept: Accept = _accept_any) -> list[Path]:
+    """Return the complete files with a name: in the cache folder, then in the substitute.
+
+    `accept` is that of `cached`.
+    """
     paths = [cache_folder() / name]
     with suppress(OSError):
         paths.append(substitute_folder() / name)
-    return [path for path in paths if _sha256_of_whole(path)]
+    return [path for path in paths if _will_do(path, accept)]
 
 
 def remove(path: Path) -> None:
