@@ -55,12 +55,28 @@ def to_half(model: onnx.ModelProto, source: object = "the model") -> None:
             float16.
     """
     sort_nodes(model.graph, source)
+    _store_weights(model.graph)
     if any(node.op_type in _QUANTIZED for node in model.graph.node):
         raise ModelError(
             f"{source} is already quantized: expected a float32 model to convert, or set the "
             "precision to fp32 to run it as it is"
         )
     _Halver(model, source).run()
+
+
+def _store_weights(graph: onnx.GraphProto) -> None:
+    """Store weights that come from Constant nodes as most exporters do."""
+    weights = {node.input[1] for node in graph.node if node.op_type in _LEARNED}
+    kept = []
+    for node in graph.node:
+        values = [each.t for each in node.attribute if each.name == "value"]
+        if node.op_type == "Constant" and values and node.output[0] in weights:
+            graph.initializer.append(values[0])
+            graph.initializer[-1].name = node.output[0]
+        else:
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 class _Halver:

@@ -61,8 +61,28 @@ def halved(model):
     return half
 
 
-@pytest.mark.parametrize("step", [1, -1], ids=["nodes in order", "nodes in any order"])
-def test_all_up_to_the_last_learned_convolution_is_float16_and_decoding_is_not(step):
+def reverse_nodes(graph):
+    nodes = [*graph.node][::-1]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def make_constants(graph):
+    tensors = [*graph.initializer]
+    del graph.initializer[:]
+    for tensor in tensors:
+        graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], value=tensor))
+
+
+@pytest.mark.parametrize(
+    ("change", "outside"),
+    [
+        pytest.param(lambda graph: None, {"stride"}, id="as exporters write it"),
+        pytest.param(reverse_nodes, {"stride"}, id="nodes in any order"),
+        pytest.param(make_constants, set(), id="weights in nodes"),
+    ],
+)
+def test_all_up_to_the_last_learned_convolution_is_float16_and_decoding_is_not(change, outside):
     model = network(
         [
             conv("w0", "images", "a"),
@@ -80,9 +100,7 @@ def test_all_up_to_the_last_learned_convolution_is_float16_and_decoding_is_not(s
         },
     )
     expected = run(model, PICTURE)
-    nodes = [*model.graph.node][::step]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    change(model.graph)
     half = halved(model)
     found = types(half)
     assert [found[name] for name in ("a_float16", "b_float16", "logits_float16")] == ["FLOAT16"] * 3
@@ -91,8 +109,7 @@ def test_all_up_to_the_last_learned_convolution_is_float16_and_decoding_is_not(s
     assert kept == {
         "w0_float16": TensorProto.FLOAT16,
         "w1_float16": TensorProto.FLOAT16,
-        "dfl": TensorProto.FLOAT,
-        "stride": TensorProto.FLOAT,
+        **dict.fromkeys({"dfl"} | outside, TensorProto.FLOAT),
     }
     np.testing.assert_allclose(run(half, PICTURE), expected, atol=0.5)
 
