@@ -39,7 +39,10 @@ def facts_table(
     """Return the table of what was run, and on which machine."""
     frame = tuple(args.size)
     network = model.network_size(frame, settings.imgsz)
-    stated = re.search(r"\((b?f\d+)\)", engine)  # of OpenVINO, which chooses it
+    precision = settings.precision
+    if "TensorRT" not in engine:
+        stated = re.search(r"\((b?f\d+)\)", engine)  # of OpenVINO, which chooses it
+        precision = stated[1] if stated else "fp32"
     rate = f"{args.rate:g} Hz" if args.rate else "a frame as soon as one is answered"
     rows = {
         "board": board_name(),
@@ -48,11 +51,7 @@ def facts_table(
         "engine": engine,
         "model": model.path.name,
         "network input": "{} x {}".format(*network),
-        "precision": settings.precision
-        if "TensorRT" in engine
-        else stated[1]
-        if stated
-        else "fp32",
+        "precision": precision,
         "batch": f"up to {args.cameras}" if args.cameras > 1 else "1",
         "cameras": "{} of {} x {} bgr8, {}".format(args.cameras, *frame, rate),
         "people in a frame": f"{people:.1f}",

@@ -68,18 +68,19 @@ def decode_compressed(
         content: a file of one of the `_TRANSPORTED` kinds.
         min_width: how many columns of the picture are needed; a JPEG is decoded at the
             greatest reduction that keeps this many. None: full size.
-        mosaic: the Bayer encoding of the picture, in which it is then returned.
+        mosaic: the Bayer encoding in which the picture is returned if it has one channel.
 
     Raises:
         FrameError: the data is of no such kind, cut short, damaged or too large.
     """
     size = claimed_size(content, _TRANSPORTED)
-    if mosaic:
-        return _decode(content, cv2.IMREAD_UNCHANGED, encoding=mosaic)
-    is_jpeg = kind_of(content) == "JPEG"
-    reduction = _reduction(size, min_width(size)) if min_width and is_jpeg else 1
+    reduction = 1
+    if min_width and not mosaic and kind_of(content) == "JPEG":
+        reduction = _reduction(size, min_width(size))
     # The pixels as the sensor gave them: the calibration does not include an EXIF rotation.
-    return _decode(content, _REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION, reduction)
+    flags = cv2.IMREAD_IGNORE_ORIENTATION
+    flags |= cv2.IMREAD_ANYCOLOR if mosaic else _REDUCTIONS[reduction]
+    return _decode(content, flags, reduction, mosaic)
 
 
 def decode_picture(content: bytes) -> Pixels:
@@ -97,7 +98,7 @@ def encode_jpeg(picture: Pixels, quality: int) -> npt.NDArray[np.uint8]:
     return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
 
 
-def _decode(content: bytes, flags: int, reduction: int = 1, encoding: str | None = None) -> Frame:
+def _decode(content: bytes, flags: int, reduction: int = 1, mosaic: str | None = None) -> Frame:
     if kind_of(content) in _DEEP:
         flags |= cv2.IMREAD_ANYDEPTH  # a camera may use only the low bits of 16
     try:
@@ -106,7 +107,9 @@ def _decode(content: bytes, flags: int, reduction: int = 1, encoding: str | None
         picture = None
     if picture is None:
         raise FrameError("the picture is damaged")
-    encoding = encoding or ("bgr16" if picture.dtype == np.uint16 else "bgr8")
+    encoding = "bgr16" if picture.dtype == np.uint16 else "bgr8"
+    if mosaic and picture.ndim == 2:
+        encoding = mosaic
     return Frame(picture, encoding, reduction)  # type: ignore[arg-type]
 
 

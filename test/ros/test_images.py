@@ -178,6 +178,12 @@ def test_a_bayer_picture_that_was_compressed_as_it_is_has_its_colours(form, dtyp
     np.testing.assert_array_equal(image.frame.to_bgr(), expected.to_bgr())
 
 
+def test_a_colour_picture_has_its_colours_whatever_its_format_says():
+    content = cv2.imencode(".png", PICTURE)[1].tobytes()
+    image = read_compressed(compressed("bayer_rggb8; png compressed ", content))
+    np.testing.assert_array_equal(image.frame.to_bgr(), PICTURE)
+
+
 def test_a_damaged_compressed_picture_is_refused_by_field():
     with pytest.raises(ImageError, match=r"3 bytes of data \(format 'jpeg'\)") as refused:
         read_compressed(compressed("jpeg", b"abc"))
