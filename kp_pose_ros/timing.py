@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from time import monotonic, perf_counter
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -18,6 +20,8 @@ PERCENTILES = (50, 95, 99)
 # systemd-timesyncd, which sets the clock if it is wrong by more than 0.4 s (NTP_MAX_ADJUST).
 LATE = 250_000_000
 _SHORTEST_STEP = 1_000_000  # nanoseconds
+
+State = TypeVar("State")
 
 
 class StageTimes:
@@ -81,6 +85,45 @@ class ImageClock:
         else:
             self.now += max(stamp - self.newest, _SHORTEST_STEP)
             self.newest = max(stamp, self.newest)
+
+
+class OddStamps(Generic[State]):
+    """Takes back what an image with an odd stamp has done, when the next image shows that it was.
+
+    Whether a stamp far from the one before is odd or the first of a new time, only the next shows.
+    """
+
+    def __init__(self) -> None:
+        self._last: int | None = None  # the stamp of the last image
+        # That stamp, and the state, if the last image was odd.
+        self._other: tuple[int, State] | None = None
+
+    def resolve(self, stamp: int, state: State) -> State:
+        """Return the state from which to process an image; call it for each one, first.
+
+        Args:
+            stamp: the image's, nanoseconds; 0 says nothing.
+            state: of which a copy is kept if the stamp is far from the last one. It is returned,
+                unless the stamp continues the time of the copy that was kept at the last image.
+        """
+        last = self._last
+        if not stamp or last is None:
+            self._last = stamp or last
+            return state
+        other, self._last, self._other = self._other, stamp, None
+        if other and _continues(other[0], last, stamp):
+            self._other = last, state
+            last, state = other
+        if abs(stamp - last) > LATE:
+            self._other = last, deepcopy(state)
+        return state
+
+
+def _continues(stamp: int, other: int, later: int) -> bool:
+    """Return whether a later image continues the time of one stamp rather than of the other."""
+    if later < stamp - LATE:
+        return False
+    return later < other - LATE or abs(later - stamp) < later - other
 
 
 class Throttle:

@@ -10,11 +10,12 @@ is the same in all directions, so three numbers make up the covariance.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from kp_pose_ros.poses import UNTRACKED, Array, Bools, Indices, Ints, Motion
-from kp_pose_ros.timing import LATE, ImageClock
+from kp_pose_ros.timing import LATE, ImageClock, OddStamps
 
 _ORIGIN = np.zeros(3)
 _HIPS = ("left_hip", "right_hip")
@@ -28,6 +29,7 @@ _KNOWN = 0.5  # m/s, standard deviation above which a velocity is not reported
 _SURPRISE = 5.0  # standard deviations beyond which a measurement is ignored
 _MOST_SURPRISES = 3  # ignored in a row; the next one is accepted and restarts the track
 _FORGET = 5 * 10**9  # nanoseconds; a track not seen for longer is forgotten
+_OF_TRACKS = ("_seen", "_state", "_variance", "_surprises", "_reference", "_offsets")
 
 
 class PeopleMotion:
@@ -48,6 +50,7 @@ class PeopleMotion:
             [names.index(name) for name in group if name in names] for group in (_HIPS, _TORSO)
         )
         self._deviation = deviation
+        self._odd_stamps = OddStamps[dict[str, Any]]()
         self._begin()
 
     def _begin(self) -> None:
@@ -69,7 +72,8 @@ class PeopleMotion:
         Args:
             track_ids: (n,) of the people; those UNTRACKED get a position only.
             keypoints_3d: (n, k, 3) metres, in a frame that does not move; NaN where not known.
-            stamp: when the image was taken, nanoseconds. A jump back drops all tracks.
+            stamp: when the image was taken, nanoseconds. A jump back drops all tracks;
+                if only this image's stamp is odd, the next one continues them.
             origin: (3,) metres, where the camera was, in the same frame.
         """
         motion = Motion.unknown(len(track_ids))
@@ -100,6 +104,9 @@ class PeopleMotion:
 
     def _advance(self, stamp: int) -> None:
         """Predict all tracks to a stamp, and drop the old ones."""
+        state = {name: getattr(self, name) for name in ("_clock", "_rows", *_OF_TRACKS)}
+        for name, value in self._odd_stamps.resolve(stamp, state).items():
+            setattr(self, name, value)
         if self._clock.back(stamp) > LATE:
             self._begin()
         before = self._clock.newest
@@ -117,7 +124,7 @@ class PeopleMotion:
             self._keep(kept)
 
     def _keep(self, kept: Bools) -> None:
-        for name in ("_seen", "_state", "_variance", "_surprises", "_reference", "_offsets"):
+        for name in _OF_TRACKS:
             setattr(self, name, getattr(self, name)[kept])
 
     def _add(self, track_ids: list[int], references: Indices) -> None:

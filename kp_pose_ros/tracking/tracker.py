@@ -21,7 +21,7 @@ import numpy.typing as npt
 from kp_pose_ros.poses import OBSERVED, PREDICTED, UNTRACKED, Array, Bools, Floats, Indices, Poses
 from kp_pose_ros.settings import setting
 from kp_pose_ros.skeleton import Skeleton
-from kp_pose_ros.timing import LATE, ImageClock
+from kp_pose_ros.timing import LATE, ImageClock, OddStamps
 from kp_pose_ros.tracking import motion
 from kp_pose_ros.tracking.association import assign, common_shift, sigmas_of, similarity
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, POSITION, spans_of
@@ -95,9 +95,13 @@ class Tracker:
 
     def reset(self) -> None:
         """End all tracks. Their ids are not reused."""
+        self._odd_stamps = OddStamps[tuple[Tracks, ImageClock]]()
+        self._size: tuple[int, int] | None = None  # of the last image
+        self._start_over()
+
+    def _start_over(self) -> None:
         self._tracks = self._no_tracks
         self._clock = ImageClock()
-        self._size: tuple[int, int] | None = None  # of the last image
 
     def update(self, poses: Poses, stamp: int, size: tuple[int, int] | None = None) -> Poses:
         """Return the same poses in the same order, with data from earlier images added.
@@ -108,13 +112,14 @@ class Tracker:
         Args:
             poses: those found in one image; their `states` are OBSERVED or ABSENT.
             stamp: when the image was taken, nanoseconds. One that is a little older than the newest
-                counts as late; one that is much older resets.
+                counts as late; one that is much older starts over. If such a stamp, or one far in
+                the future, is the only one, the next image continues the tracks before it.
             size: (height, width) of the image. A change of size resets.
         """
         if not self.settings.enabled:
             self.reset()
             return poses
-        self._reset_if_interrupted(stamp, size)
+        self._resolve(stamp, size)
         before, self._size = self._clock.now, size
         self._clock.advance(stamp)
         if not len(poses) and not len(self._tracks):
@@ -135,18 +140,25 @@ class Tracker:
         self._confirm()
         return self._describe(poses, rows, columns)
 
-    def _reset_if_interrupted(self, stamp: int, size: tuple[int, int] | None) -> None:
-        """End all tracks, with a log line, if an image cannot continue those before."""
-        if self._clock.newest is None:
-            return
-        reason = ""
+    def _resolve(self, stamp: int, size: tuple[int, int] | None) -> None:
+        """Choose the tracks that an image can continue, if any; log changes."""
+        now = self._clock
+        if now.newest is None:
+            self._size = size
+        self._tracks, self._clock = self._odd_stamps.resolve(stamp, (self._tracks, now))
+        if self._clock is not now:
+            self._warn("the stamp of the previous image was odd: tracking goes on as before it")
         if size != self._size:
-            reason = f"the size of images changed from {self._size} to {size}"
-        elif (back := self._clock.back(stamp)) > LATE:
-            reason = f"time jumped back by {back * 1e-9:.3f} s"
-        if reason:
-            _log.warning("%s: %s: tracking starts over", self._camera, reason)
+            self._warn(
+                f"the size of images changed from {self._size} to {size}: tracking starts over"
+            )
             self.reset()
+        elif (back := self._clock.back(stamp)) > LATE:
+            self._warn(f"time jumped back by {back * 1e-9:.3f} s: tracking starts over")
+            self._start_over()
+
+    def _warn(self, text: str) -> None:
+        _log.warning("%s: %s", self._camera, text)
 
     def _advance(self, before: int) -> None:
         """Predict all tracks from the time of the last image to now, and end those too old."""
@@ -190,10 +202,9 @@ class Tracker:
         if not len(rows) and certain.any():
             present = np.count_nonzero(is_confirmed & (tracks.seen == before))
             if present >= _CUT_PEOPLE:
-                _log.warning(
-                    "%s: nobody in the previous image is in this one, as after a camera cut: "
-                    "tracking starts over",
-                    self._camera,
+                self._warn(
+                    "nobody in the previous image is in this one, as after a camera cut: tracking "
+                    "starts over"
                 )
                 self._tracks = self._no_tracks
         return rows, matches[rows]

@@ -176,6 +176,18 @@ def test_a_track_is_remembered_for_a_while(gone, known):
     assert np.isfinite(motion.velocity).all() == known
 
 
+@pytest.mark.parametrize("odd", [pytest.param(1e6, id="future"), pytest.param(-50.0, id="past")])
+def test_after_one_odd_stamp_the_velocity_is_known(odd):
+    people = PeopleMotion(NAMES)
+    for i in range(31):
+        moved = (np.array((0.05 * i, 0, 3.0)) + BODY)[None]
+        if i == 29:  # when the tracker gives no id
+            people.update(ids(-1), moved, at(i / 10 + odd))
+        else:
+            motion = people.update(ids(7), moved, at(i / 10))
+    assert motion.velocity[0, 0] == pytest.approx(0.5, abs=0.02)
+
+
 def test_people_are_forgotten_although_stamps_stand_still(monkeypatch):
     monkeypatch.setattr("kp_pose_ros.space.people._FORGET", 10_000_000)
     people = PeopleMotion(NAMES)

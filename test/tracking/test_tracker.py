@@ -114,6 +114,26 @@ def test_a_small_step_back_is_a_late_image_and_a_large_one_a_new_time(
     assert caplog.text.count("tracking starts over") == resets
 
 
+@pytest.mark.parametrize("hz", [2, 10])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(1e6, id="far in the future"),
+        pytest.param(0.9, id="a little in the future"),
+        pytest.param(-50.0, id="far in the past"),
+        pytest.param(-START * 1e-9 + 1, id="a clock that has not been set"),
+        pytest.param(-0.9, id="a little in the past"),
+    ],
+)
+def test_one_odd_stamp_costs_one_image_not_the_ids(odd, hz, caplog):
+    follow = tracker(min_hits=2)
+    seconds = [i / hz + odd * (i == 5) for i in range(10)]
+    given = [follow.update(people((100, 300)), at(each), (720, 1280)) for each in seconds]
+    assert {int(each.track_ids[0]) for each in given[1:5] + given[6:]} == {0}
+    assert given[9].track_ages[0] == pytest.approx(9 / hz)
+    assert "tracking goes on" in caplog.messages[-1]
+
+
 def test_an_image_without_a_stamp_ends_no_track(caplog):
     follow = tracker()
     stamps = [at(1.0), at(1.1), 0, at(1.3), 0, 0, at(1.6)]

@@ -33,7 +33,7 @@ from kp_pose_ros.ros.bridges.sightings import Sightings
 from kp_pose_ros.ros.messages import nanoseconds
 from kp_pose_ros.ros.process import run_node
 from kp_pose_ros.ros.qos import RESULTS
-from kp_pose_ros.timing import LATE, Throttle
+from kp_pose_ros.timing import LATE, OddStamps, Throttle
 
 Result, Feedback = FollowTarget.Result, FollowTarget.Feedback
 
@@ -63,6 +63,7 @@ class OpenGoal:
         pursuit: follows the chosen person; None: nobody has been chosen yet.
         newest: stamp of the newest image, nanoseconds.
         advanced: when that stamp first arrived, in nanoseconds of the server's clock.
+        has_jumped: whether the latest image was left out because of its stamp.
         last_seen: the latest message on `target`.
         missing: why nobody has been chosen so far.
     """
@@ -75,6 +76,8 @@ class OpenGoal:
     pursuit: Pursuit | None = None
     newest: int | None = None
     advanced: int = 0
+    has_jumped: bool = False
+    odd_stamps: OddStamps[Any] = field(default_factory=OddStamps)
     last_seen: PoseStamped = field(default_factory=PoseStamped)
     missing: str = "no message arrived on 'poses'"
 
@@ -97,10 +100,20 @@ class OpenGoal:
         elif timeout and waited >= timeout:
             self.end(Result.NOT_FOUND, f"timeout after {timeout / _NS:g} s: {self.missing}")
 
-    def check_stamp(self, stamp: int, now: int) -> None:
-        """End the goal if the stamps of images jump back or stand still; `now` as above."""
-        if self.newest is not None and stamp < self.newest - LATE:
-            back = (self.newest - stamp) / _NS
+    def check_stamp(self, stamp: int, now: int) -> bool:
+        """Return whether an image counts: not if it is the first one after a jump of the stamps.
+
+        End the goal if the stamps jump back or stand still; `now` as above.
+        """
+        self.pursuit, self.newest, self.advanced = self.odd_stamps.resolve(
+            stamp, (self.pursuit, self.newest, self.advanced)
+        )
+        step = 0 if self.newest is None else stamp - self.newest
+        self.has_jumped = not (self.has_jumped or -LATE <= step <= _SILENCE)
+        if self.has_jumped:
+            return False
+        if step < -LATE:
+            back = -step / _NS
             self.end(Result.TIME_JUMPED, f"the stamps of the images jumped back by {back:g} s")
         elif self.newest is None or stamp > self.newest or now < self.advanced:
             self.newest, self.advanced = stamp, now
@@ -111,6 +124,7 @@ class OpenGoal:
                 f"the stamps of the images stand still at {stamp / _NS:.3f} s for {still:.1f} s: "
                 "expected the time of each image, so set up the camera's driver to stamp it",
             )
+        return not self.ended.done()
 
     def update(self, people: People, header: Header, active: list[int]) -> Report | None:
         """Process an image; return its report on the target, None while nobody is chosen."""
@@ -221,8 +235,7 @@ class FollowTargetServer(Bridge):
             return
         if goal.pursuit is not None:
             goal.changed = self.now()
-        goal.check_stamp(nanoseconds(message.header.stamp), self.now())
-        if goal.ended.done():
+        if not goal.check_stamp(nanoseconds(message.header.stamp), self.now()):
             return
         names = self._sightings.keypoint_names(message)
         if not message.image_width:

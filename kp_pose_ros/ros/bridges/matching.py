@@ -12,7 +12,7 @@ import numpy as np
 
 from kp_pose_ros.errors import SettingsError, brief
 from kp_pose_ros.poses import OBSERVED, Bools, Floats, Poses
-from kp_pose_ros.timing import LATE
+from kp_pose_ros.timing import LATE, OddStamps
 
 # Nanoseconds; if two images are further apart, the time in between counts as unknown.
 MAX_GAP = 10**9
@@ -109,23 +109,28 @@ class Hold:
     gap: int | None = field(default=None, init=False)
     _since: int | None = field(default=None, init=False)
     _latest: int | None = field(default=None, init=False)
+    _odd_stamps: OddStamps[tuple[int | None, int | None]] = field(
+        default_factory=OddStamps, init=False
+    )
 
     def update(self, is_met: bool, stamp: int) -> int:
         """Add an image; return the nanoseconds since the first image of the unbroken series.
 
         A gap of more than `MAX_GAP` between two images breaks the series, and so does a clock that
-        jumps back, as when a bag restarts. An image that is a little late, or has the stamp 0 among
-        others, counts as the newest.
+        jumps back, as when a bag restarts; a single image with an odd stamp does not. An image that
+        is a little late, or has the stamp 0 among others, counts as the newest.
 
         Args:
             is_met: whether the condition is met in this image.
             stamp: the image's, in nanoseconds.
         """
+        was_met = self._since is not None
+        self._since, self._latest = self._odd_stamps.resolve(stamp, (self._since, self._latest))
         if self._latest and (not stamp or -LATE <= stamp - self._latest < 0):
             stamp = self._latest
         else:
             self.gap = None if self._latest is None else stamp - self._latest
-        unbroken = self.gap is not None and 0 <= self.gap <= MAX_GAP
+        unbroken = was_met and self.gap is not None and 0 <= self.gap <= MAX_GAP
         self._latest = stamp
         if not is_met:
             self._since = None

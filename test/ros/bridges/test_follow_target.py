@@ -311,6 +311,22 @@ def test_a_goal_needs_images_with_advancing_stamps(robot, stamp, code, phrase):
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(-999.0, id="far in the past"),
+        pytest.param(1.0, id="a little in the future"),
+        pytest.param(1e6, id="far in the future"),
+    ],
+)
+def test_one_image_with_an_odd_stamp_ends_no_goal(robot, odd):
+    _, answer = robot.follow(Someone(7))
+    robot.poses.publish(poses(robot.stamp + odd, Someone(7 if abs(odd) < 5 else -1)))
+    for _ in range(3):
+        assert robot.see(Someone(7)).state == VISIBLE
+    assert not answer.done()
+
+
+@pytest.mark.parametrize(
     ("people", "phrase"),
     [
         pytest.param([], "shows nobody", id="nobody"),

@@ -127,6 +127,9 @@ def test_a_condition_may_use_the_whole_range():
         pytest.param([(True, 5.0), (True, 5.0), (True, 5.0)], 0, id="a frozen camera"),
         pytest.param([(True, 5.0), (True, 0), (True, 6.0)], 1, id="an image without a stamp"),
         pytest.param([(True, 0), (True, 0), (True, 0)], 0, id="a camera without stamps"),
+        pytest.param([(True, 5.0), (True, 9e6), (True, 5.5)], 0.5, id="one far in the future"),
+        pytest.param([(True, 5.0), (True, 1.0), (True, 5.5)], 0.5, id="one far in the past"),
+        pytest.param([(True, 5.0), (False, 9e6), (True, 5.5)], 0, id="odd, and not met"),
     ],
 )
 def test_time_is_counted_while_it_holds(images, expected):
