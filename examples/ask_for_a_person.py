@@ -25,9 +25,12 @@ def ask(node: Node) -> None:
     goal.timeout.sec = 60
     executor = GuardedExecutor()  # a failing callback does not end it
     executor.add_node(node)
-    accepted = client.send_goal_async(goal)
-    executor.spin_until_future_complete(accepted)
-    answer = accepted.result().get_result_async()
+    sent = client.send_goal_async(goal)
+    executor.spin_until_future_complete(sent)
+    if not sent.result().accepted:
+        show("the server rejected the goal: it is about to end")
+        return
+    answer = sent.result().get_result_async()
     executor.spin_until_future_complete(answer)
 
     result = answer.result().result

@@ -58,8 +58,10 @@ class FollowMe(Node):
         self.wait = SILENCE  # longer than the server itself waits for images
 
     def on_accepted(self, answer: Future) -> None:
-        self.following = goal = answer.result()
-        goal.get_result_async().add_done_callback(lambda answer: self.on_end(goal, answer))
+        goal = answer.result()
+        if goal.accepted:  # else the server is about to end; it asks again after SILENCE
+            self.following = goal
+            goal.get_result_async().add_done_callback(lambda answer: self.on_end(goal, answer))
 
     def on_end(self, goal: ClientGoalHandle, answer: Future) -> None:
         result = answer.result().result

@@ -7,10 +7,12 @@ import runpy
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from itertools import count
 from operator import attrgetter
 from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,6 +22,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from kp_pose_ros.msg import Keypoint, KeypointPose, PoseArray, Skeleton
 from node_process import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.task import Future
 from rclpy.time import Time
 
 from kp_pose_ros.ros.bridges.follow_target import FollowTargetServer
@@ -263,6 +266,33 @@ def test_ask_for_a_person_ends_quietly_while_it_waits(start_example, ros_node):
         assert monotonic() < deadline
         rclpy.spin_once(ros_node, timeout_sec=0.05)
     assert_ends_quietly(process, signal.SIGINT)
+
+
+def rejected(*_, **__):
+    """The answer of a server that is about to end."""
+    answer = Future()
+    answer.set_result(SimpleNamespace(accepted=False))
+    return answer
+
+
+def test_ask_for_a_person_says_that_its_goal_was_rejected(ros_node, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = import_module("ask_for_a_person")
+    client = SimpleNamespace(wait_for_server=lambda: True, send_goal_async=rejected)
+    monkeypatch.setattr(example, "ActionClient", lambda *_: client)
+    example.ask(ros_node)
+    assert capsys.readouterr().out.startswith("the server rejected the goal")
+
+
+def test_follow_me_asks_again_only_after_a_while_if_its_goal_was_rejected(ros_node, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = import_module("follow_me")
+    robot = example.FollowMe()
+    monkeypatch.setattr(robot.client, "server_is_ready", lambda: True)
+    monkeypatch.setattr(robot.client, "send_goal_async", rejected)
+    robot.ask()
+    assert (robot.following, robot.wait) == (None, example.SILENCE)
+    robot.destroy_node()
 
 
 class Base:
