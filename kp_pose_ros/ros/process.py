@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _prctl = ctypes.CDLL(None).prctl
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PATIENCE = 1.0  # seconds for each thread to end
+_LAST_WORK = 3.0  # seconds for `finish`; ros2 launch kills a program 10 s after Ctrl-C
 _LAST_MESSAGES = 0.2  # seconds for what `finish` has sent to arrive
 _ROUNDS = 5  # of the executor: a goal that ends takes one to wake up and two to answer
 _USAGE = "%(prog)s [-h] [--ros-args -p NAME:=VALUE -r NAME:=NAME --log-level LEVEL ...]"
@@ -156,7 +157,7 @@ def run_node(
         program: the executable's name.
         about: what it does, for --help.
         make: returns the node; may keep the Ending, and may raise KpPoseError.
-        finish: the node's last work, while its executor still runs.
+        finish: the node's last work, while its executor still runs, for 3 s at most.
         close: ends the node's threads within so many seconds; returns whether they have ended.
     """
     sys.excepthook = show_exception
@@ -270,15 +271,16 @@ def _finish(executor: GuardedExecutor, work: Awaitable[None]) -> None:
     async def pass_on() -> None:
         pass
 
-    for task in (run, *[pass_on] * _ROUNDS):
-        _wait_for(executor.create_task(task))
+    _wait_for(executor.create_task(run), _LAST_WORK)
+    for _ in range(_ROUNDS):
+        _wait_for(executor.create_task(pass_on), _PATIENCE)
     sleep(_LAST_MESSAGES)
 
 
-def _wait_for(task: Task[None]) -> None:
+def _wait_for(task: Task[None], timeout: float) -> None:
     done = Event()
     task.add_done_callback(lambda _: done.set())
-    done.wait(_PATIENCE)
+    done.wait(timeout)
 
 
 class RosLogHandler(logging.Handler):

@@ -12,6 +12,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
+from rclpy.task import Future
 
 from kp_pose_ros.msg import PoseArray, Skeleton
 from kp_pose_ros.ros.qos import LATCHED, REQUESTS, RESULTS, OverridableQos
@@ -26,6 +27,38 @@ NO_IMAGE = (
 _TWINS_PERIOD = 2.0  # seconds between two looks for a node of the same name
 
 Handle: TypeAlias = "ServerGoalHandle[Any, Any, Any]"
+
+
+class GoalServer(ActionServer):  # type: ignore[type-arg]  # it takes none in Humble
+    """An action server that can wait until every client has asked for its goal's result.
+
+    rclpy sends a result only then, and a client asks only after it has heard of the acceptance.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """See rclpy's ActionServer."""
+        self._unasked: set[bytes] = set()  # ids of goals
+        self._all_asked: Future[None] = Future()
+        super().__init__(*arguments, handle_accepted_callback=self._on_accepted, **options)
+
+    async def wait_for_clients(self) -> None:
+        """Wait until the results of all goals have been asked for."""
+        if self._unasked:
+            self._all_asked = Future()
+            await self._all_asked
+
+    async def execute(self, taken_data: Any) -> None:
+        """Process requests; see rclpy."""
+        await super().execute(taken_data)
+        asked = [taken_data["result"][1]] if "result" in taken_data else []
+        for each in (*asked, *taken_data.get("expired", ())):
+            self._unasked.discard(bytes(each.goal_id.uuid))
+        if not (self._unasked or self._all_asked.done()):
+            self._all_asked.set_result(None)
+
+    def _on_accepted(self, handle: Handle) -> None:
+        self._unasked.add(bytes(handle.goal_id.uuid))
+        handle.execute()
 
 
 class Bridge(OverridableQos):
@@ -113,7 +146,7 @@ class Bridge(OverridableQos):
         name: str,
         execute: Callable[[Handle], Awaitable[Any]],
         on_cancel: Callable[[Handle], CancelResponse],
-    ) -> ActionServer[Any, Any, Any]:
+    ) -> GoalServer:
         """Serve an action whose goals end by what arrives on `poses`; log that it is ready.
 
         Args:
@@ -122,7 +155,7 @@ class Bridge(OverridableQos):
             execute: works on a goal; returns its result.
             on_cancel: called when a client asks to cancel a goal.
         """
-        server: ActionServer[Any, Any, Any] = ActionServer(
+        server = GoalServer(
             self,
             action_type,
             name,

@@ -176,6 +176,7 @@ class FollowTargetServer(Bridge):
         self.stopped = True
         if self._goal is not None:
             self._goal.end(*_STOPPED)
+        await self._server.wait_for_clients()
 
     async def _execute(self, handle: Handle) -> Any:
         """Follow until the goal ends; return its result."""

@@ -135,6 +135,7 @@ class WaitForPoseServer(Bridge):
         self.stopped = True
         for wait in self._waits:
             wait.end(*_STOPPED)
+        await self._server.wait_for_clients()
 
     async def _execute(self, handle: Handle) -> Any:
         """Wait until a goal ends; return its result."""

@@ -374,6 +374,18 @@ def test_a_server_that_is_about_to_end_rejects_goals(planner, monkeypatch):
     assert not sent.result().accepted
 
 
+def test_a_server_that_ends_waits_until_its_clients_have_asked_for_results(planner, monkeypatch):
+    monkeypatch.setattr(planner.server, "stopped", False)
+    sent = planner.client.send_goal_async(WaitForPose.Goal())
+    planner.spin_until(sent.done)
+    finished = planner.executor.create_task(planner.server.finish)
+    planner.spin_until(lambda: planner.server.stopped and not planner.server._waits)
+    assert not finished.done()
+    answer = sent.result().get_result_async()
+    planner.spin_until(lambda: finished.done() and answer.done())
+    assert answer.result().result.error_code == Result.STOPPED
+
+
 def test_the_program_says_that_it_is_ready_and_aborts_open_goals_at_its_end(
     start_program, ros_node
 ):
