@@ -101,6 +101,16 @@ class Poses(Rows):
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def check_finite(self) -> None:
+        """Check poses from elsewhere, such as a message.
+
+        Raises:
+            ValueError: a coordinate or score is not a finite number.
+        """
+        for array in (self.boxes, self.scores, self.keypoints):
+            if not np.isfinite(array).all():
+                raise ValueError("it has a coordinate or score that is not a finite number")
+
     def scaled(self, factor: float) -> Poses:
         """Return the poses for the same picture, scaled by `factor`."""
         if factor == 1:

@@ -35,14 +35,14 @@ def poses_from_msg(message: PoseArray) -> Poses:
     """Return the poses in a message.
 
     Raises:
-        ValueError: its poses have different numbers of keypoints.
+        ValueError: its poses have different numbers of keypoints, or numbers that are not finite.
     """
     people = message.poses
     if not people:
         return Poses.empty(0)
     points = [[(each.x, each.y, each.score) for each in person.keypoints] for person in people]
     states = [[each.state for each in person.keypoints] for person in people]
-    return Poses(
+    poses = Poses(
         boxes=np.array([_box_from_msg(person.bbox) for person in people], np.float32),
         scores=np.array([person.score for person in people], np.float32),
         keypoints=np.array(points, np.float32),
@@ -51,6 +51,8 @@ def poses_from_msg(message: PoseArray) -> Poses:
         track_ages=np.array([_seconds(person.track_age) for person in people]),
         states=np.array(states, np.uint8),
     )
+    poses.check_finite()
+    return poses
 
 
 def vocabulary_from_msg(message: SkeletonMsg) -> Vocabulary:

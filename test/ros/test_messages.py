@@ -234,6 +234,13 @@ def test_edges_that_are_no_pairs_of_keypoints_are_refused(edges):
         vocabulary_from_msg(message)
 
 
+def test_poses_that_are_not_finite_are_refused():
+    message = poses_to_msg(some_poses(2))
+    message.poses[1].bbox.size_x = np.inf
+    with pytest.raises(ValueError, match="it has a coordinate or score that is not a finite num"):
+        poses_from_msg(message)
+
+
 def test_poses_of_different_skeletons_are_refused():
     message = PoseArray()
     for count in (1, 2):

@@ -49,10 +49,10 @@ class AnnotationsNode(Bridge):
         edges = self._poses.skeleton_of(message).edges
         try:
             self._annotations.publish(annotations_in(message, edges))
-        except ValueError:
+        except ValueError as error:
             self.get_logger().warning(
-                "a message on 'poses' was ignored: expected people with the same number of "
-                "keypoints, and a skeleton whose edges are pairs of them",
+                f"a message on 'poses' was ignored: {error}; expected people with the same number "
+                "of keypoints, and a skeleton whose edges are pairs of them",
                 throttle_duration_sec=10.0,
             )
 
@@ -67,7 +67,8 @@ def annotations_in(message: PoseArray, edges: Sequence[int]) -> Any:
         edges: pairs of keypoint indices, one after the other, as in a Skeleton.
 
     Raises:
-        ValueError: the poses have different numbers of keypoints, or the edges are no pairs.
+        ValueError: the poses have different numbers of keypoints, or numbers that are not finite,
+            or the edges are no pairs.
     """
     from foxglove_msgs.msg import Color, ImageAnnotations, Point2, PointsAnnotation, TextAnnotation
 

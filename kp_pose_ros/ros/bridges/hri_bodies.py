@@ -152,13 +152,12 @@ class HriBodies(Bridge):
         if camera.skeleton is None or camera.skeleton[0].name != message.skeleton:
             return  # the skeleton has not arrived yet, or is not that of a body
         skeleton, indices = camera.skeleton
-        if not _fits(message, skeleton):
-            self._warn(
-                f"a message on '{camera.prefix}poses' was ignored: expected an image size above 0 "
-                f"and the {len(skeleton.keypoint_names)} keypoints of '{skeleton.name}'"
-            )
+        try:
+            _check(message, skeleton)
+            poses = poses_from_msg(message)
+        except ValueError as error:
+            self._warn(f"a message on '{camera.prefix}poses' was ignored: {error}")
             return
-        poses = poses_from_msg(message)
         poses = poses[poses.track_ids >= 0]
         if len({*self._bodies, *map(body_id, poses.track_ids.tolist())}) > _MOST_BODIES:
             self._warn(
@@ -227,8 +226,9 @@ class HriBodies(Bridge):
         return self.now() / 1e9, monotonic()
 
 
-def _fits(message: PoseArray, skeleton: Skeleton) -> bool:
-    counts = {len(person.keypoints) for person in message.poses}
-    return (
-        counts <= {len(skeleton.keypoint_names)} and message.image_width * message.image_height > 0
-    )
+def _check(message: PoseArray, skeleton: Skeleton) -> None:
+    counts, expected = {len(each.keypoints) for each in message.poses}, len(skeleton.keypoint_names)
+    if not (counts <= {expected} and message.image_width and message.image_height):
+        raise ValueError(
+            f"expected an image size above 0 and the {expected} keypoints of '{skeleton.name}'"
+        )

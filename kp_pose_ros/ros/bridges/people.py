@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
 from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
-from kp_pose_ros.msg import KeypointPose, PoseArray
+from kp_pose_ros.msg import KeypointPose, Motion, PoseArray
 from kp_pose_ros.ros.bridges.body_frames import BodyFrames, body_id
 from kp_pose_ros.ros.bridges.bridge import Bridge, PosesOnDemand
 from kp_pose_ros.ros.process import has_package, run_node
@@ -59,11 +60,16 @@ def people_in(message: PoseArray) -> Any:
     """Return the people in a PoseArray as people_msgs/People, in the frame of their `motion`."""
     from people_msgs.msg import People
 
-    people = [each for each in message.poses if each.motion.position_valid]
+    people = [each for each in message.poses if _is_known(each.motion)]
     # All motions of an image have the same frame.
     frame_id = people[0].motion.frame_id if people else message.header.frame_id
     header = Header(stamp=message.header.stamp, frame_id=frame_id)
     return People(header=header, people=[_person(each) for each in people])
+
+
+def _is_known(motion: Motion) -> bool:
+    at, to = motion.position, motion.velocity
+    return bool(motion.position_valid) and math.isfinite(at.x + at.y + at.z + to.x + to.y + to.z)
 
 
 def _person(pose: KeypointPose) -> Any:

@@ -158,9 +158,7 @@ def record_of(recorder: Recorder, message: PoseArrayFields) -> dict[str, Any]:
             f"its poses have {poses.keypoints.shape[1]} keypoints: expected {expected}, "
             "as the skeleton has"
         )
-    for array in (poses.keypoints, poses.boxes, poses.scores):
-        if not np.isfinite(array).all():
-            raise ValueError("it has a coordinate or score that is not a finite number")
+    poses.check_finite()
     return recorder.record(
         poses,
         stamp=message.header.stamp,

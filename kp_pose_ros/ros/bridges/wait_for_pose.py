@@ -183,7 +183,7 @@ class WaitForPoseServer(Bridge):
             poses = poses_from_msg(message)
         except ValueError as error:
             self.get_logger().warning(
-                f"a message on 'poses' was ignored, because its poses are inconsistent: {error}",
+                f"a message on 'poses' was ignored: {error}",
                 throttle_duration_sec=10.0,
             )
             return

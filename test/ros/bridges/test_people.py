@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import math
 import subprocess
 import sys
 
@@ -27,10 +28,10 @@ sys.exit(it.main())
 """
 
 
-def walking(track_id=7, frame_id="odom", **known):
+def walking(track_id=7, frame_id="odom", x=3.0, **known):
     """A person 3 m ahead who walks to the left."""
     motion = Motion(
-        position=Point(x=3.0, y=1.0),
+        position=Point(x=x, y=1.0),
         velocity=Vector3(y=1.25),
         frame_id=frame_id,
         **{"position_valid": True, "velocity_valid": True} | known,
@@ -61,6 +62,7 @@ def test_a_person_has_a_name_a_position_a_velocity_and_the_frame_of_both():
     [
         pytest.param([], [], [], id="nobody"),
         pytest.param([walking(position_valid=False)], [], [], id="nobody knows where"),
+        pytest.param([walking(x=math.nan), walking(x=math.inf)], [], [], id="no numbers"),
         pytest.param([walking(-1, velocity_valid=False)], [""], ["false"], id="untracked"),
         pytest.param(
             [walking(0), walking(2, velocity_valid=False)],
