@@ -7,6 +7,10 @@ from kp_pose_ros.msg import Keypoint, KeypointPose
 
 def raises_a_hand(person: KeypointPose, names: list[str]) -> bool:
     """Return whether a wrist is above its shoulder; y points down."""
-    points = dict(zip(names, person.keypoints, strict=True))
-    pairs = [(points[f"{side}_wrist"], points[f"{side}_shoulder"]) for side in ("left", "right")]
-    return any(w.state == s.state == Keypoint.OBSERVED and w.y < s.y for w, s in pairs)
+    seen = {
+        name: point
+        for name, point in zip(names, person.keypoints, strict=False)  # too few: the rest is unseen
+        if point.state == Keypoint.OBSERVED
+    }
+    pairs = [(f"{side}_wrist", f"{side}_shoulder") for side in ("left", "right")]
+    return any({w, s} <= seen.keys() and seen[w].y < seen[s].y for w, s in pairs)

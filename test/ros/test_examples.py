@@ -268,6 +268,23 @@ def test_ask_for_a_person_ends_quietly_while_it_waits(start_example, ros_node):
     assert_ends_quietly(process, signal.SIGINT)
 
 
+@pytest.mark.parametrize(
+    ("names", "count", "expected"),
+    [
+        pytest.param(NAMES, len(NAMES), True, id="a hand"),
+        pytest.param(NAMES, 2, False, id="too few keypoints"),
+        pytest.param(["nose"] * len(NAMES), len(NAMES), False, id="a skeleton without hands"),
+    ],
+)
+def test_a_gesture_needs_its_keypoints(names, count, expected, monkeypatch):
+    """An exception would leave the robot with its last command."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    raises_a_hand = import_module("gestures").raises_a_hand
+    someone = person(raised=["left_wrist"])
+    someone.keypoints = someone.keypoints[:count]
+    assert raises_a_hand(someone, names) == expected
+
+
 def rejected(*_, **__):
     """The answer of a server that is about to end."""
     answer = Future()
