@@ -130,8 +130,7 @@ class Filter:
         # People stand on a floor: they take up about half the image's height.
         spans = np.array((size[1], size[0] / 2, _SIZE_SPAN, _RANGE_SPAN))
         ratios = -0.5 * squared + np.log(spans / np.sqrt(2 * np.pi * variance))
-        # With a distance, the size says little more.
-        ratios[:, SIZE] = np.where(np.isfinite(ratios[:, RANGE]), np.nan, ratios[:, SIZE])
+        _drop_size(ratios)
         # Whoever hides a person is at the same place in the image: there, x says nothing.
         hiding = self._may_hide(measured, variance)
         ratios[hiding, X] = np.minimum(ratios[hiding, X], 0)
@@ -148,9 +147,19 @@ class Filter:
 
     def squared_distance(self, measured: Array) -> float:
         """Return the squared Mahalanobis distance of a detection, over its known coordinates."""
-        return float(np.nansum(self._compare(measured)[0]))
+        squared, _ = self._compare(measured)
+        _drop_size(squared)
+        return float(np.nansum(squared))
 
     def _compare(self, measured: Array) -> tuple[Array, Array]:
         """Return squared errors divided by variances, (..., COORDINATES), and the variances."""
         variance = self.variance[0] + (_NOISE * self.scale()) ** 2
         return (measured - self.mean[0]) ** 2 / variance, variance
+
+
+def _drop_size(values: Array) -> None:
+    """Drop the size from (..., COORDINATES) values, in place, where the distance is known.
+
+    It says little more; if a person walks fast towards the camera, both are far from expected.
+    """
+    values[..., SIZE][np.isfinite(values[..., RANGE])] = np.nan

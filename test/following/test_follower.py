@@ -28,6 +28,7 @@ class Run:
 
 STRANGER = Someone(3, x=0.8, colour=BLUE)
 TWIN = Someone(3, x=0.8)
+FAST = np.arange(5.0, 0.6, -0.2).tolist()  # metres from the camera, at 2 m/s
 
 
 @pytest.mark.parametrize("colour", [RED, None], ids=["colours", "no image"])
@@ -139,6 +140,14 @@ def test_a_turning_camera_shifts_everybody():
     others = STRANGER, Someone(4, x=0.2, z=4.0, colour=GREEN)
     run = Run(*others)
     assert run.show(TARGET, *others, shift=150.0) == (Sight.VISIBLE, TARGET)
+
+
+@pytest.mark.parametrize("depth", [True, False], ids=["depth", "no depth"])
+def test_a_target_who_walks_fast_towards_the_camera_stays_visible(depth):
+    run = Run()
+    run.follower = Follower(people(Someone(7, z=5.0)), 0, run.stamp)
+    sights = [run.show(Someone(7, z=z, depth=depth))[0] for z in [5.0] * 10 + FAST]
+    assert set(sights) == {Sight.VISIBLE}
 
 
 def test_in_an_empty_image_the_target_is_absent():
