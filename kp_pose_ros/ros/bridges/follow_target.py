@@ -57,7 +57,8 @@ class OpenGoal:
     Attributes:
         handle: the action server's.
         choice: the person that it asks for.
-        changed: when the goal or the latest poses arrived, in nanoseconds of the server's clock.
+        changed: when the goal or the latest usable poses arrived, in nanoseconds of the server's
+            clock.
         ended: completed with the result by the first event that ends the goal.
         rule: the rule of the activity that it asks for; None if it asks for none.
         pursuit: follows the chosen person; None: nobody has been chosen yet.
@@ -95,7 +96,7 @@ class OpenGoal:
         waited, timeout = now - self.changed, self.choice.timeout
         if self.pursuit is not None:
             if waited >= _SILENCE:
-                silence = f"no message arrived on 'poses' for {_SILENCE / _NS:g} s"
+                silence = f"no usable message arrived on 'poses' for {_SILENCE / _NS:g} s"
                 self.end(Result.CAMERA_SILENT, silence)
         elif timeout and waited >= timeout:
             self.end(Result.NOT_FOUND, f"timeout after {timeout / _NS:g} s: {self.missing}")
@@ -234,8 +235,6 @@ class FollowTargetServer(Bridge):
         goal = self._goal
         if goal is None or goal.ended.done():
             return
-        if goal.pursuit is not None:
-            goal.changed = self.now()
         if not goal.check_stamp(nanoseconds(message.header.stamp), self.now()):
             return
         names = self._sightings.keypoint_names(message)
@@ -267,6 +266,8 @@ class FollowTargetServer(Bridge):
             return
         if goal.pursuit is None:
             goal.missing = _why_nobody(goal.choice, people, len(message.poses))
+        else:
+            goal.changed = self.now()
         active = self._activities.active(record["robot"], record["camera"])
         report = goal.update(people, message.header, list(active))
         self._publish(goal, message.header, people, report)

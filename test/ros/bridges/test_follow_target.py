@@ -292,7 +292,7 @@ def test_a_lost_target_has_a_reason(robot, x, seen, code, phrase):
 @pytest.mark.parametrize(
     ("stamp", "code", "phrase"),
     [
-        pytest.param(None, Result.CAMERA_SILENT, "no message arrived on 'poses' for 2 s", id="no"),
+        pytest.param(None, Result.CAMERA_SILENT, "no usable message arrived on 'pos", id="no"),
         pytest.param(995.8, Result.TIME_JUMPED, "jumped back by 5 s", id="jumping"),
         # Else a target that has left would count as just seen, forever.
         pytest.param(1000.8, Result.TIME_JUMPED, "stand still at 1000.8", id="standing"),
@@ -308,6 +308,19 @@ def test_a_goal_needs_images_with_advancing_stamps(robot, stamp, code, phrase):
             robot.executor.spin_once(0.02)
     assert answer.result().result.error_code == code
     assert phrase in answer.result().result.error_msg
+
+
+def test_a_goal_ends_when_poses_cannot_be_used_any_more(robot):
+    _, answer = robot.follow(Someone(7))
+    while not answer.done():
+        robot.now += 10**8
+        robot.stamp += 0.1
+        message = poses(robot.stamp, Someone(7))
+        message.skeleton = "another model's"
+        robot.poses.publish(message)
+        for _ in range(4):
+            robot.executor.spin_once(0.02)
+    assert answer.result().result.error_code == Result.CAMERA_SILENT
 
 
 @pytest.mark.parametrize(
