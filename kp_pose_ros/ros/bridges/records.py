@@ -85,6 +85,7 @@ class CameraRecords:
         self._early: deque[bytes | Pixels] = deque(maxlen=_WAITING)
         prefix = f"{camera}/" if camera else ""
         self._topic = f"{prefix}poses"
+        self._skeleton_topic = node.skeleton_topic(prefix)
         subscribe_skeleton(node, prefix, self._begin, robot=robot, camera=camera)
         # Raw, since rclpy's message objects cost more than everything else that is done here.
         self._poses = node.create_subscription(
@@ -111,6 +112,12 @@ class CameraRecords:
         recorder = self._recorder
         if recorder is None:
             self._early.append(content)
+            if len(self._early) == _WAITING:
+                self._log.warning(
+                    f"messages on '{self._topic}' are not used: their skeleton was not received on "
+                    f"'{self._skeleton_topic}'; remap 'skeleton' to the pose node's",
+                    throttle_duration_sec=10.0,
+                )
             return
         try:
             message = read_pose_array(np.frombuffer(content, np.uint8))

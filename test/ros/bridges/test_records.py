@@ -50,6 +50,13 @@ def test_poses_that_arrive_before_the_skeleton_are_kept(camera):
     assert [each["stamp_ms"] for each in camera.records] == [1000]
 
 
+def test_poses_without_a_skeleton_are_no_silent_failure(camera):
+    for seconds in range(100):
+        assert not camera.warnings
+        see(camera, poses(seconds, 7))
+    assert "their skeleton was not received on '/left/skeleton'" in camera.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("message", "phrase"),
     [
