@@ -120,8 +120,8 @@ class Follower:
 
     def update(self, people: People, stamp: int) -> tuple[Sight, int]:
         """Process an image; return what it shows of the target, and its index or NOBODY."""
-        seconds = max(0.0, (stamp - self._stamp) * 1e-9)
-        self._stamp = stamp
+        before, self._stamp = self._stamp, max(stamp, self._stamp)  # it may be late
+        seconds = (self._stamp - before) * 1e-9
         persons = [self._target, *self._others]
         for each in self._filters(persons):
             each.predict(seconds)

@@ -150,5 +150,14 @@ def test_a_target_who_walks_fast_towards_the_camera_stays_visible(depth):
     assert set(sights) == {Sight.VISIBLE}
 
 
+def test_time_that_a_late_image_repeats_is_not_counted_twice():
+    """After more than a quarter of a second out of sight, the target is not certain at once."""
+    run = Run()
+    for seconds in (0.2, 0.0, 0.2):
+        run.follower.update(people(), run.stamp + round(seconds * SECOND))
+    sight, _ = run.follower.update(people(TARGET), run.stamp + round(0.24 * SECOND))
+    assert sight is Sight.VISIBLE
+
+
 def test_in_an_empty_image_the_target_is_absent():
     assert Run().show() == (Sight.ABSENT, None)
