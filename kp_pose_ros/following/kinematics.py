@@ -131,7 +131,7 @@ class Filter:
         spans = np.array((size[1], size[0] / 2, _SIZE_SPAN, _RANGE_SPAN))
         ratios = -0.5 * squared + np.log(spans / np.sqrt(2 * np.pi * variance))
         _drop_size(ratios)
-        # Whoever hides a person is at the same place in the image: there, x says nothing.
+        # A person in front of this one is at the same place in the image: there, x says nothing.
         hiding = self._may_hide(measured, variance)
         ratios[hiding, X] = np.minimum(ratios[hiding, X], 0)
         total = np.nansum(ratios, axis=1)

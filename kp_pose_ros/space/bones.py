@@ -113,8 +113,8 @@ class Bones:
         """Return how tall (n,) people are, by the median of their (n, bones) lengths."""
         if not self.tell_heights:
             return np.full(len(lengths), np.nan)
-        told = np.sort(lengths[:, : self._rigid] / self._lengths[: self._rigid], axis=1)
-        counts = np.isfinite(told).sum(axis=1)  # NaN comes last
+        ratios = np.sort(lengths[:, : self._rigid] / self._lengths[: self._rigid], axis=1)
+        counts = np.isfinite(ratios).sum(axis=1)  # NaN comes last
         # Half of the count is never beyond the last index.
-        medians: Array = told[np.arange(len(told)), counts // 2]
+        medians: Array = ratios[np.arange(len(ratios)), counts // 2]
         return medians

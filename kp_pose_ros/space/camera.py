@@ -121,8 +121,8 @@ class CameraModel:
                 f"{', '.join(filter(None, _MODELS))}; calibrate the camera for one of them"
             )
         counts = _MODELS[self.model].counts
-        told = len(np.trim_zeros(coefficients, "b"))
-        count = next((each for each in counts if each >= told), None)
+        used = len(np.trim_zeros(coefficients, "b"))
+        count = next((each for each in counts if each >= used), None)
         if len(coefficients) < counts[0] or count is None or not np.isfinite(coefficients).all():
             raise CalibrationError(
                 f"camera_info has the distortion {coefficients.tolist()}: expected "

@@ -171,9 +171,9 @@ class PeopleMotion:
         """
         people = np.arange(len(rows))
         offsets = self._offsets[rows]
-        told = sources + offsets
-        measured = _mean(told[:, :-1])
-        measured = np.where(np.isfinite(measured), measured, told[:, -1])
+        estimates = sources + offsets
+        measured = _mean(estimates[:, :-1])
+        measured = np.where(np.isfinite(measured), measured, estimates[:, -1])
         measured = np.where(np.isfinite(measured), measured, points[people, best])
         better = best < self._reference[rows]
         if better.any():

@@ -147,7 +147,7 @@ class Tracker:
             self._size = size
         self._tracks, self._clock = self._odd_stamps.resolve(stamp, (self._tracks, now))
         if self._clock is not now:
-            self._warn("the stamp of the previous image was odd: tracking goes on as before it")
+            self._warn("the stamp of the previous image was odd: tracking continues without it")
         if size != self._size:
             self._warn(
                 f"the size of images changed from {self._size} to {size}: tracking starts over"

@@ -131,7 +131,7 @@ def test_one_odd_stamp_costs_one_image_not_the_ids(odd, hz, caplog):
     given = [follow.update(people((100, 300)), at(each), (720, 1280)) for each in seconds]
     assert {int(each.track_ids[0]) for each in given[1:5] + given[6:]} == {0}
     assert given[9].track_ages[0] == pytest.approx(9 / hz)
-    assert "tracking goes on" in caplog.messages[-1]
+    assert "tracking continues" in caplog.messages[-1]
 
 
 def test_an_image_without_a_stamp_ends_no_track(caplog):

@@ -238,15 +238,15 @@ def _view(camera: CameraModel, poses: Poses) -> View:
 def _heights_of_tracks(viewpoints: Viewpoints, moments: Sequence[Moment], bones: Bones) -> Heights:
     """Return the heights of people whom two cameras see, in the unit of the viewpoints."""
     triangulator = Triangulator(list(viewpoints.values()))
-    told: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+    measured: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
     for moment in moments:
         views = [moment[name] for name in viewpoints]
         joined = triangulator.join(views)
         heights = bones.heights(joined.points).tolist()
         for members, height in zip(joined.members.tolist(), heights, strict=True):
             for name, poses, index in zip(viewpoints, views, members, strict=True):
-                told[name, int(poses.track_ids[index])].append(height)
-    medians = {track: float(np.median(heights)) for track, heights in told.items()}
+                measured[name, int(poses.track_ids[index])].append(height)
+    medians = {track: float(np.median(heights)) for track, heights in measured.items()}
     return {track: height for track, height in medians.items() if np.isfinite(height)}
 
 
