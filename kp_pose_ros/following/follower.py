@@ -17,14 +17,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from kp_pose_ros.following.kinematics import RANGE, SIZE, Filter, X, Y
 from kp_pose_ros.following.person import GATE, MOMENT, People, Person
-from kp_pose_ros.poses import Array, Ints
-
-Indices = npt.NDArray[np.intp]
+from kp_pose_ros.poses import Array, Indices, Ints
 
 NOBODY = -1
 

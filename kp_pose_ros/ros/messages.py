@@ -24,11 +24,14 @@ def nanoseconds(time: Time | Duration) -> int:
     return int(time.sec) * 10**9 + int(time.nanosec)
 
 
+def time_to_msg(stamp: int) -> Time:
+    """Return nanoseconds as a message."""
+    return Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
+
+
 def header_to_msg(header: Header) -> HeaderMsg:
     """Return the message."""
-    message = HeaderMsg(frame_id=header.frame_id)
-    message.stamp.sec, message.stamp.nanosec = divmod(header.stamp, 10**9)
-    return message
+    return HeaderMsg(stamp=time_to_msg(header.stamp), frame_id=header.frame_id)
 
 
 def poses_from_msg(message: PoseArray) -> Poses:

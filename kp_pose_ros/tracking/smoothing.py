@@ -17,7 +17,7 @@ import numpy.typing as npt
 from kp_pose_ros.poses import Array
 
 NEVER = -(2**62)  # nanoseconds; its difference to any stamp still fits into 64 bits
-Stamps = npt.NDArray[np.int64]
+Stamps = npt.NDArray[np.int64]  # nanoseconds
 
 _STILL_CUTOFF = 0.35  # Hz, of a point at rest
 _REST_SPEED = 0.15  # spans / s; slower points, such as those moved by a model's noise, are at rest

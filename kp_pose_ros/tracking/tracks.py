@@ -12,10 +12,7 @@ import numpy.typing as npt
 from kp_pose_ros.poses import OBSERVED, UNTRACKED, Array, Bools, Floats, Indices, Ints, Poses, Rows
 from kp_pose_ros.tracking import motion
 from kp_pose_ros.tracking.motion import FIRST_KEYPOINT, KEYPOINTS, LEAST_SIZE, SIZE
-from kp_pose_ros.tracking.smoothing import NEVER
-
-Counts = npt.NDArray[np.int64]
-Stamps = npt.NDArray[np.int64]  # nanoseconds
+from kp_pose_ros.tracking.smoothing import NEVER, Stamps
 
 # Standard deviations of a detection: of a box, in spans; of a keypoint, in sigmas.
 _BOX_NOISE, _KEYPOINT_NOISE = 0.05, 0.3
@@ -59,7 +56,7 @@ class Tracks(Rows):
 
     ids: Ints  # (n,), UNTRACKED until a track is confirmed
     classes: Ints  # (n,)
-    hits: Counts  # (n,), the number of images that showed each person
+    hits: npt.NDArray[np.int64]  # (n,), the number of images that showed each person
     born: Stamps  # (n,), when the first of these was taken
     seen: Stamps  # (n,), when the last of these was taken
     keypoints_seen: Stamps  # (n, k), when each keypoint was last OBSERVED, or NEVER

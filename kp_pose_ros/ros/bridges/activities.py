@@ -8,7 +8,6 @@ import sys
 from functools import partial
 from typing import Any
 
-from builtin_interfaces.msg import Time
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Header as HeaderMsg
 
@@ -25,9 +24,10 @@ from kp_pose_ros.ros.bridges.records import (
     declare_robot,
     declare_rules,
 )
-from kp_pose_ros.ros.messages import header_to_msg
+from kp_pose_ros.ros.messages import header_to_msg, time_to_msg
 from kp_pose_ros.ros.process import run_node
 
+_MS = 10**6  # nanoseconds
 _EVENTS = QoSProfile(depth=100)  # a crowd may start many activities at once
 
 
@@ -78,7 +78,7 @@ class ActivitiesNode(Bridge):
     def _on_event(self, event: Event) -> None:
         """Publish an event from Kafka, if it is from this robot and one of the cameras."""
         if event.robot == self._robot and event.camera in self._outputs:
-            header = HeaderMsg(stamp=_time(event.stamp_ms))
+            header = HeaderMsg(stamp=time_to_msg(event.stamp_ms * _MS))
             self._outputs[event.camera].publish(_to_msg(event, header))
 
     def _on_record(self, record: dict[str, Any], header: Header) -> None:
@@ -108,14 +108,10 @@ def _to_msg(event: Event, header: HeaderMsg) -> Activity:
         state=Activity.END if event.is_end else Activity.START,
         activity=event.activity,
         track_ids=event.track_ids,
-        since=_time(event.since_ms),
-        until=_time(event.until_ms),
+        since=time_to_msg(event.since_ms * _MS),
+        until=time_to_msg(event.until_ms * _MS),
         images=event.images,
     )
-
-
-def _time(milliseconds: int) -> Time:
-    return Time(sec=milliseconds // 1000, nanosec=milliseconds % 1000 * 10**6)
 
 
 def main() -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from rclpy.action.server import CancelResponse
 from rclpy.task import Future
@@ -30,7 +29,7 @@ from kp_pose_ros.ros.bridges.bridge import NO_IMAGE, Bridge, Handle
 from kp_pose_ros.ros.bridges.choice import Choice
 from kp_pose_ros.ros.bridges.records import declare_rules
 from kp_pose_ros.ros.bridges.sightings import Sightings
-from kp_pose_ros.ros.messages import nanoseconds
+from kp_pose_ros.ros.messages import nanoseconds, time_to_msg
 from kp_pose_ros.ros.process import run_node
 from kp_pose_ros.ros.qos import RESULTS
 from kp_pose_ros.timing import LATE, OddStamps, Throttle
@@ -279,7 +278,7 @@ class FollowTargetServer(Bridge):
         feedback = Feedback(header=header, track_id=UNTRACKED, distance=math.nan, bearing=math.nan)
         if report is not None:
             feedback.state = _STATES[report.state]
-            feedback.last_visible = _time(report.last_visible)
+            feedback.last_visible = time_to_msg(report.last_visible)
             position = None if goal.choice.image_only else report.position
             if position is not None:
                 x, _, z = position
@@ -349,10 +348,6 @@ def _pose(header: Header, position: Array) -> PoseStamped:
     rotation.z = half_cos + half_sin
     rotation.y = -rotation.z
     return pose
-
-
-def _time(stamp: int) -> Time:
-    return Time(sec=stamp // _NS, nanosec=stamp % _NS)
 
 
 def main() -> int:
