@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,14 @@ from kp_pose_ros.ros.compat import (
 from kp_pose_ros.ros.executor import Gate
 from kp_pose_ros.ros.qos import image_qos, publishers_of
 from kp_pose_ros.ros.transports import image_topics_of_others, message_class
+from kp_pose_ros.timing import Throttle
 
 if TYPE_CHECKING:
     from rclpy.topic_endpoint_info import TopicEndpointInfo  # Lyrical: rclpy.endpoint_info
 
 SILENCE = 5.0  # seconds without an image before a warning
 _PUBLISHERS = 8  # of one topic that are told apart; a restarted camera is a new one
+_ERROR_PERIOD = 10.0  # seconds between two log lines about messages that cannot be taken
 
 
 class ImageSubscription:
@@ -100,7 +102,9 @@ class ImageSubscription:
         self._queue = queue
         self._profile = image_qos(qos, (), queue)  # before the user's overrides
         self.is_gap = True
-        self._events = Lock()  # the executor and the worker both handle events
+        # The executor replaces the subscription while the worker takes from it; both handle events.
+        self._lock = RLock()
+        self._throttle = Throttle(_ERROR_PERIOD)
         self._has_come = self._is_silent = False
         self._last = monotonic()  # when the newest image came, or none could come
 
@@ -122,20 +126,28 @@ class ImageSubscription:
     def take(self) -> tuple[Pixels, int] | None:
         """Take the newest message, in any thread; None if there is none.
 
+        One that rcl cannot take is logged, and counts as lost.
+
         Returns:
             Its CDR bytes, and how many images arrived since the last one taken but were skipped.
 
         Raises:
-            MiddlewareError: rcl failed.
             InvalidHandle: the subscription has just been destroyed.
         """
         subscription = self.current
-        taken = rcl.take(subscription) if subscription is not None else None
+        try:
+            taken = rcl.take(subscription) if subscription is not None else None
+        except rcl.MiddlewareError as error:
+            self._fail(error)
+            return None
         if taken is None:
             return None
         content, publisher, number = taken
         self.arrived()
-        return content, self._skipped(publisher, number)
+        with self._lock:
+            if subscription is not self.current:  # replaced meanwhile: its numbers have ended
+                return content, 0
+            return content, self._skipped(publisher, number)
 
     def age(self) -> float | None:
         """Return the seconds since the newest image came; None before the first."""
@@ -181,13 +193,15 @@ class ImageSubscription:
             callback_group=self._group,
         )
         events = partial(SubscriptionEventCallbacks, incompatible_qos=self._on_incompatible)
-        self._lost = 0
-        self._latest = b""
-        self._numbers.clear()  # what is sent between two subscriptions did not arrive
-        try:
-            self.current = subscribe(event_callbacks=events(message_lost=self._on_message_lost))
-        except UnsupportedEventTypeError:  # a middleware that does not report losses
-            self.current = subscribe(event_callbacks=events())
+        with self._lock:
+            self._lost = 0
+            self._latest = b""
+            self._numbers.clear()  # what is sent between two subscriptions did not arrive
+            try:
+                lost = events(message_lost=lambda event: self._lose(event.total_count_change))
+                self.current = subscribe(event_callbacks=lost)
+            except UnsupportedEventTypeError:  # a middleware that does not report losses
+                self.current = subscribe(event_callbacks=events())
         qos = self.current.qos_profile
         self._node.get_logger().debug(
             f"{self._label}: subscribes to {self.topic} ({self._type_name}), "
@@ -215,13 +229,21 @@ class ImageSubscription:
 
     def handle_events(self) -> None:
         """Count the lost images if no executor does; in any thread."""
-        with self._events, suppress(rcl.InvalidHandle):
+        with self._lock, suppress(rcl.InvalidHandle):
             if self.current is not None and self._callback is None:
                 rcl.handle_events(self._node.context, self.current)
 
-    def _on_message_lost(self, event: Any) -> None:
-        self._lost += event.total_count_change
-        self._on_lost(event.total_count_change)
+    def _lose(self, images: int) -> None:
+        with self._lock:
+            self._lost += images
+        self._on_lost(images)
+
+    def _fail(self, error: rcl.MiddlewareError) -> None:
+        """Note that a message could not be taken, unless because the program ends."""
+        if self._node.context.ok():
+            self._lose(1)
+            if self._throttle.passes(""):
+                self._node.get_logger().error(f"{self._label}: {error}")
 
     def _skipped(self, publisher: bytes, number: int | None) -> int:
         """Return how many images arrived between this one and the one taken before."""

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import gc
 from time import monotonic, sleep
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -227,7 +226,7 @@ def test_images_that_are_missing_are_counted_by_publisher(
             continue
         publisher, number = each.split()
         if publisher == "lost":
-            subscription._on_message_lost(SimpleNamespace(total_count_change=int(number)))
+            subscription._lose(int(number))
             continue
         taken = b"", publisher.encode(), None if number == "None" else int(number)
         monkeypatch.setattr(image_subscription.rcl, "take", lambda _, taken=taken: taken)
@@ -235,3 +234,22 @@ def test_images_that_are_missing_are_counted_by_publisher(
         found.append(f"{skipped}{'!' * subscription.is_gap}")
     subscription.stop()
     assert " ".join(found) == expected.strip()
+
+
+def test_an_image_of_a_subscription_that_has_just_been_replaced_begins_no_gap(
+    ros_node, monkeypatch
+):
+    """The executor follows a publisher's QoS while the worker takes an image."""
+    subscription = subscribed(ros_node, "replaced")
+    numbers = iter([5, 9, 10])
+
+    def take(_):
+        number = next(numbers)
+        if number == 5:
+            subscription.stop()
+            subscription.start()
+        return b"", b"a", number
+
+    monkeypatch.setattr(image_subscription.rcl, "take", take)
+    assert [subscription.take()[1] for _ in range(3)] == [0, 0, 0]
+    subscription.stop()

@@ -128,6 +128,27 @@ def test_an_image_that_cannot_be_taken_serialized_is_taken_as_a_message(make, mo
     assert receiver.take(1, is_busy=True) == []
 
 
+def test_a_message_that_cannot_be_taken_costs_only_itself(make, ros_node, monkeypatch):
+    """As where its memory cannot be allocated: rmw has taken it then."""
+    receiver, (camera,) = make("front")
+    told, lost, take = [], [], rcl._rcl().rcl_take_serialized_message
+    monkeypatch.setattr(ros_node.get_logger(), "error", told.append)
+    monkeypatch.setattr(camera.images, "_on_lost", lost.append)
+    camera.send(1)
+    receiver.take(1, is_busy=False)
+    for value in (2, 3):
+        with monkeypatch.context() as failing:
+            failing.setattr(rcl._rcl(), "rcl_take_serialized_message", lambda *a: take(*a) or 10)
+            camera.send(value)
+            receiver.wake()
+            assert receiver.take(1, is_busy=True) == []
+    camera.send(4)
+    assert values(receiver.take(1, is_busy=False)) == [("front", 4)]
+    assert (lost, camera.skipped) == ([1, 1], 0)
+    (line,) = told
+    assert line.startswith(f"front: a message of {camera.images.topic} cannot be taken: ")
+
+
 def test_a_message_of_no_bytes_is_taken_as_such(make):
     """Fast DDS delivers it within a process only."""
     receiver, (camera,) = make("front")

@@ -93,9 +93,12 @@ class CameraRecords:
         )
 
     def take(self) -> None:
-        """Use the messages that wait."""
-        while (taken := rcl.take(self._poses)) is not None:
-            self._on_poses(taken[0])
+        """Use the messages that wait; one that cannot be taken is logged."""
+        try:
+            while (taken := rcl.take(self._poses)) is not None:
+                self._on_poses(taken[0])
+        except rcl.MiddlewareError as error:
+            self._log.error(str(error), throttle_duration_sec=10.0)
 
     def handle_events(self) -> None:
         """Report problems of the poses' QoS, which a closed group keeps from the executor."""

@@ -9,6 +9,7 @@ from rclpy.serialization import serialize_message
 
 from kp_pose_ros.output.json_records import Recorder
 from kp_pose_ros.poses import Poses
+from kp_pose_ros.ros import rcl
 from kp_pose_ros.ros.bridges.bridge import Bridge
 from kp_pose_ros.ros.bridges.records import CameraRecords
 from kp_pose_ros.ros.bridges.sender import _key
@@ -77,6 +78,16 @@ def test_a_message_that_contradicts_itself_is_left_out_in_one_sentence(camera, m
     (line,) = camera.warnings
     assert phrase in line
     assert "'left/poses' was ignored" in line
+
+
+def test_poses_that_cannot_be_taken_do_not_keep_a_session_from_beginning(camera, monkeypatch):
+    def fail(_):
+        raise rcl.MiddlewareError("no memory")
+
+    monkeypatch.setattr(rcl, "take", fail)
+    begin(camera)
+    see(camera, poses(1, 7))
+    assert len(camera.records) == 1
 
 
 @pytest.mark.parametrize(
