@@ -27,9 +27,13 @@ class Gate(CallbackGroup):
 
     def __init__(self, node: Node) -> None:
         super().__init__()
-        self.is_open = False
         self._node = node
         self._wanted_by: set[str] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the executor serves the group."""
+        return bool(self._wanted_by)
 
     def want(self, name: str, is_wanted: bool) -> None:
         """Register or remove a user, by name; the gate is open while there is one. Any thread."""
@@ -37,9 +41,9 @@ class Gate(CallbackGroup):
             return
         opens = not self._wanted_by
         (self._wanted_by.add if is_wanted else self._wanted_by.discard)(name)
-        self.is_open = bool(self._wanted_by)
-        if opens and self._node.executor is not None:
-            self._node.executor.wake()  # so that it checks again which entities it may take
+        executor = self._node.executor
+        if opens and executor is not None:
+            executor.wake()  # so that it checks again which entities it may take
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether the executor may wait for the entity."""

@@ -4,6 +4,7 @@
 
 from itertools import count
 from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 import rclpy
@@ -15,7 +16,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
-from kp_pose_ros.ros.executor import GuardedExecutor
+from kp_pose_ros.ros.executor import Gate, GuardedExecutor
 
 UNDEFINED = Parameter(name="any", value=ParameterValue(type=10))
 _names = (f"guarded_{number}" for number in count())
@@ -183,3 +184,22 @@ def test_it_spins_until_a_future_is_done(stage):
     answer = stage.ask(DescribeParameters, "describe_parameters", DescribeParameters.Request())
     stage.executor.spin_until_future_complete(answer, PATIENCE)
     assert answer.result() is not None
+
+
+def test_a_gate_is_open_for_a_thread_that_wants_it_while_another_one_leaves_it():
+    gate = Gate(SimpleNamespace(executor=None))
+
+    class Users(set):
+        is_interrupted = False
+
+        def __len__(self):
+            count = super().__len__()
+            if not (count or self.is_interrupted):
+                self.is_interrupted = True
+                gate.want("image", True)  # in another thread, before this one goes on
+            return count
+
+    gate._wanted_by = Users(["image"])
+    gate.want("image", False)
+    gate.want("image", True)
+    assert gate.is_open
