@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -81,6 +82,8 @@ class PoseNode(ManagedNode):
         self._transforms: Transforms | None = None
         self._worker: Worker | None = None
         self._active, self._enabled = False, True
+        # Held while subscriptions change: an executor may have several threads.
+        self._changing = Lock()
         if self._values.receive_priority:
             prioritize_reading(self._values.receive_priority, self.get_logger())
         self._handover = Handover(self)
@@ -127,7 +130,7 @@ class PoseNode(ManagedNode):
             on_poses=self._on_poses,
             poses_3d=self._poses_3d,
         )
-        self._adopt(values)
+        self._adopt(self._values)  # some may have been changed since
         self._worker.ended.add_done_callback(lambda _: self._on_worker_end())
         self._worker.start()
         _raise_if_any(await self._worker.opened)
@@ -141,8 +144,7 @@ class PoseNode(ManagedNode):
         """
         self._raise_if_ended()
         self._active = True
-        if self._enabled:
-            self._resume()
+        self._resume()
 
     async def deactivate(self) -> None:
         """Stop all work; the engine stays open.
@@ -157,19 +159,21 @@ class PoseNode(ManagedNode):
     async def cleanup(self) -> None:
         """Close the engine and destroy the topics."""
         self._active = False
-        if self._transforms is not None:
-            self._transforms.close()
-        self._transforms = None
-        for camera in self.cameras.values():
-            camera.stop()
+        with self._changing:
+            if self._transforms is not None:
+                self._transforms.close()
+            self._transforms = None
+            for camera in self.cameras.values():
+                camera.stop()
         if self._worker is not None:
             self._worker.receiver.close()
             await self._worker.ended
-        for camera in self.cameras.values():
-            camera.close()
-        if self._poses_3d is not None:
-            self._poses_3d.close()
-        self.cameras, self._poses_3d, self._worker = {}, None, None
+        with self._changing:
+            for camera in self.cameras.values():
+                camera.close()
+            if self._poses_3d is not None:
+                self._poses_3d.close()
+            self.cameras, self._poses_3d, self._worker = {}, None, None
 
     def report(self, error: Exception) -> None:
         """Report the error that stopped the node."""
@@ -196,6 +200,11 @@ class PoseNode(ManagedNode):
             ended = self._worker.join(timeout)
         return ended
 
+    def destroy_node(self) -> None:
+        """See rclpy's Node; this closes it first, without waiting, if the program has not."""
+        self.close(timeout=0.0)
+        super().destroy_node()
+
     async def _start(self) -> None:
         if not await self.change_state(Transition.TRANSITION_CONFIGURE):
             return
@@ -221,7 +230,7 @@ class PoseNode(ManagedNode):
     async def _enable(self, request: Any, response: Any) -> Any:
         """Pause or resume work, in any state; of two requests, the last one wins."""
         self._enabled = request.data
-        if self._active and self._enabled:
+        if self._enabled:
             self._resume()
         elif self._active:
             await self._rest()
@@ -230,31 +239,36 @@ class PoseNode(ManagedNode):
         return response
 
     def _resume(self) -> None:
-        for camera in self.cameras.values():
-            camera.start()
-        if self._worker is not None:
-            self._worker.receiver.resume()
+        """Receive images, if active and enabled."""
+        with self._changing:
+            if not (self._active and self._enabled):
+                return
+            for camera in self.cameras.values():
+                camera.start()
+            if self._worker is not None:
+                self._worker.receiver.resume()
         self.warn_of_unused_overrides()
 
     async def _rest(self) -> None:
         """Stop receiving images and wait until the worker is idle."""
-        for camera in self.cameras.values():
-            camera.stop()
+        with self._changing:
+            for camera in self.cameras.values():
+                camera.stop()
+            worker = self._worker
         idle: Future[None] = Future()
-        if self._worker is not None:
-            self._worker.receiver.pause(
-                partial(self._handover.call, partial(idle.set_result, None))
-            )
+        if worker is not None:
+            worker.receiver.pause(partial(self._handover.call, partial(idle.set_result, None)))
             await idle
         if self._poses_3d is not None:
             self._poses_3d.interrupt()
 
     def _watch(self) -> None:
-        replaced = [camera for camera in self.cameras.values() if camera.watch()]
-        if replaced and self._worker is not None:
-            self._worker.receiver.wake()
-        working = self.cameras.values() if self._active and self._enabled else ()
-        self._diagnostics.publish(self._status(), working, self._values.diagnostics)
+        with self._changing:
+            replaced = [camera for camera in self.cameras.values() if camera.watch()]
+            if replaced and self._worker is not None:
+                self._worker.receiver.wake()
+            working = self.cameras.values() if self._active and self._enabled else ()
+            self._diagnostics.publish(self._status(), working, self._values.diagnostics)
 
     def _status(self) -> NodeStatus:
         pause = "" if self._enabled else ", paused by the service enable"

@@ -8,13 +8,14 @@ from concurrent.futures import Future
 from functools import partial
 from itertools import count
 from time import sleep
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from manager import ACTIVATE, CONFIGURE, Manager
+from manager import ACTIVATE, CONFIGURE, DEACTIVATE, Manager
 from node_process import PATIENCE
 from peer import image_of
 from rcl_interfaces.srv import GetParameters
@@ -28,6 +29,7 @@ from kp_pose_ros.ros import pose_node, rcl, worker
 from kp_pose_ros.ros.diagnostics import Diagnostics
 from kp_pose_ros.ros.lifecycle import Handover
 from kp_pose_ros.ros.pose_node import PoseNode
+from kp_pose_ros.ros.qos import RESULTS
 from kp_pose_ros.ros.rcl import MiddlewareError
 from kp_pose_ros.timing import StageTimes
 
@@ -411,6 +413,42 @@ def test_cameras_may_be_looked_through_while_the_node_is_configured(compose, pee
     assert [len(list(look)) for look in looks] == [0, 1]
 
 
+def test_a_parameter_set_while_the_node_is_configured_is_used(compose, peer, monkeypatch):
+    """In another thread of the executor."""
+    make = pose_node.Camera
+
+    def set_and_make(node, *given):
+        node.set_parameters([Parameter("max_poses", value=7)])
+        return make(node, *given)
+
+    monkeypatch.setattr(pose_node, "Camera", set_and_make)
+    node, _ = compose(autostart=False)
+    done = node.executor.create_task(node.change_state, CONFIGURE)
+    peer().spin_until(done.done)
+    assert node._values.decode.max_poses == node._worker._parameters.decode.max_poses == 7
+
+
+def test_a_look_at_the_publishers_leaves_no_subscription_of_an_inactive_node(
+    compose, peer, manager, monkeypatch
+):
+    """The look is in another thread of the executor."""
+    node, namespace = compose(executor=MultiThreadedExecutor(4), autostart=False)
+    client = manager(namespace)
+    client.go(CONFIGURE, ACTIVATE)
+    looking, images = threading.Event(), node.cameras[""].images
+
+    def look():
+        looking.set()
+        sleep(0.3)  # the node is deactivated, if it may be
+        return [SimpleNamespace(qos_profile=RESULTS)]  # another QoS than that so far
+
+    monkeypatch.setattr(images, "_publishers", look)
+    peer().spin_until(looking.is_set)
+    client.go(DEACTIVATE)
+    peer().spin_for(0.4)
+    assert images.current is None
+
+
 def test_triggers_that_cannot_wait_are_refused(compose):
     node, _ = compose(autostart=False)
     with pytest.raises(RuntimeError, match="await change_state"):
@@ -425,3 +463,14 @@ def test_closed_it_leaves_no_thread(compose, peer):
     assert "engine" in started
     assert node.close(PATIENCE)
     assert "engine" not in {each.name for each in set(threading.enumerate()) - before}
+
+
+def test_destroyed_but_not_closed_it_leaves_no_thread(ros_node, tiny, peer):
+    node = PoseNode("forgotten", parameter_overrides=[Parameter("model", value=str(tiny))])
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while node.state != "active":
+        executor.spin_once(0.1)
+    executor.shutdown()
+    node.destroy_node()
+    assert node._worker.join(PATIENCE)
