@@ -21,6 +21,7 @@ LEAST_HEIGHT = 96.0
 _STEPS = 64  # from the edge of an image to its middle, to search for the edge of the lens
 _GRID = 9  # rows and columns of the pixels at which the lens is examined
 _CORNERS = 32  # of the polygon that stands for a circle
+_DENSEST = 1e9  # pixels per radian; no lens has as many
 _STEEP = 1e-6  # radians; a camera nearer to the vertical looks in no direction
 
 
@@ -57,12 +58,14 @@ def coverage_of(camera: CameraModel, network_columns: int) -> Coverage:
     x, y = camera.matrix[:2, 2] + 0.5  # K counts from a pixel's centre, poses from its corner
     left, right = (_edge(camera, (end, y), (x, y))[0] for end in (0.0, float(width)))
     up, down = (_edge(camera, (x, end), (x, y))[1] for end in (0.0, float(height)))
-    if not (left < right and up < down):
+    density = _pixels_per_radian(camera, (x, y))
+    if not (left < right and up < down and density < _DENSEST):
         raise CalibrationError(
-            f"camera_info has the distortion {camera.coefficients.tolist()}, by which the image "
-            "shows nothing: expected a lens's; calibrate the camera"
+            f"camera_info has the matrix K {camera.matrix.ravel().tolist()} and the distortion "
+            f"{camera.coefficients.tolist()}, by which the image shows nothing: expected a lens's; "
+            "calibrate the camera"
         )
-    pixels = _pixels_per_radian(camera, (x, y)) * network_columns / width
+    pixels = density * network_columns / width
     slopes = {"left": left, "right": right, "up": up, "down": down}
     return Coverage(
         **{side: float(np.arctan(slope)) for side, slope in slopes.items()},
@@ -158,4 +161,4 @@ def _pixels_per_radian(camera: CameraModel, middle: tuple[float, float]) -> floa
     )
     # The largest singular value of the derivative of the rays.
     largest = np.sqrt((a + c) / 2 + np.hypot((a - c) / 2, b))
-    return float(1 / largest.max())
+    return float(1 / largest.max(initial=1 / (2 * _DENSEST)))

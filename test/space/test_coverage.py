@@ -48,6 +48,15 @@ def test_a_fisheye_ends_where_its_lens_does():
     assert 1.2 < found.right < np.pi / 2
 
 
+@pytest.mark.parametrize("focal", [1e30, 1e150])
+def test_a_focal_length_that_no_lens_has_is_refused(focal):
+    matrix = np.array((focal, 0, 299.5, 0, focal * 1e9, 239.5, 0, 0, 1))
+    for coefficients in ((), (1e30,) * 5):
+        camera = CameraModel(CAMERA.size, matrix, "plumb_bob", np.array(coefficients))
+        with pytest.raises(CalibrationError, match=r"camera_info has .*: expected .*; calibrate"):
+            coverage_of(camera, 640)
+
+
 @pytest.mark.parametrize(
     ("model", "coefficients"),
     [
