@@ -79,7 +79,7 @@ class Camera:
             label=self.label,
             qos=parameters.image_qos,
             queue=self._reader.queue,
-            is_listening=lambda: monotonic() - self.listened < _BUSY,
+            is_listening=lambda: self.busy() < _BUSY,
             on_lost=self._on_lost,
             advise=partial(advice, self._transport),
         )
@@ -105,6 +105,7 @@ class Camera:
 
     def start(self) -> None:
         """Subscribe to the images."""
+        self.listened = monotonic()  # the worker is about to wait for them
         for source in self._sources:
             source.start()
 
@@ -131,6 +132,10 @@ class Camera:
         if not self.is_wanted():  # without an image, `receive` does not do it
             self._want_others(False)
         return self.images.watch()
+
+    def busy(self) -> float:
+        """Return the seconds since the worker last waited for the images."""
+        return monotonic() - self.listened
 
     def is_wanted(self) -> bool:
         """Return whether the poses in the next image are needed.

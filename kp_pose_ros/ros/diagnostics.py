@@ -90,6 +90,7 @@ class Report:
     counts: Counts
     seconds: float  # the time between the checks
     age: float | None  # seconds since its newest image; None before the first
+    busy: float  # seconds since the worker last waited for its images
     # seconds from stamp to poses at the 95th percentile; None if there were none
     latency: float | None
     fault: str = ""  # why its images are lost within this node; empty if they are not
@@ -108,6 +109,9 @@ class Report:
         """Return the camera's level and why, as docs/integration.md lists them."""
         if self.fault:
             return Level.ERROR, self.fault
+        if self.busy > limits.warn_age:
+            level = Level.ERROR if self.busy > limits.error_age else Level.WARN
+            return level, f"no image was taken for {self.busy:.1f} s: the network is busy"
         if self.age is None:
             return Level.WARN, "waiting for the first image"
         if self.age > limits.warn_age:
@@ -122,9 +126,10 @@ class Report:
     def _fault_of_images(self, limits: Limits) -> str:
         """Return what is wrong with the images; empty if nothing is."""
         bad, received, lost = self.counts.bad, self.counts.received, self.counts.lost
-        if received and bad.total() > limits.warn_bad * received:
+        if (unread := bad.total()) > limits.warn_bad * received:
             wrong = ", ".join(sorted(bad))
-            return f"{bad.total() / received:.0%} of the images cannot be read: wrong {wrong}"
+            share = unread / max(unread, received)  # some may have been received before
+            return f"{share:.0%} of the images cannot be read: wrong {wrong}"
         if lost > limits.warn_bad * (lost + received):
             return f"{lost} of {lost + received} images were lost on the way to this node"
         if repeated := self.counts.repeated:
@@ -165,7 +170,10 @@ class Losses:
         now = counts.copy()  # another thread counts on
         new = now.since(self._told)
         lost, sent = new.lost, new.lost + new.received
-        if lost < _MANY_LOST or lost < _SHARE_LOST * sent or not self._throttle.passes("lost"):
+        are_few = lost < _SHARE_LOST * sent
+        if are_few and sent > _MANY_LOST / _SHARE_LOST:
+            self._told = now  # hours without losses must not hide those that follow
+        if are_few or lost < _MANY_LOST or not self._throttle.passes("lost"):
             return None
         self._told = now
         return (
@@ -260,7 +268,8 @@ class Diagnostics:
         latencies = camera.take_latencies()
         latency = percentiles(latencies)[1] if latencies else None
         images = camera.images
-        report = Report(after.since(before), seconds, images.age(), latency, images.fault)
+        counts, busy = after.since(before), camera.busy()
+        report = Report(counts, seconds, images.age(), busy, latency, images.fault)
         values = {
             "lost on the way": str(after.lost),
             "received": str(after.received),

@@ -26,7 +26,7 @@ from std_srvs.srv import SetBool
 from kp_pose_ros.errors import EngineError, GpuLostError, SettingsError
 from kp_pose_ros.inference import factory
 from kp_pose_ros.ros import pose_node, rcl, worker
-from kp_pose_ros.ros.diagnostics import Diagnostics
+from kp_pose_ros.ros.diagnostics import Diagnostics, Report
 from kp_pose_ros.ros.lifecycle import Handover
 from kp_pose_ros.ros.pose_node import PoseNode
 from kp_pose_ros.ros.qos import RESULTS
@@ -397,6 +397,20 @@ def test_calls_of_other_threads_keep_their_order_in_an_executor_of_several_threa
         handover.call(partial(call, number))
     peer().spin_until(lambda: len(made) == 50)
     assert made == list(range(50))
+
+
+def test_a_callback_that_blocks_is_in_the_diagnostics(compose, peer, monkeypatch):
+    """The network that hangs is no other case."""
+    said, freed, judge = [], threading.Event(), Report.judge
+    monkeypatch.setattr(Report, "judge", lambda *given: (said.append(judge(*given)), said[-1])[1])
+    _, namespace = compose(
+        on_poses=lambda *_: freed.wait(PATIENCE), **{"diagnostics.warn_age": 0.1}
+    )
+    camera = peer(namespace, results=None).connect()
+    camera.send_until(
+        lambda: said and said[-1][1].startswith("no image was taken"), lambda: image_of(PICTURE)
+    )
+    freed.set()
 
 
 def test_cameras_may_be_looked_through_while_the_node_is_configured(compose, peer, monkeypatch):

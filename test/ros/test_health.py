@@ -10,9 +10,9 @@ from kp_pose_ros.ros.diagnostics import Counts, Level, Limits, Report
 LIMITS = Limits(warn_age=2, error_age=30, warn_latency=0.5, warn_bad=0.1)
 
 
-def report(age=0.1, latency=0.05, **after):
+def report(age=0.1, latency=0.05, busy=0.1, **after):
     counts = {"received": 30, "processed": 20, "dropped": 10} | after
-    return Report(Counts(**counts), 1.0, age, latency)
+    return Report(Counts(**counts), 1.0, age, busy, latency)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ def report(age=0.1, latency=0.05, **after):
         pytest.param(report(age=None), Level.WARN, "waiting for the first", id="no image yet"),
         pytest.param(report(age=2.1), Level.WARN, "no image for 2.1 s", id="the camera stopped"),
         pytest.param(report(age=31), Level.ERROR, "no image for 31.0 s", id="stopped long ago"),
+        pytest.param(report(busy=2.1), Level.WARN, "taken for 2.1 s: the network", id="busy"),
+        pytest.param(report(busy=31), Level.ERROR, "taken for 31.0 s: the network", id="stuck"),
         pytest.param(report(failed=1), Level.ERROR, "the engine or publish", id="one failed"),
         pytest.param(
             replace(report(age=None), fault="taken away"), Level.ERROR, "taken away", id="no image"
@@ -30,6 +32,9 @@ def report(age=0.1, latency=0.05, **after):
             report(bad=Counter(step=6)), Level.WARN, "20% of the images", id="many bad images"
         ),
         pytest.param(report(bad=Counter(step=3)), Level.OK, "30.0 images/s", id="few bad images"),
+        pytest.param(
+            report(received=3, bad=Counter(step=6)), Level.WARN, "100% of", id="a second's backlog"
+        ),
         pytest.param(report(repeated=3), Level.WARN, "3 images have the stamp", id="a still stamp"),
         pytest.param(report(back=1), Level.WARN, "jumped back", id="a clock set back"),
         pytest.param(report(lost=10), Level.WARN, "10 of 40 images were lost", id="many lost"),

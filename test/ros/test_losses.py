@@ -51,3 +51,11 @@ def test_losses_are_told_again_after_a_while_with_what_came_since(clock):
     assert losses.look(Counts(lost=160, received=80)).startswith("100 of 150 images")
     clock[0] += 61
     assert losses.look(Counts(lost=160, received=980)) is None
+
+
+def test_losses_are_told_however_long_all_went_well_before(clock):
+    losses = Losses()
+    for minute in range(1, 61):
+        assert losses.look(Counts(received=1800 * minute)) is None
+    received = 1800 * 60 + 15
+    assert losses.look(Counts(lost=15, received=received)).startswith("15 of 30 images")
