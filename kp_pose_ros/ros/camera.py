@@ -129,7 +129,8 @@ class Camera:
             self._logger.warning(f"{self.label}: {self.images.topic}: {sentence}")
         self._duplicates.watch()
         self.coverage.watch()
-        if not self.is_wanted():  # without an image, `receive` does not do it
+        # Without an image, `receive` does not do it.
+        if self.images.current is None or not self.is_wanted():
             self._want_others(False)
         return self.images.watch()
 

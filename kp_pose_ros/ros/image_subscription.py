@@ -236,7 +236,7 @@ class ImageSubscription:
     def _lose(self, images: int) -> None:
         with self._lock:
             self._lost += images
-        self._on_lost(images)
+            self._on_lost(images)
 
     def _fail(self, error: rcl.MiddlewareError) -> None:
         """Note that a message could not be taken, unless because the program ends."""

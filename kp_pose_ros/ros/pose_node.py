@@ -89,6 +89,7 @@ class PoseNode(ManagedNode):
         self._handover = Handover(self)
         self._diagnostics = Diagnostics(self)
         self._problem = ""  # the error that stopped the node
+        self._faulty = 0  # frames with invalid numbers, until the last status
         follow_changes(self, self._values, self._adopt, lambda: self.state)
         group = self.waiting_group
         self.create_service(
@@ -274,8 +275,10 @@ class PoseNode(ManagedNode):
         pause = "" if self._enabled else ", paused by the service enable"
         building = self._worker.building if self._worker else ""
         faults = dict(self._worker.output_faults) if self._worker else {}
-        level = Level.WARN if faults else Level.OK
-        faulty = ", but the network returns invalid numbers" if faults else ""
+        level, faulty, before = Level.OK, "", self._faulty
+        self._faulty = sum(faults.values())
+        if self._faulty > before:
+            level, faulty = Level.WARN, ", but the network returns invalid numbers"
         if self._transforms is not None and (missing := self._transforms.take_problem()):
             level, faulty = Level.WARN, f"{faulty}, but {missing}"
         return NodeStatus(

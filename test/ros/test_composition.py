@@ -26,7 +26,7 @@ from std_srvs.srv import SetBool
 from kp_pose_ros.errors import EngineError, GpuLostError, SettingsError
 from kp_pose_ros.inference import factory
 from kp_pose_ros.ros import pose_node, rcl, worker
-from kp_pose_ros.ros.diagnostics import Diagnostics, Report
+from kp_pose_ros.ros.diagnostics import Diagnostics, Level, Report
 from kp_pose_ros.ros.lifecycle import Handover
 from kp_pose_ros.ros.pose_node import PoseNode
 from kp_pose_ros.ros.qos import RESULTS
@@ -328,6 +328,16 @@ def test_a_lost_gpu_ends_the_program(
     camera = peer(namespace, results=None).connect()
     camera.send_until(lambda: failures, lambda: image_of(PICTURE))
     assert isinstance(failures[0], GpuLostError)
+
+
+def test_numbers_that_cannot_be_true_are_warned_of_until_there_are_no_more(compose, peer):
+    node, _ = compose()
+    peer().spin_until(lambda: node.state == "active")
+    levels = []
+    for count in (0, 1, 1, 2, 2):
+        node._worker.output_faults = {"scores outside of 0 to 1": count}
+        levels.append(node._status().level)
+    assert levels == [Level.OK, Level.WARN, Level.OK, Level.WARN, Level.OK]
 
 
 def test_an_error_while_active_leads_back_to_unconfigured_and_work_may_begin_again(

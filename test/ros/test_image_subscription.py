@@ -185,10 +185,20 @@ def test_images_that_nobody_needs_do_not_count_as_dropped(ros_node, camera):
 
 def test_depth_is_not_received_once_nobody_needs_poses_even_if_images_stop(camera):
     watched, _ = camera(**{"depth.enabled": True})
+    watched.start()
     watched.depth.want(True)
     watched.watch()
     assert watched.depth._gate.is_open, "the first image is always processed"
     watched.counts.processed = 1
+    watched.watch()
+    assert not watched.depth._gate.is_open
+
+
+def test_depth_is_not_received_while_the_camera_is_stopped(camera):
+    watched, _ = camera(**{"depth.enabled": True})
+    watched.start()
+    watched.stop()
+    watched._want_others(True)  # for the last image, in the worker's thread
     watched.watch()
     assert not watched.depth._gate.is_open
 
