@@ -65,9 +65,12 @@ def test_of_several_nodes_the_one_whose_thread_logs_passes_a_record_on(node, lin
     try:
         for record.thread in (first._thread, second._thread, 0):
             logging.getLogger("kp_pose_ros").handle(record)
+        first.detach()
+        assert logging.getLogger("kp_pose_ros").isEnabledFor(logging.DEBUG)
     finally:
         first.detach()
         second.detach()
+    assert logging.getLogger("kp_pose_ros").level == logging.NOTSET
     assert [line.split("] ", 2)[2] for line in lines()] == [
         "[first]: one line",
         "[second]: one line",
