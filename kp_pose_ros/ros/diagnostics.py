@@ -109,14 +109,15 @@ class Report:
         """Return the camera's level and why, as docs/integration.md lists them."""
         if self.fault:
             return Level.ERROR, self.fault
-        if self.busy > limits.warn_age:
-            level = Level.ERROR if self.busy > limits.error_age else Level.WARN
-            return level, f"no image was taken for {self.busy:.1f} s: the network is busy"
-        if self.age is None:
-            return Level.WARN, "waiting for the first image"
-        if self.age > limits.warn_age:
-            level = Level.ERROR if self.age > limits.error_age else Level.WARN
-            return level, f"no image for {self.age:.1f} s"
+        for seconds, words in (
+            (self.busy, "no image was taken for {:.1f} s: the network is busy"),
+            (self.age, "no image for {:.1f} s"),
+        ):
+            if seconds is None:
+                return Level.WARN, "waiting for the first image"
+            if seconds > limits.warn_age:
+                level = Level.ERROR if seconds > limits.error_age else Level.WARN
+                return level, words.format(seconds)
         if self.counts.failed:
             return Level.ERROR, "the engine or publishing fails: the log says why"
         if fault := self._fault_of_images(limits):

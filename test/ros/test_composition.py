@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
-from time import sleep
+from time import monotonic, sleep
 from types import SimpleNamespace
 
 import numpy as np
@@ -334,8 +334,8 @@ def test_numbers_that_cannot_be_true_are_warned_of_until_there_are_no_more(compo
     node, _ = compose()
     peer().spin_until(lambda: node.state == "active")
     levels = []
-    for count in (0, 1, 1, 2, 2):
-        node._worker.output_faults = {"scores outside of 0 to 1": count}
+    for frames in (0, 1, 1, 2, 2):
+        node._worker.output_faults = {"scores outside of 0 to 1": frames}
         levels.append(node._status().level)
     assert levels == [Level.OK, Level.WARN, Level.OK, Level.WARN, Level.OK]
 
@@ -489,11 +489,13 @@ def test_closed_it_leaves_no_thread(compose, peer):
     assert "engine" not in {each.name for each in set(threading.enumerate()) - before}
 
 
-def test_destroyed_but_not_closed_it_leaves_no_thread(ros_node, tiny, peer):
+def test_destroyed_but_not_closed_it_leaves_no_thread(ros_node, tiny):
     node = PoseNode("forgotten", parameter_overrides=[Parameter("model", value=str(tiny))])
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    deadline = monotonic() + PATIENCE
     while node.state != "active":
+        assert monotonic() < deadline
         executor.spin_once(0.1)
     executor.shutdown()
     node.destroy_node()
