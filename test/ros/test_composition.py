@@ -330,13 +330,15 @@ def test_a_lost_gpu_ends_the_program(
     assert isinstance(failures[0], GpuLostError)
 
 
-def test_numbers_that_cannot_be_true_are_warned_of_until_there_are_no_more(compose, peer):
-    node, _ = compose()
-    peer().spin_until(lambda: node.state == "active")
-    levels = []
+def test_numbers_that_cannot_be_true_are_warned_of_until_there_are_no_more(ros_node, monkeypatch):
+    node, levels = PoseNode("doubted"), []
     for frames in (0, 1, 1, 2, 2):
-        node._worker.output_faults = {"scores outside of 0 to 1": frames}
+        faults = {"scores outside of 0 to 1": frames}
+        made = SimpleNamespace(output_faults=faults, building="", engine="", times=StageTimes())
+        monkeypatch.setattr(node, "_worker", made)
         levels.append(node._status().level)
+    monkeypatch.undo()
+    node.destroy_node()
     assert levels == [Level.OK, Level.WARN, Level.OK, Level.WARN, Level.OK]
 
 
@@ -412,6 +414,7 @@ def test_calls_of_other_threads_keep_their_order_in_an_executor_of_several_threa
 def test_a_callback_that_blocks_is_in_the_diagnostics(compose, peer, monkeypatch):
     """The network that hangs is no other case."""
     said, freed, judge = [], threading.Event(), Report.judge
+    monkeypatch.setattr(pose_node, "_WATCH_PERIOD", 0.05)
     monkeypatch.setattr(Report, "judge", lambda *given: (said.append(judge(*given)), said[-1])[1])
     _, namespace = compose(
         on_poses=lambda *_: freed.wait(PATIENCE), **{"diagnostics.warn_age": 0.1}
@@ -456,6 +459,7 @@ def test_a_look_at_the_publishers_leaves_no_subscription_of_an_inactive_node(
     compose, peer, manager, monkeypatch
 ):
     """The look is in another thread of the executor."""
+    monkeypatch.setattr(pose_node, "_WATCH_PERIOD", 0.05)
     node, namespace = compose(executor=MultiThreadedExecutor(4), autostart=False)
     client = manager(namespace)
     client.go(CONFIGURE, ACTIVATE)
@@ -463,13 +467,13 @@ def test_a_look_at_the_publishers_leaves_no_subscription_of_an_inactive_node(
 
     def look():
         looking.set()
-        sleep(0.3)  # the node is deactivated, if it may be
+        sleep(0.2)  # the node is deactivated, if it may be
         return [SimpleNamespace(qos_profile=RESULTS)]  # another QoS than that so far
 
     monkeypatch.setattr(images, "_publishers", look)
     peer().spin_until(looking.is_set)
     client.go(DEACTIVATE)
-    peer().spin_for(0.4)
+    peer().spin_for(0.3)
     assert images.current is None
 
 
