@@ -304,18 +304,14 @@ class RosLogHandler(logging.Handler):
     def detach(self) -> None:
         """End."""
         _package.removeHandler(self)
-        if not self._attached():
+        if not any(isinstance(each, RosLogHandler) for each in _package.handlers):
             _package.setLevel(logging.NOTSET)  # as the program has set its root logger
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record at the ROS severity of its level."""
-        attached = self._attached()
+        attached = [each for each in _package.handlers if isinstance(each, RosLogHandler)]
         if self is min(attached, key=lambda each: each._thread != record.thread, default=None):
             _METHODS[record.levelno](self._logger, self.format(record))
-
-    @staticmethod
-    def _attached() -> list[RosLogHandler]:
-        return [each for each in _package.handlers if isinstance(each, RosLogHandler)]
 
 
 _TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
