@@ -141,7 +141,8 @@ def test_a_camera_of_another_transport_is_named_with_the_parameter_that_reads_it
         assert f"to {advice} (pose.launch.py: image_transport:=" in warning
 
 
-def test_two_nodes_that_publish_on_one_topic_are_named_until_one_ends(camera):
+def test_two_nodes_that_publish_on_one_topic_are_named_until_one_ends(ros_node, camera):
+    wait_for(lambda: not ros_node.count_publishers("/watched/poses"))  # of earlier tests
     (watched, told), (other, _) = camera(), camera()
     wait_for(lambda: (watched.watch(), told)[1])
     watched.watch()
