@@ -201,7 +201,8 @@ class VideoFile:
         video = cv2.VideoCapture(self._temporary)
         try:
             video.set(cv2.CAP_PROP_POS_FRAMES, self._written - 1)
-            return video.get(cv2.CAP_PROP_FRAME_COUNT) == self._written and video.read()[0]
+            # One more where Ctrl-C came within `write`.
+            return video.get(cv2.CAP_PROP_FRAME_COUNT) >= self._written and video.read()[0]
         finally:
             video.release()
 

@@ -140,6 +140,16 @@ def test_a_video_without_pictures_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_video_whose_last_frame_was_not_counted_is_complete(tmp_path):
+    video = VideoFile(tmp_path / "a.mp4", 10)
+    first, last = moving(2)
+    video.write(first)
+    video._writer.write(last)  # as where Ctrl-C raises KeyboardInterrupt within `write`
+    video.close()
+    (source,) = find_sources([tmp_path])
+    assert len(list(source)) == 2
+
+
 WRITE_WITH_A_LIMIT = """
 import resource, signal, sys
 from pathlib import Path
