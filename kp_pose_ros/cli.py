@@ -9,72 +9,58 @@ import importlib
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kp_pose_ros.errors import GpuLostError, KpPoseError, printable_lines, show, show_exception
+from kp_pose_ros.errors import printable_lines, run_program, show, show_exception
 from kp_pose_ros.resources import own_version
 
 _COMMANDS = ("activities", "annotate", "bag", "bench", "build", "export", "fetch", "info", "rig")
-_INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; return its exit status, 1 for an error that the user can fix."""
-    _print_safely()
-    try:
-        try:
-            return _run(arguments)
-        finally:
-            if sys.stdout is not None:  # here, where exceptions are still caught
-                sys.stdout.flush()
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # the reader, such as `head`, has exited
-            show(f"kp_pose: {error}", file=sys.stderr)
-        # At exit Python flushes the rest again, which would fail, too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    _set_up_streams()
+    words = sys.argv[1:] if arguments is None else arguments
+    return run_program("kp_pose", lambda: _run(words))
 
 
-class _PrintableFormatter(logging.Formatter):
-    """Escapes text from files and servers in log records."""
+class _LogHandler(logging.Handler):
+    """Prints log records above progress bars, with text from files and servers escaped."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return printable_lines(super().format(record))
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm  # not above: a signal during imports ends in a traceback
+
+        tqdm.write(printable_lines(self.format(record)), file=sys.stderr)
 
 
-def _print_safely() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_PrintableFormatter("%(message)s"))
+def _set_up_streams() -> None:
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it was closed, which neither argparse nor tqdm expects
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
     sys.excepthook = show_exception
-    logging.basicConfig(handlers=[handler], level=logging.INFO)
+    logging.basicConfig(handlers=[_LogHandler()], level=logging.INFO, format="%(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be text in its encoding
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    arguments = sys.argv[1:] if arguments is None else arguments
-    args = _parser(_load_commands(arguments)).parse_args(arguments)
-    try:
-        status: int = args.run(args)
-    except KpPoseError as error:
-        show(f"kp_pose: {error}", file=sys.stderr)
-        if isinstance(error, GpuLostError):
-            # Nothing on a lost GPU can be freed, and libraries may abort or hang when they try.
-            os._exit(1)
-        return 1
-    except KeyboardInterrupt:
-        show("kp_pose: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+def _run(words: Sequence[str]) -> int:
+    parser = _parser(_load_commands(words))
+    if empty := [word for word in words if re.fullmatch(r"(--[\w-]+=)?", word)]:
+        parser.error(f"the argument '{empty[0]}' is empty: is a variable of the shell not set?")
+    args = parser.parse_args(words)
+    status: int = args.run(args)
     return status
 
 
-def _load_commands(arguments: Sequence[str]) -> list[ModuleType]:
+def _load_commands(words: Sequence[str]) -> list[ModuleType]:
     """Return the command that the arguments name, or all of them for the help."""
     # Importing what the other commands need takes longer than `info` itself.
-    names = [name for name in _COMMANDS if name == next(iter(arguments), None)] or _COMMANDS
+    names = [name for name in _COMMANDS if name == next(iter(words), None)] or _COMMANDS
     return [importlib.import_module(f"kp_pose_ros.commands.{name}") for name in names]
 
 

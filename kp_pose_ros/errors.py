@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The package's errors, and how they show untrusted text.
+"""The package's errors, and how programs show them and untrusted text.
 
 Names, encodings, metadata and paths come from files and other machines. They may hold control
 characters that rewrite a terminal or forge a log line, and they may be megabytes long. Every error
@@ -9,12 +9,15 @@ message is made printable and bounded when the error is created.
 
 from __future__ import annotations
 
+import os
 import reprlib
 import sys
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
+INTERRUPTED = 130  # the exit code that a shell reports for Ctrl-C
 _LONGEST_MESSAGE = 2000  # characters
 _LONGEST_VALUE = 200
 
@@ -45,6 +48,49 @@ def show(*lines: object, file: TextIO | None = None) -> None:
     """Print lines, with untrusted text made printable; all output goes this way."""
     text = "\n".join(printable(line, sys.maxsize) for line in lines)
     print(text, file=file, flush=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 frame" and "2 frames"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def run_program(name: str, run: Callable[[], int]) -> int:
+    """Run a program; return its exit code, 1 for an error that the user can fix.
+
+    Errors of this package and of the operating system, such as a full disk, are printed without a
+    traceback. A reader that has gone, such as `head`, ends the program silently.
+
+    Args:
+        name: the program's, for messages.
+        run: returns the exit code.
+    """
+    try:
+        try:
+            return run()
+        finally:
+            sys.stdout.flush()  # here, where exceptions are still caught
+    except (Exception, KeyboardInterrupt) as error:
+        if _is_interruption(error):
+            show(f"{name}: interrupted", file=sys.stderr)
+            return INTERRUPTED
+        if not isinstance(error, KpPoseError | OSError):
+            raise
+        if not isinstance(error, BrokenPipeError):
+            show(f"{name}: {error}", file=sys.stderr)
+        if isinstance(error, GpuLostError):
+            # Nothing on a lost GPU can be freed, and libraries may abort or hang when they try.
+            os._exit(1)
+        if isinstance(error, OSError):  # at exit Python flushes the rest again, and would fail, too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Return whether an error is Ctrl-C, or arose while Ctrl-C ended what was in progress."""
+    while not isinstance(error, KeyboardInterrupt | None):
+        error = error.__context__
+    return error is not None
 
 
 def show_exception(

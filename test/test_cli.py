@@ -13,8 +13,23 @@ from kp_pose_ros.cli import main
 from kp_pose_ros.errors import FrameError, GpuLostError
 
 
+class Writer:
+    """What Ctrl-C interrupts, and cannot complete its file then."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        raise FrameError("it cannot be completed")
+
+
+def interrupted_in_writing():
+    with Writer():
+        raise KeyboardInterrupt
+
+
 class Command:
-    """A sub-command `go` that returns or raises what a test sets."""
+    """A sub-command `go` that returns, raises or calls what a test sets."""
 
     def __init__(self, result):
         self._result = result
@@ -26,7 +41,7 @@ class Command:
         assert isinstance(args, argparse.Namespace)
         if isinstance(self._result, BaseException):
             raise self._result
-        return self._result
+        return self._result() if callable(self._result) else self._result
 
 
 @pytest.mark.parametrize(
@@ -36,12 +51,31 @@ class Command:
         pytest.param(3, 3, "", id="a status of its own"),
         pytest.param(FrameError("it is dark"), 1, "kp_pose: it is dark\n", id="an error"),
         pytest.param(KeyboardInterrupt(), 130, "kp_pose: interrupted\n", id="Ctrl-C"),
+        pytest.param(
+            interrupted_in_writing, 130, "kp_pose: interrupted\n", id="Ctrl-C, and its consequence"
+        ),
     ],
 )
 def test_result_becomes_status_and_one_line(result, status, message, monkeypatch, capsys):
     monkeypatch.setattr(cli, "_load_commands", lambda _: [Command(result)])
     assert main(["go"]) == status
     assert capsys.readouterr().err == message
+
+
+def test_ctrl_c_while_a_command_is_imported_becomes_status_and_one_line(monkeypatch, capsys):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_load_commands", interrupt)
+    assert main(["go"]) == 130
+    assert capsys.readouterr().err == "kp_pose: interrupted\n"
+
+
+@pytest.mark.parametrize("word", ["", "--output="])
+def test_an_empty_argument_is_refused_rather_than_read_as_this_folder(word, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["info", word])
+    assert f"the argument '{word}' is empty" in capsys.readouterr().err
 
 
 def test_after_a_lost_gpu_nothing_is_freed(monkeypatch, capsys):
@@ -55,7 +89,7 @@ def test_after_a_lost_gpu_nothing_is_freed(monkeypatch, capsys):
     assert capsys.readouterr().err == "kp_pose: it is lost\n"
 
 
-@pytest.mark.parametrize("command", [pytest.param(c, id=c) for c in ("export", "fetch", "info")])
+@pytest.mark.parametrize("command", cli._COMMANDS)
 def test_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -105,18 +139,15 @@ def test_full_output_is_told_in_one_sentence(run_into, demo_weights):
     assert told == (1, "kp_pose: [Errno 28] No space left on device\n")
 
 
+def test_closed_streams_stop_nothing():
+    shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    command = [*shell, sys.executable, "-m", "kp_pose_ros.cli", "activities"]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
 def test_version_is_the_package_manifests(monkeypatch, capsys):
     monkeypatch.setattr(cli, "own_version", lambda: "1.2.3")
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == "kp_pose 1.2.3\n"
-
-
-def test_missing_model_is_one_sentence_without_a_traceback():
-    command = [sys.executable, "-m", "kp_pose_ros.cli", "info", "gone.onnx"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr.splitlines()[-1].startswith("kp_pose: the model file gone.onnx does not")
-    assert "Traceback" not in result.stderr

@@ -1,8 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: a camera in one process, the node in another, a consumer in this one."""
+"""The demo: a camera in one process, the node in another, a subscriber in this one."""
 
 from __future__ import annotations
+
+if __name__ == "__main__":  # the other imports take a second, in which a signal may come
+    from kp_pose_ros.errors import INTERRUPTED
+    from kp_pose_ros.ros.process import exit_on_signals
+
+    exit_on_signals(INTERRUPTED)
 
 import argparse
 import os
@@ -16,7 +22,7 @@ from kp_pose_ros.demo.folder import Folder
 from kp_pose_ros.demo.processes import Processes
 from kp_pose_ros.demo.receiver import DemoReceiver
 from kp_pose_ros.demo.window import Window
-from kp_pose_ros.errors import KpPoseError, SettingsError, show
+from kp_pose_ros.errors import INTERRUPTED, KpPoseError, SettingsError, run_program, show
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.ros.process import Ending, start_rclpy
@@ -24,8 +30,7 @@ from kp_pose_ros.ros.process import Ending, start_rclpy
 _FOLDER = Path("build/demo")
 _ANSWERS = 5  # to each picture
 _ANSWERS_IN_WINDOW = 30  # so that there is time to look at it
-_LAST_LOOKS = 25  # after the camera's end, without a message, about 0.5 s on an idle machine
-_STOPPED = 130  # what a shell reports for Ctrl-C
+_LAST_SPINS = 25  # after the camera's end, without a message: 0.5 s on an idle machine
 
 _NEXT = """\
 Try next:
@@ -43,19 +48,19 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=_FOLDER, metavar="DIR")
     parser.add_argument("--view", action="store_true", help="show the annotated pictures")
     args = parser.parse_args()
+    return run_program("demo", lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
     ending = Ending()
-    try:
-        _check_source(args)
-        window = Window("kp_pose_ros") if args.view else None
-        folder = Folder(args.output)
-        with folder.file("poses.jsonl").open("w", encoding="utf-8") as lines:
-            _show(args, DemoReceiver(folder, lines, window, ending))
-    except KpPoseError as error:
-        show(f"demo: {error}", file=sys.stderr)
-        return 1
+    _check_source(args)
+    window = Window("kp_pose_ros") if args.view else None
+    folder = Folder(args.output)
+    with folder.file("poses.jsonl").open("w", encoding="utf-8") as lines:
+        _show(args, DemoReceiver(folder, lines, window, ending))
     if ending.has_come():
         show("demo: stopped", file=sys.stderr)
-        return _STOPPED
+        return INTERRUPTED
     return 0
 
 
@@ -112,13 +117,13 @@ def _watch(args: argparse.Namespace, receiver: DemoReceiver, namespace: str) -> 
 
 
 def _receive_the_last(receiver: DemoReceiver) -> None:
-    """Receive what is still on its way. Looks are counted, since a busy machine has slow ones."""
-    looks = 0
-    while looks < _LAST_LOOKS:
+    """Receive what is in transit. Spins are counted, not seconds, since a machine may be busy."""
+    spins = 0
+    while spins < _LAST_SPINS:
         received = receiver.received
         if not receiver.spin_once():
             return
-        looks = looks + 1 if receiver.received == received else 0
+        spins = spins + 1 if receiver.received == received else 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import cv2
 import rclpy
 from sensor_msgs.msg import Image
 
-from kp_pose_ros.errors import FrameError, KpPoseError, show
+from kp_pose_ros.errors import FrameError, KpPoseError, printable, run_program, show
 from kp_pose_ros.image.cdr import Header
 from kp_pose_ros.image.files import Source, find_sources
 from kp_pose_ros.image.frame import Pixels
@@ -50,10 +50,18 @@ def main() -> int:
         "--answers",
         type=int,
         metavar="N",
-        help=f"show a picture until N messages on `poses` answered it instead of for {_SHOWN:g} s, "
-        "and start a video when one has",
+        help=f"show a picture until N messages on `poses` have answered it, instead of for "
+        f"{_SHOWN:g} s; start a video after its first answer",
     )
     args = parser.parse_args(own_arguments())
+    if not args.source:
+        parser.error("source is empty: is a variable of the shell not set?")
+    if args.answers is not None and args.answers < 1:
+        parser.error(f"--answers is {args.answers}: expected 1 or more")
+    return run_program("demo_camera", lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
     ending = Ending()
     tune_process()
     try:
@@ -63,9 +71,6 @@ def main() -> int:
         while args.loop and camera.sent:
             _send_all(camera, args)
         return 1 if unreadable else 0
-    except KpPoseError as error:
-        show(f"demo_camera: {error}", file=sys.stderr)
-        return 1
     except Stopped:
         return 0
     finally:
@@ -155,7 +160,7 @@ def _send_all(camera: DemoCamera, args: argparse.Namespace) -> int:
     unreadable = 0
     for source in find_sources([Path(args.source)]):
         path = source.path
-        name = path.name if path.stem in names else path.stem
+        name = printable(path.name if path.stem in names else path.stem)  # any bytes name a file
         names.add(name)
         try:
             _send(camera, name, source, args.answers)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from pathlib import Path
 
 from kp_pose_ros.errors import SettingsError
@@ -24,16 +25,16 @@ class Folder:
         self._path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._list = (path / _LIST).open("a+", encoding="utf-8")
+            self._list = (path / _LIST).open("a+b", buffering=0)
             fcntl.flock(self._list, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._list.seek(0)
-            for name in self._list.read().split("\0")[:-1]:
-                (path / name).unlink(missing_ok=True)
+            for name in self._list.read().split(b"\0")[:-1]:
+                (path / os.fsdecode(name)).unlink(missing_ok=True)
             self._list.truncate(0)
         except BlockingIOError as error:
             raise SettingsError(
-                f"another demo writes into {path}: wait for its end, or choose another folder with "
-                "OUTPUT=DIR"
+                f"another demo is writing into {path}: wait until it ends, or choose another "
+                "folder with OUTPUT=DIR"
             ) from error
         except OSError as error:
             raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
@@ -42,13 +43,15 @@ class Folder:
         """Return the path of a file that this run writes and the next run deletes.
 
         Raises:
-            SettingsError: a file of that name exists that no demo wrote.
+            SettingsError: a file of that name exists that no demo wrote, or the disk is full.
         """
         if (self._path / name).exists():
             raise SettingsError(
                 f"{self._path / name} exists and was not written by the demo: move it away, or "
                 "choose another folder with OUTPUT=DIR"
             )
-        self._list.write(f"{name}\0")
-        self._list.flush()
+        try:
+            self._list.write(os.fsencode(name) + b"\0")
+        except OSError as error:
+            raise SettingsError(f"{self._path} cannot be written: {error.strerror}") from error
         return self._path / name

@@ -59,8 +59,8 @@ class Processes:
         code = self._started[name].poll()
         if code:
             lines = self._log(name).read_text(errors="replace").strip().splitlines()
-            told = [line for line in lines if not line.startswith("[INFO]")]
-            last = told[-1] if told else f"exit code {code}"
+            reasons = [line for line in lines if not line.startswith("[INFO]")]
+            last = reasons[-1] if reasons else f"exit code {code}"
             raise KpPoseError(f"the {name} process failed: {last} (see {self._log(name)})")
         return code is None
 

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The consumer in the demo: subscribes as a robot's planner does, and reports."""
+"""The subscriber in the demo, as in a robot's planner; it reports what it receives."""
 
 from __future__ import annotations
 
 from typing import TextIO
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
 from kp_pose_ros.demo.folder import Folder
@@ -15,7 +16,6 @@ from kp_pose_ros.demo.window import Window
 from kp_pose_ros.image.message import image_to_frame
 from kp_pose_ros.msg import PoseArray
 from kp_pose_ros.msg import Skeleton as SkeletonMsg
-from kp_pose_ros.ros.executor import GuardedExecutor
 from kp_pose_ros.ros.messages import nanoseconds, vocabulary_from_msg
 from kp_pose_ros.ros.process import Ending
 from kp_pose_ros.ros.qos import LATCHED, NEWEST, RESULTS
@@ -43,7 +43,7 @@ class DemoReceiver:
     def subscribe(self, namespace: str) -> None:
         """Subscribe to the topics of the node in a namespace."""
         self._node = node = rclpy.create_node("planner", namespace=namespace)
-        self._executor = GuardedExecutor()
+        self._executor = SingleThreadedExecutor()  # an output that has gone ends the demo
         self._executor.add_node(node)
         node.create_subscription(SkeletonMsg, "skeleton", self._on_skeleton, LATCHED)
         node.create_subscription(PoseArray, "poses", self._on_poses, RESULTS)

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TextIO
 
 from kp_pose_ros.demo.folder import Folder
-from kp_pose_ros.errors import show
+from kp_pose_ros.errors import counted, show
 from kp_pose_ros.image.files import write_picture
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.msg import PoseArray
@@ -103,6 +103,6 @@ class DemoReport:
     def summary(self) -> str:
         """Return the number of messages and their latency, in one sentence."""
         return (
-            f"{len(self.latencies)} poses messages, half of them within "
+            f"{counted(len(self.latencies), 'message')} with poses, half of them within "
             f"{median(self.latencies) * 1e3:.0f} ms of the camera's stamp."
         )

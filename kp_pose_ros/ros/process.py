@@ -42,6 +42,7 @@ _USAGE = "%(prog)s [-h] [--ros-args -p NAME:=VALUE -r NAME:=NAME --log-level LEV
 # Why rclpy does not start, by what is in its message; the first one counts.
 _CAUSES = {
     r"log(ging)? directory": "ROS has no folder for its logs; set ROS_LOG_DIR to one it can write",
+    "codec": "an argument is not UTF-8",
     "ROS_DOMAIN_ID": "an environment variable is wrong",
     "": "the --ros-args are wrong",
 }
@@ -66,10 +67,10 @@ def ending_signals() -> list[signal.Signals]:
     return [each for each in ending if signal.getsignal(each) != signal.SIG_IGN]
 
 
-def exit_on_signals() -> None:
+def exit_on_signals(code: int = 0) -> None:
     """Exit at once on a signal, during the imports, when there is nothing to clean up yet."""
     for each in ending_signals():
-        signal.signal(each, lambda *_: os._exit(0))
+        signal.signal(each, lambda *_: os._exit(code))
 
 
 def end_with(parent: int) -> None:
@@ -224,14 +225,14 @@ def start_rclpy(arguments: list[str] | None = None) -> None:
         arguments: those of the command line, by default.
 
     Raises:
-        SettingsError: the --ros-args or the environment are wrong.
+        SettingsError: the arguments or the environment are wrong.
     """
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeEncodeError) as error:
         reason = " ".join(str(error).split())
         cause = next(cause for sign, cause in _CAUSES.items() if re.search(sign, reason))
         raise SettingsError(f"{cause}: {reason}") from error

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the demo's camera sends, and when, by a clock of the test's own."""
 
+import argparse
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from kp_pose_ros.demo import camera as camera_module
 from kp_pose_ros.demo.camera import DemoCamera
+from kp_pose_ros.image.files import write_picture
 
 
 class Clock:
@@ -66,19 +69,46 @@ def test_video_that_is_decoded_too_slowly_is_still_seen(play):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("source", "sentence"),
     [
-        pytest.param(["."], "a.jpg cannot be decoded", id="no picture"),
-        pytest.param(["97"], "webcam 97 cannot be opened", id="no webcam"),
-        pytest.param([".", "--ros-args", "-x"], "demo_camera: the --ros-args are", id="no option"),
+        pytest.param(".", "a.jpg cannot be decoded", id="no picture"),
+        pytest.param("97", "webcam 97 cannot be opened", id="no webcam"),
+        pytest.param("\udcff.jpg", "demo_camera: an argument is not UTF-8", id="a name for no ROS"),
     ],
 )
-def test_loop_over_nothing_that_can_be_sent_ends(tmp_path, arguments, sentence):
+def test_loop_over_nothing_that_can_be_sent_ends(tmp_path, source, sentence):
     (tmp_path / "a.jpg").write_text("no picture")
-    command = [sys.executable, "-m", "kp_pose_ros.demo.camera", "--loop", *arguments]
+    command = [sys.executable, "-m", "kp_pose_ros.demo.camera", "--loop", source]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
     *_, line = done.stderr.splitlines()  # the first ones may be OpenCV's
     assert sentence in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["a.jpg", "--answers", "-3"], "--answers is -3: expected 1 or more", id="-3"),
+        pytest.param(["a.jpg", "--answers", "0"], "--answers is 0: expected 1 or more", id="none"),
+        pytest.param([""], "source is empty", id="no source"),
+    ],
+)
+def test_arguments_with_which_nothing_would_be_sent_are_refused(
+    arguments, sentence, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "argv", ["demo_camera", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        camera_module.main()
+    assert sentence in capsys.readouterr().err
+
+
+def test_pictures_whose_names_are_no_text_get_a_frame_id(ros_node, tmp_path, monkeypatch):
+    write_picture(tmp_path / "b\udcff.png", np.zeros((6, 8, 3), np.uint8))
+    camera, sent = DemoCamera(ending=None), []
+    monkeypatch.setattr(camera, "play", lambda name, *_: sent.append(name))
+    arguments = argparse.Namespace(source=str(tmp_path), answers=None)
+    assert camera_module._send_all(camera, arguments) == 0
+    camera._node.destroy_node()
+    assert sent == [r"b\udcff"]
