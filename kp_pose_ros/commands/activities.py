@@ -10,16 +10,18 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.activities.flink import flink_sql
 from kp_pose_ros.activities.rules import load_rules
-from kp_pose_ros.errors import SettingsError, show
+from kp_pose_ros.errors import SettingsError, counted, show
 from kp_pose_ros.resources import config_path, open_regular
 from kp_pose_ros.skeleton import Skeleton
 
 _LONGEST = 2**24  # bytes; a record of a hundred people has 150,000
+# What only a job has: the defaults of arguments.
+_KAFKA = {"brokers": "localhost:9092", "poses_topic": "poses", "events_topic": "activities"}
 _log = logging.getLogger(__name__)
 
 
@@ -77,21 +79,24 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--flink", action="store_true", help="print a Flink SQL job for Kafka instead"
     )
-    for name, default in (
-        ("brokers", "localhost:9092"),
-        ("poses-topic", "poses"),
-        ("events-topic", "activities"),
-    ):
-        parser.add_argument(f"--{name}", default=default, help=f"with --flink; default: {default}")
+    for name, default in _KAFKA.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", metavar="NAME", help=f"with --flink; default: {default}"
+        )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print events, or the job; 1 if a record could not be used."""
+    kafka = {name: getattr(args, name) for name in _KAFKA if getattr(args, name) is not None}
+    if args.records if args.flink else kafka:
+        raise SettingsError(
+            "--flink prints a job: expected --brokers, --poses-topic and --events-topic only with "
+            "it, and RECORDS only without it"
+        )
     rules = load_rules(args.rules)
     if args.flink:
-        job = flink_sql(rules, args.brokers, args.poses_topic, args.events_topic)
-        show(*job.splitlines())
+        show(*flink_sql(rules, **_KAFKA | kafka).splitlines())
         return 0
     activities, bad = Activities(rules), 0
     for place, line in read_lines(args.records):
@@ -103,23 +108,28 @@ def run(args: argparse.Namespace) -> int:
             if bad == 1:
                 _log.warning("kp_pose: warning: %s: %s", place, error)
     if bad:
-        _log.warning("kp_pose: %d records were left out", bad)
+        _log.warning("kp_pose: left out %s", counted(bad, "record"))
     return 1 if bad else 0
 
 
 def read_lines(paths: list[Path]) -> Iterator[tuple[str, str]]:
-    """Yield every line, and where it stands."""
-    for number, line in enumerate(sys.stdin if not paths else (), 1):
-        yield f"line {number} of the standard input", line
+    """Yield every line of files, or of the standard input, and where it stands."""
+    if not paths and sys.stdin.isatty():
+        raise SettingsError("no RECORDS are given: expected files, or records on standard input")
+    if not paths:
+        yield from _lines_of(sys.stdin.buffer, "the standard input")
     for path in paths:
         try:
             with open_regular(path) as stream:
-                # A longer line comes in pieces, which are no records.
-                lines = iter(lambda: stream.readline(_LONGEST), b"")
-                for number, line in enumerate(lines, 1):
-                    yield f"line {number} of {path}", line.decode(errors="replace")
+                yield from _lines_of(stream, path)
         except OSError as error:
             raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _lines_of(stream: BinaryIO, name: object) -> Iterator[tuple[str, str]]:
+    # A longer line comes in pieces, which are no records.
+    for number, line in enumerate(iter(lambda: stream.readline(_LONGEST), b""), 1):
+        yield f"line {number} of {name}", line.decode(errors="replace")
 
 
 def parse_record(line: str) -> dict[str, Any]:

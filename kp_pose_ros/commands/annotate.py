@@ -23,7 +23,7 @@ from kp_pose_ros.activities.engine import Activities
 from kp_pose_ros.commands.activities import add_activities_argument, read_activities
 from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
 from kp_pose_ros.commands.source_poses import find_poses
-from kp_pose_ros.errors import FrameError, SettingsError, show
+from kp_pose_ros.errors import FrameError, SettingsError, counted, show
 from kp_pose_ros.image.files import Source, VideoFile, find_sources, write_picture
 from kp_pose_ros.image.frame import Pixels
 from kp_pose_ros.inference.factory import make_estimator
@@ -41,11 +41,20 @@ def add_parser(subparsers: Any) -> None:
         "poses.jsonl with one line per frame. Files that cannot be read are reported and skipped, "
         "and the exit code is then 1.",
     )
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="picture, video, or folder of them"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results"
+    )
     add_estimator_arguments(parser)
     parser.add_argument("--legend", action="store_true", help="draw the name of each keypoint")
-    parser.add_argument("--color-by", choices=("part", "track"), default="part")
+    parser.add_argument(
+        "--color-by",
+        choices=("part", "track"),
+        default="part",
+        help="colour limbs by body part or by person; default: part",
+    )
     add_activities_argument(
         parser, "label people with their activities, and write activities.jsonl"
     )
@@ -83,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
     estimator.engine.close()
     without = f", {unreadable} unreadable" if unreadable else ""
     show(
-        f"{people} poses in {frames} frames of {len(sources)} files{without}: see {args.output} "
-        f"and {lines_path}"
+        f"{counted(people, 'pose')} in {counted(frames, 'frame')} of "
+        f"{counted(len(sources), 'file')}{without}: see {args.output} and {lines_path}"
     )
     return 1 if unreadable else 0
 

@@ -19,9 +19,10 @@ from kp_pose_ros.commands.activities import add_activities_argument, read_activi
 from kp_pose_ros.commands.estimator_arguments import (
     add_estimator_arguments,
     add_max_batch_argument,
+    check_new_file,
     estimator_settings,
 )
-from kp_pose_ros.errors import BagError, SettingsError, show
+from kp_pose_ros.errors import INTERRUPTED, BagError, SettingsError, counted, show
 from kp_pose_ros.image.tuning import tune_process
 from kp_pose_ros.inference.factory import make_estimator, network_columns
 from kp_pose_ros.models.model import PoseModel
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
 
     from kp_pose_ros.bags.processor import BagProcessor, Results
-
-_INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 def add_parser(subparsers: Any) -> None:
@@ -85,6 +84,8 @@ def _check(args: argparse.Namespace) -> None:
         ) from error
     if args.output.exists():
         raise SettingsError(f"{args.output} exists: choose a new folder with --output")
+    if args.records is not None:
+        check_new_file(args.records)
 
 
 def _process(bag: Reader, args: argparse.Namespace) -> int:
@@ -120,7 +121,7 @@ def _process(bag: Reader, args: argparse.Namespace) -> int:
         seconds = perf_counter() - start
     _print_summary(processor, prefixes, seconds, args.output)
     if interrupted():
-        return _INTERRUPTED
+        return INTERRUPTED
     if not any(each.images for each in processor.counts.values()):
         raise BagError(f"not one image of {args.input} could be read: {args.output} has no poses")
     if read < bag.message_count:
@@ -168,11 +169,13 @@ def _print_summary(
     processor: BagProcessor, prefixes: dict[str, str], seconds: float, output: Path
 ) -> None:
     for topic, became in processor.counts.items():
-        show(f"{topic} -> {prefixes[topic]}poses: {became.poses} poses in {became.images} images")
+        poses, images = counted(became.poses, "pose"), counted(became.images, "image")
+        show(f"{topic} -> {prefixes[topic]}poses: {poses} in {images}")
         if became.bad:
-            show(f"{topic}: {became.bad} images skipped, the first because {became.reason}")
-    images = sum(each.images for each in processor.counts.values())
+            skipped = counted(became.bad, "image")
+            show(f"{topic}: {skipped} skipped, the first because {became.reason}")
+    total = sum(each.images for each in processor.counts.values())
     show(
-        f"{images} images in {seconds:.1f} s, {images / seconds:.1f} per second; "
+        f"{counted(total, 'image')} in {seconds:.1f} s, {total / seconds:.1f} per second; "
         f"{processor.waited / seconds:.0%} of the time it waited for the engine: see {output}"
     )

@@ -23,7 +23,7 @@ from kp_pose_ros.commands.estimator_arguments import (
     estimator_settings,
     number,
 )
-from kp_pose_ros.errors import SettingsError, show
+from kp_pose_ros.errors import INTERRUPTED, SettingsError, show
 from kp_pose_ros.image.files import find_sources
 from kp_pose_ros.image.frame import Frame, Pixels
 from kp_pose_ros.inference.cores import CoreWatch
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from kp_pose_ros.bench.node import NodeUnderTest
 
 MAX_PICTURES = 16
-_INTERRUPTED = 130  # what a shell reports for Ctrl-C
 _PATIENCE = 8.0  # seconds after an interruption
 _OVERLAYS = {"without": [False], "with": [True], "both": [False, True]}
 # The arguments that are one number: name, type, limits, default, unit and meaning.
@@ -139,7 +138,7 @@ def _interrupt(*_: object) -> None:
 def _give_up() -> None:
     """Exit at once; Python's regular exit would wait for that thread."""
     show("kp_pose: interrupted", file=sys.stderr)
-    os._exit(_INTERRUPTED)
+    os._exit(INTERRUPTED)
 
 
 def _pictures(inputs: list[Path], size: tuple[int, int]) -> list[Pixels]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kp_pose_ros.commands.info import add_layout_argument
+from kp_pose_ros.errors import SettingsError
 from kp_pose_ros.inference.decode import DecodeSettings
 from kp_pose_ros.inference.factory import EstimatorSettings
 from kp_pose_ros.settings import ENGINES, build, settings_of
@@ -30,7 +31,9 @@ def add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
         help="skeleton file, or the name of a shipped one; default: from the model file",
     )
     add_layout_argument(parser)
-    parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="auto", help="default: auto, the fastest one here"
+    )
     parser.add_argument(
         "--device", default="CPU", help="device for OpenVINO: CPU, GPU or NPU; default: CPU"
     )
@@ -92,6 +95,18 @@ def add_max_batch_argument(
         metavar="N",
         help=about,
     )
+
+
+def check_new_file(path: Path) -> None:
+    """Check that a file can be made, before the work whose result it will hold.
+
+    Raises:
+        SettingsError: it exists, or its folder does not.
+    """
+    if path.exists():
+        raise SettingsError(f"{path} exists: choose a new file")
+    if not path.parent.is_dir():
+        raise SettingsError(f"{path} cannot be written: expected a file in an existing folder")
 
 
 def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:

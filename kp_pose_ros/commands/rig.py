@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +14,12 @@ import numpy as np
 from tqdm import tqdm
 
 from kp_pose_ros.commands.activities import parse_record, read_lines
-from kp_pose_ros.commands.estimator_arguments import add_estimator_arguments, estimator_settings
+from kp_pose_ros.commands.estimator_arguments import (
+    add_estimator_arguments,
+    check_new_file,
+    estimator_settings,
+    number,
+)
 from kp_pose_ros.commands.source_poses import find_poses
 from kp_pose_ros.errors import SettingsError, brief, show
 from kp_pose_ros.image.files import find_sources
@@ -62,26 +66,30 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--delays",
         nargs="+",
-        type=float,
+        type=number(float, 0, 86400),
         metavar="SECONDS",
-        help="delay of each video after the first one; default: all began together",
+        help="with --videos: by how much each video began after the earliest one; default: all "
+        "began together",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="RIG", help="file to write"
     )
     scale = parser.add_mutually_exclusive_group(required=True)
     scale.add_argument(
-        "--height", type=float, metavar="METRES", help="average height of the people, without shoes"
+        "--height",
+        type=number(float, 0.1, 10),
+        metavar="METRES",
+        help="average height of the people, without shoes",
     )
     scale.add_argument(
         "--baseline",
-        type=float,
+        type=number(float, 0.001, 1000),
         metavar="METRES",
         help="distance between the lenses of the first two cameras; more accurate than --height",
     )
     parser.add_argument(
         "--slop",
-        type=float,
+        type=number(float, 0, 1),
         default=0.02,
         metavar="SECONDS",
         help="largest difference between the stamps of simultaneous images; default: 0.02",
@@ -92,10 +100,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the rig and print how well the cameras agree."""
-    for name in ("height", "baseline", "slop"):
-        value = getattr(args, name)
-        if value is not None and not 0 < value < math.inf:
-            raise SettingsError(f"--{name} is {value:g}: expected a number above 0")
+    if args.delays and not args.videos:
+        raise SettingsError("--delays is given without --videos: expected both or neither")
+    check_new_file(args.output)
     calibrations = {path.stem: path for path in args.calibrations}
     if len(calibrations) < max(len(args.calibrations), 2):
         names = ", ".join(path.stem for path in args.calibrations)
@@ -137,8 +144,6 @@ def _from_videos(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]
             raise SettingsError(
                 f"--{option} has {len(given)} values: expected {len(cameras)}, one for each camera"
             )
-    if not all(0 <= delay < math.inf for delay in delays):
-        raise SettingsError(f"--delays is {delays}: expected seconds, 0 for the earliest video")
     sources = [find_sources([path])[0] for path in args.videos]
     if pictures := [source.path for source in sources if not source.is_video]:
         raise SettingsError(f"{pictures[0]} is a picture: expected a video")

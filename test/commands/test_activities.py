@@ -1,7 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import io
 import json
 import os
+from unittest import mock
 
 import pytest
 from simulator import arrivals, cameras
@@ -34,7 +36,7 @@ def test_a_damaged_line_is_named_and_the_rest_is_read(recorded, tmp_path, capsys
     assert main(["activities", str(damaged)]) == 1
     assert len(capsys.readouterr().out.splitlines()) > 4
     assert f"line 1 of {damaged}" in caplog.text
-    assert "3 records were left out" in caplog.text
+    assert "left out 3 records" in caplog.text
 
 
 def test_a_fifo_is_refused_rather_than_waited_for(tmp_path, capsys):
@@ -51,6 +53,28 @@ def test_the_flink_job_is_printed(capsys):
     assert "'topic' = 'p'" in sql
     assert "ROW('raised_hand', " in sql
     assert sql.count("CREATE TEMPORARY VIEW") >= 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        pytest.param(["--flink", "a.jsonl"], "RECORDS only without it", id="records for a job"),
+        pytest.param(["--brokers", "b:1", "a.jsonl"], "only with it", id="brokers without a job"),
+        pytest.param([], "no RECORDS are given", id="a terminal"),
+    ],
+)
+def test_arguments_that_would_be_ignored_are_refused(arguments, phrase, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", mock.Mock(isatty=lambda: True))
+    assert main(["activities", *arguments]) == 1
+    assert phrase in capsys.readouterr().err
+
+
+def test_standard_input_need_not_be_text(recorded, monkeypatch, capsys, caplog):
+    stream = io.TextIOWrapper(io.BytesIO(b"\xff\n" + recorded.read_bytes()), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", stream)
+    assert main(["activities"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) > 4
+    assert "line 1 of the standard input: expected a JSON record" in caplog.text
 
 
 def test_a_rule_that_cannot_be_read_is_named(tmp_path, capsys):

@@ -167,7 +167,7 @@ def test_topics_are_chosen_and_bad_images_counted(demo_weights, tmp_path, capsys
     assert "/right/poses" not in output
     assert "/depth/poses" not in output
     summary = capsys.readouterr().out
-    assert "/left/image_raw/compressed: 1 images skipped, the first because" in summary
+    assert "/left/image_raw/compressed: 1 image skipped, the first because" in summary
     assert "encoding is '32FC1'" in summary
 
 
@@ -276,7 +276,7 @@ def test_a_bag_without_a_readable_image_is_an_error(demo_weights, tmp_path, caps
     source = record(tmp_path / "in", {"/depth/image": depth})
     assert bag(demo_weights, source, "-o", tmp_path / "out") == 1
     said = capsys.readouterr()
-    assert "/depth/image: 1 images skipped, the first because encoding is '32FC1'" in said.out
+    assert "/depth/image: 1 image skipped, the first because encoding is '32FC1'" in said.out
     assert "not one image of" in said.err
 
 
@@ -342,5 +342,6 @@ def test_records_replace_no_file(demo_weights, pictures, tmp_path, capsys):
     lines.write_text("mine")
     source = record(tmp_path / "in", drive(pictures[:1]))
     assert bag(demo_weights, source, "-o", tmp_path / "out", "--records", lines) == 1
-    assert "poses.jsonl cannot be written" in capsys.readouterr().err
+    assert "poses.jsonl exists: choose a new file" in capsys.readouterr().err
     assert lines.read_text() == "mine"
+    assert not (tmp_path / "out").exists()

@@ -65,7 +65,10 @@ def rig(tmp_path, capsys):
             path.write_text("".join(f"{line}\n" for line in records))
             options = ("--records", path, *options)
         files = [tmp_path / f"{name}.yaml" for name in names]
-        status = main(["rig", *map(str, (*files, "-o", tmp_path / "rig.yaml", *options))])
+        try:
+            status = main(["rig", *map(str, (*files, "-o", tmp_path / "rig.yaml", *options))])
+        except SystemExit as error:  # of argparse
+            status = error.code
         told = capsys.readouterr()
         return status, told.out + told.err
 
@@ -151,19 +154,26 @@ def test_videos_of_people_who_walk_are_enough(rig, tmp_path, demo_photo, demo_we
     ("options", "words"),
     [
         pytest.param(("--videos", "a.avi"), "--videos has 1 values: expected 2", id="one video"),
-        pytest.param(
-            ("--videos", "a.avi", "b.avi", "--delays", "-1", "0"), "--delays is .-1.0, 0.0.:",
-            id="a delay below zero",
-        ),
         pytest.param(("--videos", "a.png", "a.png"), "a.png is a picture", id="pictures"),
     ],
-)  # fmt: skip
+)
 def test_videos_that_do_not_fit_the_cameras_are_refused(rig, tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.png").touch()
     status, told = rig(None, *options, "--height", "1.7")
     assert (status, len(told.splitlines())) == (1, 1)
-    assert re.search(words, told)
+    assert words in told
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--height", "nan"), ("--baseline", "0"), ("--slop", "1e300"), ("--delays", "-1", "0")],
+    ids=lambda options: options[0],
+)
+def test_numbers_out_of_range_are_refused(rig, options):
+    status, told = rig(WALK, "--height", "1.7", *options)
+    assert status == 2
+    assert f"argument {options[0]}: {options[1]} is not from" in told
 
 
 def changed(**fields):
@@ -178,9 +188,9 @@ def test_a_single_calibration_or_two_of_a_name_are_refused(rig):
 
 def test_a_rig_that_exists_is_kept(rig, tmp_path):
     (tmp_path / "rig.yaml").write_text("precious")
-    status, told = rig(WALK, "--height", "1.7")
+    status, told = rig(["not read"], "--height", "1.7")
     assert status == 1
-    assert "rig.yaml cannot be written: File exists" in told
+    assert "rig.yaml exists: choose a new file" in told
     assert (tmp_path / "rig.yaml").read_text() == "precious"
 
 
@@ -188,7 +198,9 @@ def test_a_rig_that_exists_is_kept(rig, tmp_path):
     ("records", "options", "words"),
     [
         pytest.param([], (), "camera 'left' has no records: found those of none", id="none"),
-        pytest.param(WALK, ("--height", "nan"), "--height is nan: expected a number", id="height"),
+        pytest.param(
+            WALK, ("--height", "1.7", "--delays", "0", "1"), "without --videos", id="delays"
+        ),
         pytest.param(["{", *WALK], (), "line 1 of .*found no JSON", id="no JSON"),
         pytest.param(["{}", *WALK], (), "line 1 of .*not a record of poses .*camera", id="empty"),
         pytest.param(changed(poses=[{}]), (), "is not a record of poses", id="no person"),
