@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
 import pytest
 
 from kp_pose_ros.cli import main
+from kp_pose_ros.output.drawing import Annotator, Style
 
 
 @pytest.fixture
@@ -61,6 +63,7 @@ def test_a_video_becomes_a_video_with_a_line_a_frame(demo_weights, video, tmp_pa
     assert [line["stamp_ms"] for line in lines] == [0, 100, 200]
     assert [line["seq"] for line in lines] == [0, 1, 2]
     assert all(len(line["poses"]) == 2 for line in lines)
+    assert {person["track_id"] for person in lines[-1]["poses"]} == {1, 2}
     video = cv2.VideoCapture(str(tmp_path / "out" / "walk.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 3
 
@@ -134,6 +137,16 @@ def test_values_out_of_range_are_refused_before_anything_runs(demo_weights, opti
     with pytest.raises(SystemExit) as caught:
         annotate(demo_weights, "a.png", "-o", "out", *option)
     assert caught.value.code == 2
+
+
+def test_pictures_are_drawn_in_the_style_of_the_options(demo_weights, tmp_path, monkeypatch):
+    styled = mock.Mock(wraps=Annotator)
+    monkeypatch.setattr("kp_pose_ros.commands.annotate.Annotator", styled)
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), np.zeros((64, 64, 3), np.uint8))
+    options = ("--imgsz", 64, 64, "--legend", "--color-by", "track")
+    assert annotate(demo_weights, picture, "-o", tmp_path / "out", *options) == 0
+    assert styled.call_args.args[1] == Style(legend=True, color_by="track")
 
 
 def test_activities_are_written_and_noted_on_the_picture(demo_weights, video, tmp_path):

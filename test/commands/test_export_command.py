@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto
 
 from kp_pose_ros.cli import main
 from kp_pose_ros.models.layouts import Layout
@@ -16,20 +18,22 @@ def run(path, batch, size):
 
 
 @pytest.mark.parametrize(
-    ("options", "batch"),
+    ("options", "batch", "weights", "declared"),
     [
-        pytest.param([], 1, id="one picture"),
-        pytest.param([], 3, id="three pictures"),
-        pytest.param(["--fp16"], 2, id="float16"),
-        pytest.param(["--max-batch", "2"], 2, id="always two"),
+        pytest.param([], 3, {TensorProto.FLOAT}, 0, id="three pictures"),
+        pytest.param(["--fp16"], 2, {TensorProto.FLOAT, TensorProto.FLOAT16}, 0, id="float16"),
+        pytest.param(["--max-batch", "2"], 2, {TensorProto.FLOAT}, 2, id="always two"),
     ],
 )
-def test_exported_file_runs(demo_weights, tmp_path, capsys, options, batch):
+def test_exported_file_runs(demo_weights, tmp_path, capsys, options, batch, weights, declared):
     path = tmp_path / "out.onnx"
     command = ["export", str(demo_weights), "-o", str(path), "--imgsz", "64", "96", *options]
     assert main(command) == 0
     assert capsys.readouterr().out == f"{path}\n"
     assert run(path, batch, (64, 96)).shape == (batch, 126, 57)
+    graph = onnx.load(path).graph
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_value == declared
+    assert {each.data_type for each in graph.initializer if len(each.dims) == 4} == weights
 
 
 def test_exported_file_is_a_model_again(demo_weights, tmp_path, monkeypatch):
@@ -48,7 +52,6 @@ def test_exported_file_is_a_model_again(demo_weights, tmp_path, monkeypatch):
         pytest.param(["--imgsz", "100", "96"], "such as 128 x 96", id="no multiple of the stride"),
         pytest.param(["-o", "gone/out.onnx"], "gone/out.onnx cannot be written", id="no folder"),
         pytest.param(["-o", "out.txt"], "is out.txt: expected the name of an", id="other ending"),
-        pytest.param(["-o", ""], "--output is .: expected the name of", id="no name"),
     ],
 )
 def test_mistakes_are_told_and_nothing_is_written(

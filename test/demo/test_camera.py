@@ -11,6 +11,7 @@ import pytest
 
 from kp_pose_ros.demo import camera as camera_module
 from kp_pose_ros.demo.camera import DemoCamera
+from kp_pose_ros.errors import KpPoseError
 from kp_pose_ros.image.files import write_picture
 
 
@@ -85,6 +86,15 @@ def test_loop_over_nothing_that_can_be_sent_ends(tmp_path, source, sentence):
     assert done.returncode == 1
     *_, line = done.stderr.splitlines()  # the first ones may be OpenCV's
     assert sentence in line
+
+
+def test_a_node_that_does_not_answer_ends_the_camera(ros_node, monkeypatch):
+    clock, camera = Clock(), DemoCamera(ending=None)
+    monkeypatch.setattr(camera_module, "monotonic", clock)
+    monkeypatch.setattr(camera, "play", lambda *_: clock.wait(10))
+    with pytest.raises(KpPoseError, match="published 0 results for bus in 60 s: expected 5"):
+        camera.show("bus", np.zeros((6, 8, 3), np.uint8), 5)
+    camera._node.destroy_node()
 
 
 @pytest.mark.parametrize(
