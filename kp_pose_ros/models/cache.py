@@ -220,10 +220,19 @@ def _sha256_of_whole(path: Path) -> str | None:
         sha256 = read_file(_checksum_file(path), 64).decode("ascii")
         return sha256 if sha256 == content_hash(path) else None
     except (OSError, UnicodeDecodeError, ModelError) as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:  # no fault of the file
-            raise ModelError(f"{path} cannot be read: {cause.strerror}") from error
+        if reason := _exhausted(error):
+            raise ModelError(f"{path} cannot be read: {reason}") from error
         return None
+
+
+def _exhausted(error: Exception) -> str:
+    """Return what this process or machine has no more of; empty if a file is at fault."""
+    # Not a variable of the caller: its frame, which the traceback has, would keep the error, and so
+    # all that its callers hold, such as networks.
+    cause = error.__cause__ or error
+    if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:
+        return str(cause.strerror)
+    return ""
 
 
 def _checksum_file(path: Path) -> Path:

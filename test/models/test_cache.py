@@ -9,6 +9,7 @@ import re
 import resource
 import tempfile
 import time
+import weakref
 from pathlib import Path
 from threading import Thread
 
@@ -230,6 +231,17 @@ def test_files_that_somebody_else_may_have_put_there_are_not_used(unwritable, te
     with pytest.raises(ModelError, match=r"file/cache cannot be written .* KP_POSE_CACHE"):
         cached("a.onnx", never)
     assert find_cached("a.onnx") == []
+
+
+def test_a_look_in_vain_keeps_nothing_of_its_callers_alive(folder):
+    """The networks of a closed engine were freed by the garbage collector only, some time."""
+
+    def look():
+        held = type("Held", (), {})()
+        assert find_cached("a.onnx") == []
+        return weakref.ref(held)
+
+    assert look()() is None
 
 
 def test_a_disk_that_fills_up_costs_no_second_build(folder, temporary, monkeypatch):
