@@ -133,7 +133,7 @@ class Sender(KafkaThread):
                 else:
                     self._stopped.wait(_PERIOD)
                     self._spool.rotate_if_due()
-                    self._sync(None)
+                    self._sync()
             except OSError as error:
                 self._report(f"the spool cannot be synced or read: {error}")
                 self._stopped.wait(_PAUSE)
@@ -163,11 +163,10 @@ class Sender(KafkaThread):
             self._done = done or self._done
             if self._stopped.is_set():
                 with suppress(OSError):
-                    self._sync(self._done)
+                    self._sync()
                 return
             if monotonic() - self._synced >= _PERIOD:
-                self._sync(self._done)
-                self._done = None
+                self._sync()
 
     def _produce(self, line: bytes, after: Position) -> _Sent:
         sent = _Sent(after)
@@ -194,16 +193,18 @@ class Sender(KafkaThread):
     def _begin_again(self, error: object, done: Position | None) -> None:
         """Restart after the last record that the broker has, with a new client."""
         self._report(f"Kafka refused a record ({error}); it will be sent again")
-        self._sync(done or self._done)
-        self._done = None
+        self._done = done or self._done
+        self._sync()
         self._producer.purge()
         self._producer.flush(0)
         self._stopped.wait(_PAUSE)
         self._producer = self._make_producer()
 
-    def _sync(self, done: Position | None) -> None:
+    def _sync(self) -> None:
         self._synced = monotonic()
         self._spool.sync()
+        # If it cannot be saved, it isn't tried again before a later one, which may free the disk.
+        done, self._done = self._done, None
         if done is not None:
             self._spool.commit(done)
 

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-from collections import defaultdict
+from collections import defaultdict, deque
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
@@ -185,6 +186,45 @@ def test_the_sender_goes_on_after_an_error(tmp_path, monkeypatch, error, says):
     spool.close()
     (line,) = told
     assert says in line
+
+
+class SlowProducer:
+    """A client that delivers a record in each call of `poll`, but none of those just produced."""
+
+    def __init__(self):
+        self._answers = deque()
+
+    def produce(self, _topic, _line, _key, on_delivery):
+        self._answers.append([on_delivery, False])
+
+    def poll(self, _timeout):
+        for answer in self._answers:
+            if answer[1]:
+                self._answers.remove(answer)
+                answer[0](None, None)
+                break
+        for answer in self._answers:
+            answer[1] = True
+
+
+def test_the_sender_goes_on_on_a_disk_that_is_full_until_it_has_sent_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(sender, "_PAUSE", 0.001)
+    monkeypatch.setattr(sender, "_PERIOD", 0.0)
+    spool = Spool(tmp_path / "spool", 10**6)
+
+    def save(_):
+        if spool.waiting():
+            raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(spool, "_save", save)
+    for number in range(3):
+        spool.append(b'{"v":1,"robot":"r","camera":"c","seq":%d}\n' % number)
+    made = sender.Sender(spool, "poses", {}, lambda _: None)
+    made._config, made._producer = {"bootstrap.servers": "robot"}, SlowProducer()
+    made.start()
+    until(lambda: not spool.waiting())
+    assert made.stop(PATIENCE)
+    spool.close()
 
 
 def test_the_reader_of_events_goes_on_after_an_error(monkeypatch):
