@@ -46,6 +46,9 @@ class PoseNode(ManagedNode):
         cameras: by name; empty unless configured.
     """
 
+    # Here, since rclpy's shutdown also destroys a node whose __init__ has failed.
+    _worker: Worker | None = None
+
     def __init__(
         self,
         name: str = "kp_pose",
@@ -80,7 +83,6 @@ class PoseNode(ManagedNode):
         self.cameras: dict[str, Camera] = {}
         self._poses_3d: Poses3DTopic | None = None
         self._transforms: Transforms | None = None
-        self._worker: Worker | None = None
         self._active, self._enabled = False, True
         # Held while subscriptions change: an executor may have several threads.
         self._changing = Lock()
@@ -202,8 +204,9 @@ class PoseNode(ManagedNode):
         return ended
 
     def destroy_node(self) -> None:
-        """See rclpy's Node; this closes it first, without waiting, if the program has not."""
-        self.close(timeout=0.0)
+        """See rclpy's Node; this ends the worker first, without waiting, if the program has not."""
+        if self._worker is not None:
+            self.close(timeout=0.0)
         super().destroy_node()
 
     async def _start(self) -> None:
