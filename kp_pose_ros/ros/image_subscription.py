@@ -95,7 +95,6 @@ class ImageSubscription:
         self._callback = callback
         self._on_lost = on_lost
         self._lost = 0  # lost images whose gap in the sequence numbers has not been seen yet
-        self._latest = b""  # the publisher of the last image
         # By publisher, the number of its last image; the latest publisher comes last.
         self._numbers: dict[bytes, int] = {}
         self._advise = advise
@@ -195,7 +194,6 @@ class ImageSubscription:
         events = partial(SubscriptionEventCallbacks, incompatible_qos=self._on_incompatible)
         with self._lock:
             self._lost = 0
-            self._latest = b""
             self._numbers.clear()  # what is sent between two subscriptions did not arrive
             try:
                 lost = events(message_lost=lambda event: self._lose(event.total_count_change))
@@ -250,9 +248,8 @@ class ImageSubscription:
         if number is None:
             self.is_gap = False
             return 0
-        if publisher != self._latest:
+        if publisher != next(reversed(self._numbers), b""):
             # Losses before the first image of a publisher, or after its last one, are in no gap.
-            self._latest = publisher
             self.handle_events()
             self._lost = 0
         before = self._numbers.pop(publisher, None)

@@ -154,13 +154,13 @@ class Sender(KafkaThread):
             done = None
             while pending and pending[0].is_answered and pending[0].error is None:
                 done = pending.popleft().after
+            self._done = done or self._done
             self.in_flight = len(pending)
             if pending and pending[0].is_answered:
-                self._begin_again(pending[0].error, done)
+                self._begin_again(pending[0].error)
                 return
             if done is not None:
                 self.problem = ""
-            self._done = done or self._done
             if self._stopped.is_set():
                 with suppress(OSError):
                     self._sync()
@@ -190,10 +190,9 @@ class Sender(KafkaThread):
             answer(getattr(error, "args", [error])[0], None)
         return sent
 
-    def _begin_again(self, error: object, done: Position | None) -> None:
+    def _begin_again(self, error: object) -> None:
         """Restart after the last record that the broker has, with a new client."""
         self._report(f"Kafka refused a record ({error}); it will be sent again")
-        self._done = done or self._done
         self._sync()
         self._producer.purge()
         self._producer.flush(0)
