@@ -168,7 +168,9 @@ def _ink(word: str, thickness: int) -> Pixels:
     The words of labels hardly change from picture to picture, and OpenCV takes 0.3 ms to draw one.
     """
     scale = 0.4 * thickness + 0.1
-    (width, height), baseline = cv2.getTextSize(word, _FONT, scale, thickness)
+    (width, _), _ = cv2.getTextSize(word, _FONT, scale, thickness)
+    # The same for all words: since OpenCV 5, only letters below the line make a baseline.
+    (_, height), baseline = cv2.getTextSize("Xy", _FONT, scale, thickness)
     ink = np.zeros((height + baseline, width), np.uint8)
     origin = (0, height + baseline - baseline // 2)
     cv2.putText(ink, word, origin, _FONT, scale, 255, thickness, cv2.LINE_AA)

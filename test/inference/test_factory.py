@@ -36,6 +36,7 @@ def test_auto_says_once_what_it_chose_and_why(
 ):
     monkeypatch.setattr(availability, "GPU_FILES", [tmp_path / "gpu"])
     monkeypatch.setattr(factory, "why_unavailable", lambda: "there is no TensorRT")
+    monkeypatch.setattr(factory, "_has_bfloat16", lambda: False)
     if gpu:
         (tmp_path / "gpu").touch()
     factory._say_once.cache_clear()

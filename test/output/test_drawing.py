@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The kp_pose_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import cv2
 import numpy as np
 import pytest
 
+from kp_pose_ros.output import drawing
 from kp_pose_ros.output.drawing import Annotator, Style
 from kp_pose_ros.poses import ABSENT, OBSERVED, PREDICTED, Poses
 from kp_pose_ros.skeleton import Skeleton, Vocabulary
@@ -109,3 +111,16 @@ def test_a_class_that_has_no_name_is_numbered():
     poses = person()
     poses.class_ids[:] = 4
     assert drawn(poses, labels=True).any()
+
+
+def test_words_of_a_label_may_have_different_baselines(monkeypatch):
+    """As they have since OpenCV 5, where only the letters that reach below the line count."""
+    measure = cv2.getTextSize
+
+    def by_letters(text, *how):
+        size, baseline = measure(text, *how)
+        return size, baseline if set(text) & set("gjpqy") else 0
+
+    monkeypatch.setattr(cv2, "getTextSize", by_letters)
+    drawing._ink.cache_clear()
+    assert drawn(person(track_id=1), labels=True).any()
