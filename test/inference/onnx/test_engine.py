@@ -244,6 +244,22 @@ def test_a_provider_that_does_not_start_is_no_reason_to_run_on_the_cpu(model, mo
         poses_of(OnnxEngine(model, providers=["CUDA"]), np.zeros((64, 64, 3), np.uint8))
 
 
+def test_cuda_chooses_its_algorithms_without_trying_all(model, monkeypatch):
+    everywhere = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: everywhere)
+    opened = []
+
+    def open_session(_graph, _options, providers):
+        opened.append(dict(providers))
+        raise RuntimeError("no GPU here")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    with pytest.raises(EngineError, match="no GPU here"):
+        poses_of(OnnxEngine(model, providers=["CUDA"]), np.zeros((64, 64, 3), np.uint8))
+    heuristic = {"cudnn_conv_algo_search": "HEURISTIC"}
+    assert opened == [{"CUDAExecutionProvider": heuristic, "CPUExecutionProvider": {}}]
+
+
 @pytest.mark.parametrize(
     ("providers", "is_opened_again"),
     [
