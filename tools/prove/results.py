@@ -14,7 +14,7 @@ from kp_pose_ros.image.files import read_picture
 from kp_pose_ros.image.frame import Frame
 from kp_pose_ros.models.model import PoseModel
 
-DRIVER, NETWORKS, TENSORRT = "driver", "networks", "TensorRT"
+DRIVER, NETWORKS = "driver", "networks"
 SIZE = (384, 640)  # of the network's input
 HEADER = "| step | | worst | p50 (ms) | p95 (ms) | |\n|---|---|---|---|---|---|"
 
@@ -64,4 +64,4 @@ class Step:
 
     run: Callable[[Case], Iterator[Result]]  # yields its results; an exception is a failure, too
     seconds: float  # how long it may take, of eight minutes for all
-    needs: str  # DRIVER, NETWORKS (TensorRT or its stand-in, too) or TENSORRT
+    needs: str  # DRIVER, or NETWORKS: TensorRT, too, or its stand-in

@@ -9,9 +9,11 @@ the addresses that TensorRT would have been given.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import onnx
@@ -21,7 +23,8 @@ from kp_pose_ros.errors import EngineError
 
 from .kernels import primary_context
 
-TESTS = Path(__file__).parents[2] / "test/inference/tensorrt"
+ROOT = Path(__file__).parents[2]
+FOLDERS = [ROOT / "tools/prove/instead", ROOT / "tools", ROOT / "test/inference/tensorrt"]
 
 
 def why_no_tensorrt() -> str:
@@ -57,11 +60,20 @@ def _why_not_loaded(plan: bytes) -> str:
 
 
 def install() -> None:
-    """Replace TensorRT by the stand-in in this process."""
-    sys.path.append(str(TESTS))
+    """Let this process and those that it starts find the stand-in instead of TensorRT."""
+    # Else torch keeps 32 MB for each stream that it has used (PyTorch, "CUDA semantics").
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":0:0"
+    sys.path[:0] = map(str, FOLDERS)
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+
+
+def make() -> ModuleType:
+    """Return the stand-in, whose version says that it is one."""
     from fakes.tensorrt import make_tensorrt_on_a_driver
 
-    sys.modules["tensorrt"] = make_tensorrt_on_a_driver(_execute)
+    stand_in: ModuleType = make_tensorrt_on_a_driver(_execute)
+    vars(stand_in)["__version__"] += ", replaced by torch,"
+    return stand_in
 
 
 def _execute(engine: Any, source: Any, target: Any, stream: int) -> None:

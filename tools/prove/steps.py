@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import engines, faults, kernels
-from .results import DRIVER, NETWORKS, TENSORRT, Case, Result, Step
+from .results import DRIVER, NETWORKS, Case, Result, Step
 from .stand_in import why_no_tensorrt
 
 
@@ -20,17 +20,17 @@ def tensorrt(case: Case) -> Iterator[Result]:
 STEPS = {
     "versions": Step(kernels.versions, 10, DRIVER),
     "letterbox_kernels": Step(kernels.letterbox_kernels, 30, DRIVER),
-    "sanitizer": Step(kernels.sanitizer, 40, DRIVER),
-    "copies": Step(kernels.copies, 15, DRIVER),
+    "sanitizer": Step(kernels.sanitizer, 35, DRIVER),
+    "copies": Step(kernels.copies, 10, DRIVER),
     "tensorrt": Step(tensorrt, 30, DRIVER),
     "plans": Step(engines.plans, 120, NETWORKS),
     "poses": Step(engines.poses, 45, NETWORKS),
     "int8": Step(engines.int8, 50, NETWORKS),
-    "submits": Step(engines.submits, 25, NETWORKS),
-    "overlap": Step(engines.overlap, 15, NETWORKS),
+    "submits": Step(engines.submits, 40, NETWORKS),
+    "overlap": Step(engines.overlap, 10, NETWORKS),
     "bad_address": Step(faults.bad_address, 15, NETWORKS),
     "out_of_memory": Step(faults.out_of_memory, 15, NETWORKS),
     "context_after_close": Step(faults.context_after_close, 10, NETWORKS),
     "leaks": Step(engines.leaks, 25, NETWORKS),
-    "bench": Step(engines.bench, 35, TENSORRT),
+    "bench": Step(engines.bench, 35, NETWORKS),
 }

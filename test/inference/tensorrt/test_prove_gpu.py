@@ -68,7 +68,9 @@ def test_all_steps_pass_on_the_gpu_made_of_rules(prove, demo_weights, tmp_path, 
     others = [each for each in STEPS if each not in (*WITH_PEOPLE, "bench")]  # bench: by hand
     steps = WITH_PEOPLE if people else others  # with a model that takes no time
     model = demo_weights if people else write_echo_model(tmp_path / "echo.onnx", sides=(384, 640))
-    code, results = prove("--minutes", "60", "--submits", "3", "--only", *steps, model=model)
+    arguments = ["--minutes", "60", "--submits", "3", "--only", *steps]
+    # Without the compute-sanitizer that may be installed: it would find no CUDA in the program.
+    code, results = prove(*arguments, model=model, PATH=str(tmp_path))
     assert failures(results) == []
     assert code == 0
     assert len(results) >= len(steps)
@@ -90,19 +92,21 @@ def torch_alone(folder):
 def test_torch_stands_in_for_tensorrt(prove, tmp_path):
     folder = tmp_path / "torch"
     folder.mkdir()
-    steps = ["tensorrt", "int8", "submits", "bench"]
+    steps = ["tensorrt", "int8", "submits"]
     arguments = ["--minutes", "60", "--submits", "2", "--only", *steps]
     code, results = prove(*arguments, paths=[torch_alone(folder)], WITHOUT_TENSORRT="1")
     assert failures(results) == []
     assert code == 0
-    tensorrt, *networks, bench = results
-    assert (tensorrt.status, bench.status) == ("SKIP", "SKIP")
+    tensorrt, *networks = results
+    assert tensorrt.status == "SKIP"
     assert len(networks) == 5
     assert all(each.status == "PASS" and NOT_PROVEN in each.note for each in networks)
 
 
-def test_without_tensorrt_and_torch_what_needs_them_is_skipped(prove):
-    code, results = prove("--only", "tensorrt", "poses", WITHOUT_TENSORRT="1")
+def test_without_tensorrt_and_torch_what_needs_them_is_skipped(prove, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['torch'] = None")
+    steps = ["tensorrt", "poses"]
+    code, results = prove("--only", *steps, paths=[tmp_path], WITHOUT_TENSORRT="1")
     assert code == 0
     assert [(each.step, each.status) for each in results] == [
         ("TensorRT", "SKIP"),
