@@ -32,7 +32,7 @@ setup(
         "kp_pose_ros.interfaces": ["*.msg"],
         "kp_pose_ros.output": ["*.schema.json"],
     },
-    install_requires=["numpy", "onnx", "opencv-python-headless<5", "PyYAML", "scipy", "tqdm"],
+    install_requires=["numpy", "onnx", "opencv-python-headless", "PyYAML", "scipy", "tqdm"],
     extras_require={
         "bags": ["rosbags"],
         "kafka": ["confluent-kafka"],
