@@ -45,7 +45,8 @@ def test_bench_prints_every_stage_and_compares_with_the_network(demo_weights, de
         assert f"{program}, p50 ms" in rows
     (people,) = (line for line in done.stdout.splitlines() if "people in a frame" in line)
     assert "| 2.0 " in people
-    assert done.stderr.count("engine auto: ") == 1  # which engine it is, is said once
+    (engine,) = (line for line in done.stdout.splitlines() if line.startswith("| engine "))
+    assert done.stderr.count(engine.split("|")[2].strip()) == 1  # which engine it is, is said once
     assert "[WARN]" not in done.stderr
 
 

@@ -8,7 +8,7 @@ from time import monotonic
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from node_process import PATIENCE
-from peer import Peer, image_of
+from peer import Peer, image_of, values_of
 
 PICTURE = np.zeros((64, 96, 3), np.uint8)
 BECAME = {
@@ -140,7 +140,7 @@ class FaultRun:
             if status.name.startswith(self._prefix):
                 part = status.name.removeprefix(self._prefix)
                 self._said.append((part, status.message))
-                self._values[part] = {each.key: each.value for each in status.values}
+                self._values[part] = values_of(status)
 
 
 class Fault:

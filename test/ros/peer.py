@@ -33,6 +33,11 @@ def stamped(message, frame_id="camera_optical_frame"):
     return message
 
 
+def values_of(status):
+    """The values of a DiagnosticStatus by key."""
+    return {each.key: each.value for each in status.values}
+
+
 def answered(node, ask):
     """Ask, again each second, until there is an answer; return it.
 

@@ -11,7 +11,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_process import PATIENCE
-from peer import image_of, stamped
+from peer import image_of, stamped, values_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
@@ -176,10 +176,6 @@ WRONG = {
 }  # fmt: skip
 
 
-def values(status):
-    return {each.key: each.value for each in status.values}
-
-
 def warnings_of(node, name):
     """The log lines that say what is wrong with a camera."""
     lines = [each for each in node.log_lines("no keypoints_3d from") if WRONG[name][1] in each]
@@ -203,7 +199,7 @@ def wronged(start_node, ros_node, bus):
         statuses.update({each.name.split("'")[-2]: each for each in found if "'" in each.name})
 
     def is_told():
-        counts = [int(values(each).get("without depth", 0)) for each in statuses.values()]
+        counts = [int(values_of(each).get("without depth", 0)) for each in statuses.values()]
         levels = {each.level for each in statuses.values()}
         return len(counts) == len(WRONG) and all(counts) and DiagnosticStatus.WARN in levels
 
@@ -246,9 +242,10 @@ def test_what_is_wrong_with_depth_is_said_now_and_then_and_costs_no_pose(wronged
 def test_diagnostics_count_images_without_depth(wronged):
     _, _, statuses = wronged
     for name in WRONG:
-        found = values(statuses[name])
-        assert found["with depth"] == "0"
-        assert int(found["without depth"]) <= int(found["processed"]) + 1
+        values = values_of(statuses[name])
+        assert values["with depth"] == "0"
+        assert 0 < int(values["without depth"]) <= int(values["processed"]) + 1
+    assert DiagnosticStatus.WARN in {each.level for each in statuses.values()}
 
 
 def test_a_camera_info_that_was_sent_once_is_heard_and_kept_over_a_pause(ros_node):
