@@ -204,17 +204,6 @@ def submits(case: Case) -> Iterator[Result]:
 def _submits(
     case: Case, threads: Iterator[ThreadPoolExecutor], *, graphs: bool
 ) -> Iterator[Result]:
-    def timed(times: list[float], function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function in the next thread; append how many milliseconds it takes."""
-
-        def call() -> Any:
-            started = time.perf_counter()
-            result = function(*arguments)
-            times.append((time.perf_counter() - started) * 1000)
-            return result
-
-        return next(threads).submit(call).result()
-
     frames = case.frames()[:1]
     engine = open_engine(case, graphs=graphs)
     expected = poses_by(engine, case.model, frames, 1)
@@ -222,16 +211,34 @@ def _submits(
     submitted: list[float] = []
     collected: list[float] = []
     worst = 0.0
-    pending = [timed(submitted, engine.submit, frames)]
+    pending = [_timed(next(threads), submitted, engine.submit, frames)]
     for _ in range(case.submits):
-        pending.append(timed(submitted, engine.submit, frames))
-        found = estimator.decode(frames, timed(collected, pending.pop(0).result))
+        pending.append(_timed(next(threads), submitted, engine.submit, frames))
+        rows = _timed(next(threads), collected, pending.pop(0).result)
+        found = estimator.decode(frames, rows)
         worst = max(worst, float(differences(found, expected, frames).max()))
     pending.pop().result()
     engine.close()
     step, note = f"{case.submits} times, graphs {graphs}", "of the host; pixels from the first"
     yield Result(f"submit, {step}", passed(worst <= PIXELS), worst, submitted, note)
     yield Result(f"result, {step}", times=collected, note="of the host, with waiting")
+
+
+def _timed(
+    thread: ThreadPoolExecutor,
+    times: list[float],
+    function: Callable[..., Any],
+    *arguments: Any,
+) -> Any:
+    """Call a function in a thread; append how many milliseconds it takes."""
+
+    def call() -> Any:
+        started = time.perf_counter()
+        result = function(*arguments)
+        times.append((time.perf_counter() - started) * 1000)
+        return result
+
+    return thread.submit(call).result()
 
 
 def overlap(case: Case) -> Iterator[Result]:

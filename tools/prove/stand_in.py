@@ -23,8 +23,7 @@ from kp_pose_ros.errors import EngineError
 
 from .kernels import primary_context
 
-ROOT = Path(__file__).parents[2]
-FOLDERS = [ROOT / "tools/prove/instead", ROOT / "tools", ROOT / "test/inference/tensorrt"]
+FOLDERS = [Path(__file__).parent / "instead", Path(__file__).parents[2] / "test/inference/tensorrt"]
 
 
 def why_no_tensorrt() -> str:
